@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package account has the rules of primary accounts, subaccounts and the people who use them: names, roles and
+// passwords. It does no I/O.
+//
+// Passwords are kept as PHC strings of Argon2id (RFC 9106) with the parameters of OWASP's password storage advice.
+package account
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// Roles of a user.
+const (
+	Owner   = "owner"
+	Manager = "manager"
+	Sender  = "sender"
+	Analyst = "analyst" // reads only
+)
+
+// MaxName is the longest name of an account or a key, in characters.
+const MaxName = 100
+
+// CleanName trims a name and checks it: 1 to MaxName characters, none of them a control character.
+func CleanName(name string) (string, error) {
+	name = strings.TrimSpace(name)
+	switch {
+	case name == "":
+		return "", errors.New("a name is needed")
+	case !utf8.ValidString(name):
+		return "", errors.New("the name is not valid UTF-8")
+	case utf8.RuneCountInString(name) > MaxName:
+		return "", fmt.Errorf("the name has more than %d characters", MaxName)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return "", errors.New("the name has a control character in it")
+	}
+	return name, nil
+}
+
+// Bounds of a password in bytes. The upper one keeps a request from buying much of the processor.
+const (
+	MinPassword = 10
+	MaxPassword = 200
+)
+
+// Argon2id: 19 MiB, two passes, one lane.
+const (
+	argonMemory  = 19 * 1024
+	argonTime    = 2
+	argonThreads = 1
+	argonKey     = 32
+	argonSalt    = 16
+)
+
+// HashPassword checks a new password and returns its PHC string.
+func HashPassword(password string) (string, error) {
+	if n := utf8.RuneCountInString(password); n < MinPassword {
+		return "", fmt.Errorf("the password has %d characters; at least %d are needed", n, MinPassword)
+	}
+	if len(password) > MaxPassword {
+		return "", fmt.Errorf("the password is longer than %d bytes", MaxPassword)
+	}
+	salt := make([]byte, argonSalt)
+	rand.Read(salt) //nolint:errcheck,gosec // never fails (crypto/rand)
+	sum := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, argonKey)
+	b := base64.RawStdEncoding
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads, b.EncodeToString(salt), b.EncodeToString(sum)), nil
+}
+
+// VerifyPassword says whether password has the PHC string phc. With "" for phc, when there is no such user, it works
+// as long and says no.
+func VerifyPassword(phc, password string) bool {
+	if len(password) > MaxPassword {
+		return false
+	}
+	var version, memory, passes, threads int
+	parts := strings.Split(phc, "$")
+	salt, sum := make([]byte, argonSalt), make([]byte, argonKey)
+	known := len(parts) == 6 && parts[1] == "argon2id"
+	if known {
+		_, err1 := fmt.Sscanf(parts[2], "v=%d", &version)
+		_, err2 := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &memory, &passes, &threads)
+		s, err3 := base64.RawStdEncoding.DecodeString(parts[4])
+		k, err4 := base64.RawStdEncoding.DecodeString(parts[5])
+		known = errors.Join(err1, err2, err3, err4) == nil && version == argon2.Version && len(k) == argonKey &&
+			memory >= 8 && memory <= 1<<20 && passes >= 1 && passes <= 16 && threads >= 1 && threads <= 16
+		salt, sum = s, k
+	}
+	if !known {
+		memory, passes, threads = argonMemory, argonTime, argonThreads
+		salt, sum = make([]byte, argonSalt), make([]byte, argonKey)
+	}
+	got := argon2.IDKey([]byte(password), salt, uint32(passes), uint32(memory), uint8(threads), argonKey) //nolint:gosec // bounded above
+	return subtle.ConstantTimeCompare(got, sum) == 1 && known
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/klauspost/compress/s2"
+)
+
+// Codecs of a stored body.
+const (
+	codecPlain = 0
+	codecS2    = 1
+)
+
+// Body is a message's source as it is stored: once per submission, compressed.
+type Body struct {
+	codec int
+	data  []byte
+	size  int
+}
+
+// minCompress is the size below which compressing saves no page of the database.
+const minCompress = 512
+
+// NewBody compresses a message's source. It is called by the one who submits, beside the writer. S2 was chosen by
+// BenchmarkBodyCodec: a fifth of the time of the fastest zstd, for a third more room on text.
+func NewBody(raw []byte) Body {
+	if len(raw) >= minCompress {
+		if packed := s2.Encode(nil, raw); len(packed) < len(raw)-len(raw)/16 {
+			return Body{codec: codecS2, data: packed, size: len(raw)}
+		}
+	}
+	return Body{codec: codecPlain, data: raw, size: len(raw)}
+}
+
+// Bytes gives the source back.
+func (b Body) Bytes() ([]byte, error) {
+	switch b.codec {
+	case codecPlain:
+		return b.data, nil
+	case codecS2:
+		raw, err := s2.Decode(nil, b.data)
+		if err != nil {
+			return nil, fmt.Errorf("stored body: %w", err)
+		}
+		return raw, nil
+	}
+	return nil, fmt.Errorf("stored body: unknown codec %d", b.codec)
+}
+
+// Source reads the source of a message of the scope, as it was accepted.
+func (s *Store) Source(ctx context.Context, scope Scope, messageID int64) ([]byte, error) {
+	w := newWhere("SELECT b.codec, b.data FROM message m JOIN body b ON b.submission_id = m.submission_id")
+	scope.where(w, "m.account_id", "m.key_id")
+	w.and("m.id = ?", messageID)
+	var b Body
+	if err := s.row(ctx, w.String(), w.args...).scan(&b.codec, &b.data); err != nil {
+		return nil, err
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"strconv"
+	"strings"
+)
+
+// chunks are how many rows one statement takes, largest first. Few sizes keep the number of statements that an
+// engine has to prepare small; 64 rows stay below SQLite's limit of 32,766 parameters.
+var chunks = [...]int{64, 8, 1}
+
+// bulk is an insert, or another statement over a list of rows, that is run in chunks.
+type bulk struct {
+	head, tail string
+	fixed      int // parameters of head, before the rows
+	columns    int
+	list       bool // plain values, not rows
+	texts      [len(chunks)]string
+}
+
+// newInsert makes the bulk form of INSERT INTO table (columns…).
+func newInsert(table string, columns ...string) *bulk {
+	b := &bulk{head: "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES ", columns: len(columns)}
+	b.build()
+	return b
+}
+
+// newInList makes the bulk form of a statement with "IN (…)" between head and tail. head has parameters $1 to $fixed.
+func newInList(head string, fixed int, tail string) *bulk {
+	b := &bulk{head: head + " IN (", fixed: fixed, tail: ")" + tail, columns: 1, list: true}
+	b.build()
+	return b
+}
+
+func (b *bulk) build() {
+	for i, n := range chunks {
+		var s strings.Builder
+		s.WriteString(b.head)
+		p := b.fixed
+		for row := range n {
+			if row > 0 {
+				s.WriteString(", ")
+			}
+			if !b.list {
+				s.WriteByte('(')
+			}
+			for c := range b.columns {
+				if c > 0 {
+					s.WriteString(", ")
+				}
+				p++
+				s.WriteString("$" + strconv.Itoa(p))
+			}
+			if !b.list {
+				s.WriteByte(')')
+			}
+		}
+		s.WriteString(b.tail)
+		b.texts[i] = s.String()
+	}
+}
+
+// run executes the statement for all args, which hold the rows one after the other.
+func (b *bulk) run(ctx context.Context, tx *Tx, fixed []any, args []any) error {
+	return b.each(fixed, args, func(text string, args []any) error {
+		_, err := tx.exec(ctx, text, args...)
+		return err
+	})
+}
+
+// ids runs a statement that ends in RETURNING one ID and collects the IDs.
+func (b *bulk) ids(ctx context.Context, tx *Tx, fixed []any, args []any) (map[int64]bool, error) {
+	got := make(map[int64]bool, len(args))
+	err := b.each(fixed, args, func(text string, args []any) error {
+		rows, err := tx.rows(ctx, text, args...)
+		if err != nil {
+			return tx.s.wrap(err)
+		}
+		defer rows.Close() //nolint:errcheck // rows.Err says what went wrong
+		for rows.Next() {
+			var id int64
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			got[id] = true
+		}
+		return tx.s.wrap(rows.Err())
+	})
+	return got, err
+}
+
+func (b *bulk) each(fixed []any, args []any, do func(text string, args []any) error) error {
+	buf := make([]any, 0, len(fixed)+min(len(args), chunks[0]*b.columns))
+	for i, n := range chunks {
+		for size := n * b.columns; len(args) >= size; args = args[size:] {
+			buf = append(append(buf[:0], fixed...), args[:size]...)
+			if err := do(b.texts[i], buf); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+// dialect is what truly differs between the engines.
+type dialect struct {
+	name           string
+	words          map[string]string // placeholders of the migrations
+	writers        int               // how many group commits may run at a time
+	keepStatements bool              // whether we keep prepared statements, or the driver does
+	skipLocked     string            // end of a claim's inner SELECT
+	unique         func(error) bool  // a unique constraint refused
+	full           func(error) bool  // no room
+	retry          func(error) bool  // the transaction may be run again
+}
+
+// NoRoom says whether err means that the disk is full.
+func (s *Store) NoRoom(err error) bool { return err != nil && s.d.full(err) }

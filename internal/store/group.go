@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"sync"
+)
+
+// maxGroup bounds how many callers one group commit answers: past this a transaction gains nothing and its last
+// caller waits longer.
+const maxGroup = 512
+
+// group makes one transaction of all that wait. While one is on its way to the disk the next gathers, so the group
+// grows with the load by itself and a lone caller waits for nobody.
+type group[T any] struct {
+	calls  chan *call[T]
+	max    int
+	commit func(ctx context.Context, items []T) error
+
+	mu   sync.RWMutex // held for reading while a call is handed over, for writing to close
+	shut bool
+	done sync.WaitGroup
+}
+
+type call[T any] struct {
+	item T
+	err  chan error
+}
+
+func newGroup[T any](writers, max int, commit func(context.Context, []T) error) *group[T] {
+	g := &group[T]{calls: make(chan *call[T], max), max: max, commit: commit}
+	for range writers {
+		g.done.Go(g.run)
+	}
+	return g
+}
+
+// add hands item over and waits until it is durable. When ctx ends first the item may still be committed: the caller
+// has not been promised either.
+func (g *group[T]) add(ctx context.Context, item T) error {
+	c := &call[T]{item: item, err: make(chan error, 1)}
+	g.mu.RLock()
+	if g.shut {
+		g.mu.RUnlock()
+		return ErrClosed
+	}
+	select {
+	case g.calls <- c:
+		g.mu.RUnlock()
+	case <-ctx.Done():
+		g.mu.RUnlock()
+		return ctx.Err()
+	}
+	select {
+	case err := <-c.err:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g *group[T]) run() {
+	calls := make([]*call[T], 0, g.max)
+	items := make([]T, 0, g.max)
+	for first := range g.calls {
+		calls, items = append(calls[:0], first), append(items[:0], first.item)
+	gather:
+		for len(calls) < g.max {
+			select {
+			case c, ok := <-g.calls:
+				if !ok {
+					break gather
+				}
+				calls, items = append(calls, c), append(items, c.item)
+			default:
+				break gather
+			}
+		}
+		g.answer(calls, items)
+		clear(calls)
+		clear(items)
+	}
+}
+
+// answer commits and tells each caller. When a group fails each item is tried alone, so that one caller's bad row is
+// not everybody's error.
+func (g *group[T]) answer(calls []*call[T], items []T) {
+	ctx := context.Background() // the group belongs to no one caller
+	err := g.commit(ctx, items)
+	for i, c := range calls {
+		if err != nil && len(calls) > 1 {
+			c.err <- g.commit(ctx, items[i:i+1])
+			continue
+		}
+		c.err <- err
+	}
+}
+
+// close takes nothing more, ends what was taken and returns. It may be called on nil.
+func (g *group[T]) close() {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	if !g.shut {
+		g.shut = true
+		close(g.calls)
+	}
+	g.mu.Unlock()
+	g.done.Wait()
+}

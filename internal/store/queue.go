@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Claimed is a message that this process may try to deliver until its lease ends.
+type Claimed struct {
+	MessageID    int64
+	SubmissionID int64
+	KeyID        int64
+	Recipient    string
+	Domain       string
+	ArrivedAt    time.Time
+	ExpiresAt    time.Time // when it is given up
+	Attempt      int       // of this claim, from 1
+	Lost         int       // how often a process ended while it held this message
+}
+
+// Lane is which messages a claim takes.
+type Lane int
+
+// Lanes. A message that was lost twice may be what ended the process: it goes alone, in the careful lane.
+const (
+	MainLane Lane = iota
+	CarefulLane
+)
+
+const claimHead = `UPDATE queue SET owner = $1, due_at = $2, attempts = attempts + 1, lost = lost + CASE WHEN owner <> '' THEN 1 ELSE 0 END
+ WHERE message_id IN (SELECT message_id FROM queue WHERE due_at <= $3 AND lost `
+
+const claimTail = `) RETURNING message_id, submission_id, key_id, recipient, domain, arrived_at, expires_at, attempts, lost`
+
+// Claim takes up to limit due messages for owner until the lease ends, in one statement, so that no two workers take
+// one row. The number of the attempt is durable before anything is sent.
+func (s *Store) Claim(ctx context.Context, lane Lane, owner string, now, until time.Time, limit int) ([]Claimed, error) {
+	cond := "< 2"
+	if lane == CarefulLane {
+		cond = ">= 2"
+	}
+	text := claimHead + cond + " ORDER BY due_at LIMIT $4" + s.d.skipLocked + claimTail
+	var got []Claimed
+	err := s.Update(ctx, func(tx *Tx) error {
+		var err error
+		got, err = collect(ctx, tx, scanClaimed, text, owner, micros(until), micros(now), limit)
+		return err
+	})
+	slices.SortFunc(got, func(a, b Claimed) int { return int(a.MessageID - b.MessageID) }) // RETURNING has no order
+	return got, err
+}
+
+func scanClaimed(r scanner) (Claimed, error) {
+	var c Claimed
+	err := r.scan(&c.MessageID, &c.SubmissionID, &c.KeyID, &c.Recipient, &c.Domain, nullTime{&c.ArrivedAt}, nullTime{&c.ExpiresAt}, &c.Attempt, &c.Lost)
+	return c, err
+}
+
+var renewLeases = newInList("UPDATE queue SET due_at = $1 WHERE owner = $2 AND message_id", 2, "")
+
+// Renew moves the end of owner's leases on the messages.
+func (s *Store) Renew(ctx context.Context, owner string, until time.Time, messageIDs []int64) error {
+	return s.Update(ctx, func(tx *Tx) error {
+		return renewLeases.run(ctx, tx, []any{micros(until), owner}, anys(messageIDs))
+	})
+}
+
+// Recover makes what earlier processes held due at once, counts it as lost to them, and says how many there were. Only
+// for a store opened exclusively: elsewhere leases end by themselves.
+func (s *Store) Recover(ctx context.Context) (n int64, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		n, err = tx.exec(ctx, "UPDATE queue SET owner = '', due_at = $1, lost = lost + 1 WHERE owner <> ''", micros(tx.Now))
+		return err
+	})
+	return n, err
+}
+
+// NextDue says when the next message becomes due; zero when the queue is empty.
+func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
+	var t time.Time
+	err := s.row(ctx, "SELECT min(due_at) FROM queue").scan(nullTime{&t})
+	return t, err
+}
+
+// QueueStats is the queue at a glance.
+type QueueStats struct {
+	Waiting int64     // messages in the queue
+	Held    int64     // of them claimed now
+	Careful int64     // of them set aside to go alone
+	Oldest  time.Time // arrival of the oldest, zero when it is empty
+}
+
+// QueueStats counts the queue.
+func (s *Store) QueueStats(ctx context.Context) (QueueStats, error) {
+	var q QueueStats
+	err := s.row(ctx, "SELECT count(*), coalesce(sum(CASE WHEN owner <> '' THEN 1 ELSE 0 END), 0), coalesce(sum(CASE WHEN lost >= 2 THEN 1 ELSE 0 END), 0), min(arrived_at) FROM queue").
+		scan(&q.Waiting, &q.Held, &q.Careful, nullTime{&q.Oldest})
+	return q, err
+}
+
+// Outgoing is what the courier needs of a submission.
+type Outgoing struct {
+	SubmissionID int64
+	MailFrom     string
+	HeaderFrom   string
+	UTF8         bool
+	Body         []byte
+}
+
+// Outgoing reads a submission for delivery.
+func (s *Store) Outgoing(ctx context.Context, submissionID int64) (Outgoing, error) {
+	var o Outgoing
+	var b Body
+	err := s.row(ctx, "SELECT s.id, s.mail_from, s.header_from, s.utf8, b.codec, b.data FROM submission s JOIN body b ON b.submission_id = s.id WHERE s.id = $1", submissionID).
+		scan(&o.SubmissionID, &o.MailFrom, &o.HeaderFrom, &o.UTF8, &b.codec, &b.data)
+	if err != nil {
+		return Outgoing{}, err
+	}
+	o.Body, err = b.Bytes()
+	return o, err
+}
+
+// CompletionResult is what came of an attempt.
+type CompletionResult int
+
+// Results of an attempt.
+const (
+	CompletedSent     CompletionResult = iota + 1 // the other side has it
+	CompletedDeferred                             // to be tried again at Due
+	CompletedBounced                              // given up
+	CompletedReturned                             // no attempt was made: handed back, due at Due
+)
+
+// Completion is what came of one claimed message.
+type Completion struct {
+	Claimed
+	Owner     string
+	Result    CompletionResult
+	Due       time.Time // when it is tried again
+	At        time.Time
+	Reply     Reply
+	StateID   int
+	Permanent bool // of a bounce: the other side refused for good, rather than that we gave up
+	Blocked   bool // of a bounce: it was blocked (spam, policy), rather than undeliverable
+}
+
+// Complete records what came of claimed messages: their state, their events, the counters and the queue, in one
+// transaction shared with all that wait at the same time. What was claimed anew by another owner meanwhile changes
+// only when it was sent: then nobody must send it again.
+func (s *Store) Complete(ctx context.Context, done []Completion) error {
+	if len(done) == 0 {
+		return nil
+	}
+	return s.outcomes.add(ctx, done)
+}
+
+var (
+	dequeueSent = newInList("DELETE FROM queue WHERE message_id", 0, " RETURNING message_id")
+	markSent    = newInList("UPDATE message SET status = 2, state_id = 0, state_permanent = FALSE, attempts = attempts + 1, done_at = $1 WHERE id", 1, "")
+)
+
+func (s *Store) commitCompletions(ctx context.Context, groups [][]Completion) error {
+	all := slices.Concat(groups...)
+	firstEvent, err := s.ids.take(ctx, s, "event", len(all))
+	if err != nil {
+		return err
+	}
+	return s.Update(ctx, func(tx *Tx) error {
+		applied, err := tx.applySent(ctx, all)
+		if err != nil {
+			return err
+		}
+		counts := tally{}
+		var events []any
+		id := firstEvent
+		for i := range all {
+			c := &all[i]
+			ok := applied[c.MessageID]
+			if c.Result != CompletedSent {
+				if ok, err = tx.applyOther(ctx, c); err != nil {
+					return err
+				}
+			}
+			if !ok || c.Result == CompletedReturned {
+				continue
+			}
+			delete(applied, c.MessageID) // a message is sent once, whoever says it twice
+			e := c.event(id)
+			id++
+			events = append(events, e.args()...)
+			counts.add(&e, c.ArrivedAt)
+		}
+		if err := insertEvents.run(ctx, tx, nil, events); err != nil {
+			return err
+		}
+		return counts.write(ctx, tx)
+	})
+}
+
+// applySent takes what was sent out of the queue and marks it, and says which messages were still there.
+func (tx *Tx) applySent(ctx context.Context, all []Completion) (map[int64]bool, error) {
+	var ids []any
+	var at time.Time
+	for i := range all {
+		if all[i].Result == CompletedSent {
+			ids = append(ids, all[i].MessageID)
+			at = all[i].At
+		}
+	}
+	got, err := dequeueSent.ids(ctx, tx, nil, ids)
+	if err != nil {
+		return nil, err
+	}
+	ids = ids[:0]
+	for id := range got {
+		ids = append(ids, id)
+	}
+	return got, markSent.run(ctx, tx, []any{micros(at)}, ids)
+}
+
+// applyOther defers, bounces or hands back one message, if its owner still holds it.
+func (tx *Tx) applyOther(ctx context.Context, c *Completion) (bool, error) {
+	var n int64
+	var err error
+	status := StatusDeferred
+	switch c.Result {
+	case CompletedReturned:
+		n, err = tx.exec(ctx, "UPDATE queue SET owner = '', due_at = $1, attempts = attempts - 1 WHERE message_id = $2 AND owner = $3", micros(c.Due), c.MessageID, c.Owner)
+		return n == 1, err
+	case CompletedDeferred:
+		n, err = tx.exec(ctx, "UPDATE queue SET owner = '', due_at = $1, lost = 0 WHERE message_id = $2 AND owner = $3", micros(c.Due), c.MessageID, c.Owner)
+	case CompletedBounced:
+		n, err = tx.exec(ctx, "DELETE FROM queue WHERE message_id = $1 AND owner = $2", c.MessageID, c.Owner)
+		status = StatusSoftBounced
+		if c.Permanent {
+			status = StatusHardBounced
+		}
+		if c.Blocked {
+			status = StatusBlocked
+		}
+	}
+	if err != nil || n == 0 {
+		return false, err
+	}
+	doneAt := micros(c.At)
+	if c.Result == CompletedDeferred {
+		doneAt = nil
+	}
+	return true, tx.one(ctx, "UPDATE message SET status = $1, state_id = $2, state_permanent = $3, attempts = attempts + 1, done_at = $4 WHERE id = $5",
+		int(status), c.StateID, c.Permanent, doneAt, c.MessageID)
+}
+
+func (c *Completion) event(id int64) Event {
+	e := Event{ID: id, MessageID: c.MessageID, KeyID: c.KeyID, At: c.At, Attempt: c.Attempt, Reply: c.Reply, StateID: c.StateID, Permanent: c.Permanent}
+	switch {
+	case c.Result == CompletedSent:
+		e.Type = EventSent
+	case c.Result == CompletedDeferred:
+		e.Type = EventDeferred
+	case c.Blocked:
+		e.Type = EventBlocked
+	default:
+		e.Type = EventBounce
+	}
+	return e
+}
+
+func anys(ids []int64) []any {
+	out := make([]any, len(ids))
+	for i, id := range ids {
+		out[i] = id
+	}
+	return out
+}

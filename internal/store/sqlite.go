@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	sqlite "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// sqliteReaders is how many connections read at a time: reads are short, and WAL lets them run beside the writer.
+const sqliteReaders = 8
+
+func sqliteDialect() *dialect {
+	return &dialect{
+		name: "sqlite",
+		words: map[string]string{
+			"{id}":   "INTEGER PRIMARY KEY AUTOINCREMENT",
+			"{key}":  "INTEGER PRIMARY KEY",
+			"{blob}": "BLOB",
+		},
+		writers:        1,
+		keepStatements: true,
+		unique: func(err error) bool {
+			var e *sqlite.Error
+			return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+		},
+		full: func(err error) bool {
+			var e *sqlite.Error
+			return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL
+		},
+		retry: func(error) bool { return false },
+	}
+}
+
+// openSQLite opens the file at path, creating it for this user alone.
+func openSQLite(ctx context.Context, path string, opt Options) (*Store, error) {
+	s := &Store{d: sqliteDialect()}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	if opt.Exclusive {
+		unlock, err := lockFile(path + ".lock")
+		if err != nil {
+			return nil, err
+		}
+		s.unlock = unlock
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would create it readable by others
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the store: %w", err), s.release())
+	}
+	if err := f.Close(); err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	if s.w, err = sqliteDB(path, 1, false); err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	// The first connection turns WAL on, which the readers need to find.
+	if err := s.w.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), s.w.Close(), s.release())
+	}
+	if s.r, err = sqliteDB(path, sqliteReaders, true); err != nil {
+		return nil, errors.Join(err, s.w.Close(), s.release())
+	}
+	return s, nil
+}
+
+func (s *Store) release() error {
+	if s.unlock == nil {
+		return nil
+	}
+	return s.unlock()
+}
+
+func sqliteDB(path string, conns int, readOnly bool) (*sql.DB, error) {
+	q := url.Values{}
+	q.Add("_pragma", "busy_timeout(10000)") // first: the others may have to wait
+	q.Add("_pragma", "foreign_keys(1)")
+	q.Add("_pragma", "temp_store(memory)")
+	if readOnly {
+		q.Add("_pragma", "query_only(1)")
+	} else {
+		q.Add("_pragma", "journal_mode(WAL)")
+		q.Add("_pragma", "synchronous(FULL)") // in WAL: one fsync for each commit, so that a commit is kept when the power fails
+		q.Add("_pragma", "wal_autocheckpoint("+strconv.Itoa(4000)+")")
+		q.Add("_pragma", "journal_size_limit(67108864)")
+		q.Add("_pragma", "cache_size(-65536)")
+		q.Set("_txlock", "immediate")
+	}
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: q.Encode()}).String())
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+// lockFile holds an advisory lock for the life of the process, so that two servers never share a data directory.
+func lockFile(path string) (func() error, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the store: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = ErrBusy
+		}
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	}
+	return f.Close, nil // closing lets the lock go
+}

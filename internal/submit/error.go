@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package submit
+
+// Code is why a mail was not accepted. Each door maps it once to its protocol's words.
+type Code int
+
+// Codes of an Error.
+const (
+	SenderNotAllowed  Code = iota + 1 // the From address is not an active sender of the key
+	BadRecipient                      // an address is not one
+	TooManyRecipients                 //
+	TooLarge                          //
+	NoRoom                            // our disk is full: the same mail may be accepted later
+	Unavailable                       // we failed: the same mail may be accepted later
+)
+
+// Temporary says whether the same mail may be accepted later.
+func (c Code) Temporary() bool { return c == NoRoom || c == Unavailable }
+
+// Error is why a mail was not accepted. Reason is a sentence for the caller; Cause is for the log alone.
+type Error struct {
+	Code   Code
+	Field  string // the property or address that is wrong
+	Reason string
+	Cause  error
+}
+
+func (e *Error) Error() string { return e.Reason }
+
+// Unwrap gives the inner error.
+func (e *Error) Unwrap() error { return e.Cause }

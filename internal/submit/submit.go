@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package submit is the one way in for mail. Both doors end in [Submit.Accept], where sender and limits are checked
+// and the submission is made durable; the doors differ in how they parse and how they print an [Error].
+//
+// When Accept has returned a receipt the mail is on disk (promise 3): it will be delivered, bounced with a reason, or
+// still be queued.
+package submit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"postern/internal/gate"
+	"postern/internal/mail"
+	"postern/internal/store"
+)
+
+// Limits of a submission.
+const (
+	// MaxSize is the largest message source in bytes: the API's 15 MB of attachments and what base64 adds to them.
+	MaxSize = 25 << 20
+	// MaxRecipients bounds one submission, HTTP or SMTP (RFC 5321 §4.5.3.1.8 asks for at least 100).
+	MaxRecipients = 1000
+	// Lifetime is how long delivery is tried (RFC 5321 §4.5.4.1: at least 4 to 5 days).
+	Lifetime = 5 * 24 * time.Hour
+	// maxText bounds what is kept of a header for listings, in bytes; the source has it whole.
+	maxText = 1000
+)
+
+// Envelope is who a mail is from and for: the truth, whatever the headers say.
+type Envelope struct {
+	From       string // "" is the null sender
+	Recipients []Recipient
+}
+
+// Recipient is one address of an envelope.
+type Recipient struct {
+	Email string
+	Kind  store.Kind
+}
+
+// Message is a mail and what its sender said about it.
+type Message struct {
+	Raw       []byte // RFC 5322, CRLF, clean of control headers and Bcc
+	From      mail.Address
+	Subject   string
+	MessageID string
+
+	HasText     bool
+	HasHTML     bool
+	Attachments int
+	UTF8        bool // needs SMTPUTF8 on its way on
+
+	CustomID           string
+	EventPayload       string
+	Campaign           string
+	MonitoringCategory string
+	URLTags            string
+	Priority           int // 0 low to 3 first; 2 is usual
+	TrackOpens         int // 0 as the account says, 1 off, 2 on
+	TrackClicks        int
+
+	Source  string     // "http", "smtp", "console", "cli"
+	Address netip.Addr // the client's address
+	Client  string     // its name: User-Agent or EHLO name
+	Sandbox bool       // check all, keep nothing
+}
+
+// Receipt says what a submission became. In a sandbox IDs are 0 and UUIDs "".
+type Receipt struct {
+	SubmissionID int64
+	Messages     []Accepted // one for each distinct recipient, in the order of first mention
+}
+
+// Accepted is one recipient's message.
+type Accepted struct {
+	Email string // as it was given
+	ID    int64
+	UUID  string
+}
+
+// Of finds the message of an address of the envelope.
+func (r *Receipt) Of(email string) Accepted {
+	c := mail.Canonical(email)
+	for _, a := range r.Messages {
+		if mail.Canonical(a.Email) == c {
+			return a
+		}
+	}
+	return Accepted{Email: email}
+}
+
+// Submit accepts mail. Make it with New.
+type Submit struct {
+	store   *store.Store
+	senders *senders
+	arrived func() // tells the queue that there is something
+	log     *slog.Logger
+
+	accepted, refused atomic.Int64
+}
+
+// New makes the way in over st. arrived is called after each accepted submission and must not block.
+func New(st *store.Store, arrived func(), log *slog.Logger) *Submit {
+	return &Submit{store: st, senders: newSenders(st), arrived: arrived, log: log}
+}
+
+// Stats are counts since the start.
+type Stats struct{ Accepted, Refused int64 }
+
+// Stats reads the counts.
+func (s *Submit) Stats() Stats { return Stats{Accepted: s.accepted.Load(), Refused: s.refused.Load()} }
+
+// ForgetSenders makes the next mail of a key read its senders anew. Whoever changes a key's senders calls it before
+// it answers.
+func (s *Submit) ForgetSenders(keyID int64) { s.senders.forget(keyID) }
+
+// CheckSender finds the active sender of the key that email belongs to, or says in an *Error that there is none.
+func (s *Submit) CheckSender(ctx context.Context, p gate.Principal, email string) (store.Sender, error) {
+	return s.senders.find(ctx, p.KeyID, email)
+}
+
+// Accept checks a mail and makes it durable. Its error is an *Error when the mail, its sender or our disk is the
+// cause; nothing is kept then.
+func (s *Submit) Accept(ctx context.Context, p gate.Principal, env Envelope, m Message) (Receipt, error) {
+	receipt, err := s.accept(ctx, p, env, m)
+	if err != nil {
+		s.refused.Add(1)
+		return Receipt{}, err
+	}
+	if !m.Sandbox {
+		s.accepted.Add(1)
+		s.arrived()
+	}
+	return receipt, nil
+}
+
+func (s *Submit) accept(ctx context.Context, p gate.Principal, env Envelope, m Message) (Receipt, error) {
+	if len(m.Raw) > MaxSize {
+		return Receipt{}, &Error{Code: TooLarge, Reason: fmt.Sprintf("The message has %d bytes; %d are allowed.", len(m.Raw), MaxSize)}
+	}
+	sender, err := s.senders.find(ctx, p.KeyID, m.From.Email)
+	if err != nil {
+		return Receipt{}, err
+	}
+	recipients, err := distinct(env.Recipients)
+	if err != nil {
+		return Receipt{}, err
+	}
+	sub := newSubmission(p, env, m, sender.ID, recipients)
+	if m.Sandbox {
+		return receiptOf(env, sub), nil
+	}
+	if err := s.store.Accept(ctx, sub); err != nil {
+		return Receipt{}, s.failed(ctx, err)
+	}
+	return receiptOf(env, sub), nil
+}
+
+// failed tells the log what went wrong and the caller that it can be tried again: nothing was kept.
+func (s *Submit) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return &Error{Code: Unavailable, Reason: "The request ended before the message was kept.", Cause: err}
+	}
+	s.log.ErrorContext(ctx, "a submission was not kept", "error", err)
+	if s.store.NoRoom(err) {
+		return &Error{Code: NoRoom, Reason: "The server has no room for the message now; try again later.", Cause: err}
+	}
+	if errors.Is(err, store.ErrClosed) {
+		return &Error{Code: Unavailable, Reason: "The server is shutting down; try again.", Cause: err}
+	}
+	return &Error{Code: Unavailable, Reason: "The message could not be kept; try again later.", Cause: err}
+}
+
+// distinct checks the recipients and leaves each address once: one address in To, Cc and Bcc gets one mail.
+func distinct(in []Recipient) ([]store.Recipient, error) {
+	if len(in) == 0 {
+		return nil, &Error{Code: BadRecipient, Field: "To", Reason: "There is no recipient."}
+	}
+	if len(in) > MaxRecipients {
+		return nil, &Error{Code: TooManyRecipients, Field: "To", Reason: fmt.Sprintf("%d recipients; %d are allowed.", len(in), MaxRecipients)}
+	}
+	out := make([]store.Recipient, 0, len(in))
+	seen := make(map[string]bool, len(in))
+	for _, r := range in {
+		if err := mail.CheckEmail(r.Email); err != nil {
+			return nil, &Error{Code: BadRecipient, Field: r.Email, Reason: fmt.Sprintf("%q is an invalid email address: %v.", r.Email, err)}
+		}
+		c := mail.Canonical(r.Email)
+		if seen[c] {
+			continue
+		}
+		seen[c] = true
+		out = append(out, store.Recipient{Email: r.Email, Domain: mail.Domain(r.Email), Kind: r.Kind})
+	}
+	return out, nil
+}
+
+func newSubmission(p gate.Principal, env Envelope, m Message, senderID int64, recipients []store.Recipient) *store.Submission {
+	client := m.Client
+	if m.Address.IsValid() {
+		client = m.Address.String() + " " + client
+	}
+	return &store.Submission{
+		AccountID: p.AccountID, KeyID: p.KeyID, SenderID: senderID, Source: m.Source, Client: text(client, maxText),
+		MailFrom: env.From, HeaderFrom: m.From.Email, FromName: text(m.From.Name, maxText), Subject: text(m.Subject, maxText), MessageID: text(m.MessageID, maxText),
+		CustomID: text(m.CustomID, maxText), EventPayload: text(m.EventPayload, MaxSize), Campaign: text(m.Campaign, maxText), MonitoringCategory: text(m.MonitoringCategory, maxText), URLTags: text(m.URLTags, maxText),
+		Priority: m.Priority, TrackOpens: m.TrackOpens, TrackClicks: m.TrackClicks,
+		Size: int64(len(m.Raw)), Attachments: m.Attachments, HasText: m.HasText, HasHTML: m.HasHTML, UTF8: m.UTF8,
+		Body: store.NewBody(m.Raw), Recipients: recipients, Lifetime: Lifetime,
+	}
+}
+
+func receiptOf(env Envelope, sub *store.Submission) Receipt {
+	r := Receipt{SubmissionID: sub.ID, Messages: make([]Accepted, 0, len(sub.Recipients))}
+	for _, x := range sub.Recipients {
+		a := Accepted{Email: x.Email, ID: x.ID}
+		if x.ID != 0 {
+			a.UUID = x.UUID.String()
+		}
+		r.Messages = append(r.Messages, a)
+	}
+	return r
+}
+
+// text makes what is kept of a header or property storable: at most n bytes, valid UTF-8 and without NUL, which
+// PostgreSQL refuses.
+func text(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
+	}
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "")
+	}
+	return strings.ToValidUTF8(s, "")
+}
