@@ -2,28 +2,83 @@
 
 package gate
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"postern/internal/credential"
+)
 
 // RefusalKind is why a caller was not let in.
 type RefusalKind uint8
 
-// The kinds of refusals.
+// The kinds of refusals. The last two are answered only after the secret was
+// proved right.
 const (
 	NoCredentials  RefusalKind = iota // neither user name nor password
 	Wrong                             // no such key, or not its secret: which, nobody is told
-	Throttled                         // too many failures from this source: see RetryAfter
-	KeyDeactivated                    // the secret was right, but the owner deactivated the key
-	KeySuspended                      // the secret was right, but the operator suspended the key
+	Throttled                         // too many failures from this source
+	KeyDeactivated                    // by its owner
+	KeySuspended                      // by the operator
 	refusalKinds
 )
+
+// String returns a word for a metric's label.
+func (k RefusalKind) String() string {
+	names := [refusalKinds]string{"no_credentials", "wrong", "throttled", "deactivated", "suspended"}
+	if k >= refusalKinds {
+		return "unknown"
+	}
+	return names[k]
+}
+
+// RefusalKinds returns all kinds.
+func RefusalKinds() []RefusalKind {
+	return []RefusalKind{NoCredentials, Wrong, Throttled, KeyDeactivated, KeySuspended}
+}
+
+// AuthFailure begins the message of a refusal for want of right credentials.
+// Clients match on these words.
+const AuthFailure = "API key authentication/authorization failure. You may be unauthorized to access the API or your API key may be expired. Visit API keys management section to check your keys."
 
 // Refusal is the error of a caller who is not let in.
 type Refusal struct {
 	Kind       RefusalKind
-	Message    string        // for the HTTP API: the words clients match on, then Detail
-	Detail     string        // one sentence, for SMTP; may be ""
-	RetryAfter time.Duration // of Throttled: when to try again
+	Message    string        // for the HTTP API
+	Detail     string        // what Message says beyond AuthFailure, for SMTP; "": nothing
+	RetryAfter time.Duration // of Throttled: when one more try is free
 }
 
 // Error returns Message.
 func (r *Refusal) Error() string { return r.Message }
+
+func (g *Gate) refuse(kind RefusalKind, detail string) *Refusal {
+	g.refused[kind].Add(1)
+	r := &Refusal{Kind: kind, Message: detail, Detail: detail}
+	if kind == NoCredentials || kind == Wrong {
+		r.Message = AuthFailure
+		if detail != "" {
+			r.Message += " " + detail
+		}
+	}
+	return r
+}
+
+func (g *Gate) refuseWrong(user, password string) *Refusal {
+	return g.refuse(Wrong, credential.Diagnose(user, password))
+}
+
+func (g *Gate) refuseThrottled(wait time.Duration) *Refusal {
+	seconds := int64((wait + time.Second - 1) / time.Second)
+	r := g.refuse(Throttled, fmt.Sprintf("Too many failed attempts from your address: try again in %d s.", seconds))
+	r.RetryAfter = wait
+	return r
+}
+
+// refuseState returns the refusal of a key that is not active.
+func (g *Gate) refuseState(s State) *Refusal {
+	if s == Suspended {
+		return g.refuse(KeySuspended, "This API key is suspended by the operator of this service: ask the operator.")
+	}
+	return g.refuse(KeyDeactivated, "This API key is deactivated: its owner can activate it on the API Key Management page.")
+}

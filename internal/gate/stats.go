@@ -7,9 +7,32 @@ type Stats struct {
 	Keys      int // in memory
 	Secrets   int // live
 	Sessions  int // bound
-	Throttled int // sources that are refused now
+	Sources   int // with failures that are not forgotten
+	Throttled int // of these, refused now
 
-	// Checks by Verify and Recheck since the start.
-	Accepted uint64
-	Refused  [refusalKinds]uint64 // by RefusalKind
+	// Checks since the start.
+	Accepted uint64               // by Verify and Recheck
+	Refused  [refusalKinds]uint64 // by Verify, Recheck and Bind; the index is the RefusalKind
+}
+
+// Stats returns the numbers for metrics. It looks at every shard and at every
+// source with failures: once a second is fine.
+func (g *Gate) Stats() Stats {
+	var s Stats
+	for i := range g.shards {
+		sh := &g.shards[i]
+		sh.mu.RLock()
+		s.Keys += len(sh.keys)
+		s.Secrets += sh.secrets
+		for _, x := range sh.sessions {
+			s.Sessions += len(x)
+		}
+		sh.mu.RUnlock()
+	}
+	s.Sources, s.Throttled = g.throttle.count(g.config.Now())
+	s.Accepted = g.accepted.Load()
+	for i := range s.Refused {
+		s.Refused[i] = g.refused[i].Load()
+	}
+	return s
 }
