@@ -38,6 +38,10 @@ const (
 // it tells a stranger nothing about them, and it repeats nothing of what it was
 // given. An imported secret that is wrong is described like any other text.
 func Diagnose(user, password string) string {
+	// The commonest wrong pair is of the right form, and is looked at only once.
+	if _, err := ParseAPIKey(user); err == nil && CheckSecret(password) == nil {
+		return ""
+	}
 	switch {
 	case user == "" && password == "":
 		return sayNothing
@@ -161,5 +165,8 @@ func strip(s string) string {
 // invisible says whether r is white space, a control character, or a mark such
 // as the byte order mark and the zero-width space.
 func invisible(r rune) bool {
+	if r < 0x80 { // nearly always: no look-up in the tables
+		return r <= ' ' || r == 0x7f
+	}
 	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 }

@@ -3,6 +3,7 @@
 package gate_test
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -151,6 +152,7 @@ func TestRaceOfChecksWithResets(t *testing.T) {
 				case <-stop:
 					return
 				default:
+					runtime.Gosched() // or the resets wait for 64 time slices
 				}
 				st := current.Load()
 				wasDead := st.dead.Load()
