@@ -17,8 +17,8 @@ type bulk struct {
 	head, tail string
 	fixed      int // parameters of head, before the rows
 	columns    int
-	list       bool // plain values, not rows
-	texts      [len(chunks)]string
+	list       bool                          // plain values, not rows
+	texts      map[bool]*[len(chunks)]string // by whether parameters are numbered
 }
 
 // newInsert makes the bulk form of INSERT INTO table (columns…).
@@ -36,36 +36,46 @@ func newInList(head string, fixed int, tail string) *bulk {
 }
 
 func (b *bulk) build() {
+	b.texts = map[bool]*[len(chunks)]string{false: {}, true: {}}
 	for i, n := range chunks {
-		var s strings.Builder
-		s.WriteString(b.head)
-		p := b.fixed
-		for row := range n {
-			if row > 0 {
+		b.texts[false][i], b.texts[true][i] = b.text(n, false), b.text(n, true)
+	}
+}
+
+// text writes the statement for n rows. SQLite looks up "$1" by name, one after the other, so there parameters are
+// plain question marks: they stand in order anyway.
+func (b *bulk) text(n int, numbered bool) string {
+	var s strings.Builder
+	s.WriteString(b.head)
+	p := b.fixed
+	for row := range n {
+		if row > 0 {
+			s.WriteString(", ")
+		}
+		if !b.list {
+			s.WriteByte('(')
+		}
+		for c := range b.columns {
+			if c > 0 {
 				s.WriteString(", ")
 			}
-			if !b.list {
-				s.WriteByte('(')
-			}
-			for c := range b.columns {
-				if c > 0 {
-					s.WriteString(", ")
-				}
-				p++
+			if p++; numbered {
 				s.WriteString("$" + strconv.Itoa(p))
-			}
-			if !b.list {
-				s.WriteByte(')')
+			} else {
+				s.WriteByte('?')
 			}
 		}
-		s.WriteString(b.tail)
-		b.texts[i] = s.String()
+		if !b.list {
+			s.WriteByte(')')
+		}
 	}
+	s.WriteString(b.tail)
+	return s.String()
 }
 
 // run executes the statement for all args, which hold the rows one after the other.
 func (b *bulk) run(ctx context.Context, tx *Tx, fixed []any, args []any) error {
-	return b.each(fixed, args, func(text string, args []any) error {
+	return b.each(tx, fixed, args, func(text string, args []any) error {
 		_, err := tx.exec(ctx, text, args...)
 		return err
 	})
@@ -74,7 +84,7 @@ func (b *bulk) run(ctx context.Context, tx *Tx, fixed []any, args []any) error {
 // ids runs a statement that ends in RETURNING one ID and collects the IDs.
 func (b *bulk) ids(ctx context.Context, tx *Tx, fixed []any, args []any) (map[int64]bool, error) {
 	got := make(map[int64]bool, len(args))
-	err := b.each(fixed, args, func(text string, args []any) error {
+	err := b.each(tx, fixed, args, func(text string, args []any) error {
 		rows, err := tx.rows(ctx, text, args...)
 		if err != nil {
 			return tx.s.wrap(err)
@@ -92,12 +102,12 @@ func (b *bulk) ids(ctx context.Context, tx *Tx, fixed []any, args []any) (map[in
 	return got, err
 }
 
-func (b *bulk) each(fixed []any, args []any, do func(text string, args []any) error) error {
+func (b *bulk) each(tx *Tx, fixed []any, args []any, do func(text string, args []any) error) error {
 	buf := make([]any, 0, len(fixed)+min(len(args), chunks[0]*b.columns))
 	for i, n := range chunks {
 		for size := n * b.columns; len(args) >= size; args = args[size:] {
 			buf = append(append(buf[:0], fixed...), args[:size]...)
-			if err := do(b.texts[i], buf); err != nil {
+			if err := do(b.texts[tx.s.d.numbered][i], buf); err != nil {
 				return err
 			}
 		}

@@ -8,6 +8,7 @@ type dialect struct {
 	words          map[string]string // placeholders of the migrations
 	writers        int               // how many group commits may run at a time
 	keepStatements bool              // whether we keep prepared statements, or the driver does
+	numbered       bool              // long statements have $1 … rather than ?
 	skipLocked     string            // end of a claim's inner SELECT
 	unique         func(error) bool  // a unique constraint refused
 	full           func(error) bool  // no room

@@ -39,6 +39,7 @@ func postgresDialect() *dialect {
 			"{blob}": "BYTEA",
 		},
 		writers:    4,
+		numbered:   true,
 		skipLocked: " FOR UPDATE SKIP LOCKED",
 		unique:     func(err error) bool { return is(err, "23505") },
 		full:       func(err error) bool { return is(err, "53100") },
