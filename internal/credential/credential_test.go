@@ -11,6 +11,7 @@ import (
 	"math"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -178,11 +179,14 @@ func TestDigestIsHMAC(t *testing.T) {
 }
 
 func TestDigestDoesNotAllocate(t *testing.T) {
+	if underRace {
+		t.Skip("sync.Pool forgets under the race detector")
+	}
 	d, err := credential.NewDigester(credential.NewServerKey())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range []int{0, 40, credential.MaxSecretChars} {
+	for _, n := range []int{0, 40, credential.MaxSecretChars, 1000} {
 		secret := strings.Repeat("s", n)
 		if got := testing.AllocsPerRun(100, func() { d.Digest(secret) }); got != 0 {
 			t.Errorf("length %d: %v allocations", n, got)
@@ -245,6 +249,27 @@ func TestAgeOf(t *testing.T) {
 			t.Errorf("%v of %d days: got %+v, want %+v", tt.old, tt.maxDays, got, tt.want)
 		}
 	}
+}
+
+func TestDigesterIsSafeForConcurrentUse(t *testing.T) {
+	d, err := credential.NewDigester(credential.NewServerKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	for range 8 {
+		running.Go(func() {
+			secret := credential.NewSecret()
+			want := d.Digest(secret)
+			for range 1000 {
+				if d.Digest(secret) != want {
+					t.Error("another digest of the same secret")
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
 }
 
 func FuzzParseAPIKey(f *testing.F) {

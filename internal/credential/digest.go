@@ -3,6 +3,7 @@
 package credential
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -10,7 +11,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"strings"
+	"sync"
 )
 
 // ServerKeyBytes is the length of the server key.
@@ -21,9 +24,16 @@ type Digest [sha256.Size]byte
 
 // Digester makes digests under one server key. It is safe for concurrent use.
 type Digester struct {
-	// The key is in both pads, as RFC 2104 says.
-	inner, outer [sha256.BlockSize]byte
-	key          [ServerKeyBytes]byte
+	// Of *digesting. After its first Reset a crypto/hmac state has the key
+	// worked in, which halves the hashing that a short secret costs.
+	states sync.Pool
+}
+
+// digesting is one HMAC at work, with room for what would otherwise escape.
+type digesting struct {
+	mac    hash.Hash
+	secret [MaxSecretChars]byte
+	sum    Digest
 }
 
 // NewDigester returns a digester under a server key of 32 bytes, which it copies.
@@ -31,35 +41,27 @@ func NewDigester(serverKey []byte) (*Digester, error) {
 	if err := checkServerKey(serverKey); err != nil {
 		return nil, err
 	}
-	d := &Digester{key: [ServerKeyBytes]byte(serverKey)}
-	for i := range d.inner {
-		d.inner[i], d.outer[i] = 0x36, 0x5c
-	}
-	for i, b := range serverKey {
-		d.inner[i] ^= b
-		d.outer[i] ^= b
-	}
+	key := bytes.Clone(serverKey)
+	d := &Digester{}
+	d.states.New = func() any { return &digesting{mac: hmac.New(sha256.New, key)} }
 	return d, nil
 }
 
 // Digest returns the digest of a secret: of the secret alone, so that a leaked
-// one can be found by it. It does not allocate for up to MaxSecretChars.
+// one can be found by it. It does not allocate.
 func (d *Digester) Digest(secret string) Digest {
-	if len(secret) > MaxSecretChars {
-		h := hmac.New(sha256.New, d.key[:])
-		h.Write([]byte(secret)) //nolint:errcheck // a hash never returns an error
-		return Digest(h.Sum(nil))
+	w := d.states.Get().(*digesting) //nolint:forcetypeassert // the pool holds nothing else
+	w.mac.Reset()
+	for len(secret) > 0 {
+		n := copy(w.secret[:], secret)
+		w.mac.Write(w.secret[:n]) //nolint:errcheck // a hash never returns an error
+		clear(w.secret[:n])       // the pool keeps no secret
+		secret = secret[n:]
 	}
-	// RFC 2104, section 2, written out over buffers on the stack: crypto/hmac
-	// costs two to three times as much here, for its allocations or a pool.
-	var in [sha256.BlockSize + MaxSecretChars]byte
-	copy(in[:], d.inner[:])
-	n := copy(in[sha256.BlockSize:], secret)
-	sum := sha256.Sum256(in[:sha256.BlockSize+n])
-	var out [sha256.BlockSize + sha256.Size]byte
-	copy(out[:], d.outer[:])
-	copy(out[sha256.BlockSize:], sum[:])
-	return sha256.Sum256(out[:])
+	w.mac.Sum(w.sum[:0])
+	sum := w.sum
+	d.states.Put(w)
+	return sum
 }
 
 // NewServerKey returns a new random server key.

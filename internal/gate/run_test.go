@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,69 +93,94 @@ func TestOverlapMovedOrRetired(t *testing.T) {
 	})
 }
 
+// kept stands where the store does.
+type kept struct {
+	mu    sync.Mutex
+	last  map[int64]time.Time
+	calls int
+	err   error
+}
+
+func (k *kept) flush(_ context.Context, uses []gate.Use) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.calls++
+	if k.err != nil {
+		return k.err
+	}
+	for _, u := range uses {
+		k.last[u.SecretID] = u.LastUsed
+	}
+	return nil
+}
+
+// fail makes flushes fail (or not, with nil) and returns how many there were
+// since the last call of fail.
+func (k *kept) fail(err error) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := k.calls
+	k.calls, k.err = 0, err
+	return n
+}
+
+func (k *kept) want(t *testing.T, when string, id int64, used time.Time) {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.last[id].Equal(used.Truncate(time.Second)) {
+		t.Errorf("%s: last used %v, want %v", when, k.last[id], used)
+	}
+}
+
 func TestLastUseIsFlushed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		last := map[int64]time.Time{}
-		calls := 0
-		fail := errors.New("disk full")
-		var failing error
+		store := &kept{last: map[int64]time.Time{}}
 		w := newWorld(t, func(c *gate.Config) {
 			c.Now = time.Now
-			c.Flush = func(_ context.Context, uses []gate.Use) error {
-				calls++
-				if failing != nil {
-					return failing
-				}
-				for _, u := range uses {
-					last[u.SecretID] = u.LastUsed
-				}
-				return nil
-			}
+			c.Flush = store.flush
 		})
 		stop := running(t, w)
 		k, s := w.key()
 		id := k.Secrets[0].ID
 		p := w.mustVerify(t, k, s)
-		used := time.Now().UTC()
+		used := time.Now()
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
-		if !last[id].Equal(used.Truncate(time.Second)) {
-			t.Fatalf("last used %v, want %v", last[id], used)
-		}
+		store.want(t, "after Verify", id, used)
 
-		// Unused: nothing to write.
-		calls = 0
+		store.fail(nil)
 		time.Sleep(time.Minute)
-		if calls != 0 {
-			t.Errorf("%d flushes without a use", calls)
+		if n := store.fail(nil); n != 0 {
+			t.Errorf("%d flushes without a use", n)
 		}
 
 		// A refused check is no use, a Recheck is one; what fails is tried again.
 		w.Verify(home, k.APIKey.String(), "x") //nolint:errcheck // a guess
-		failing = fail
-		used = time.Now().UTC()
+		time.Sleep(6 * time.Second)
+		store.want(t, "after a guess", id, used)
+		store.fail(errors.New("disk full"))
+		used = time.Now()
 		if err := w.Recheck(p); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Second)
-		failing = nil
+		time.Sleep(21 * time.Second)
+		if n := store.fail(nil); n < 4 {
+			t.Errorf("%d tries while the disk was full", n)
+		}
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
-		if !last[id].Equal(used.Truncate(time.Second)) {
-			t.Errorf("after failures: last used %v, want %v", last[id], used)
-		}
+		store.want(t, "after failures", id, used)
 
 		// The uses of a secret that is gone are written too; and those at the end.
 		time.Sleep(time.Second)
-		used = time.Now().UTC()
+		used = time.Now()
 		w.mustVerify(t, k, s)
 		w.Remove(k.APIKey)
 		if err := stop(); err != nil {
 			t.Error(err)
 		}
-		if !last[id].Equal(used.Truncate(time.Second)) {
-			t.Errorf("at the end: last used %v, want %v", last[id], used)
-		}
+		store.want(t, "at the end", id, used)
 	})
 }
 
