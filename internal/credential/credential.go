@@ -42,29 +42,20 @@ func NewAPIKey() APIKey {
 // that a key has one spelling.
 func ParseAPIKey(s string) (APIKey, error) {
 	var k APIKey
-	if len(s) != 2*len(k) {
+	var digits [2 * len(k)]byte
+	if len(s) != len(digits) {
 		return APIKey{}, errAPIKey
 	}
-	for i := range k {
-		hi, lo := unhex(s[2*i]), unhex(s[2*i+1])
-		if hi|lo > 0x0f {
+	copy(digits[:], s)
+	for _, c := range digits {
+		if c >= 'A' && c <= 'F' { // encoding/hex takes both cases
 			return APIKey{}, errAPIKey
 		}
-		k[i] = hi<<4 | lo
+	}
+	if _, err := hex.Decode(k[:], digits[:]); err != nil {
+		return APIKey{}, errAPIKey // without the byte: it may be part of a secret
 	}
 	return k, nil
-}
-
-// unhex returns the value of a lowercase hexadecimal digit, or 0xff.
-func unhex(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
-	default:
-		return 0xff
-	}
 }
 
 // String returns the 32 lowercase hexadecimal characters.

@@ -80,7 +80,8 @@ func checksum(s string) [checksumChars]byte {
 
 func alphanumeric(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+		// |0x20 makes letters small; below 'a' or '0', a byte wraps around.
+		if c := s[i]; (c|0x20)-'a' >= 26 && c-'0' >= 10 {
 			return false
 		}
 	}

@@ -31,7 +31,7 @@ func (g *Gate) Put(k Key) {
 			continue
 		}
 		sh.secrets--
-		if k.State != Active || !same || s != e.slots[0] && s != e.slots[1] {
+		if k.State != Active || s != e.slots[0] && s != e.slots[1] {
 			dead = sh.take(s.secretID, dead)
 		}
 	}

@@ -193,7 +193,7 @@ func TestEveryCheckCostsOneHMAC(t *testing.T) {
 	w := newWorld(t, func(c *gate.Config) { c.Burst = 1000 })
 	k, s := w.key()
 	n := 0
-	gate.CountDigests(w.Gate, &n)
+	gate.OnDigest(w.Gate, func() { n++ })
 	user := k.APIKey.String()
 	for _, tt := range [][2]string{
 		{user, s}, {user, credential.NewSecret()}, {user, ""}, {user, "x"}, {user, strings.Repeat("x", 1000)},
@@ -268,6 +268,18 @@ func TestMoreThanTwoSecrets(t *testing.T) {
 	}
 	if got := w.Stats().Secrets; got != 2 {
 		t.Errorf("%d secrets", got)
+	}
+}
+
+// What is no API key is looked up as the zero key, which must not let it in.
+func TestNoAPIKeyIsNotTheZeroKey(t *testing.T) {
+	w := newWorld(t, nil)
+	s, x := w.secret()
+	w.Put(gate.Key{ID: 1, Secrets: []gate.Secret{x}})
+	for _, user := range []string{"", "x", "ann@example.com"} {
+		if _, err := w.Verify(home, user, s); kind(t, err) != "wrong" {
+			t.Errorf("%q: %v", user, err)
+		}
 	}
 }
 

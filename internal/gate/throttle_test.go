@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,12 +57,31 @@ func TestThrottleBurstAndRefill(t *testing.T) {
 	}
 }
 
+// Checks under way at once exceed the burst, but the source does not pay for
+// them longer than for a burst.
+func TestFailuresAtOnceDoNotAddUp(t *testing.T) {
+	w := newWorld(t, nil)
+	var atOnce sync.WaitGroup
+	atOnce.Add(100)
+	gate.OnDigest(w.Gate, func() { atOnce.Done(); atOnce.Wait() })
+	var running sync.WaitGroup
+	for range 100 {
+		running.Go(func() { w.Verify(home, "x", "x") }) //nolint:errcheck // a guess
+	}
+	running.Wait()
+	_, err := w.Verify(home, "x", "x")
+	var r *gate.Refusal
+	if !errors.As(err, &r) || r.Kind != gate.Throttled || r.RetryAfter != 6*time.Second {
+		t.Errorf("got %+v, want a wait of one refill", r)
+	}
+}
+
 func TestThrottledSourceCostsNoHMAC(t *testing.T) {
 	w := newWorld(t, nil)
 	k, s := w.key()
 	w.guess(t, home, k.APIKey.String(), 20)
 	n := 0
-	gate.CountDigests(w.Gate, &n)
+	gate.OnDigest(w.Gate, func() { n++ })
 	w.Verify(home, k.APIKey.String(), s) //nolint:errcheck // counted
 	if n != 0 {
 		t.Errorf("%d HMACs", n)
