@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command bench measures Postern beside Debian's Postfix, in one run on one disk, and prints rates and ratios.
+//
+//	go run ./bench            all of it, about three minutes
+//	go run ./bench -time 5s   each figure for longer
+//
+// What is counted is what the store (or Postfix's queue) holds afterwards, not what a client believes. Clients, server
+// and rival share the machine's processors, as they would on one small machine. The two are measured in turns, and
+// the ratio is that of the medians.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+func main() {
+	each := flag.Duration("time", 3*time.Second, "how long each figure is measured")
+	rounds := flag.Int("rounds", 3, "how often; the median is printed")
+	only := flag.String("only", "", "part of the name of what to measure: smtp, http, gate, sink")
+	database := flag.String("database", "", "a PostgreSQL URL of an empty database, instead of SQLite, for one -only run with -rounds 1")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	b := &bench{ctx: ctx, each: *each, rounds: *rounds, database: *database}
+	fmt.Printf("%s/%s, %d processors, %s; 4 KB a message; %d rounds of %v\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), b.rounds, b.each)
+	code := 0
+	for _, part := range []struct {
+		name string
+		run  func() error
+	}{{"smtp", b.smtp}, {"http", b.http}, {"sink", b.sink}, {"gate", b.gate}} {
+		if !strings.Contains(part.name, *only) {
+			continue
+		}
+		if err := part.run(); err != nil {
+			fmt.Fprintf(os.Stderr, "bench %s: %v\n", part.name, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+type bench struct {
+	ctx      context.Context
+	each     time.Duration
+	rounds   int
+	database string
+}
+
+// table prints rows in columns.
+func table(head string, rows [][]string) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, strings.ReplaceAll(head, "|", "\t")+"\t") //nolint:errcheck // a terminal
+	for _, r := range rows {
+		fmt.Fprintln(w, strings.Join(r, "\t")+"\t") //nolint:errcheck // a terminal
+	}
+	w.Flush() //nolint:errcheck,gosec // a terminal
+	fmt.Println()
+}
+
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	v = slices.Sorted(slices.Values(v))
+	return v[len(v)/2]
+}
+
+func rate(v float64) string { return fmt.Sprintf("%.0f/s", v) }
