@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package mail knows what a message and an address look like: the types a
+// message passes through, addresses (RFC 5321, 5322, 6531) and the catalogue of
+// delivery states. It is pure: no I/O, no state.
+package mail
+
+import "time"
+
+// Address is a mailbox: a display name, which may be empty, and an address.
+type Address struct{ Name, Email string }
+
+// Field is one header field, its value unfolded.
+type Field struct{ Name, Value string }
+
+// Part is an attachment or an inline image of a Draft. ContentID is without
+// angle brackets and only needed when the part is inlined.
+type Part struct {
+	ContentType, Filename, ContentID string
+	Data                             []byte
+}
+
+// Draft is a message to compose. There is no Bcc: it belongs to the envelope.
+type Draft struct {
+	From        Address
+	Sender      *Address
+	To, Cc      []Address
+	ReplyTo     *Address
+	Subject     string
+	Text, HTML  string
+	Attachments []Part
+	Inlined     []Part
+	Headers     []Field
+	Date        time.Time
+	MessageID   string
+}
+
+// Incoming is a message as handed over by SMTP. Raw is cleaned: control headers
+// and Bcc removed, Date and Message-ID added where missing, the body untouched.
+type Incoming struct {
+	Header             []Field
+	From               Address
+	Sender             *Address
+	Subject, MessageID string
+	HasText, HasHTML   bool
+	Attachments        int
+	Control            Control
+	Raw                []byte
+}
+
+// Control is what the control headers of an incoming message said.
+type Control struct {
+	CustomID, EventPayload, Campaign, MonitoringCategory string
+	Vars, TemplateID                                     string
+	TemplateErrorReporting, TemplateErrorDeliver         string
+	TrackOpen, TrackClick                                string // "", "0" or "1"
+	Deduplicate, TemplateLanguage                        bool
+	Priority                                             int // 0 to 3; -1 when unset
+}
+
+// View is a message to look at: everything decoded to UTF-8, HTML untouched.
+type View struct {
+	Header             []Field
+	From               []Address
+	Sender             *Address
+	To, Cc, ReplyTo    []Address
+	Subject, MessageID string
+	Date               time.Time
+	Text, HTML         string
+	Parts              []ViewPart
+}
+
+// ViewPart is an attachment or inline part of a View; Size is len(Data), in bytes.
+type ViewPart struct {
+	ContentType, Filename, ContentID string
+	Size                             int
+	Data                             []byte
+}
+
+// SyntaxError refuses a message or an address: Field names the header field (""
+// for the message as a whole), Reason says what is wrong with it.
+type SyntaxError struct{ Field, Reason string }
+
+func (e *SyntaxError) Error() string {
+	if e.Field == "" {
+		return e.Reason
+	}
+	return e.Field + ": " + e.Reason
+}
