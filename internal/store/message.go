@@ -102,10 +102,12 @@ type MessageFilter struct {
 	CustomID  string
 	Campaign  string
 	Recipient string
+	Domain    string // of the recipient
 	SenderID  int64
 	Status    *Status
 	From, To  time.Time // of arrival, To excluded
 	Search    string    // part of a recipient or a subject
+	Sort      string    // "ID" (default), "ArrivedAt"
 }
 
 func (f MessageFilter) where(w *where) {
@@ -127,6 +129,9 @@ func (f MessageFilter) where(w *where) {
 	if f.Recipient != "" {
 		w.and("m.recipient = ?", f.Recipient)
 	}
+	if f.Domain != "" {
+		w.and("lower(m.recipient) LIKE ? ESCAPE '!'", "%@"+escapeLike(f.Domain))
+	}
 	if f.SenderID != 0 {
 		w.and("s.sender_id = ?", f.SenderID)
 	}
@@ -145,12 +150,23 @@ func (f MessageFilter) where(w *where) {
 	}
 }
 
-// Messages lists messages of the scope by ID.
+// order is the column to sort by. Messages of one commit arrive at one time: the ID makes their order total.
+func (f MessageFilter) order(desc bool) string {
+	switch {
+	case f.Sort == "ArrivedAt" && desc:
+		return "m.arrived_at DESC, m.id"
+	case f.Sort == "ArrivedAt":
+		return "m.arrived_at, m.id"
+	}
+	return "m.id"
+}
+
+// Messages lists messages of the scope.
 func (s *Store) Messages(ctx context.Context, scope Scope, f MessageFilter, p Page) ([]Message, error) {
 	w := newWhere(messageSelect)
 	scope.where(w, "m.account_id", "m.key_id")
 	f.where(w)
-	w.page(p, "m.id")
+	w.page(p, f.order(p.Desc))
 	return collect(ctx, s, scanMessage, w.String(), w.args...)
 }
 

@@ -44,8 +44,8 @@ CREATE TABLE session (
     address      TEXT NOT NULL DEFAULT '',
     client       TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX session_user ON session (user_id);
-CREATE INDEX session_expires ON session (expires_at);
+CREATE INDEX session_of_user ON session (user_id);
+CREATE INDEX session_ended ON session (expires_at);
 
 CREATE TABLE sign_in_link (
     digest     {blob} PRIMARY KEY,
