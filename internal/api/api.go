@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package api is the HTTP door, in Mailjet's wire format: POST /v3.1/send, the resources below /v3/REST, and its own
+// description at /openapi.yaml (OpenAPI 3.1).
+//
+// A request passes, in this order: the path is brought into one spelling, credentials are refused in clear text and
+// checked by the gate, the handler of its route runs, and what it returns is written as JSON: an object, or the one
+// error type of this package (fault), to which the errors of gate, submit and keyring are mapped in one place.
+//
+// What a caller may see is bounded by a store.Scope made of the key that calls: its own key, or for /apikey and a
+// master key its account. Nothing is sent from here: what parses goes to submit.
+package api
+
+import (
+	_ "embed"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/sync/semaphore"
+
+	"postern/internal/gate"
+	"postern/internal/keyring"
+	"postern/internal/store"
+	"postern/internal/submit"
+)
+
+// ClientFunc tells who a request came from: its address (behind trusted proxies the forwarded one), and whether
+// credentials may come this way: over TLS, loopback, or a trusted proxy that says https.
+type ClientFunc = func(r *http.Request) (addr netip.Addr, secure bool)
+
+// Config is what the door needs.
+type Config struct {
+	Store   *store.Store
+	Gate    *gate.Gate
+	Submit  *submit.Submit
+	Keyring *keyring.Keyring
+	Client  ClientFunc // nil: the connection's own address, secure by TLS or on loopback
+	BaseURL string     // what MessageHref begins with, such as https://mail.example.com; no slash at its end
+	Log     *slog.Logger
+}
+
+// Bounds of the memory that requests share. A request waits for its part.
+const (
+	bodyMemory    = 256 << 20 // bodies being read and parsed
+	composeMemory = 256 << 20 // mails being composed and stored
+)
+
+//go:embed openapi.yaml
+var description []byte
+
+// api is the door. Its fields do not change after New.
+type api struct {
+	Config
+	mux       *http.ServeMux
+	bodies    *semaphore.Weighted
+	composing *semaphore.Weighted
+}
+
+// New makes the handler of /v3/, /v3.1/ and /openapi.yaml.
+func New(c Config) http.Handler {
+	if c.Client == nil {
+		c.Client = directClient
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	a := &api{Config: c, mux: http.NewServeMux(), bodies: semaphore.NewWeighted(bodyMemory), composing: semaphore.NewWeighted(composeMemory)}
+	a.mount()
+	return a
+}
+
+// directClient is the Client of a server without proxies.
+func directClient(r *http.Request) (netip.Addr, bool) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}, r.TLS != nil
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}, r.TLS != nil
+	}
+	return addr, r.TLS != nil || addr.Unmap().IsLoopback()
+}

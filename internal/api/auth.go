@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"postern/internal/gate"
+	"postern/internal/keyring"
+	"postern/internal/store"
+)
+
+// authenticate lets a request in, or says in a fault why not. Nothing of the body is read before.
+func (a *api) authenticate(r *http.Request) (*call, error) {
+	addr, secure := a.Client(r)
+	if !secure {
+		return nil, &fault{status: http.StatusForbidden, message: "Credentials are refused over clear-text HTTP: they can be read on the way. " +
+			"Use https, or call from the server's own machine; if a proxy in front of this server speaks https, name it as a trusted proxy."}
+	}
+	user, password, ok := r.BasicAuth()
+	who, err := a.Gate.Verify(gate.Source{Addr: addr, Protocol: "http"}, user, password)
+	if err != nil {
+		f := faultOf(err)
+		if given := r.Header.Get("Authorization"); given != "" && !ok && f.status == http.StatusUnauthorized {
+			scheme, _, _ := strings.Cut(given, " ")
+			f.message = gate.AuthFailure + " The Authorization header is not HTTP basic authentication"
+			if strings.EqualFold(scheme, "basic") {
+				f.message += " in base64"
+			}
+			f.message += ": give the API key as user name and the secret key as password."
+		}
+		return nil, f
+	}
+	return &call{Request: r, who: who, addr: addr}, nil
+}
+
+// own is the scope of what belongs to the calling key itself: its messages and senders.
+func (c *call) own() store.Scope { return store.OfKey(c.who.AccountID, c.who.KeyID) }
+
+// managed is the scope of the keys that the calling key sees: a master key's whole account, a subaccount's itself.
+func (c *call) managed() store.Scope {
+	if c.who.Master {
+		return store.OfAccount(c.who.AccountID)
+	}
+	return c.own()
+}
+
+// actor is the caller's name in the audit log.
+func (c *call) actor() keyring.Actor {
+	by := keyring.Actor{Name: "key " + c.who.APIKey}
+	if c.addr.IsValid() {
+		by.Origin = c.addr.String()
+	}
+	return by
+}

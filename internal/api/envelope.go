@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// envelope is what every resource answers: Count rows of this page, Total that match.
+type envelope struct {
+	Count int
+	Data  any
+	Total int
+}
+
+// rows makes an envelope of a page of a listing.
+func rows[T any](data []T, total int) reply {
+	if data == nil {
+		data = []T{}
+	}
+	return reply{body: envelope{Count: len(data), Data: data, Total: total}}
+}
+
+// one makes an envelope of a single object.
+func one[T any](object T) reply { return rows([]T{object}, 1) }
+
+// errorV3 is an error of /v3.
+type errorV3 struct {
+	ErrorIdentifier string `json:",omitempty"`
+	ErrorInfo       string
+	ErrorMessage    string
+	StatusCode      int
+}
+
+// errorV31 is an error of Send API v3.1: of a message, or of the whole call.
+type errorV31 struct {
+	ErrorIdentifier string
+	ErrorCode       string `json:",omitempty"`
+	StatusCode      int
+	ErrorMessage    string
+	ErrorRelatedTo  []string `json:",omitempty"`
+}
+
+// v31 says whether a request is answered in the way of Send API v3.1.
+func v31(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v3.1/") }
+
+// fail answers an error. What is ours is logged under the identifier that the caller gets.
+func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
+	f := faultOf(err)
+	id := a.identify(r, f)
+	h := w.Header()
+	switch f.status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", `Basic realm="Provide an apiKey and secretKey"`)
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", f.allow)
+	}
+	if f.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))
+	}
+	if v31(r) {
+		a.write(w, r, reply{f.status, errorOf(f, id)})
+		return
+	}
+	if f.status != http.StatusUnauthorized && f.status < 500 {
+		id = ""
+	}
+	a.write(w, r, reply{f.status, errorV3{ErrorIdentifier: id, ErrorInfo: f.info, ErrorMessage: f.message, StatusCode: f.status}})
+}
+
+func errorOf(f *fault, id string) errorV31 {
+	return errorV31{ErrorIdentifier: id, ErrorCode: f.code, StatusCode: f.status, ErrorMessage: f.message, ErrorRelatedTo: f.related}
+}
+
+// identify gives an error its identifier, and logs it when it is ours.
+func (a *api) identify(r *http.Request, f *fault) string {
+	id := uuid.NewString()
+	if f.status >= 500 {
+		if f.message == "" {
+			f.message = "Something went wrong on this server. Its log has more under the ErrorIdentifier " + id + "."
+		}
+		a.Log.ErrorContext(r.Context(), "request failed", "error_identifier", id, "method", r.Method, "path", r.URL.Path, "error", f.cause)
+	}
+	return id
+}
+
+// write answers JSON. A body that cannot be written as JSON is a mistake of ours and panics before the first byte.
+func (a *api) write(w http.ResponseWriter, r *http.Request, out reply) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(out.body); err != nil {
+		panic(err)
+	}
+	b.Truncate(b.Len() - 1) // the line feed of Encode
+	contentType := "application/json"
+	if v31(r) {
+		contentType = "application/json; charset=UTF-8"
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	if out.status == 0 {
+		out.status = http.StatusOK
+	}
+	w.WriteHeader(out.status)
+	w.Write(b.Bytes()) //nolint:errcheck,gosec // the client has gone
+}
+
+// timestamp is a time on the wire: RFC 3339 in UTC, "" when it is unset.
+func timestamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05Z")
+}

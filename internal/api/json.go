@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"iter"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep objects and arrays may stand in each other. Clients' own data (Variables) is rarely deeper
+// than five.
+const maxDepth = 64
+
+// value is one value of a JSON text that is known to be well formed, without white space around it. Walking it in
+// place costs no tree: a mail of megabytes is read once, and property names can fold case and be missing, null or of
+// the wrong type in ways that decoding into structs does not tell apart.
+type value []byte
+
+// parseJSON checks that text is one JSON value, not nested too deep.
+func parseJSON(text []byte) (value, error) {
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // .NET and PowerShell like to send one
+	if !json.Valid(text) {
+		var v json.RawMessage
+		if err := json.Unmarshal(text, &v); err != nil {
+			return nil, err // says where
+		}
+		return nil, errors.New("not JSON")
+	}
+	if depth(text) > maxDepth {
+		return nil, errors.New("objects and arrays are nested more than " + strconv.Itoa(maxDepth) + " deep")
+	}
+	return value(bytes.Trim(text, " \t\r\n")), nil
+}
+
+// depth is how deep the brackets of text are nested.
+func depth(text []byte) int {
+	deepest, n := 0, 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			i += stringLen(text[i:]) - 1
+		case '{', '[':
+			n++
+			deepest = max(deepest, n)
+		case '}', ']':
+			n--
+		}
+	}
+	return deepest
+}
+
+// stringLen is the length of the JSON string that b begins with, quotes included.
+func stringLen(b []byte) int {
+	for i := 1; ; {
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
+			return len(b)
+		}
+		i += n + 1
+		escapes := 0
+		for j := i - 2; j > 0 && b[j] == '\\'; j-- {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return i
+		}
+	}
+}
+
+// valueLen is the length of the JSON value that b begins with.
+func valueLen(b []byte) int {
+	switch b[0] {
+	case '"':
+		return stringLen(b)
+	case '{', '[':
+		n := 0
+		for i := 0; i < len(b); i++ {
+			switch b[i] {
+			case '"':
+				i += stringLen(b[i:]) - 1
+			case '{', '[':
+				n++
+			case '}', ']':
+				if n--; n == 0 {
+					return i + 1
+				}
+			}
+		}
+		return len(b)
+	}
+	if n := bytes.IndexAny(b, ",]} \t\r\n"); n >= 0 {
+		return n
+	}
+	return len(b)
+}
+
+func (v value) isObject() bool { return v[0] == '{' }
+
+func (v value) isArray() bool { return v[0] == '[' }
+
+func (v value) isNull() bool { return v[0] == 'n' }
+
+// members walks an object. A name that stands in it twice comes twice.
+func (v value) members() iter.Seq2[string, value] {
+	return func(yield func(string, value) bool) {
+		rest := trimLeft(v[1:])
+		for rest[0] != '}' {
+			n := stringLen(rest)
+			name, _ := value(rest[:n]).str()
+			rest = trimLeft(trimLeft(rest[n:])[1:]) // the colon
+			n = valueLen(rest)
+			if !yield(name, value(rest[:n])) {
+				return
+			}
+			rest = next(rest[n:])
+		}
+	}
+}
+
+// elements walks an array.
+func (v value) elements() iter.Seq[value] {
+	return func(yield func(value) bool) {
+		rest := trimLeft(v[1:])
+		for rest[0] != ']' {
+			n := valueLen(rest)
+			if !yield(value(rest[:n])) {
+				return
+			}
+			rest = next(rest[n:])
+		}
+	}
+}
+
+// count is the number of elements of an array, or members of an object.
+func (v value) count() int {
+	n := 0
+	if v.isObject() {
+		for range v.members() {
+			n++
+		}
+		return n
+	}
+	for range v.elements() {
+		n++
+	}
+	return n
+}
+
+func trimLeft(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\n' || b[0] == '\t' || b[0] == '\r') {
+		b = b[1:]
+	}
+	return b
+}
+
+// next passes the comma before the next member or element, if there is one.
+func next(b []byte) []byte {
+	b = trimLeft(b)
+	if b[0] == ',' {
+		return trimLeft(b[1:])
+	}
+	return b
+}
+
+// str is a string's text. What is no UTF-8 becomes U+FFFD.
+func (v value) str() (string, bool) {
+	if v[0] != '"' {
+		return "", false
+	}
+	if inner := v[1 : len(v)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+		return string(inner), true
+	}
+	var s string
+	err := json.Unmarshal(v, &s)
+	return s, err == nil
+}
+
+// boolean reads true and false.
+func (v value) boolean() (is, ok bool) { return v[0] == 't', v[0] == 't' || v[0] == 'f' }
+
+// integer reads a whole number; 2.0 and 1e3 are whole.
+func (v value) integer() (int64, bool) {
+	if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+		return n, true
+	}
+	if v[0] != '-' && (v[0] < '0' || v[0] > '9') {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(string(v), 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		return 0, false
+	}
+	return int64(f), true
+}
+
+// fold is a property name as it is compared.
+func fold(name string) string { return strings.ToLower(name) }

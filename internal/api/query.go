@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"postern/internal/store"
+)
+
+// Bounds of a listing and of a resource's body.
+const (
+	defaultLimit = 10
+	largestLimit = 1000
+	maxResource  = 1 << 20
+)
+
+// query are the filters of a request under their folded names. Of a repeated one the first wins.
+type query map[string]string
+
+func (c *call) query() (query, error) {
+	values, err := url.ParseQuery(c.URL.RawQuery)
+	if err != nil {
+		return nil, badRequest("The query string is not well escaped.")
+	}
+	q := query{}
+	for name, v := range values {
+		name = fold(name)
+		if _, twice := q[name]; !twice && v[0] != "" {
+			q[name] = v[0]
+		}
+	}
+	return q, nil
+}
+
+// first returns the first filter of these names that is given.
+func (q query) first(names ...string) string {
+	for _, name := range names {
+		if v, ok := q[name]; ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// listing is what a request wants to see of a list.
+type listing struct {
+	store.Page
+	sort      string // a property in its own spelling, "" for the usual order
+	countOnly bool
+}
+
+// listing reads Limit, Offset, Sort and countOnly. sortable are the properties that can be sorted by.
+func (q query) listing(sortable ...string) (listing, error) {
+	var l listing
+	var err error
+	if l.Limit, err = q.number("limit", "Limit", defaultLimit); err != nil {
+		return l, err
+	}
+	if l.Limit == 0 || l.Limit > largestLimit {
+		l.Limit = largestLimit
+	}
+	if l.Offset, err = q.number("offset", "Offset", 0); err != nil {
+		return l, err
+	}
+	if l.countOnly, err = q.flag("countonly", "countOnly"); err != nil {
+		return l, err
+	}
+	spec := q["sort"]
+	name, direction, _ := strings.Cut(strings.ReplaceAll(spec, "+", " "), " ")
+	switch strings.ToUpper(strings.TrimSpace(direction)) {
+	case "", "ASC":
+	case "DESC":
+		l.Desc = true
+	default:
+		return l, badSort(spec)
+	}
+	for _, s := range sortable {
+		if strings.EqualFold(s, name) {
+			l.sort = s
+			return l, nil
+		}
+	}
+	if name != "" {
+		return l, badSort(name)
+	}
+	return l, nil
+}
+
+func badSort(spec string) error {
+	return badRequest("Unexpected error during GET: Invalid sort specification: Cannot sort on field " + spec)
+}
+
+func (q query) number(name, property string, usual int) (int, error) {
+	v, ok := q[name]
+	if !ok {
+		return usual, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 {
+		return 0, badRequest(fmt.Sprintf("%s: %q is not a whole number of 0 or more.", property, v))
+	}
+	return n, nil
+}
+
+// id reads a filter that is an object's ID.
+func (q query) id(name, property string) (int64, error) {
+	v, ok := q[name]
+	if !ok {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n <= 0 {
+		return 0, badRequest(fmt.Sprintf("%s: %q is not an ID.", property, v))
+	}
+	return n, nil
+}
+
+func (q query) flag(name, property string) (bool, error) {
+	set, err := q.choice(name, property)
+	return set != nil && *set, err
+}
+
+// choice reads a filter that is true, false or not given.
+func (q query) choice(name, property string) (*bool, error) {
+	v, ok := q[name]
+	if !ok {
+		return nil, nil //nolint:nilnil // not given
+	}
+	is, err := strconv.ParseBool(strings.ToLower(v))
+	if err != nil {
+		return nil, badRequest(fmt.Sprintf("%s: %q is neither true nor false.", property, v))
+	}
+	return &is, nil
+}
+
+// time reads a filter that is RFC 3339 or Unix seconds; zero when it is not given.
+func (q query) time(name, property string) (time.Time, error) {
+	v, ok := q[name]
+	if !ok {
+		return time.Time{}, nil
+	}
+	if n, err := strconv.ParseInt(v, 10, 64); err == nil && n >= 0 && n < 1<<40 {
+		return time.Unix(n, 0), nil
+	}
+	if len(v) == len("2026-11-23T10:00:00 01:00") && v[19] == ' ' {
+		v = v[:19] + "+" + v[20:] // the + of a zone that was not escaped
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly} {
+		if t, err := time.Parse(layout, v); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, badRequest(fmt.Sprintf("%s: %q is neither a time of RFC 3339 (2026-11-23T10:00:00Z) nor Unix seconds.", property, v))
+}
+
+// object reads a resource's body: a JSON object, as values under folded names. An empty body is an empty object.
+func (c *call) object(w int64) (map[string]value, error) {
+	text, err := io.ReadAll(http.MaxBytesReader(nil, c.Body, w))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, &fault{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("The body has more than %d bytes.", w)}
+	case err != nil:
+		return nil, badRequest("The body ended early.")
+	case len(trimLeft(text)) == 0:
+		return map[string]value{}, nil
+	}
+	v, err := parseJSON(text)
+	if err != nil {
+		return nil, badRequest("Invalid json input: " + err.Error())
+	}
+	if !v.isObject() {
+		return nil, badRequest("Invalid json input: expected an object.")
+	}
+	out := map[string]value{}
+	for name, x := range v.members() {
+		if !x.isNull() {
+			out[fold(name)] = x
+		}
+	}
+	return out, nil
+}

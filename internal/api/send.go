@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"postern/internal/gate"
+	"postern/internal/mail"
+	"postern/internal/store"
+	"postern/internal/submit"
+)
+
+// sent is an accepted message in the answer.
+type sent struct {
+	Status   string
+	CustomID string
+	To       []sentTo
+	Cc       []sentTo
+	Bcc      []sentTo
+}
+
+// sentTo is a recipient's message.
+type sentTo struct {
+	Email       string
+	MessageUUID string
+	MessageID   int64
+	MessageHref string
+}
+
+// refused is a refused message in the answer. CustomID tells a caller which it was.
+type refused struct {
+	Status   string
+	Errors   []errorV31
+	CustomID string `json:",omitempty"`
+}
+
+// outcome is what became of an item: a receipt, or what is wrong with it.
+type outcome struct {
+	receipt  submit.Receipt
+	findings findings
+}
+
+// send is POST /v3.1/send.
+func (a *api) send(c *call) (reply, error) {
+	text, done, err := a.readSend(c)
+	if err != nil {
+		return reply{}, err
+	}
+	defer done()
+	b, fault := parseSend(text)
+	if fault != nil {
+		return reply{}, fault
+	}
+	outcomes := make([]outcome, len(b.items))
+	var wg sync.WaitGroup
+	for i := range b.items {
+		it, out := &b.items[i], &outcomes[i]
+		out.findings = a.checkItem(c, it)
+		if len(out.findings) > 0 {
+			continue
+		}
+		if len(b.items) == 1 {
+			a.submitItem(c, it, b.sandbox, out)
+			break
+		}
+		// At once, so that they share a commit.
+		wg.Go(func() { a.submitItem(c, it, b.sandbox, out) })
+	}
+	wg.Wait()
+	return a.answer(c, b, outcomes)
+}
+
+// readSend reads the body into memory that is bounded over all requests. done gives it back.
+func (a *api) readSend(c *call) (text []byte, done func(), err error) {
+	tooLarge := &fault{status: http.StatusBadRequest, code: "mj-0011", message: fmt.Sprintf("Payload too large. Max allowed - %d bytes", maxSendBody)}
+	size := c.ContentLength
+	switch {
+	case size > maxSendBody:
+		return nil, nil, tooLarge
+	case size < 0:
+		size = maxSendBody // it does not say
+	}
+	if err := a.bodies.Acquire(c.Context(), size); err != nil {
+		return nil, nil, &fault{status: http.StatusServiceUnavailable, message: "The request ended before its turn.", retryAfter: time.Second}
+	}
+	done = func() { a.bodies.Release(size) }
+	var b bytes.Buffer
+	if c.ContentLength > 0 {
+		b.Grow(int(size) + bytes.MinRead)
+	}
+	if _, err := b.ReadFrom(io.LimitReader(c.Body, maxSendBody+1)); err != nil {
+		done()
+		return nil, nil, malformed("the body ended early")
+	}
+	if b.Len() > maxSendBody {
+		done()
+		return nil, nil, tooLarge
+	}
+	return b.Bytes(), done, nil
+}
+
+// checkItem finds what is wrong with a message, also what the sender may not.
+func (a *api) checkItem(c *call, it *item) findings {
+	f := it.check()
+	if it.from.mayCheck() {
+		if _, err := a.Submit.CheckSender(c.Context(), c.who, it.from.email.s); err != nil {
+			f.add(faultOf(err))
+		}
+	}
+	if it.sender.mayCheck() {
+		if fault := a.checkSender(c, it.sender.email.s); fault != nil {
+			f.add(fault)
+		}
+	}
+	return f
+}
+
+// mayCheck says whether there is an address to ask about.
+func (m *mailbox) mayCheck() bool { return m.given && m.fault() == nil }
+
+// checkSender says in a fault why Sender may not be email: it is none of the key's senders, or not an active one.
+func (a *api) checkSender(c *call, email string) *fault {
+	_, err := a.Submit.CheckSender(c.Context(), c.who, email)
+	if err == nil {
+		return nil
+	}
+	f := faultOf(err)
+	if f.code != "send-0008" {
+		return f
+	}
+	f.code, f.related = "send-0006", []string{"Sender"}
+	f.message = fmt.Sprintf("%q is not permitted as Sender: it is not a sender of your account.", email)
+	list, err := a.Store.Senders(c.Context(), c.own())
+	if err != nil {
+		return faultOf(err)
+	}
+	canonical, domain := mail.Canonical(email), "*@"+mail.Domain(email)
+	for _, x := range list {
+		if x.Email == canonical || x.Email == domain {
+			f.code, f.message = "send-0007", fmt.Sprintf("The sender %q of your account is not validated.", x.Email)
+		}
+	}
+	return f
+}
+
+// submitItem composes a checked message and hands it in. A panic is this message's alone.
+func (a *api) submitItem(c *call, it *item, sandbox bool, out *outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			out.findings.add(&fault{status: http.StatusInternalServerError, cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
+		}
+	}()
+	weight := min(it.weight(), composeMemory)
+	if err := a.composing.Acquire(c.Context(), weight); err != nil {
+		out.findings.add(&fault{status: http.StatusInternalServerError, message: "The request ended before the message was kept.", cause: err})
+		return
+	}
+	defer a.composing.Release(weight)
+	receipt, err := a.compose(c.Context(), c.who, it, submit.Message{Source: "http", Address: c.addr, Client: c.UserAgent(), Sandbox: sandbox})
+	if err != nil {
+		out.findings.add(faultOf(err))
+		return
+	}
+	out.receipt = receipt
+}
+
+// weight is about how many bytes a message takes while it is composed and stored: source, encoded, compressed.
+func (it *item) weight() int64 {
+	n := 2 * (len(it.text) + len(it.html) + len(it.payload))
+	for _, list := range [][]file{it.attachments, it.inlined} {
+		for i := range list {
+			n += 3 * len(list[i].data)
+		}
+	}
+	return int64(n) + 4096
+}
+
+// compose makes the mail and submits it; m has what is known of the caller.
+func (a *api) compose(ctx context.Context, who gate.Principal, it *item, m submit.Message) (submit.Receipt, error) {
+	d := it.draft()
+	raw, err := mail.Compose(d)
+	if err != nil {
+		return submit.Receipt{}, &fault{status: http.StatusBadRequest, code: "mj-0005", message: "Value not allowed. The message cannot be composed: " + err.Error() + "."}
+	}
+	opens, _ := tracking(it.trackOpens)
+	clicks, _ := tracking(it.trackClicks)
+	m.Raw, m.From, m.Subject, m.MessageID = raw, d.From, it.subject, d.MessageID
+	m.HasText, m.HasHTML, m.Attachments = it.text != "", it.html != "", len(it.attachments)+len(it.inlined)
+	m.CustomID, m.EventPayload, m.Campaign, m.MonitoringCategory, m.URLTags = it.customID, it.payload, it.campaign, it.category, it.urlTags
+	m.Priority, m.TrackOpens, m.TrackClicks = int(it.priority), opens, clicks
+	env := submit.Envelope{From: d.From.Email}
+	if d.Sender != nil {
+		env.From = d.Sender.Email
+	}
+	env.Recipients = it.recipients()
+	m.UTF8 = mail.NeedsUTF8(env.From, d.From.Email, it.replyTo.email.s)
+	for _, r := range env.Recipients {
+		m.UTF8 = m.UTF8 || mail.NeedsUTF8(r.Email)
+	}
+	return a.Submit.Accept(ctx, who, env, m)
+}
+
+// recipients are the envelope's, in the order To, Cc, Bcc.
+func (it *item) recipients() []submit.Recipient {
+	out := make([]submit.Recipient, 0, len(it.to)+len(it.cc)+len(it.bcc))
+	for kind, list := range [...][]mailbox{store.To: it.to, store.Cc: it.cc, store.Bcc: it.bcc} {
+		for i := range list {
+			out = append(out, submit.Recipient{Email: list[i].email.s, Kind: store.Kind(kind)})
+		}
+	}
+	return out
+}
+
+func (m *mailbox) address() mail.Address { return mail.Address{Name: m.name, Email: m.email.s} }
+
+func addresses(list []mailbox) []mail.Address {
+	var out []mail.Address
+	for i := range list {
+		out = append(out, list[i].address())
+	}
+	return out
+}
+
+func parts(list []file) []mail.Part {
+	var out []mail.Part
+	for i := range list {
+		f := &list[i]
+		out = append(out, mail.Part{ContentType: f.contentType.s, Filename: f.filename.s, ContentID: f.contentID, Data: f.data})
+	}
+	return out
+}
+
+// inlined are parts that the HTML shows by content ID: an attachment's that gives none is its file name.
+func inlined(list []file) []mail.Part {
+	out := parts(list)
+	for i := range out {
+		if p := &out[i]; p.ContentID == "" && isContentID(p.Filename) {
+			p.ContentID = p.Filename
+		}
+	}
+	return out
+}
+
+// draft is the mail of a checked message.
+func (it *item) draft() mail.Draft {
+	d := mail.Draft{
+		From: it.from.address(), To: addresses(it.to), Cc: addresses(it.cc), Subject: it.subject, Text: it.text, HTML: it.html,
+		Attachments: parts(it.attachments), Inlined: inlined(it.inlined), Date: time.Now(), MessageID: uuid.NewString() + "@" + mail.Domain(it.from.email.s),
+	}
+	if it.sender.given {
+		x := it.sender.address()
+		d.Sender = &x
+	}
+	if it.replyTo.given {
+		x := it.replyTo.address()
+		d.ReplyTo = &x
+	}
+	for _, h := range it.headers {
+		d.Headers = append(d.Headers, mail.Field{Name: h.name, Value: h.value})
+	}
+	return d
+}
+
+// answer tells what became of each message, in the order of the request. With errors the call is a 400 though the good
+// ones are sent; a 403 when nothing but permissions is wrong; and when nothing was kept for reasons of our own, an
+// error of the call, which may be sent again.
+func (a *api) answer(c *call, b batch, outcomes []outcome) (reply, error) {
+	status, good := http.StatusOK, 0
+	var ours *fault
+	list := make([]any, len(outcomes))
+	for i := range outcomes {
+		out, it := &outcomes[i], &b.items[i]
+		if len(out.findings) == 0 {
+			good++
+			list[i] = a.sent(it, out.receipt)
+			continue
+		}
+		x := refused{Status: "error", CustomID: it.customID}
+		for _, f := range out.findings {
+			switch {
+			case f.status >= http.StatusInternalServerError:
+				ours, status = f, http.StatusBadRequest
+			case f.status != http.StatusForbidden:
+				status = http.StatusBadRequest
+			case status == http.StatusOK:
+				status = http.StatusForbidden
+			}
+			x.Errors = append(x.Errors, errorOf(f, a.identify(c.Request, f)))
+		}
+		list[i] = x
+	}
+	if ours != nil && good == 0 && onlyOurs(outcomes) {
+		return reply{}, ours
+	}
+	return reply{status, struct{ Messages []any }{list}}, nil
+}
+
+// onlyOurs says whether every error is a failure of the server.
+func onlyOurs(outcomes []outcome) bool {
+	for i := range outcomes {
+		for _, f := range outcomes[i].findings {
+			if f.status < http.StatusInternalServerError {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (a *api) sent(it *item, r submit.Receipt) sent {
+	byEmail := make(map[string]submit.Accepted, len(r.Messages))
+	for _, m := range r.Messages {
+		byEmail[mail.Canonical(m.Email)] = m
+	}
+	list := func(boxes []mailbox) []sentTo {
+		out := make([]sentTo, 0, len(boxes))
+		for i := range boxes {
+			m := byEmail[mail.Canonical(boxes[i].email.s)]
+			out = append(out, sentTo{Email: boxes[i].email.s, MessageUUID: m.UUID, MessageID: m.ID, MessageHref: a.BaseURL + "/v3/REST/message/" + strconv.FormatInt(m.ID, 10)})
+		}
+		return out
+	}
+	return sent{Status: "success", CustomID: it.customID, To: list(it.to), Cc: list(it.cc), Bcc: list(it.bcc)}
+}
