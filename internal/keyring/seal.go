@@ -43,4 +43,3 @@ func (s *sealer) open(name string, sealed []byte) ([]byte, error) {
 	}
 	return plain, nil
 }
-

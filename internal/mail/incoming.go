@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mail
+
+import (
+	"bytes"
+	"fmt"
+	"mime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-message/charset"
+)
+
+// Limits of an incoming message's header.
+const (
+	maxLine   = 998  // RFC 5322 §2.1.1, without CRLF
+	maxFields = 1000 // ours
+)
+
+var (
+	crlf      = []byte("\r\n")
+	blankLine = []byte("\r\n\r\n")
+)
+
+// ReadIncoming reads a message as a client hands it over, and cleans it (RFC 6409 §8): the control headers and Bcc
+// are taken out, Date and Message-ID are added where they are missing, all else stays byte for byte. now is the Date
+// to add; newMessageID makes a Message-ID, without angle brackets. A message that must not be sent on is refused with
+// a *SyntaxError: bare CR or LF (which other servers may take for the end of a message), a header that is none, no
+// usable From.
+func ReadIncoming(raw []byte, now time.Time, newMessageID func() string) (*Incoming, error) {
+	if err := checkLineEnds(raw); err != nil {
+		return nil, err
+	}
+	head, body := splitHead(raw)
+	m := &Incoming{Control: Control{Priority: -1}}
+	clean := make([]byte, 0, len(raw)+128)
+	seen := map[string]int{}
+	err := eachField(head, func(name, value string, whole []byte) error {
+		lower := strings.ToLower(name)
+		seen[lower]++
+		if m.Control.take(lower, value) || lower == "bcc" {
+			return nil
+		}
+		m.Header = append(m.Header, Field{name, value})
+		clean = append(clean, whole...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := m.readFields(seen); err != nil {
+		return nil, err
+	}
+	if seen["date"] == 0 {
+		clean = append(clean, "Date: "+now.Format(time.RFC1123Z)+"\r\n"...)
+	}
+	if m.MessageID == "" {
+		m.MessageID = newMessageID()
+		clean = append(clean, "Message-ID: <"+m.MessageID+">\r\n"...)
+	}
+	m.Raw = append(append(clean, crlf...), body...)
+	m.look(body)
+	return m, nil
+}
+
+// checkLineEnds refuses CR and LF that do not stand together (RFC 5321 §2.3.8). What follows such a one is a new line
+// to some servers and not to others: that is how mail is smuggled.
+func checkLineEnds(raw []byte) error {
+	lines := 0
+	for rest, at := raw, 0; ; lines++ {
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 {
+			break
+		}
+		if at+i == 0 || raw[at+i-1] != '\r' {
+			return &SyntaxError{"", "a line ends in LF without CR"}
+		}
+		at += i + 1
+		rest = rest[i+1:]
+	}
+	if bytes.Count(raw, []byte{'\r'}) != lines {
+		return &SyntaxError{"", "there is a CR without LF"}
+	}
+	return nil
+}
+
+// splitHead parts the header block, with its last CRLF, from the body after the blank line.
+func splitHead(raw []byte) (head, body []byte) {
+	if bytes.HasPrefix(raw, crlf) {
+		return nil, raw[2:]
+	}
+	i := bytes.Index(raw, blankLine)
+	if i < 0 {
+		return raw, nil // RFC 5322 §3.5: a message may be its header alone
+	}
+	return raw[:i+2], raw[i+4:]
+}
+
+// eachField calls fn for each field: its name, its value unfolded (RFC 5322 §2.2.3) and trimmed, and all its bytes.
+func eachField(head []byte, fn func(name, value string, whole []byte) error) error {
+	for n := 0; len(head) > 0; n++ {
+		if n == maxFields {
+			return &SyntaxError{"", fmt.Sprintf("there are more than %d header fields", maxFields)}
+		}
+		end, folded := 0, false
+		for {
+			i := bytes.Index(head[end:], crlf)
+			length := i
+			if i < 0 { // the last line of a message without a body may lack its end
+				length = len(head) - end
+				i = length - 2
+			}
+			if length > maxLine {
+				return &SyntaxError{fieldName(head), fmt.Sprintf("a line has more than %d bytes", maxLine)}
+			}
+			end += i + 2
+			if end >= len(head) || head[end] != ' ' && head[end] != '\t' {
+				break
+			}
+			folded = true
+		}
+		whole := head[:end]
+		head = head[end:]
+		colon := bytes.IndexByte(whole, ':')
+		if colon <= 0 || !validName(whole[:colon]) {
+			return &SyntaxError{"", fmt.Sprintf("%q is not a header field", shorten(whole))}
+		}
+		if !bytes.HasSuffix(whole, crlf) {
+			whole = append(bytes.Clone(whole), crlf...)
+		}
+		value := string(bytes.TrimSpace(whole[colon+1:]))
+		if folded {
+			value = strings.ReplaceAll(value, "\r\n", "")
+		}
+		if err := fn(string(bytes.TrimRight(whole[:colon], " \t")), value, whole); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fieldName(head []byte) string {
+	name, _, ok := bytes.Cut(head, []byte(":"))
+	if !ok || len(name) > 70 {
+		return ""
+	}
+	return string(name)
+}
+
+// validName holds RFC 5322 §2.2, and §4.5's blanks before the colon.
+func validName(b []byte) bool {
+	b = bytes.TrimRight(b, " \t")
+	for _, c := range b {
+		if c <= ' ' || c >= 127 {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+func shorten(line []byte) string {
+	return string(line[:min(len(line), 60)])
+}
+
+// readFields takes what we need to know from the header.
+func (m *Incoming) readFields(seen map[string]int) error {
+	switch n := seen["from"]; {
+	case n == 0:
+		return &SyntaxError{"From", "the header is missing"}
+	case n > 1:
+		return &SyntaxError{"From", "there is more than one"}
+	}
+	for _, f := range m.Header {
+		switch strings.ToLower(f.Name) {
+		case "from":
+			list, err := ParseAddressList(f.Value)
+			if err != nil {
+				return &SyntaxError{"From", err.Error()}
+			}
+			if len(list) == 0 {
+				return &SyntaxError{"From", "there is no address"}
+			}
+			m.From = list[0] // several need a Sender (RFC 5322 §3.6.2), which is shown beside it
+		case "sender":
+			if a, err := ParseAddress(f.Value); err == nil {
+				m.Sender = &a
+			}
+		case "subject":
+			m.Subject = DecodeHeader(f.Value)
+		case "message-id":
+			m.MessageID = strings.Trim(f.Value, "<> \t")
+		}
+	}
+	return nil
+}
+
+// DecodeHeader decodes the encoded words of a header value (RFC 2047); what cannot be decoded stays as it is.
+func DecodeHeader(s string) string {
+	if !strings.Contains(s, "=?") {
+		return s
+	}
+	d := mime.WordDecoder{CharsetReader: charset.Reader}
+	if out, err := d.DecodeHeader(s); err == nil {
+		return out
+	}
+	return s
+}
+
+// take reads a control header, and says whether it was one. Unknown ones are taken as well: they are nobody else's
+// business.
+func (c *Control) take(lower, value string) bool {
+	if !strings.HasPrefix(lower, "x-mj-") && !strings.HasPrefix(lower, "x-mailjet-") {
+		return false
+	}
+	switch lower {
+	case "x-mj-customid":
+		c.CustomID = DecodeHeader(value)
+	case "x-mj-eventpayload":
+		c.EventPayload = DecodeHeader(value)
+	case "x-mailjet-campaign":
+		c.Campaign = DecodeHeader(value)
+	case "x-mailjet-deduplicatecampaign":
+		c.Deduplicate = yes(value)
+	case "x-mailjet-trackopen":
+		c.TrackOpen = switched(value)
+	case "x-mailjet-trackclick":
+		c.TrackClick = switched(value)
+	case "x-mailjet-prio":
+		if n, err := strconv.Atoi(value); err == nil && n >= 0 && n <= 3 {
+			c.Priority = n
+		}
+	case "x-mj-templateid":
+		c.TemplateID = value
+	case "x-mj-templatelanguage":
+		c.TemplateLanguage = yes(value)
+	case "x-mj-vars":
+		c.Vars = DecodeHeader(value)
+	case "x-mj-templateerrorreporting":
+		c.TemplateErrorReporting = value
+	case "x-mj-templateerrordeliver":
+		c.TemplateErrorDeliver = value
+	case "x-mj-monitoringcategory":
+		c.MonitoringCategory = DecodeHeader(value)
+	}
+	return true
+}
+
+func yes(v string) bool {
+	switch strings.ToLower(v) {
+	case "1", "true", "yes", "y":
+		return true
+	}
+	return false
+}
+
+func switched(v string) string {
+	switch {
+	case yes(v):
+		return "1"
+	case v == "0", strings.EqualFold(v, "false"), strings.EqualFold(v, "no"):
+		return "0"
+	}
+	return ""
+}
+
+// look finds out what is in the body, without decoding it. Broken MIME is no reason to refuse a mail.
+func (m *Incoming) look(body []byte) {
+	get := func(name string) string {
+		for _, f := range m.Header {
+			if strings.EqualFold(f.Name, name) {
+				return f.Value
+			}
+		}
+		return ""
+	}
+	budget := 200
+	m.lookAt(get("Content-Type"), get("Content-Disposition"), body, 0, &budget)
+}
+
+func (m *Incoming) lookAt(contentType, disposition string, body []byte, depth int, budget *int) {
+	if *budget--; *budget < 0 || depth > 10 {
+		return
+	}
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err != nil && kind == "" {
+		kind = "text/plain" // RFC 2045 §5.2
+	}
+	where, dparams, _ := mime.ParseMediaType(disposition)
+	switch {
+	case strings.HasPrefix(kind, "multipart/") && params["boundary"] != "":
+		for _, part := range splitParts(body, params["boundary"]) {
+			var ct, cd string
+			head, rest := splitHead(part)
+			eachField(head, func(name, value string, _ []byte) error { //nolint:errcheck,gosec // a broken part is looked at as far as it goes
+				if strings.EqualFold(name, "Content-Type") {
+					ct = value
+				} else if strings.EqualFold(name, "Content-Disposition") {
+					cd = value
+				}
+				return nil
+			})
+			m.lookAt(ct, cd, rest, depth+1, budget)
+		}
+	case where == "attachment" || dparams["filename"] != "" || params["name"] != "":
+		m.Attachments++
+	case kind == "text/html":
+		m.HasHTML = true
+	case strings.HasPrefix(kind, "text/"):
+		m.HasText = true
+	default:
+		m.Attachments++
+	}
+}
+
+// splitParts cuts a multipart body at its boundary (RFC 2046 §5.1.1).
+func splitParts(body []byte, boundary string) [][]byte {
+	delim := []byte("--" + boundary)
+	var parts [][]byte
+	start := -1
+	for at := 0; at < len(body); {
+		end := bytes.Index(body[at:], crlf)
+		next := at + end + 2
+		if end < 0 {
+			next = len(body)
+		}
+		if line := body[at:next]; bytes.HasPrefix(line, delim) {
+			if start >= 0 {
+				parts = append(parts, body[start:max(start, at-2)])
+			}
+			start = next
+			if bytes.HasPrefix(line[len(delim):], []byte("--")) {
+				return parts
+			}
+		}
+		at = next
+	}
+	if start >= 0 {
+		parts = append(parts, body[start:])
+	}
+	return parts
+}
