@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -98,6 +99,7 @@ type KeyFilter struct {
 	ID     int64
 	APIKey string
 	Name   string
+	Search string // part of the name, or the beginning of the API key
 	Master *bool
 	Active *bool
 	Sort   string // "ID" (default), "Name", "CreatedAt", "IsMaster", "IsActive"
@@ -112,6 +114,10 @@ func (f KeyFilter) where(w *where) {
 	}
 	if f.Name != "" {
 		w.and("name = ?", f.Name)
+	}
+	if f.Search != "" {
+		like := escapeLike(f.Search) + "%"
+		w.and("(lower(name) LIKE ? ESCAPE '!' OR api_key LIKE ? ESCAPE '!')", "%"+like, like)
 	}
 	if f.Master != nil {
 		w.and("is_master = ?", *f.Master)
@@ -193,6 +199,23 @@ func (s *Store) addSecrets(ctx context.Context, q queryable, keys []Key) error {
 		k.Secrets = append(k.Secrets, x)
 	}
 	return err
+}
+
+// KeysByID reads keys of the scope, without their secrets, by their IDs: at most a page of them. Those that are not in
+// the scope are not in the answer.
+func (s *Store) KeysByID(ctx context.Context, scope Scope, ids []int64) (map[int64]Key, error) {
+	out := make(map[int64]Key, len(ids))
+	if len(ids) == 0 {
+		return out, nil
+	}
+	w := newWhere("SELECT " + keyColumns + " FROM api_key")
+	scope.where(w, "account_id", "id")
+	w.and("id IN (?"+strings.Repeat(", ?", len(ids)-1)+")", anys(ids)...)
+	keys, err := collect(ctx, s, scanKey, w.String(), w.args...)
+	for _, k := range keys {
+		out[k.ID] = k
+	}
+	return out, err
 }
 
 // EachKey calls fn for every key with its live secrets, in two passes over the tables: for a warm gate at start.

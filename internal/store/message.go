@@ -107,12 +107,20 @@ type MessageFilter struct {
 	Status    *Status
 	From, To  time.Time // of arrival, To excluded
 	Search    string    // part of a recipient or a subject
+	Below     int64     // IDs below this one
+	Above     int64     // IDs above this one
 	Sort      string    // "ID" (default), "ArrivedAt"
 }
 
 func (f MessageFilter) where(w *where) {
 	if f.ID != 0 {
 		w.and("m.id = ?", f.ID)
+	}
+	if f.Below != 0 {
+		w.and("m.id < ?", f.Below)
+	}
+	if f.Above != 0 {
+		w.and("m.id > ?", f.Above)
 	}
 	if f.UUID != uuid.Nil {
 		w.and("m.uuid = ?", f.UUID[:])

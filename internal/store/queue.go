@@ -85,6 +85,20 @@ func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
 	return t, err
 }
 
+// NextAttempt is when a message of the scope is due to be tried (again), or zero while it is being tried. A message
+// that is not in the queue is ErrNotFound.
+func (s *Store) NextAttempt(ctx context.Context, scope Scope, messageID int64) (time.Time, error) {
+	w := newWhere("SELECT q.due_at, q.owner FROM queue q JOIN message m ON m.id = q.message_id")
+	scope.where(w, "m.account_id", "m.key_id")
+	w.and("q.message_id = ?", messageID)
+	var due time.Time
+	var owner string
+	if err := s.row(ctx, w.String(), w.args...).scan(nullTime{&due}, &owner); err != nil || owner != "" {
+		return time.Time{}, err
+	}
+	return due, nil
+}
+
 // QueueStats is the queue at a glance.
 type QueueStats struct {
 	Waiting int64     // messages in the queue

@@ -54,6 +54,45 @@ func (s *Store) Senders(ctx context.Context, scope Scope) ([]Sender, error) {
 	return collect(ctx, s, scanSender, w.String(), w.args...)
 }
 
+// SenderFilter bounds a listing of senders within a scope. Zero fields do not filter.
+type SenderFilter struct {
+	ID     int64
+	KeyID  int64
+	Search string // part of the address or domain
+}
+
+func (f SenderFilter) where(w *where) {
+	w.and("s.status <> ?", SenderDeleted)
+	if f.ID != 0 {
+		w.and("s.id = ?", f.ID)
+	}
+	if f.KeyID != 0 {
+		w.and("s.key_id = ?", f.KeyID)
+	}
+	if f.Search != "" {
+		w.and("s.email LIKE ? ESCAPE '!'", "%"+escapeLike(f.Search)+"%")
+	}
+}
+
+// FindSenders lists senders of the scope's keys that match and are not deleted, by key and address, and says how many
+// there are in all.
+func (s *Store) FindSenders(ctx context.Context, scope Scope, f SenderFilter, p Page) ([]Sender, int, error) {
+	const from = " FROM sender s JOIN api_key k ON k.id = s.key_id"
+	n := newWhere("SELECT count(*)" + from)
+	scope.where(n, "k.account_id", "k.id")
+	f.where(n)
+	var total int
+	if err := s.row(ctx, n.String(), n.args...).scan(&total); err != nil {
+		return nil, 0, err
+	}
+	w := newWhere("SELECT s.id, s.key_id, s.email, s.domain, s.name, s.status, s.created_at" + from)
+	scope.where(w, "k.account_id", "k.id")
+	f.where(w)
+	w.page(p, "s.key_id, s.domain, s.email")
+	out, err := collect(ctx, s, scanSender, w.String(), w.args...)
+	return out, total, err
+}
+
 // KeySenders lists the active senders of one key, for the check of every mail.
 func (s *Store) KeySenders(ctx context.Context, keyID int64) ([]Sender, error) {
 	return collect(ctx, s, scanSender, "SELECT "+senderColumns+" FROM sender WHERE key_id = $1 AND status = $2", keyID, SenderActive)
