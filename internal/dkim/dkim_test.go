@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dkim_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	msgauth "github.com/emersion/go-msgauth/dkim"
+
+	"postern/internal/dkim"
+)
+
+const source = "From: A <a@example.com>\r\nTo: b@example.net,\r\n c@example.net\r\nSubject: Hello  world\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.com>\r\n\r\nHello \r\n\r\n"
+
+// keys finds one key for example.com and counts how often it is asked.
+func keys(t testing.TB) (dkim.Lookup, string, *atomic.Int64) {
+	t.Helper()
+	key, err := dkim.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := dkim.RecordValue(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := &atomic.Int64{}
+	return func(_ context.Context, domain string) (string, []byte, bool, error) {
+		asked.Add(1)
+		return "postern202611", key, domain == "example.com", nil
+	}, record, asked
+}
+
+func verify(t *testing.T, record, mail string) error {
+	t.Helper()
+	got, err := msgauth.VerifyWithOptions(strings.NewReader(mail), &msgauth.VerifyOptions{LookupTXT: func(name string) ([]string, error) {
+		if name != dkim.RecordName("postern202611", "example.com") {
+			t.Errorf("looked up %q", name)
+		}
+		return []string{record}, nil
+	}})
+	if err != nil {
+		return err
+	}
+	if len(got) != 1 {
+		t.Fatalf("%d signatures", len(got))
+	}
+	return got[0].Err
+}
+
+func TestSignatureVerifies(t *testing.T) {
+	lookup, record, _ := keys(t)
+	s := dkim.NewSigner(lookup)
+	header, err := s.Sign(t.Context(), 1, "example.com", []byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasSuffix(header, []byte("\r\n")) || !bytes.HasPrefix(header, []byte("DKIM-Signature:")) {
+		t.Fatalf("header %q", header)
+	}
+	signed := string(header) + source
+	if err := verify(t, record, signed); err != nil {
+		t.Errorf("the mail as signed: %v", err)
+	}
+	if err := verify(t, record, strings.Replace(signed, "Hello  world", "Hello world", 1)); err != nil {
+		t.Errorf("blanks folded on the way: %v", err)
+	}
+	for what, changed := range map[string]string{
+		"another subject": strings.Replace(signed, "Hello  world", "Goodbye", 1),
+		"another body":    strings.Replace(signed, "Hello \r\n", "Goodbye\r\n", 1),
+		"a second From":   strings.Replace(signed, "From: A", "From: Evil <evil@example.org>\r\nFrom: A", 1),
+	} {
+		if err := verify(t, record, changed); err == nil {
+			t.Errorf("%s was not noticed", what)
+		}
+	}
+}
+
+func TestNoKeyNoSignature(t *testing.T) {
+	lookup, _, _ := keys(t)
+	header, err := dkim.NewSigner(lookup).Sign(t.Context(), 1, "example.org", []byte(source))
+	if err != nil || header != nil {
+		t.Errorf("%q, %v", header, err)
+	}
+}
+
+// A submission to many domains is signed once, and its key looked up once.
+func TestSignsASubmissionOnce(t *testing.T) {
+	lookup, _, asked := keys(t)
+	s := dkim.NewSigner(lookup)
+	if _, err := s.Sign(t.Context(), 1, "example.com", []byte(source)); err != nil {
+		t.Fatal(err)
+	}
+	headers := make([][]byte, 50)
+	var wg sync.WaitGroup
+	for i := range headers {
+		wg.Go(func() { headers[i], _ = s.Sign(t.Context(), 2, "example.com", []byte(source)) })
+	}
+	wg.Wait()
+	for _, h := range headers {
+		if len(h) == 0 || &h[0] != &headers[0][0] {
+			t.Fatal("one submission has several signatures")
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the key was looked up %d times", n)
+	}
+}
+
+func TestSelector(t *testing.T) {
+	if got := dkim.Selector(time.Date(2026, 11, 30, 23, 30, 0, 0, time.FixedZone("", -3600))); got != "postern202612" {
+		t.Errorf("selector %q: months are in UTC", got)
+	}
+}
+
+func BenchmarkSign(b *testing.B) {
+	lookup, _, _ := keys(b)
+	s := dkim.NewSigner(lookup)
+	body := []byte(source + strings.Repeat("The quick brown fox jumps over the lazy dog, again and again and again.\r\n", 56))
+	for i := int64(0); b.Loop(); i++ {
+		if _, err := s.Sign(b.Context(), i, "example.com", body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
