@@ -10,6 +10,7 @@ type dialect struct {
 	keepStatements bool              // whether we keep prepared statements, or the driver does
 	numbered       bool              // long statements have $1 … rather than ?
 	skipLocked     string            // end of a claim's inner SELECT
+	size           string            // query for the database's bytes
 	unique         func(error) bool  // a unique constraint refused
 	full           func(error) bool  // no room
 	retry          func(error) bool  // the transaction may be run again

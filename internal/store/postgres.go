@@ -41,6 +41,7 @@ func postgresDialect() *dialect {
 		writers:    4,
 		numbered:   true,
 		skipLocked: " FOR UPDATE SKIP LOCKED",
+		size:       "SELECT pg_database_size(current_database())",
 		unique:     func(err error) bool { return is(err, "23505") },
 		full:       func(err error) bool { return is(err, "53100") },
 		retry:      func(err error) bool { return is(err, "40001", "40P01") }, // serialization failure, deadlock

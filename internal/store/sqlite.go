@@ -30,6 +30,7 @@ func sqliteDialect() *dialect {
 		},
 		writers:        1,
 		keepStatements: true,
+		size:           "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
 		unique: func(err error) bool {
 			var e *sqlite.Error
 			return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
