@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package courier
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+
+	"postern/internal/mail"
+)
+
+// RelayConfig is another server that takes all mail.
+type RelayConfig struct {
+	Host, Port     string
+	User, Password string // "": without logging in
+	Implicit       bool   // TLS from the start
+	TLS            string // TLSRequired, TLSOpportunistic or TLSNever
+
+	Hostname string      // how we name ourselves
+	Signer   Signer      // may be nil
+	Timeouts *Timeouts   // nil: those of RFC 5321
+	TLSRoots *tls.Config // nil: the machine's roots; for tests
+}
+
+// Relay hands mail to another server.
+type Relay struct {
+	c    RelayConfig
+	t    Timeouts
+	pool pool
+}
+
+// NewRelay makes the route to another server.
+func NewRelay(c RelayConfig) (*Relay, error) {
+	if c.Host == "" || c.Port == "" {
+		return nil, errors.New("a relay needs a host and a port")
+	}
+	r := &Relay{c: c, t: defaultTimeouts()}
+	if c.Timeouts != nil {
+		r.t = *c.Timeouts
+	}
+	return r, nil
+}
+
+// Close ends the connections that are kept.
+func (r *Relay) Close() error {
+	r.pool.close()
+	return nil
+}
+
+// Attempt hands a job's mail over, in one transaction for all its recipients.
+func (r *Relay) Attempt(ctx context.Context, job Job) []Outcome {
+	header, err := sign(ctx, r.c.Signer, &job)
+	if err != nil {
+		return job.all(failure("", err.Error(), mail.StateSystemIssue))
+	}
+	c := r.pool.get(ctx, "")
+	reused := c != nil
+	for {
+		if c == nil {
+			if c, err = r.connect(ctx); err != nil {
+				return job.all(sessionFailure(ctx, r.c.Host, err))
+			}
+		}
+		stop := c.watch(ctx)
+		out, ok := c.deliver(ctx, &job, header)
+		stop()
+		if ok {
+			r.pool.put("", c)
+			return out
+		}
+		c.Close() //nolint:errcheck,gosec // it failed
+		// A kept connection that the server has closed meanwhile says nothing: nothing was sent on it.
+		if reused && ctx.Err() == nil && out[0].Code == 0 && out[0].State == mail.StateConnectionIssue && !mayHaveArrived(out) {
+			c, reused = nil, false
+			continue
+		}
+		return out
+	}
+}
+
+func (r *Relay) tlsConfig() *tls.Config {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if r.c.TLSRoots != nil {
+		cfg = r.c.TLSRoots.Clone()
+	}
+	cfg.ServerName = r.c.Host
+	cfg.InsecureSkipVerify = cfg.InsecureSkipVerify || r.c.TLS == TLSOpportunistic && !r.c.Implicit //nolint:gosec // by the setting: better than in clear
+	return cfg
+}
+
+// connect dials, begins TLS as the policy says, and logs in.
+func (r *Relay) connect(ctx context.Context) (*conn, error) {
+	var implicit *tls.Config
+	if r.c.Implicit {
+		implicit = r.tlsConfig()
+	}
+	var d net.Dialer
+	c, err := greet(ctx, d.DialContext, net.JoinHostPort(r.c.Host, r.c.Port), r.c.Host, implicit, r.t)
+	if err != nil {
+		return nil, err
+	}
+	defer c.watch(ctx)()
+	if err := r.open(ctx, c); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (r *Relay) open(ctx context.Context, c *conn) error {
+	if err := c.hello(r.c.Hostname); err != nil {
+		return err
+	}
+	if !r.c.Implicit && r.c.TLS != TLSNever {
+		switch {
+		case c.offers("STARTTLS"):
+			if err := c.startTLS(ctx, r.tlsConfig(), r.c.Hostname); err != nil {
+				return err
+			}
+		case r.c.TLS == TLSRequired:
+			return fmt.Errorf("%s does not offer STARTTLS, which the route asks for (tls=required)", r.c.Host)
+		}
+	}
+	if r.c.User != "" {
+		return c.auth(r.c.User, r.c.Password)
+	}
+	return nil
+}
