@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# make help says what there is.
+
+GO ?= go
+FUZZTIME ?= 60s
+LINT = $(GO) tool -modfile=tools/go.mod
+CLUSTER = $(GO) run ./internal/store/storetest/cluster
+# Packages whose tests open a store: they run once more on PostgreSQL. The store's own run on both engines anyway.
+REPLAYED = $(shell $(GO) list -f '{{.ImportPath}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./internal/... | grep ' postern/internal/store/storetest' | cut -d' ' -f1 | grep -v 'internal/store$$')
+
+.PHONY: help run build test test-tools lint fmt fuzz bench screenshots
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: ## serve from ./postern-data
+	$(GO) run . serve
+
+build: ## the program, in ./postern
+	$(GO) build -trimpath -o postern .
+
+test: test-tools ## all tests with the race detector, on SQLite and PostgreSQL; installs what is missing
+	$(CLUSTER) $(GO) test -race -timeout 9m ./...
+	POSTERN_TEST_DATABASE=postgres $(CLUSTER) $(GO) test -race -timeout 9m $(REPLAYED)
+
+test-tools:
+	@scripts/install-test-tools
+
+lint: ## formatting, vet and the linters of .golangci.yml
+	@unformatted=$$($(LINT) gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(LINT) golangci-lint run ./...
+
+fmt: ## format with gofumpt
+	$(LINT) gofumpt -w .
+
+fuzz: ## every fuzz target for FUZZTIME
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+bench: ## side by side with Postfix, then the packages' own benchmarks
+	$(GO) run ./bench
+	$(GO) test -run '^$$' -bench . -benchtime 0.5s ./internal/...
+
+screenshots: test-tools ## every page at 1280 and 360 px, light and dark, into ./screenshots
+	POSTERN_SCREENSHOTS=$(CURDIR)/screenshots $(GO) test -count=1 ./test/browser/...

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package arrows_test holds the direction of imports that docs/architecture.md draws.
+package arrows_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// level of each room: a room imports rooms of lower levels, and its own kind only where beside says so.
+var level = map[string]int{
+	"mail": 0, "credential": 0, "account": 0, "audit": 0,
+	"store": 1,
+	"dns":   2, "dkim": 2, "gate": 2, "courier": 2, "event": 2, "queue": 2, "submit": 2, "keyring": 2,
+	"api": 3, "smtpd": 3, "console": 3, "control": 3,
+	"config": 4, "server": 4,
+	"cli": 5,
+}
+
+const (
+	pure    = 0
+	engines = 2
+	doors   = 3
+)
+
+// forTests are imported by tests, benchmarks and each other alone.
+var forTests = []string{"store/storetest", "store/storetest/cluster", "mxtest"}
+
+// io are what a pure room does without.
+var io = []string{"os", "os/exec", "net", "net/http", "database/sql", "syscall", "io/fs", "log", "log/slog"}
+
+func TestImportsPointOneWay(t *testing.T) {
+	files, err := imports(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir, paths := range files {
+		if slices.Contains(forTests, dir) {
+			continue
+		}
+		from, known := level[dir]
+		if !known {
+			t.Errorf("internal/%s has no level: give it one here, and its place in docs/architecture.md", dir)
+			continue
+		}
+		for _, path := range paths {
+			to, ours := strings.CutPrefix(path, "postern/internal/")
+			switch {
+			case !ours && from == pure && slices.Contains(io, path):
+				t.Errorf("internal/%s is pure and imports %s", dir, path)
+			case !ours:
+			case slices.Contains(forTests, to):
+				t.Errorf("internal/%s imports %s, which is for tests", dir, to)
+			case level[to] > from, from == doors && level[to] == doors:
+				t.Errorf("internal/%s imports internal/%s: that is the wrong way", dir, to)
+			case dir == "gate" && level[to] >= engines, dir == "gate" && to == "store":
+				t.Errorf("internal/gate imports internal/%s: a check must not wait for it", to)
+			}
+		}
+		for _, word := range []string{"util", "utils", "common", "models", "services", "helpers"} {
+			if filepath.Base(dir) == word {
+				t.Errorf("internal/%s: a room has a name from the world of mail", dir)
+			}
+		}
+	}
+}
+
+// imports lists what the files of each folder import, tests left out.
+func imports(root string) (map[string][]string, error) {
+	out := map[string][]string{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		dir := filepath.ToSlash(filepath.Dir(path))
+		out[dir] = slices.Clip(out[dir])
+		for _, i := range f.Imports {
+			p, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			out[dir] = append(out[dir], p)
+		}
+		return nil
+	})
+	return out, err
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storetest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver that makes and drops databases
+)
+
+// ClusterURL names the environment variable with the URL of a PostgreSQL cluster that tests may make databases in.
+// `make test` starts one cluster for the whole run; without it each test process starts its own.
+const ClusterURL = "POSTERN_TEST_POSTGRES_URL"
+
+var own struct {
+	sync.Once
+	url string
+	err error
+}
+
+// Database makes a fresh, empty PostgreSQL database and returns its URL; it is dropped when the test ends. Where
+// there is no PostgreSQL the test is skipped, in CI it fails.
+func Database(t testing.TB) string {
+	t.Helper()
+	cluster := os.Getenv(ClusterURL)
+	if cluster == "" {
+		own.Do(func() {
+			var c *Cluster
+			if c, own.err = StartCluster(context.Background()); own.err == nil {
+				own.url = c.URL // it ends with this process
+			}
+		})
+		if own.err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatalf("PostgreSQL: %v", own.err)
+			}
+			t.Skipf("SKIPPED ALOUD: no PostgreSQL: %v", own.err)
+		}
+		cluster = own.url
+	}
+	db, err := sql.Open("pgx", cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "t" + strings.ToLower(rand.Text())
+	if _, err := db.ExecContext(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(errors.Join(err, db.Close()))
+	}
+	t.Cleanup(func() {
+		if _, err := db.ExecContext(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Errorf("drop the test's database: %v", err)
+		}
+		db.Close() //nolint:errcheck,gosec // nothing is left to do with it
+	})
+	return strings.Replace(cluster, "/postgres?", "/"+name+"?", 1)
+}
+
+// Cluster is a temporary PostgreSQL server.
+type Cluster struct {
+	URL string // of its database "postgres"
+	dir string
+	cmd *exec.Cmd
+	end chan error
+}
+
+// StartCluster starts a server from Debian's binaries on a free loopback port, with its files in a temporary folder,
+// as the user postgres when we are root. It is killed when this process ends, however that is.
+func StartCluster(ctx context.Context) (*Cluster, error) {
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "postern-postgres-")
+	if err != nil {
+		return nil, err
+	}
+	as, err := account(dir)
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(dir, "data")
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N")
+	initdb.SysProcAttr, initdb.Dir = &syscall.SysProcAttr{Credential: as}, dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{dir: dir, URL: fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port), end: make(chan error, 1)}
+	c.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-k", dir, "-c", "listen_addresses=127.0.0.1", //nolint:noctx // Stop ends it
+		"-c", "fsync=off", "-c", "max_connections=300", "-c", "shared_buffers=64MB", "-c", "log_min_messages=fatal")
+	c.cmd.SysProcAttr, c.cmd.Dir = &syscall.SysProcAttr{Credential: as, Pdeathsig: syscall.SIGQUIT}, dir
+	started := make(chan error)
+	go func() {
+		// The signal comes when the thread that started the child ends: this one stays for as long as the child does.
+		runtime.LockOSThread()
+		err := c.cmd.Start()
+		started <- err
+		if err == nil {
+			c.end <- c.cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return c, c.wait(ctx)
+}
+
+// Stop ends the server by its process id and removes its files.
+func (c *Cluster) Stop() error {
+	if err := c.cmd.Process.Signal(syscall.SIGQUIT); err != nil { // immediate shutdown: nothing of it is kept
+		return err
+	}
+	<-c.end
+	return os.RemoveAll(c.dir)
+}
+
+func (c *Cluster) wait(ctx context.Context) error {
+	db, err := sql.Open("pgx", c.URL)
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // it was asked one thing
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		err := db.PingContext(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case end := <-c.end:
+			c.end <- end
+			return fmt.Errorf("postgres ended: %w", end)
+		case <-ctx.Done():
+			return fmt.Errorf("postgres does not answer: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// binaries finds the newest PostgreSQL server.
+func binaries() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if err != nil || len(found) == 0 {
+		path, err := exec.LookPath("postgres")
+		if err != nil {
+			return "", errors.New("the server is not installed (Debian's package postgresql)")
+		}
+		return filepath.Dir(path), nil
+	}
+	version := func(p string) int {
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(p))))
+		return n
+	}
+	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) })), nil
+}
+
+// account is whom to run as: PostgreSQL refuses root.
+func account(dir string) (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, err
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(dir, uid, gid) //nolint:gosec // small numbers
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // only its number is wanted
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()                          //nolint:errcheck // as above
+	return l.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert // it is TCP
+}
