@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a script adds to the pages. Each thing here has a page that does it without.
+"use strict";
+
+const spoken = document.getElementById("spoken");
+
+function say(text) {
+  spoken.textContent = "";
+  requestAnimationFrame(() => { spoken.textContent = text; });
+}
+
+// Copy buttons.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) break;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+    } catch {
+      say("The browser did not allow copying. Select the text instead.");
+      return;
+    }
+    say(button.dataset.said);
+    button.classList.add("done");
+    setTimeout(() => button.classList.remove("done"), 1600);
+  });
+}
+
+// Menus: one at a time, closed by Escape and by a click elsewhere.
+function closeMenus(but) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (menu !== but) menu.open = false;
+  }
+}
+document.addEventListener("click", (e) => closeMenus(e.target.closest("details.menu")));
+document.addEventListener("keydown", (e) => {
+  if (e.key !== "Escape") return;
+  const menu = e.target.closest("details.menu[open]");
+  closeMenus();
+  if (menu) menu.querySelector("summary").focus();
+});
+
+// A link to a page with one form opens the same form in a dialog.
+for (const link of document.querySelectorAll("a[data-dialog]")) {
+  link.addEventListener("click", (e) => {
+    const dialog = document.getElementById("dialog-" + link.dataset.dialog);
+    if (!dialog || e.ctrlKey || e.metaKey || e.shiftKey) return;
+    e.preventDefault();
+    closeMenus();
+    dialog.querySelector("form").action = link.getAttribute("href");
+    for (const el of dialog.querySelectorAll("[data-fill]")) el.textContent = link.dataset[el.dataset.fill] ?? "";
+    const name = dialog.querySelector("input[name=name]");
+    if (name) name.value = link.dataset.name ?? "";
+    dialog.showModal();
+    if (name) name.select();
+    const back = link.closest("details.menu")?.querySelector("summary") ?? link;
+    dialog.addEventListener("close", () => back.focus(), { once: true });
+  });
+}
+for (const link of document.querySelectorAll("dialog [data-close]")) {
+  link.addEventListener("click", (e) => {
+    e.preventDefault();
+    link.closest("dialog").close();
+  });
+}
+
+// The dialog with a new secret: modal, and gone for good when it is closed or the page is left. The address becomes
+// that of the page beneath, so that a reload asks for it and sends no form.
+for (const dialog of document.querySelectorAll("dialog[data-modal]")) {
+  dialog.close();
+  dialog.showModal();
+  dialog.addEventListener("cancel", (e) => e.preventDefault()); // Escape would lose it by accident
+  dialog.addEventListener("close", () => dialog.remove());
+  addEventListener("pagehide", () => dialog.remove());
+  history.replaceState(null, "", "/keys");
+}
+
+for (const button of document.querySelectorAll("[data-download]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const { key, secret, download } = button.dataset;
+    const text = `POSTERN_API_KEY=${key}\nPOSTERN_SECRET_KEY=${secret}\n`;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+    link.download = download;
+    link.click();
+    URL.revokeObjectURL(link.href);
+    say("Downloaded as " + download);
+  });
+}
+
+// Filters apply when they are chosen.
+for (const select of document.querySelectorAll(".filters select")) {
+  select.addEventListener("change", () => select.form.requestSubmit());
+}
