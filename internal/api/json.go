@@ -10,6 +10,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -173,12 +174,65 @@ func (v value) str() (string, bool) {
 	if v[0] != '"' {
 		return "", false
 	}
-	if inner := v[1 : len(v)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+	inner := v[1 : len(v)-1]
+	if !utf8.Valid(inner) {
+		var s string
+		err := json.Unmarshal(v, &s)
+		return s, err == nil
+	}
+	if bytes.IndexByte(inner, '\\') < 0 {
 		return string(inner), true
 	}
-	var s string
-	err := json.Unmarshal(v, &s)
-	return s, err == nil
+	return unescape(inner), true
+}
+
+// unescape reads the inside of a well-formed JSON string, several times as fast as encoding/json: the text of a mail
+// has an escape on each line.
+func unescape(b []byte) string {
+	var out strings.Builder
+	out.Grow(len(b))
+	for {
+		i := bytes.IndexByte(b, '\\')
+		if i < 0 {
+			out.Write(b)
+			return out.String()
+		}
+		out.Write(b[:i])
+		c := b[i+1]
+		b = b[i+2:]
+		switch c {
+		case 'b':
+			out.WriteByte('\b')
+		case 'f':
+			out.WriteByte('\f')
+		case 'n':
+			out.WriteByte('\n')
+		case 'r':
+			out.WriteByte('\r')
+		case 't':
+			out.WriteByte('\t')
+		case 'u':
+			r := hex4(b)
+			b = b[4:]
+			if utf16.IsSurrogate(r) {
+				low := rune(utf8.RuneError)
+				if len(b) >= 6 && b[0] == '\\' && b[1] == 'u' {
+					low = hex4(b[2:])
+				}
+				if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
+					b = b[6:]
+				}
+			}
+			out.WriteRune(r)
+		default: // a quote, a slash, a backslash
+			out.WriteByte(c)
+		}
+	}
+}
+
+func hex4(b []byte) rune {
+	n, _ := strconv.ParseUint(string(b[:4]), 16, 16) // well formed
+	return rune(n)
 }
 
 // boolean reads true and false.
