@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"postern/internal/config"
+	"postern/internal/control"
+)
+
+type accountCmd struct {
+	Create accountCreateCmd `cmd:"" help:"Make a primary account with an owner and a master key; prints its secret, once."`
+	List   accountListCmd   `cmd:"" help:"List the primary accounts."`
+}
+
+type accountCreateCmd struct {
+	Name  string `arg:"" help:"Name of the organisation."`
+	Email string `required:"" help:"Email address of its owner: what he signs in with."`
+	JSON  bool   `name:"json" help:"Print JSON."`
+}
+
+// Help teaches.
+func (accountCreateCmd) Help() string {
+	return `Example:
+  postern account create "Acme Ltd" --email ops@acme.example`
+}
+
+// Run makes an account.
+func (c *accountCreateCmd) Run(common *config.Common, s *streams) error {
+	return door(common, s, func(ctx context.Context, d *control.Client) error {
+		var made control.Credential
+		if err := d.Post(ctx, "/accounts", control.NewAccount{Name: c.Name, Email: c.Email}, &made); err != nil {
+			return err
+		}
+		return s.credential(made, c.JSON)
+	})
+}
+
+// credential prints a key with its secret: the one time that it can be read.
+func (s *streams) credential(c control.Credential, asJSON bool) error {
+	if asJSON {
+		return s.printJSON(c)
+	}
+	if err := s.printf("%s\n  API key     %s\n  Secret key  %s\n", plain(c.Name), c.APIKey, c.SecretKey); err != nil {
+		return err
+	}
+	if c.SignInURL != "" {
+		if err := s.printf("  Owner       %s\n  Sign-in     %s\n              (once, within a day)\n", plain(c.Email), c.SignInURL); err != nil {
+			return err
+		}
+	}
+	return s.printf("The secret key is shown once: keep it now.\n")
+}
+
+type accountListCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Run lists accounts.
+func (c *accountListCmd) Run(common *config.Common, s *streams) error {
+	return door(common, s, func(ctx context.Context, d *control.Client) error {
+		var list []control.Account
+		if err := d.Get(ctx, "/accounts", &list); err != nil {
+			return err
+		}
+		if c.JSON {
+			return s.printJSON(list)
+		}
+		rows := make([][]string, 0, len(list))
+		for _, a := range list {
+			rows = append(rows, []string{strconv.FormatInt(a.ID, 10), a.Name, strings.Join(a.Users, ", "), a.APIKey, strconv.Itoa(a.Keys), when(a.CreatedAt, "")})
+		}
+		return s.table([]string{"ACCOUNT", "NAME", "USERS", "MASTER KEY", "KEYS", "CREATED (UTC)"}, rows)
+	})
+}

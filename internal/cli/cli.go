@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cli is the command line: one small file per command. Commands that change or show something speak to the
+// running server through its control socket, or, when none runs, open the data directory themselves and use the same
+// handler: there is one way in which a key is reset.
+//
+// Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 ended by a second signal.
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"postern/internal/config"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitForced = 130
+)
+
+// root is all that the command line knows; kong reads it.
+type root struct {
+	config.Common
+
+	Serve      serveCmd      `cmd:"" help:"Run the server."`
+	Init       initCmd       `cmd:"" help:"Prepare a data directory: the first account, its owner and its key."`
+	Account    accountCmd    `cmd:"" help:"Primary accounts."`
+	Key        keyCmd        `cmd:"" help:"API keys and their secrets."`
+	Sender     senderCmd     `cmd:"" help:"Addresses and domains that a key may send from."`
+	Send       sendCmd       `cmd:"" help:"Send a test mail."`
+	Messages   messagesCmd   `cmd:"" help:"List messages, or show one with its history."`
+	Queue      queueCmd      `cmd:"" help:"Show what waits to be delivered."`
+	User       userCmd       `cmd:"" help:"People who sign in to the pages."`
+	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+}
+
+const description = `A self-hosted email sending service: an HTTP API, an SMTP server and pages, opened by API keys.
+
+Begin with 'postern serve': on an empty directory it sets itself up and prints what to do next. The other commands speak to the running server, or work on --data when none runs.
+
+Every setting is a flag (--log-level), an environment variable (POSTERN_LOG_LEVEL) or a line of postern.conf (log-level = debug); the first of these that is there counts.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 ended by a second signal.`
+
+// streams is where a command writes.
+type streams struct{ out, err io.Writer }
+
+// exited unwinds the stack when kong has printed help.
+type exited int
+
+// Main runs the command line and returns the exit code.
+func Main(args []string, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			e, ok := r.(exited)
+			if !ok {
+				panic(r)
+			}
+			code = int(e)
+		}
+	}()
+	var r root
+	parser, err := newParser(&r, kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(exited(code)) }))
+	if err != nil {
+		return report(stderr, err)
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		return report(stderr, usage(err))
+	}
+	if err := r.Common.Check(); err != nil {
+		return report(stderr, err)
+	}
+	return report(stderr, ctx.Run(&r.Common, &streams{stdout, stderr}, parser.Model))
+}
+
+// newParser makes kong's model of the command line.
+func newParser(r *root, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(r, append([]kong.Option{
+		kong.Name("postern"), kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ExplicitGroups([]kong.Group{{Key: "settings", Title: "Settings (also as an environment variable, or a line of postern.conf):"}}),
+		kong.Resolvers(&config.Resolver{}),
+	}, options...)...)
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() + "\nTry postern --help." }
+func (e *usageError) Unwrap() error { return e.err }
+
+// usage makes kong's errors ours; one of a setting stays what it is.
+func usage(err error) error {
+	var s *config.Error
+	if errors.As(err, &s) {
+		return s
+	}
+	return &usageError{err}
+}
+
+// report prints an error and returns its exit code.
+func report(w io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(w, "postern: "+err.Error()) //nolint:errcheck // there is nobody else to tell
+	var s *config.Error
+	var u *usageError
+	switch {
+	case errors.Is(err, errForced):
+		return exitForced
+	case errors.As(err, &s) && s.Err == nil, errors.As(err, &u):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// logger makes the log that the settings ask for.
+func logger(c *config.Common, w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelInfo // kong let only known ones through
+	}
+	opt := &slog.HandlerOptions{Level: level}
+	f, isFile := w.(*os.File)
+	if c.LogFormat == "text" || c.LogFormat == "auto" && isFile && term.IsTerminal(int(f.Fd())) {
+		return slog.New(slog.NewTextHandler(w, opt))
+	}
+	return slog.New(slog.NewJSONHandler(w, opt))
+}
+
+// printJSON prints v for a script.
+func (s *streams) printJSON(v any) error {
+	e := json.NewEncoder(s.out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// printf prints for a person.
+func (s *streams) printf(format string, args ...any) error {
+	_, err := fmt.Fprintf(s.out, format, args...)
+	return err
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(s *streams) error {
+	return s.printf("postern %s\n", version())
+}
+
+// version is the module's, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	if v == "" {
+		v = "(devel)"
+	}
+	return v + " " + info.GoVersion
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"postern/internal/config"
+	"postern/internal/control"
+)
+
+type queueCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Run shows the queue.
+func (c *queueCmd) Run(common *config.Common, s *streams) error {
+	return door(common, s, func(ctx context.Context, d *control.Client) error {
+		var q control.Queue
+		if err := d.Get(ctx, "/queue", &q); err != nil {
+			return err
+		}
+		if c.JSON {
+			return s.printJSON(q)
+		}
+		n := func(v int64) string { return strconv.FormatInt(v, 10) }
+		rows := [][]string{{"being delivered", n(q.Waiting.Held)}, {"set aside to go alone", n(q.Waiting.Careful)}}
+		if !q.Waiting.Oldest.IsZero() {
+			rows = append(rows, []string{"oldest arrived", when(q.Waiting.Oldest, "") + " (" + time.Since(q.Waiting.Oldest).Truncate(time.Second).String() + " ago)"})
+		}
+		if r := q.Running; r != nil {
+			rows = append(rows, []string{"sent since the start", n(r.Sent)}, []string{"deferred", n(r.Deferred)}, []string{"bounced", n(r.Bounced)}, []string{"errors of the queue", n(r.Errors)})
+		} else {
+			rows = append(rows, []string{"server", "not running"})
+		}
+		return s.table([]string{"waiting", n(q.Waiting.Waiting)}, rows)
+	})
+}

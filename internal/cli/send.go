@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+
+	"postern/internal/config"
+	"postern/internal/control"
+)
+
+type sendCmd struct {
+	To      []string `arg:"" help:"Recipients: addresses, or \"Name <address>\"."`
+	From    string   `placeholder:"ADDRESS" help:"From this address. Default: one that the key may use."`
+	Subject string   `default:"A test mail from Postern" help:"Its subject."`
+	Text    string   `default:"If you can read this, it works." help:"What it says."`
+	ofKey
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Help teaches.
+func (sendCmd) Help() string {
+	return `The mail goes the way of all mail: the sender must be one of the key's, and it is queued, delivered and kept in the history like any other.
+
+Examples:
+  postern send friend@example.org
+  postern send friend@example.org --from news@example.com --key Newsletter --subject Hello`
+}
+
+// Run sends a mail.
+func (c *sendCmd) Run(common *config.Common, s *streams) error {
+	return door(common, s, func(ctx context.Context, d *control.Client) error {
+		var sent control.Sent
+		if err := d.Post(ctx, "/send", control.NewMail{Key: c.Key, From: c.From, To: c.To, Subject: c.Subject, Text: c.Text}, &sent); err != nil {
+			return err
+		}
+		if c.JSON {
+			return s.printJSON(sent)
+		}
+		for _, m := range sent.Messages {
+			if err := s.printf("accepted: message %d from %s to %s; see postern messages %d\n", m.ID, sent.From, plain(m.To), m.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+
+	"postern/internal/config"
+	"postern/internal/control"
+)
+
+type userCmd struct {
+	Link userLinkCmd `cmd:"" help:"Make a one-time sign-in link, for a user who is locked out."`
+}
+
+type userLinkCmd struct {
+	Email string `arg:"" optional:"" help:"Email address of the user; needed when there are several."`
+	JSON  bool   `name:"json" help:"Print JSON."`
+}
+
+// Run makes a link.
+func (c *userLinkCmd) Run(common *config.Common, s *streams) error {
+	return door(common, s, func(ctx context.Context, d *control.Client) error {
+		var l control.Link
+		if err := d.Post(ctx, "/sign-in-links", control.NewLink{Email: c.Email}, &l); err != nil {
+			return err
+		}
+		if c.JSON {
+			return s.printJSON(l)
+		}
+		return s.printf("%s\nsigns in %s, once, until %s UTC\n", l.SignInURL, l.Email, when(l.ExpiresAt, ""))
+	})
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package control is the operator's door: JSON over HTTP on a unix socket in the data directory, which nobody but the
+// server's own user can open. The command line speaks to it through a [Client]: over the socket when a server runs, so
+// that a reset is at once in force, and otherwise with the same handler in its own process.
+//
+// There are no credentials here: who can open the socket can read the database. Every change is the operator's in the
+// audit log. An answer is an object; an error is {"field": …, "reason": …} with a status of 400 or more.
+package control
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"postern/internal/keyring"
+	"postern/internal/queue"
+	"postern/internal/store"
+	"postern/internal/submit"
+)
+
+// Config is what the door needs.
+type Config struct {
+	Store      *store.Store
+	Keyring    *keyring.Keyring
+	Submit     *submit.Submit
+	QueueStats func() queue.Stats        // nil when no queue runs
+	SignInURL  func(token string) string // the page that a one-time link leads to
+	Hostname   string                    // for Message-IDs
+	Log        *slog.Logger
+}
+
+// maxBody bounds a request: a test mail's text is the largest thing in one.
+const maxBody = 4 << 20
+
+// operator is who all of this is done by.
+func operator() keyring.Actor { return keyring.Actor{Name: "operator", Origin: "command line"} }
+
+// New makes the door's handler.
+func New(c Config) http.Handler {
+	d := &door{c}
+	mux := http.NewServeMux()
+	for pattern, h := range map[string]func(*http.Request) (any, error){
+		"GET /accounts":             d.listAccounts,
+		"POST /accounts":            d.createAccount,
+		"POST /sign-in-links":       d.createLink,
+		"GET /keys":                 d.listKeys,
+		"POST /keys":                d.createKey,
+		"POST /keys/{key}/reset":    d.resetKey,
+		"POST /keys/{key}/change":   d.changeKey,
+		"GET /senders":              d.listSenders,
+		"POST /senders":             d.addSender,
+		"POST /senders/remove":      d.removeSender,
+		"GET /messages":             d.listMessages,
+		"GET /messages/{id}":        d.showMessage,
+		"GET /messages/{id}/source": d.showSource,
+		"POST /send":                d.send,
+		"GET /queue":                d.queueStats,
+	} {
+		mux.Handle(pattern, d.answer(h))
+	}
+	return mux
+}
+
+type door struct{ Config }
+
+// answer writes what h returns as JSON, or its error.
+func (d *door) answer(h func(*http.Request) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		status := http.StatusOK
+		body, err := h(r)
+		if err != nil {
+			var e *Error
+			if e = errorOf(err); e.Status == http.StatusInternalServerError {
+				d.Log.ErrorContext(r.Context(), "the command line's request failed", "request", r.Method+" "+r.URL.Path, "error", err)
+			}
+			status, body = e.Status, e
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		if err := json.NewEncoder(w).Encode(body); err != nil {
+			d.Log.WarnContext(r.Context(), "an answer to the command line was not written", "error", err)
+		}
+	})
+}
+
+// Error is what the caller did wrong, or what failed. Reason has no full stop.
+type Error struct {
+	Status int    `json:"-"`
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason"`
+}
+
+func (e *Error) Error() string {
+	if e.Field == "" {
+		return e.Reason
+	}
+	return e.Field + ": " + e.Reason
+}
+
+func invalid(field, format string, args ...any) error {
+	return &Error{Status: http.StatusBadRequest, Field: field, Reason: fmt.Sprintf(format, args...)}
+}
+
+func notFound(field, format string, args ...any) error {
+	return &Error{Status: http.StatusNotFound, Field: field, Reason: fmt.Sprintf(format, args...)}
+}
+
+// errorOf maps the errors of the engines.
+func errorOf(err error) *Error {
+	var own *Error
+	var ring *keyring.Error
+	var mail *submit.Error
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &ring):
+		status := http.StatusBadRequest
+		if ring.Kind == keyring.NotFound {
+			status = http.StatusNotFound
+		}
+		return &Error{Status: status, Field: ring.Field, Reason: ring.Reason}
+	case errors.As(err, &mail):
+		status := http.StatusBadRequest
+		if mail.Code.Temporary() {
+			status = http.StatusServiceUnavailable
+		}
+		return &Error{Status: status, Field: mail.Field, Reason: mail.Reason}
+	case errors.Is(err, store.ErrNotFound):
+		return &Error{Status: http.StatusNotFound, Reason: "there is no such thing"}
+	}
+	return &Error{Status: http.StatusInternalServerError, Reason: err.Error()}
+}
+
+// read decodes a request's body. Unknown properties are refused: client and server may be of different versions.
+func read(r *http.Request, into any) error {
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return invalid("", "the request cannot be read: %v", err)
+	}
+	return nil
+}
+
+// number reads an optional number of the query.
+func number(r *http.Request, name string) (int64, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, invalid(name, "%q is not a number", text)
+	}
+	return n, nil
+}

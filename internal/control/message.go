@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"postern/internal/mail"
+	"postern/internal/store"
+)
+
+// maxListed is how many messages a listing has at most.
+const maxListed = 1000
+
+func (d *door) listMessages(r *http.Request) (any, error) {
+	limit, err := number(r, "limit")
+	if err != nil {
+		return nil, err
+	}
+	if limit < 0 || limit > maxListed {
+		return nil, invalid("limit", "%d is not between 1 and %d", limit, maxListed)
+	}
+	f := store.MessageFilter{Search: r.URL.Query().Get("search"), CustomID: r.URL.Query().Get("custom-id")}
+	if which := r.URL.Query().Get("key"); which != "" {
+		key, err := d.findKey(r.Context(), which)
+		if err != nil {
+			return nil, err
+		}
+		f.KeyID = key.ID
+	}
+	messages, err := d.Store.Messages(r.Context(), store.OfOperator(), f, store.Page{Limit: int(limit), Desc: true})
+	if err != nil {
+		return nil, err
+	}
+	keys, err := d.keysByID(r)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Message, 0, len(messages))
+	for _, m := range messages {
+		out = append(out, messageOf(m, keys[m.KeyID]))
+	}
+	return out, nil
+}
+
+func messageOf(m store.Message, k store.Key) Message {
+	return Message{
+		ID: m.ID, UUID: m.UUID.String(), ArrivedAt: m.ArrivedAt, DoneAt: m.DoneAt, Status: m.Status.String(), State: mail.State(m.StateID).String(),
+		From: m.HeaderFrom, To: m.Recipient, Subject: m.Subject, MessageID: m.MessageID, CustomID: m.CustomID,
+		Source: m.Source, Client: m.Client, APIKey: k.APIKey, KeyName: k.Name, Attempts: m.Attempts, Size: m.Size, Submission: m.SubmissionID,
+	}
+}
+
+// message finds the message that a request's path names, by number or UUID.
+func (d *door) message(r *http.Request) (store.Message, error) {
+	which := r.PathValue("id")
+	var f store.MessageFilter
+	if id, err := strconv.ParseInt(which, 10, 64); err == nil && id > 0 {
+		f.ID = id
+	} else if u, err := uuid.Parse(which); err == nil {
+		f.UUID = u
+	} else {
+		return store.Message{}, invalid("Message", "%q is neither the number nor the UUID of a message", which)
+	}
+	m, err := d.Store.Message(r.Context(), store.OfOperator(), f)
+	if errors.Is(err, store.ErrNotFound) {
+		err = notFound("Message", "there is no message %s", which)
+	}
+	return m, err
+}
+
+func (d *door) showMessage(r *http.Request) (any, error) {
+	m, err := d.message(r)
+	if err != nil {
+		return nil, err
+	}
+	key, err := d.Store.Key(r.Context(), store.OfOperator(), store.KeyFilter{ID: m.KeyID})
+	if err != nil {
+		return nil, err
+	}
+	out := messageOf(m, key)
+	if out.NextAttempt, err = d.Store.NextAttempt(r.Context(), store.OfOperator(), m.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	events, err := d.Store.Events(r.Context(), store.OfOperator(), m.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range events {
+		out.History = append(out.History, Event{
+			At: e.At, Type: e.Type.String(), Attempt: e.Attempt, Code: e.Code, Enhanced: e.Enhanced, Reply: e.Line, Host: e.Host, TLS: e.TLS, State: mail.State(e.StateID).String(),
+		})
+	}
+	return out, nil
+}
+
+func (d *door) showSource(r *http.Request) (any, error) {
+	m, err := d.message(r)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := d.Store.Source(r.Context(), store.OfOperator(), m.ID)
+	return Source{raw}, err
+}
+
+func (d *door) queueStats(r *http.Request) (any, error) {
+	waiting, err := d.Store.QueueStats(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	out := Queue{Waiting: waiting}
+	if d.QueueStats != nil {
+		s := d.QueueStats()
+		out.Running = &s
+	}
+	return out, nil
+}

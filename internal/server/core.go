@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package server builds the parts, starts them and stops them in order: the doors stop taking, what is in flight ends,
+// the queue stops claiming and hands back its leases, the gate writes down its last uses, the store closes.
+//
+// [New] is the whole of it from top to bottom. [Open] is what the command line needs of it when no server runs: the
+// store with the engines that change credentials, and no doors.
+package server
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"postern/internal/config"
+	"postern/internal/credential"
+	"postern/internal/gate"
+	"postern/internal/keyring"
+	"postern/internal/store"
+	"postern/internal/submit"
+)
+
+// Names in the data directory.
+const (
+	keyFile    = "server.key"
+	socketFile = "control.sock"
+)
+
+// SocketPath is where the server of a data directory takes the command line's requests.
+func SocketPath(data string) string { return filepath.Join(data, socketFile) }
+
+// Core is a data directory opened by this process alone, and the engines that work on it.
+type Core struct {
+	Store   *store.Store
+	Gate    *gate.Gate
+	Keyring *keyring.Keyring
+	Submit  *submit.Submit
+	Keys    int // in the gate
+
+	arrived func() // the queue's Wake, where there is a queue
+}
+
+// Open opens the data directory, making what is missing. Errors are *config.Error; one that wraps store.ErrBusy says
+// that a server runs on it.
+func Open(ctx context.Context, c *config.Common, log *slog.Logger) (*Core, error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, &config.Error{Setting: "data", Reason: err.Error(), Err: err}
+	}
+	st, err := store.Open(ctx, c.DSN(), store.Options{Exclusive: true})
+	if err != nil {
+		return nil, openError(c, err)
+	}
+	core, err := build(ctx, c, st, log)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return core, nil
+}
+
+func openError(c *config.Common, err error) error {
+	setting, what := "data", c.Data
+	if c.Database != "" {
+		setting, what = "database", c.Database
+		if u, bad := url.Parse(what); bad == nil {
+			what = u.Redacted()
+		} else if strings.Contains(what, "://") {
+			what = "the URL"
+		}
+	}
+	if errors.Is(err, store.ErrBusy) {
+		return &config.Error{Setting: setting, Reason: what + " is in use by a running server, and one server at a time can have it", Err: err}
+	}
+	return &config.Error{Setting: setting, Reason: fmt.Sprintf("%s: %v", what, err), Err: err}
+}
+
+func build(ctx context.Context, c *config.Common, st *store.Store, log *slog.Logger) (*Core, error) {
+	key, err := serverKey(ctx, c, st, log)
+	if err != nil {
+		return nil, err
+	}
+	digester, err := credential.NewDigester(key)
+	if err != nil {
+		return nil, err
+	}
+	core := &Core{Store: st, arrived: func() {}}
+	core.Gate = gate.New(gate.Config{
+		Digester: digester,
+		Flush:    func(ctx context.Context, uses []gate.Use) error { return core.Keyring.NoteUses(ctx, uses) },
+		Log:      log.With("part", "gate"),
+	})
+	core.Submit = submit.New(st, func() { core.arrived() }, log.With("part", "submit"))
+	core.Keyring, err = keyring.New(keyring.Config{
+		Store: st, Gate: core.Gate, Digester: digester, ServerKey: key,
+		SendersChanged: core.Submit.ForgetSenders, Log: log.With("part", "keyring"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	core.Keys, err = core.Keyring.Warm(ctx)
+	return core, err
+}
+
+// Close closes the store.
+func (c *Core) Close() error { return c.Store.Close() }
+
+// keyCheck is the setting of the store that tells whether a server key is the one its digests were made under: the
+// digest of keyCheckText. It gives nothing away of the key.
+const (
+	keyCheck     = "server-key-check"
+	keyCheckText = "postern server key check 1"
+)
+
+// serverKey finds the server key: the setting, or the file in the data directory, which is made for a fresh store.
+func serverKey(ctx context.Context, c *config.Common, st *store.Store, log *slog.Logger) ([]byte, error) {
+	kept, err := st.Setting(ctx, keyCheck)
+	fresh := errors.Is(err, store.ErrNotFound)
+	if err != nil && !fresh {
+		return nil, fmt.Errorf("read the server key's check: %w", err)
+	}
+	key, from, err := readServerKey(c, fresh, log)
+	if err != nil {
+		return nil, err
+	}
+	digester, err := credential.NewDigester(key)
+	if err != nil {
+		return nil, &config.Error{Setting: "server-key", Reason: err.Error(), Err: err}
+	}
+	digest := digester.Digest(keyCheckText)
+	check := hex.EncodeToString(digest[:])
+	if fresh {
+		return key, st.Update(ctx, func(tx *store.Tx) error { return tx.Set(ctx, keyCheck, check) })
+	}
+	if subtle.ConstantTimeCompare([]byte(check), []byte(kept)) != 1 {
+		return nil, &config.Error{Setting: "server-key", Reason: from + " is not the key that this store's secrets were made under: with it no secret would be right; bring back the key that this installation began with"}
+	}
+	return key, nil
+}
+
+// readServerKey says also where the key is from.
+func readServerKey(c *config.Common, fresh bool, log *slog.Logger) (key []byte, from string, err error) {
+	if c.ServerKey != "" {
+		key, err = credential.ParseServerKey(c.ServerKey)
+		if err != nil {
+			return nil, "", &config.Error{Setting: "server-key", Reason: err.Error()}
+		}
+		return key, "the key of the setting", nil
+	}
+	path := filepath.Join(c.Data, keyFile)
+	raw, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		key, err = credential.ParseServerKey(string(raw))
+		if err != nil {
+			return nil, "", &config.Error{Setting: "server-key", Reason: path + ": " + err.Error()}
+		}
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+			log.Warn("the server key can be read by others: chmod 600 it", "file", path, "mode", info.Mode().Perm().String())
+		}
+		return key, path, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, "", &config.Error{Setting: "server-key", Reason: err.Error(), Err: err}
+	case !fresh:
+		return nil, "", &config.Error{Setting: "server-key", Reason: path + " is missing, and the store's secrets can be checked with no other key; bring it back, or give the key in POSTERN_SERVER_KEY"}
+	}
+	key = credential.NewServerKey()
+	if err := writeKey(path, key); err != nil {
+		return nil, "", &config.Error{Setting: "server-key", Reason: err.Error(), Err: err}
+	}
+	return key, path, nil
+}
+
+// writeKey makes the file whole or not at all, and durable before a digest is made under it.
+func writeKey(path string, key []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), keyFile+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(credential.FormatServerKey(key) + "\n")
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

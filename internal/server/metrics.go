@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"postern/internal/gate"
+)
+
+// metricsHandler serves the numbers in Prometheus' format to this machine, and to who has the token.
+func (s *Server) metricsHandler(token string) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{s: s, log: s.log})
+	h := promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.proxies.local(r) && !bearer(r, token) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "The metrics are for this machine, or for who sends the token of --metrics-token (Authorization: Bearer …).", http.StatusUnauthorized)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// bearer says whether a request carries the token. Digests are compared, so that not even a length is told.
+func bearer(r *http.Request, token string) bool {
+	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(token))
+	return ok && token != "" && subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+// collector asks the parts for their numbers at each scrape: they count anyway, and nothing is counted twice.
+type collector struct {
+	s   *Server
+	log *slog.Logger
+}
+
+// Describe says nothing: the registry then checks what Collect gives.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect is part of prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	e := emitter{out}
+	c.gate(e)
+	c.submit(e)
+	c.queue(e)
+	for _, d := range c.s.mail {
+		smtpNumbers(e, d)
+	}
+	c.store(e)
+}
+
+type emitter struct{ out chan<- prometheus.Metric }
+
+// gauge and count take pairs of label and value at the end.
+func (e emitter) gauge(name, help string, v float64, labels ...string) {
+	e.emit(prometheus.GaugeValue, name, help, v, labels)
+}
+
+func (e emitter) count(name, help string, v float64, labels ...string) {
+	e.emit(prometheus.CounterValue, name, help, v, labels)
+}
+
+func (e emitter) emit(kind prometheus.ValueType, name, help string, v float64, labels []string) {
+	fixed := prometheus.Labels{}
+	for i := 0; i+1 < len(labels); i += 2 {
+		fixed[labels[i]] = labels[i+1]
+	}
+	e.out <- prometheus.MustNewConstMetric(prometheus.NewDesc("postern_"+name, help, nil, fixed), kind, v)
+}
+
+func (c *collector) gate(e emitter) {
+	g := c.s.core.Gate.Stats()
+	e.gauge("gate_keys", "API keys that the gate knows.", float64(g.Keys))
+	e.gauge("gate_secrets", "Live secret keys.", float64(g.Secrets))
+	e.gauge("gate_sessions", "SMTP sessions that are signed in.", float64(g.Sessions))
+	e.gauge("gate_failing_sources", "Sources (an IPv4 address or an IPv6 /64) with failed checks that are not forgotten yet.", float64(g.Sources))
+	e.gauge("gate_throttled_sources", "Of these, sources that are refused now.", float64(g.Throttled))
+	const help = "Checks of credentials, by what came of them."
+	e.count("gate_checks_total", help, float64(g.Accepted), "result", "accepted")
+	for _, kind := range gate.RefusalKinds() {
+		e.count("gate_checks_total", help, float64(g.Refused[kind]), "result", kind.String())
+	}
+}
+
+func (c *collector) submit(e emitter) {
+	s := c.s.core.Submit.Stats()
+	const help = "Submissions (HTTP message objects and SMTP transactions), by what came of them."
+	e.count("submit_submissions_total", help, float64(s.Accepted), "result", "accepted")
+	e.count("submit_submissions_total", help, float64(s.Refused), "result", "refused")
+}
+
+func (c *collector) queue(e emitter) {
+	q := c.s.queue.Stats()
+	e.count("queue_attempts_total", "Attempts at delivery, by message.", float64(q.Attempts))
+	const help = "What came of attempts, by message; returned ones were handed back without one."
+	e.count("queue_outcomes_total", help, float64(q.Sent), "result", "sent")
+	e.count("queue_outcomes_total", help, float64(q.Deferred), "result", "deferred")
+	e.count("queue_outcomes_total", help, float64(q.Bounced), "result", "bounced")
+	e.count("queue_outcomes_total", help, float64(q.Returned), "result", "returned")
+	e.count("queue_errors_total", "The queue's own failures: claims, leases and records that had to be tried again.", float64(q.Errors))
+	e.gauge("queue_held", "Messages that are claimed now.", float64(q.Held))
+	e.count("queue_record_seconds_sum", "Time between the other side's answers and their durable records, in which a crash makes a duplicate.", q.Window.Seconds())
+	e.count("queue_record_seconds_count", "How many such times are in the sum.", float64(q.Windows))
+	e.gauge("queue_record_seconds_max", "The longest such time.", q.WindowMax.Seconds())
+}
+
+// smtpNumbers are those of one port.
+func smtpNumbers(e emitter, d smtpDoor) {
+	s := d.server.Stats()
+	e.count("smtp_connections_total", "Connections taken.", float64(s.Connections), "port", d.name)
+	e.count("smtp_connections_refused_total", "Connections refused by a limit.", float64(s.Refused), "port", d.name)
+	const logins = "Logins, by what came of them."
+	e.count("smtp_logins_total", logins, float64(s.LoginsOK), "port", d.name, "result", "accepted")
+	e.count("smtp_logins_total", logins, float64(s.LoginsFailed), "port", d.name, "result", "refused")
+	e.count("smtp_transactions_total", "Transactions that were answered with 250.", float64(s.Accepted), "port", d.name)
+	for code, n := range s.Rejected {
+		e.count("smtp_refusals_total", "Transactions and recipients that were refused, by reply code.", float64(n), "port", d.name, "code", strconv.Itoa(code))
+	}
+	e.gauge("smtp_sessions", "Sessions that are open.", float64(s.Open), "port", d.name)
+}
+
+func (c *collector) store(e emitter) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	up := 1.0
+	if q, err := c.s.core.Store.QueueStats(ctx); err == nil {
+		e.gauge("queue_waiting", "Messages in the queue.", float64(q.Waiting))
+		e.gauge("queue_careful", "Of these, messages set aside since they were lost with their process twice.", float64(q.Careful))
+		age := 0.0
+		if !q.Oldest.IsZero() {
+			age = time.Since(q.Oldest).Seconds()
+		}
+		e.gauge("queue_oldest_seconds", "Age of the oldest message in the queue; 0 when it is empty.", age)
+	} else {
+		up = 0
+		c.log.Warn("the queue could not be counted for metrics", "error", err)
+	}
+	if n, err := c.s.core.Store.Size(ctx); err == nil {
+		e.gauge("store_bytes", "Size of the database.", float64(n), "engine", c.s.core.Store.Engine())
+	} else {
+		up = 0
+		c.log.Warn("the store could not be measured for metrics", "error", err)
+	}
+	e.gauge("store_up", "1 when the store can be read.", up)
+}
