@@ -226,3 +226,15 @@ func TestSendersUserAndProfile(t *testing.T) {
 		}
 	}
 }
+
+func TestPanicIsAnswered(t *testing.T) {
+	w := newWorld(t, func(c *api.Config) {
+		c.Client = func(*http.Request) (netip.Addr, bool) { panic("a mistake of ours") }
+	})
+	a := w.do(t, w.master.Issued, "GET", "/v3/REST/apikey", "")
+	var e struct{ ErrorIdentifier string }
+	a.decode(t, &e)
+	if a.status != 500 || strings.Contains(a.body, "mistake") || !strings.Contains(w.log.String(), e.ErrorIdentifier) || !strings.Contains(w.log.String(), "a mistake of ours") {
+		t.Errorf("%d %s\n%s", a.status, a.body, w.log)
+	}
+}

@@ -81,33 +81,51 @@ func (a *api) send(c *call) (reply, error) {
 	return a.answer(c, b, outcomes)
 }
 
-// readSend reads the body into memory that is bounded over all requests. done gives it back.
+// Large bodies share memory; what is smaller is let through, so that slow uploads hold up no ordinary mail.
+const (
+	largeBody   = 1 << 20
+	longestWait = 20 * time.Second // the wait for memory
+)
+
+// readSend reads the body. done gives back its part of the memory.
 func (a *api) readSend(c *call) (text []byte, done func(), err error) {
 	tooLarge := &fault{status: http.StatusBadRequest, code: "mj-0011", message: fmt.Sprintf("Payload too large. Max allowed - %d bytes", maxSendBody)}
-	size := c.ContentLength
-	switch {
-	case size > maxSendBody:
+	if c.ContentLength > maxSendBody {
 		return nil, nil, tooLarge
-	case size < 0:
-		size = maxSendBody // it does not say
 	}
-	if err := a.bodies.Acquire(c.Context(), size); err != nil {
-		return nil, nil, &fault{status: http.StatusServiceUnavailable, message: "The request ended before its turn.", retryAfter: time.Second}
-	}
-	done = func() { a.bodies.Release(size) }
 	var b bytes.Buffer
-	if c.ContentLength > 0 {
-		b.Grow(int(size) + bytes.MinRead)
+	if c.ContentLength > 0 && c.ContentLength <= largeBody {
+		b.Grow(int(c.ContentLength) + bytes.MinRead)
 	}
-	if _, err := b.ReadFrom(io.LimitReader(c.Body, maxSendBody+1)); err != nil {
-		done()
-		return nil, nil, malformed("the body ended early")
+	done = func() {}
+	if err := read(&b, c.Body, largeBody); err != nil {
+		return nil, nil, err
+	}
+	if b.Len() > largeBody {
+		ctx, cancel := context.WithTimeout(c.Context(), longestWait)
+		defer cancel()
+		if a.bodies.Acquire(ctx, maxSendBody) != nil {
+			return nil, nil, &fault{status: http.StatusServiceUnavailable, message: "The server is busy with large messages; try again later.", retryAfter: longestWait}
+		}
+		done = func() { a.bodies.Release(maxSendBody) }
+		if err := read(&b, c.Body, maxSendBody-largeBody); err != nil {
+			done()
+			return nil, nil, err
+		}
 	}
 	if b.Len() > maxSendBody {
 		done()
 		return nil, nil, tooLarge
 	}
 	return b.Bytes(), done, nil
+}
+
+// read appends up to one byte more than n.
+func read(b *bytes.Buffer, from io.Reader, n int64) error {
+	if _, err := b.ReadFrom(io.LimitReader(from, n+1)); err != nil {
+		return malformed("the body ended early")
+	}
+	return nil
 }
 
 // checkItem finds what is wrong with a message, also what the sender may not.
@@ -276,46 +294,49 @@ func (it *item) draft() mail.Draft {
 // ones are sent; a 403 when nothing but permissions is wrong; and when nothing was kept for reasons of our own, an
 // error of the call, which may be sent again.
 func (a *api) answer(c *call, b batch, outcomes []outcome) (reply, error) {
-	status, good := http.StatusOK, 0
-	var ours *fault
+	if f := onlyOurs(outcomes); f != nil {
+		return reply{}, f
+	}
+	status := http.StatusOK
 	list := make([]any, len(outcomes))
 	for i := range outcomes {
 		out, it := &outcomes[i], &b.items[i]
 		if len(out.findings) == 0 {
-			good++
 			list[i] = a.sent(it, out.receipt)
 			continue
 		}
-		x := refused{Status: "error", CustomID: it.customID}
+		x := refused{Status: "error"}
+		if tooLong(it.customID, "", maxName) == nil {
+			x.CustomID = it.customID
+		}
 		for _, f := range out.findings {
-			switch {
-			case f.status >= http.StatusInternalServerError:
-				ours, status = f, http.StatusBadRequest
-			case f.status != http.StatusForbidden:
+			if f.status != http.StatusForbidden {
 				status = http.StatusBadRequest
-			case status == http.StatusOK:
+			} else if status == http.StatusOK {
 				status = http.StatusForbidden
 			}
 			x.Errors = append(x.Errors, errorOf(f, a.identify(c.Request, f)))
 		}
 		list[i] = x
 	}
-	if ours != nil && good == 0 && onlyOurs(outcomes) {
-		return reply{}, ours
-	}
 	return reply{status, struct{ Messages []any }{list}}, nil
 }
 
-// onlyOurs says whether every error is a failure of the server.
-func onlyOurs(outcomes []outcome) bool {
+// onlyOurs is a failure of the server when nothing was accepted and nothing else is wrong, or nil.
+func onlyOurs(outcomes []outcome) *fault {
+	var ours *fault
 	for i := range outcomes {
+		if len(outcomes[i].findings) == 0 {
+			return nil
+		}
 		for _, f := range outcomes[i].findings {
 			if f.status < http.StatusInternalServerError {
-				return false
+				return nil
 			}
+			ours = f
 		}
 	}
-	return true
+	return ours
 }
 
 func (a *api) sent(it *item, r submit.Receipt) sent {

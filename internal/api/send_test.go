@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"mime"
+	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -485,4 +486,31 @@ func TestBodyThatDoesNotSayItsLength(t *testing.T) {
 			t.Errorf("%d %.200s; want %d", a.status, a.body, status)
 		}
 	}
+}
+
+func TestRefusedValuesAreNotRepeatedWithoutEnd(t *testing.T) {
+	w := newWorld(t)
+	long := strings.Repeat("x", 1<<20)
+	a := w.mustDo(t, w.master.Issued, 400, "POST", "/v3.1/send", text(obj{
+		"Globals":  obj{"From": obj{"Email": long, "Name": long}, "Subject": long, "CustomID": long, "MonitoringCategory": long, "TrackOpens": long, "Headers": obj{long: "x"}, "Attachments": []any{obj{"ContentType": long}}},
+		"Messages": slices.Repeat([]any{obj{"To": boxes(1)}}, 50),
+	}))
+	if len(a.body) > 1<<20 {
+		t.Errorf("the answer has %d bytes", len(a.body))
+	}
+}
+
+// TestSlowLargeBodiesDoNotHoldUpOthers: uploads that stand still hold up no ordinary mail.
+func TestSlowLargeBodiesDoNotHoldUpOthers(t *testing.T) {
+	w := newWorld(t)
+	for range 12 {
+		conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close() //nolint:errcheck // never answered
+		pair := base64.StdEncoding.EncodeToString([]byte(w.master.Key.APIKey + ":" + w.master.Secret))
+		fmt.Fprintf(conn, "POST /v3.1/send HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\nContent-Length: %d\r\n\r\n%s", pair, 20<<20, strings.Repeat(" ", 2<<20)) //nolint:errcheck // as above
+	}
+	w.mustDo(t, w.master.Issued, 200, "POST", "/v3.1/send", simple)
 }

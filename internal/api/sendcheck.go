@@ -145,7 +145,7 @@ func (m *mailbox) fault() *fault {
 		return emptyString("Email")
 	}
 	if err := mail.CheckEmail(m.email.s); err != nil {
-		return &fault{status: http.StatusBadRequest, code: "mj-0013", message: fmt.Sprintf("%q is an invalid email address.", m.email.s), related: []string{"Email"}}
+		return &fault{status: http.StatusBadRequest, code: "mj-0013", message: fmt.Sprintf("%q is an invalid email address.", cut(m.email.s)), related: []string{"Email"}}
 	}
 	if f := tooLong(m.name, "Name", maxName); f != nil {
 		return f
@@ -244,10 +244,11 @@ func (x *file) check(f *findings, path string) {
 	}
 }
 
-// cut makes a refused value short enough to repeat.
+// cut makes a refused value short enough to repeat: one in Globals would be repeated for each message.
 func cut(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
+	const most = 254 // an address
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }
