@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -72,6 +73,10 @@ func openPostgres(ctx context.Context, dsn string, opt Options) (*Store, error) 
 	return s, nil
 }
 
+// lockWait is how long a starting server waits for the lock: PostgreSQL needs a moment to notice that a server which
+// was killed is gone.
+const lockWait = 5 * time.Second
+
 // holdLock keeps one connection with the server's advisory lock: until several nodes share their revocations, a
 // second server on one database would go on accepting a secret that the first has reset.
 func holdLock(ctx context.Context, pool *pgxpool.Pool) (func() error, error) {
@@ -81,9 +86,14 @@ func holdLock(ctx context.Context, pool *pgxpool.Pool) (func() error, error) {
 		return nil, fmt.Errorf("lock the database: %w", err)
 	}
 	var got bool
-	err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(lockServer)).Scan(&got)
-	if err == nil && !got {
-		err = ErrBusy
+	for until := time.Now().Add(lockWait); err == nil && !got; {
+		err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(lockServer)).Scan(&got)
+		if err == nil && !got && time.Now().After(until) {
+			err = ErrBusy
+		}
+		if err == nil && !got {
+			err = pause(ctx, 100*time.Millisecond)
+		}
 	}
 	if err != nil {
 		conn.Release()
@@ -95,4 +105,15 @@ func holdLock(ctx context.Context, pool *pgxpool.Pool) (func() error, error) {
 		pool.Close()
 		return nil
 	}, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

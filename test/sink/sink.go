@@ -5,6 +5,7 @@ package sink
 
 import (
 	"io"
+	"log"
 	"net"
 	"sync"
 	"testing"
@@ -42,6 +43,7 @@ func Start(t testing.TB, keep bool) *Sink {
 	srv.Domain = "sink.example"
 	srv.MaxMessageBytes = 64 << 20
 	srv.EnableSMTPUTF8 = true
+	srv.ErrorLog = log.New(io.Discard, "", 0) // clients that are killed are the point of some tests
 	done := make(chan struct{})
 	go func() { defer close(done); srv.Serve(l) }() //nolint:errcheck // it ends when the test closes it
 	t.Cleanup(func() {
