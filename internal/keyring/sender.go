@@ -122,3 +122,14 @@ func (k *Keyring) DKIMKey(ctx context.Context, domain string) (selector string, 
 	}
 	return kept.Selector, key, true, nil
 }
+
+// DKIMRecord is the DNS TXT record that a domain must publish for our signatures to count (RFC 6376 §3.6); ok is false
+// when the domain has no key. The value is longer than 255 bytes: a zone file writes it as several strings.
+func (k *Keyring) DKIMRecord(ctx context.Context, domain string) (name, value string, ok bool, err error) {
+	selector, key, ok, err := k.DKIMKey(ctx, domain)
+	if err != nil || !ok {
+		return "", "", false, err
+	}
+	value, err = dkim.RecordValue(key)
+	return dkim.RecordName(selector, domain), value, err == nil, err
+}
