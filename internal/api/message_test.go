@@ -12,7 +12,7 @@ import (
 )
 
 // simple is a call that is accepted.
-const simple = `{"Messages":[{"From":{"Email":"a@example.com","Name":"A"},"To":[{"Email":"b@example.org","Name":"B"}],"Subject":"Hello","TextPart":"Hi","CustomID":"c1"}]}`
+const simple = `{"Messages":[{"From":{"Email":"a@example.com","Name":"A"},"To":[{"Email":"b@example.org","Name":"B"}],"Subject":"Hello","TextPart":"Hi","CustomID":"order 7"}]}`
 
 // messages is the answer of /message.
 type messages struct {
@@ -57,12 +57,12 @@ func TestReadMessage(t *testing.T) {
 		var got messages
 		w.mustDo(t, w.master.Issued, 200, "GET", path+"?ShowSubject=1&ShowContactAlt=true&showcustomid=1", "").decode(t, &got)
 		m := got.Data[0]
-		if m.ID != to.MessageID || m.UUID != to.MessageUUID || m.Status != "queued" || m.Subject != "Hello" || m.ContactAlt != "b@example.org" || m.CustomID != "c1" ||
+		if m.ID != to.MessageID || m.UUID != to.MessageUUID || m.Status != "queued" || m.Subject != "Hello" || m.ContactAlt != "b@example.org" || m.CustomID != "order 7" ||
 			!m.IsTextPartIncluded || m.IsHTMLPartIncluded || m.MessageSize == 0 || m.SenderID == 0 || m.ArrivedAt == "" {
 			t.Errorf("%s: %+v", path, m)
 		}
 		a := w.mustDo(t, w.master.Issued, 200, "GET", path, "")
-		if strings.Contains(a.body, "Hello") || strings.Contains(a.body, "b@example.org") || strings.Contains(a.body, "c1") {
+		if strings.Contains(a.body, "Hello") || strings.Contains(a.body, "b@example.org") || strings.Contains(a.body, "order 7") {
 			t.Errorf("shown without being asked for: %s", a.body)
 		}
 	}

@@ -49,6 +49,18 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	}
 }
 
+func TestDescriptionIsValid(t *testing.T) {
+	v, err := described()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, errs := v.ValidateDocument(); !ok {
+		for _, e := range errs {
+			t.Errorf("%v %+v", e, e.SchemaValidationErrors)
+		}
+	}
+}
+
 func TestDescriptionIsServed(t *testing.T) {
 	w := newWorld(t)
 	a := w.as(t, "", "", "GET", "/openapi.yaml", "")
@@ -116,7 +128,7 @@ func TestUnauthorized(t *testing.T) {
 				StatusCode                               int
 			}
 			a.decode(t, &e)
-			if a.status != 401 || e.StatusCode != 401 || len(e.ErrorIdentifier) != 36 || !strings.HasPrefix(e.ErrorMessage, words) || !strings.Contains(e.ErrorMessage, c.hint) {
+			if a.status != 401 || e.StatusCode != http.StatusUnauthorized || len(e.ErrorIdentifier) != 36 || !strings.HasPrefix(e.ErrorMessage, words) || !strings.Contains(e.ErrorMessage, c.hint) {
 				t.Errorf("%s %s: %d %s", c.name, path, a.status, a.body)
 			}
 			if got := a.header.Get("WWW-Authenticate"); got != `Basic realm="Provide an apiKey and secretKey"` {

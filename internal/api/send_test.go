@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"mime"
 	"net"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func TestAnswerIsShapedAsRecorded(t *testing.T) {
 	w := newWorld(t)
 	a := w.mustDo(t, w.master.Issued, 200, "POST", "/v3.1/send", simple)
 	got := ids.ReplaceAllString(uuids.ReplaceAllString(a.body, "UUID"), `"MessageID":N,"MessageHref":"HREF"`)
-	const want = `{"Messages":[{"Status":"success","CustomID":"c1","To":[{"Email":"b@example.org","MessageUUID":"UUID","MessageID":N,"MessageHref":"HREF"}],"Cc":[],"Bcc":[]}]}`
+	const want = `{"Messages":[{"Status":"success","CustomID":"order 7","To":[{"Email":"b@example.org","MessageUUID":"UUID","MessageID":N,"MessageHref":"HREF"}],"Cc":[],"Bcc":[]}]}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -71,7 +72,7 @@ func TestAnswerIsShapedAsRecorded(t *testing.T) {
 	}
 	a = w.mustDo(t, w.master.Issued, 400, "POST", "/v3.1/send", strings.Replace(simple, "b@example.org", "passenger@example..com", 1))
 	got = uuids.ReplaceAllString(a.body, "UUID")
-	const wantError = `{"Messages":[{"Status":"error","Errors":[{"ErrorIdentifier":"UUID","ErrorCode":"mj-0013","StatusCode":400,"ErrorMessage":"\"passenger@example..com\" is an invalid email address.","ErrorRelatedTo":["To[0].Email"]}],"CustomID":"c1"}]}`
+	const wantError = `{"Messages":[{"Status":"error","Errors":[{"ErrorIdentifier":"UUID","ErrorCode":"mj-0013","StatusCode":400,"ErrorMessage":"\"passenger@example..com\" is an invalid email address.","ErrorRelatedTo":["To[0].Email"]}],"CustomID":"order 7"}]}`
 	if got != wantError {
 		t.Errorf("got  %s\nwant %s", got, wantError)
 	}
@@ -249,7 +250,7 @@ func TestCallErrors(t *testing.T) {
 			a := w.mustDo(t, w.master.Issued, 400, "POST", "/v3.1/send", c.body)
 			var e sendError
 			a.decode(t, &e)
-			if e.ErrorCode != c.code || e.StatusCode != 400 || !slices.Equal(e.ErrorRelatedTo, c.related) || !strings.Contains(e.ErrorMessage, c.words) || strings.Contains(a.body, `"Messages":`) {
+			if e.ErrorCode != c.code || e.StatusCode != http.StatusBadRequest || !slices.Equal(e.ErrorRelatedTo, c.related) || !strings.Contains(e.ErrorMessage, c.words) || strings.Contains(a.body, `"Messages":`) {
 				t.Errorf("%s; want %s %q %q", a.body, c.code, c.related, c.words)
 			}
 		})
@@ -394,8 +395,10 @@ func TestGlobals(t *testing.T) {
 	w := newWorld(t)
 	var got results
 	w.mustDo(t, w.master.Issued, 200, "POST", "/v3.1/send", text(obj{
-		"Globals": obj{"From": obj{"Email": "a@example.com", "Name": "Global"}, "Subject": "Global", "TextPart": "text", "Headers": obj{"X-A": "global", "X-B": "global"}, "CustomID": "g",
-			"Attachments": []any{attachment(nil)}, "Priority": 3},
+		"Globals": obj{
+			"From": obj{"Email": "a@example.com", "Name": "Global"}, "Subject": "Global", "TextPart": "text", "Headers": obj{"X-A": "global", "X-B": "global"}, "CustomID": "g",
+			"Attachments": []any{attachment(nil)}, "Priority": 3,
+		},
 		"Messages": []any{
 			obj{"To": boxes(1)},
 			obj{"To": boxes(1), "From": obj{"Name": "Own"}, "Subject": "Own", "Headers": obj{"x-a": "own", "X-C": "own"}, "CustomID": nil, "Attachments": []any{}},

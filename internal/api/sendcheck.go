@@ -214,33 +214,33 @@ func (it *item) checkFiles(f *findings) {
 	}
 }
 
-func (x *file) check(f *findings, path string) {
+func (f *file) check(found *findings, path string) {
 	for _, p := range []struct {
 		optional
 		name string
-	}{{x.contentType, "ContentType"}, {x.filename, "Filename"}, {x.content, "Base64Content"}} {
+	}{{f.contentType, "ContentType"}, {f.filename, "Filename"}, {f.content, "Base64Content"}} {
 		switch {
 		case !p.given:
-			f.add(missing(path + p.name))
+			found.add(missing(path + p.name))
 		case p.s == "":
-			f.add(emptyString(path + p.name))
+			found.add(emptyString(path + p.name))
 		case p.name == "ContentType":
 			if t, _, err := mime.ParseMediaType(p.s); err != nil || !strings.Contains(t, "/") || hasControl(p.s) || len(p.s) > maxName {
-				f.add(wrongValue(path+p.name, fmt.Sprintf("%q is not a media type such as image/png.", cut(p.s))))
+				found.add(wrongValue(path+p.name, fmt.Sprintf("%q is not a media type such as image/png.", cut(p.s))))
 			} else if strings.HasPrefix(t, "multipart/") {
-				f.add(wrongValue(path+p.name, "An attachment is one part, not a multipart."))
+				found.add(wrongValue(path+p.name, "An attachment is one part, not a multipart."))
 			}
 		case p.name == "Filename":
 			if hasControl(p.s) || utf8.RuneCountInString(p.s) > maxName {
-				f.add(wrongValue(path+p.name, "A file name has up to "+strconv.Itoa(maxName)+" characters and no line breaks or other control characters."))
+				found.add(wrongValue(path+p.name, "A file name has up to "+strconv.Itoa(maxName)+" characters and no line breaks or other control characters."))
 			}
 		}
 	}
-	if x.bad {
-		f.add(wrongValue(path+"Base64Content", "The content is not base64."))
+	if f.bad {
+		found.add(wrongValue(path+"Base64Content", "The content is not base64."))
 	}
-	if !isContentID(x.contentID) {
-		f.add(wrongValue(path+"ContentID", "A content ID has up to 255 printable ASCII characters and no spaces or angle brackets."))
+	if !isContentID(f.contentID) {
+		found.add(wrongValue(path+"ContentID", "A content ID has up to 255 printable ASCII characters and no spaces or angle brackets."))
 	}
 }
 
