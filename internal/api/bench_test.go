@@ -5,18 +5,37 @@ package api_test
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
+
+// words is a text of n bytes in lines that do not repeat.
+func words(n int) string {
+	var b strings.Builder
+	random := rand.New(rand.NewPCG(1, 2))
+	for line := 0; b.Len() < n; {
+		word := strconv.FormatUint(random.Uint64N(1<<32), 36)
+		b.WriteString(word)
+		if line += len(word) + 1; line > 70 {
+			line = 0
+			b.WriteString("\r\n")
+		} else {
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
 
 // BenchmarkSend counts messages of 4 KB accepted durably over HTTP on loopback.
 func BenchmarkSend(b *testing.B) {
 	for _, c := range []struct{ connections, each int }{{1, 1}, {16, 1}, {64, 1}, {1, 50}, {16, 50}} {
 		b.Run(fmt.Sprintf("connections=%d/messages=%d", c.connections, c.each), func(b *testing.B) {
 			w := newWorld(b)
-			message := with(obj{"TextPart": strings.Repeat("All work and no play makes Jack a dull boy.\r\n", 90)})
+			message := with(obj{"TextPart": words(4096)})
 			body := call(slices.Repeat([]any{message}, c.each)...)
 			transport := &http.Transport{MaxIdleConnsPerHost: c.connections}
 			defer transport.CloseIdleConnections()
