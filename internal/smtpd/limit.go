@@ -62,14 +62,53 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// place is a connection that gives its place back when it is closed.
+// place is a connection that gives its place back when it is closed. Replies are sent when the server comes to wait
+// for more, so that those to a pipelined group go together (RFC 2920 §3.2).
 type place struct {
 	net.Conn
 	free func()
+
+	mu  sync.Mutex
+	out []byte
+}
+
+// maxHeldReplies is past how many bytes replies are sent at once.
+const maxHeldReplies = 16 << 10
+
+func (p *place) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out = append(p.out, b...)
+	if len(p.out) < maxHeldReplies {
+		return len(b), nil
+	}
+	return len(b), p.flush()
+}
+
+func (p *place) flush() error {
+	if len(p.out) == 0 {
+		return nil
+	}
+	_, err := p.Conn.Write(p.out)
+	p.out = p.out[:0]
+	return err
+}
+
+func (p *place) Read(b []byte) (int, error) {
+	p.mu.Lock()
+	err := p.flush()
+	p.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return p.Conn.Read(b)
 }
 
 func (p *place) Close() error {
 	p.free()
+	p.mu.Lock()
+	p.flush() //nolint:errcheck,gosec // the other side may be gone
+	p.mu.Unlock()
 	return p.Conn.Close()
 }
 

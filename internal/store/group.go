@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // maxGroup bounds how many callers one group commit answers: past this a transaction gains nothing and its last
@@ -60,27 +61,63 @@ func (g *group[T]) add(ctx context.Context, item T) error {
 	}
 }
 
+// run gathers calls and commits them, until there are no more.
+//
+// Those who were answered together come back together, but not at the same instant: a commit that began with the
+// first of them would make all the others wait for the next. So a group waits for as many as the last one had, for at
+// most half as long as that one's commit took.
 func (g *group[T]) run() {
 	calls := make([]*call[T], 0, g.max)
 	items := make([]T, 0, g.max)
+	var last int           // how many the last group had
+	var took time.Duration // how long its commit took
+	patience := time.NewTimer(0)
+	defer patience.Stop()
 	for first := range g.calls {
-		calls, items = append(calls[:0], first), append(items[:0], first.item)
-	gather:
-		for len(calls) < g.max {
-			select {
-			case c, ok := <-g.calls:
-				if !ok {
-					break gather
-				}
-				calls, items = append(calls, c), append(items, c.item)
-			default:
-				break gather
-			}
+		calls = g.gather(append(calls[:0], first), last, min(took/2, maxPatience), patience)
+		items = items[:0]
+		for _, c := range calls {
+			items = append(items, c.item)
 		}
+		last = len(calls)
+		began := time.Now()
 		g.answer(calls, items)
+		took = time.Since(began)
 		clear(calls)
 		clear(items)
 	}
+}
+
+// maxPatience bounds what a caller waits for others.
+const maxPatience = 2 * time.Millisecond
+
+// gather takes what waits now, and until there are enough what comes within the patience.
+func (g *group[T]) gather(calls []*call[T], enough int, wait time.Duration, patience *time.Timer) []*call[T] {
+	patience.Reset(wait)
+	for len(calls) < g.max {
+		select {
+		case c, ok := <-g.calls:
+			if !ok {
+				return calls
+			}
+			calls = append(calls, c)
+			continue
+		default:
+		}
+		if len(calls) >= enough {
+			return calls
+		}
+		select {
+		case c, ok := <-g.calls:
+			if !ok {
+				return calls
+			}
+			calls = append(calls, c)
+		case <-patience.C:
+			return calls
+		}
+	}
+	return calls
 }
 
 // answer commits and tells each caller. When a group fails each item is tried alone, so that one caller's bad row is
