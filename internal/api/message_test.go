@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"postern/internal/mail"
+	"postern/internal/store"
 )
 
 // simple is a call that is accepted.
@@ -166,4 +169,64 @@ func TestMessageStates(t *testing.T) {
 		t.Error(a.body)
 	}
 	w.mustDo(t, w.master.Issued, 404, "GET", "/v3/REST/messagestate/22", "")
+}
+
+// TestMessageHistory: one message is delivered after a delay, one bounces, one is blocked.
+func TestMessageHistory(t *testing.T) {
+	w := newWorld(t)
+	var sent results
+	w.mustDo(t, w.master.Issued, 200, "POST", "/v3.1/send", call(with(obj{"To": boxes(3)}))).decode(t, &sent)
+	to := sent.Messages[0].To
+	attempt := func(change map[string]store.Completion) {
+		t.Helper()
+		now := time.Now()
+		claimed, err := w.store.Claim(t.Context(), store.MainLane, "test", now.Add(time.Hour), now.Add(2*time.Hour), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var done []store.Completion
+		for _, x := range claimed {
+			c := change[x.Recipient]
+			c.Claimed, c.Owner, c.At = x, "test", now
+			done = append(done, c)
+		}
+		if err := w.store.Complete(t.Context(), done); err != nil {
+			t.Fatal(err)
+		}
+	}
+	attempt(map[string]store.Completion{
+		"r0@example.org": {Result: store.CompletedDeferred, Due: time.Now(), StateID: int(mail.StateGreylisted), Reply: store.Reply{Code: 451, Line: "451 later"}},
+		"r1@example.org": {Result: store.CompletedBounced, Permanent: true, StateID: int(mail.StateUserUnknown), Reply: store.Reply{Code: 550, Line: "550 <b>unknown</b>"}},
+		"r2@example.org": {Result: store.CompletedBounced, Blocked: true, StateID: int(mail.StateContentBlocked), Reply: store.Reply{Code: 554, Line: "554 spam"}},
+	})
+	attempt(map[string]store.Completion{"r0@example.org": {Result: store.CompletedSent, Reply: store.Reply{Code: 250, Line: "250 ok"}}})
+	for i, want := range []struct{ status, history string }{
+		{"sent", "deferred/greylisted/451 later, sent//250 ok"},
+		{"hardbounced", "hardbounced/user unknown/550 <b>unknown</b>"},
+		{"blocked", "blocked/content blocked/554 spam"},
+	} {
+		var got struct {
+			Total int
+			Data  []struct {
+				Comment, EventType, State string
+				EventAt                   int64
+			}
+		}
+		w.mustDo(t, w.master.Issued, 200, "GET", fmt.Sprint("/v3/REST/messagehistory/", to[i].MessageID), "").decode(t, &got)
+		var lines []string
+		for _, e := range got.Data {
+			lines = append(lines, e.EventType+"/"+e.State+"/"+e.Comment)
+			if e.EventAt < time.Now().Unix()-60 {
+				t.Errorf("EventAt %d", e.EventAt)
+			}
+		}
+		if s := strings.Join(lines, ", "); s != want.history || got.Total != len(lines) {
+			t.Errorf("%s; want %s", s, want.history)
+		}
+		var list messages
+		w.mustDo(t, w.master.Issued, 200, "GET", fmt.Sprint("/v3/REST/message/", to[i].MessageID), "").decode(t, &list)
+		if list.Data[0].Status != want.status {
+			t.Errorf("Status %s; want %s", list.Data[0].Status, want.status)
+		}
+	}
 }
