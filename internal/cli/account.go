@@ -18,7 +18,7 @@ type accountCmd struct {
 
 type accountCreateCmd struct {
 	Name  string `arg:"" help:"Name of the organisation."`
-	Email string `required:"" help:"Email address of its owner: what he signs in with."`
+	Email string `required:"" help:"Email address that its owner signs in with."`
 	JSON  bool   `name:"json" help:"Print JSON."`
 }
 

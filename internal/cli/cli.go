@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
@@ -92,8 +93,23 @@ func newParser(r *root, options ...kong.Option) (*kong.Kong, error) {
 		kong.Name("postern"), kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.ExplicitGroups([]kong.Group{{Key: "settings", Title: "Settings (also as an environment variable, or a line of postern.conf):"}}),
-		kong.Resolvers(&config.Resolver{}),
+		kong.ValueFormatter(describe), kong.Resolvers(&config.Resolver{}),
 	}, options...)...)
+}
+
+// describe is a flag's line in the help: what it is, its default and its environment variable.
+func describe(v *kong.Value) string {
+	var notes []string
+	if v.HasDefault && v.Default != "" {
+		notes = append(notes, "default "+v.Default)
+	}
+	if v.Flag != nil && len(v.Flag.Envs) > 0 {
+		notes = append(notes, "$"+v.Flag.Envs[0])
+	}
+	if len(notes) == 0 {
+		return v.Help
+	}
+	return v.Help + " (" + strings.Join(notes, ", ") + ")"
 }
 
 // usageError is a command line that cannot be understood.

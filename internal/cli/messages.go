@@ -19,7 +19,7 @@ type messagesCmd struct {
 	Search   string `placeholder:"TEXT" help:"Only messages with this in a recipient or the subject."`
 	CustomID string `placeholder:"ID" help:"Only messages with this CustomID."`
 	Key      string `placeholder:"KEY" help:"Only of this key, by API key, name or number."`
-	Limit    int    `default:"50" help:"How many, newest first; at most 1000."`
+	Limit    int    `default:"50" placeholder:"N" help:"How many, newest first; at most 1000."`
 	JSON     bool   `name:"json" help:"Print JSON."`
 }
 
@@ -86,7 +86,7 @@ func (c *messagesCmd) show(ctx context.Context, d *control.Client, s *streams) e
 	}
 	rows := [][]string{
 		{"UUID", m.UUID}, {"Status", status}, {"From", m.From}, {"To", m.To}, {"Subject", m.Subject}, {"Message-ID", m.MessageID}, {"CustomID", m.CustomID},
-		{"Key", m.KeyName + " (" + m.APIKey + ")"}, {"Came by", m.Source + " from " + m.Client}, {"Size", fmt.Sprintf("%d bytes", m.Size)},
+		{"Key", m.KeyName + " (" + m.APIKey + ")"}, {"Came by", m.Source + " (" + m.Client + ")"}, {"Size", fmt.Sprintf("%d bytes", m.Size)},
 		{"Arrived", when(m.ArrivedAt, "")}, {"Done", when(m.DoneAt, "not yet")},
 	}
 	if !m.NextAttempt.IsZero() {

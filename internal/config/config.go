@@ -50,9 +50,9 @@ type Common struct {
 	LogFormat string `env:"POSTERN_LOG_FORMAT" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" group:"settings" help:"text or json. Default (auto): text on a terminal, json elsewhere."`
 }
 
-// Owner is who signs in first. Commands that may make the first account have it.
+// Owner is who signs in first: a setting of the commands that may make the first account.
 type Owner struct {
-	Owner string `env:"POSTERN_OWNER" aliases:"email" default:"owner@postern.localhost" placeholder:"EMAIL" group:"settings" help:"Email address of the owner that the first start makes: what he signs in with. Also spelled --email. The default's domain is never anyone's (RFC 6761)."`
+	Owner string `env:"POSTERN_OWNER" aliases:"email" default:"owner@postern.localhost" placeholder:"EMAIL" group:"settings" help:"Email address that the owner of the first account signs in with. Also spelled --email. The default's domain is never anyone's (RFC 6761)."`
 }
 
 // Serve are the settings of the server.

@@ -17,8 +17,11 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"postern/internal/config"
 	"postern/internal/credential"
@@ -54,6 +57,9 @@ func Open(ctx context.Context, c *config.Common, log *slog.Logger) (*Core, error
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, &config.Error{Setting: "data", Reason: err.Error(), Err: err}
 	}
+	if err := rightUser(c); err != nil {
+		return nil, err
+	}
 	st, err := store.Open(ctx, c.DSN(), store.Options{Exclusive: true})
 	if err != nil {
 		return nil, openError(c, err)
@@ -63,6 +69,23 @@ func Open(ctx context.Context, c *config.Common, log *slog.Logger) (*Core, error
 		return nil, errors.Join(err, st.Close())
 	}
 	return core, nil
+}
+
+// rightUser keeps root from leaving files of its own in another user's database, which that user's server could then
+// not open.
+func rightUser(c *config.Common) error {
+	info, err := os.Stat(c.DSN())
+	if err != nil || os.Geteuid() != 0 {
+		return nil // a fresh one, or PostgreSQL
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+		who := "#" + strconv.Itoa(int(st.Uid))
+		if u, err := user.LookupId(strconv.Itoa(int(st.Uid))); err == nil {
+			who = u.Username
+		}
+		return &config.Error{Setting: "data", Reason: fmt.Sprintf("%s belongs to the user %s: run this as that user (sudo -u '%s' …)", c.DSN(), who, who), Err: fs.ErrPermission}
+	}
+	return nil
 }
 
 func openError(c *config.Common, err error) error {

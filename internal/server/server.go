@@ -87,9 +87,11 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 		return srv, err
 	}
 	if srv.route == "capture" {
-		err = core.addTrySender(ctx, srv.setUp)
+		if err := core.addTrySender(ctx, srv.setUp); err != nil {
+			log.Error("the first sender was not added", "sender", trySender, "error", err) // what was made is printed all the same
+		}
 	}
-	return srv, err
+	return srv, nil
 }
 
 // doors makes what takes requests.

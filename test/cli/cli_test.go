@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cli_test runs the scripts of this folder against the real program: a process of its own for each command,
+// real ports, a real data directory, on SQLite and on PostgreSQL.
+package cli_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"postern/internal/cli"
+	"postern/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"postern": func() { os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr)) },
+		"ask":     ask,
+	})
+}
+
+func TestSQLite(t *testing.T) { run(t, false) }
+
+func TestPostgres(t *testing.T) { run(t, true) }
+
+func run(t *testing.T, postgres bool) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 ".",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("POSTERN_HTTP", free())
+			env.Setenv("POSTERN_SMTP", free())
+			if postgres {
+				env.Setenv("POSTERN_DATABASE", storetest.Database(env.T().(testing.TB)))
+			}
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "postgres" {
+				return postgres, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ready": ready, "field": field, "sigterm": sigterm, "busy": busy, "occupy": occupy, "status": status,
+		},
+	})
+}
+
+// free is a loopback address with a port that is free now.
+func free() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer l.Close() //nolint:errcheck // only its number was wanted
+	return l.Addr().String()
+}
+
+// ready waits until the server of the script answers that every part is.
+func ready(ts *testscript.TestScript, _ bool, _ []string) {
+	url := "http://" + ts.Getenv("POSTERN_HTTP") + "/healthz"
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		res, err := http.Get(url)
+		if err != nil {
+			continue
+		}
+		res.Body.Close() //nolint:errcheck // the status is all
+		if res.StatusCode == http.StatusOK {
+			return
+		}
+	}
+	ts.Fatalf("the server was not ready in 30 s")
+}
+
+// field NAME FILE KEY puts a property of a JSON object, or of the first in a list, into the environment.
+func field(ts *testscript.TestScript, _ bool, args []string) {
+	raw := []byte(ts.ReadFile(args[1]))
+	var object map[string]any
+	if err := json.Unmarshal(raw, &object); err != nil {
+		var list []map[string]any
+		ts.Check(json.Unmarshal(raw, &list))
+		object = list[0]
+	}
+	v, ok := object[args[2]]
+	if !ok {
+		ts.Fatalf("no %s in %s", args[2], raw)
+	}
+	ts.Setenv(args[0], fmt.Sprint(v))
+}
+
+// sigterm sends SIGTERM to what the script has in the background.
+func sigterm(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+	}
+}
+
+// occupy NAME listens on a port until the script ends, and puts its address into the environment.
+func occupy(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() }) //nolint:errcheck // the test is over
+	ts.Setenv(args[0], l.Addr().String())
+}
+
+// busy holds a request open at the server of the script, whose headers have come and whose body has not.
+func busy(ts *testscript.TestScript, _ bool, args []string) {
+	conn, err := net.Dial("tcp", ts.Getenv("POSTERN_HTTP"))
+	ts.Check(err)
+	ts.Defer(func() { conn.Close() }) //nolint:errcheck // the test is over
+	req, err := http.NewRequest(http.MethodPost, "/v3.1/send", http.NoBody)
+	ts.Check(err)
+	user, password, _ := strings.Cut(args[0], ":")
+	req.SetBasicAuth(user, password)
+	_, err = fmt.Fprintf(conn, "POST /v3.1/send HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{", req.Header.Get("Authorization"))
+	ts.Check(err)
+	time.Sleep(200 * time.Millisecond) // the server reads it; a shorter wait can only make the test easier
+}
+
+// status CODE COMMAND… runs a command and wants that exit code.
+func status(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if err != nil {
+		exit, ok := err.(interface{ ExitCode() int })
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+// ask is a small HTTP client for the scripts: it prints the status and the body.
+func ask() {
+	user := flag.String("u", "", "user:password")
+	method := flag.String("X", http.MethodGet, "method")
+	body := flag.String("d", "", "body")
+	header := flag.String("H", "", "name: value")
+	flag.Parse()
+	req, err := http.NewRequest(*method, flag.Arg(0), strings.NewReader(*body))
+	if err != nil {
+		fail(err)
+	}
+	if name, password, ok := strings.Cut(*user, ":"); ok {
+		req.SetBasicAuth(name, password)
+	}
+	if name, value, ok := strings.Cut(*header, ": "); ok {
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		fail(err)
+	}
+	defer res.Body.Close() //nolint:errcheck // read whole
+	fmt.Println(res.StatusCode)
+	if _, err := io.Copy(os.Stdout, res.Body); err != nil {
+		fail(err)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
