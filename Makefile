@@ -27,12 +27,12 @@ test-tools:
 	@scripts/install-test-tools
 
 lint: ## formatting, vet and the linters of .golangci.yml
-	@unformatted=$$($(LINT) gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+	@unformatted=$$($(LINT) gofumpt -modpath postern -l .); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(LINT) golangci-lint run ./...
 
 fmt: ## format with gofumpt
-	$(LINT) gofumpt -w .
+	$(LINT) gofumpt -modpath postern -w .
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for p in $$($(GO) list ./...); do \

@@ -196,8 +196,15 @@ func TestEveryCheckCostsOneHMAC(t *testing.T) {
 	gate.OnDigest(w.Gate, func() { n++ })
 	user := k.APIKey.String()
 	for _, tt := range [][2]string{
-		{user, s}, {user, credential.NewSecret()}, {user, ""}, {user, "x"}, {user, strings.Repeat("x", 1000)},
-		{credential.NewAPIKey().String(), s}, {"", s}, {"ann@example.com", s}, {s, user},
+		{user, s},
+		{user, credential.NewSecret()},
+		{user, ""},
+		{user, "x"},
+		{user, strings.Repeat("x", 1000)},
+		{credential.NewAPIKey().String(), s},
+		{"", s},
+		{"ann@example.com", s},
+		{s, user},
 	} {
 		n = 0
 		w.Verify(home, tt[0], tt[1]) //nolint:errcheck // the count is looked at

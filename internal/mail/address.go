@@ -74,12 +74,13 @@ func checkLocal(local string) error {
 
 func checkQuoted(in string) error {
 	for i := 0; i < len(in); i++ {
-		if in[i] == '\\' {
+		switch in[i] {
+		case '\\':
 			i++
 			if i == len(in) || in[i] < ' ' || in[i] > '~' { // RFC 5321 quoted-pairSMTP
 				return bad("has an unfinished quoted local part")
 			}
-		} else if in[i] == '"' {
+		case '"':
 			return bad("has a quote inside its quoted local part")
 		}
 	}

@@ -130,7 +130,7 @@ func NewServer(t testing.TB, script Script) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Addr: l.Addr().String(), script: script, tls: certificate(t), open: map[net.Conn]bool{}}
+	s := &Server{Addr: l.Addr().String(), script: script, tls: Certificate(t), open: map[net.Conn]bool{}}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -388,8 +388,8 @@ func (p *peer) data() bool {
 	return sc.MaxMails == 0 || p.n < sc.MaxMails
 }
 
-// certificate makes a certificate for 127.0.0.1 and localhost that nobody has signed.
-func certificate(t testing.TB) *tls.Config {
+// Certificate makes a certificate for 127.0.0.1 and localhost that nobody has signed.
+func Certificate(t testing.TB) *tls.Config {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
