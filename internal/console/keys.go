@@ -49,7 +49,7 @@ func (c *console) meter(createdAt time.Time, maxDays int) meter {
 	m := meter{Age: a, Max: maxDays, Left: a.DaysLeft, Level: "ok", Sign: strconv.Itoa(a.DaysLeft), Text: "days left"}
 	switch {
 	case a.Overdue:
-		m.Level, m.Left, m.Sign, m.Text = "overdue", maxDays, "!", "reset overdue"
+		m.Level, m.Left, m.Sign, m.Text = "overdue", maxDays, "!", "overdue"
 	case a.DaysLeft == 0:
 		m.Level, m.Text = "due", "reset today"
 	case a.DaysLeft == 1:

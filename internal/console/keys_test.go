@@ -145,8 +145,8 @@ func TestTheAgeOfASecret(t *testing.T) {
 		{75, "ok", "15", "days left"},
 		{76, "due", "14", "days left"},
 		{89, "due", "1", "day left"},
-		{90, "overdue", "!", "reset overdue"},
-		{200, "overdue", "!", "reset overdue"},
+		{90, "overdue", "!", "overdue"},
+		{200, "overdue", "!", "overdue"},
 	} {
 		w.now = w.signed.Key.Secrets[0].CreatedAt.Add(time.Duration(c.days)*24*time.Hour + time.Hour)
 		m := b.get("/keys").first("span.meter")

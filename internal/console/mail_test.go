@@ -91,6 +91,7 @@ func TestTheHistoryOfAMessage(t *testing.T) {
 	ok(t, w.store.Complete(t.Context(), []store.Completion{{Claimed: claimed[0], Owner: "w1", At: now.Add(time.Hour), Result: store.CompletedSent, Reply: store.Reply{Code: 250, Line: "2.0.0 OK"}}}))
 	b.get(messagePath(a)).says("Sent", "attempt 2", "250 2.0.0 OK").lacks("Next attempt")
 	b.get("/messages?state=sent").says("a@example.org").lacks("b@example.org")
+	b.get("/messages?state=hardbounced").says("b@example.org", "hard bounce").lacks("a@example.org")
 }
 
 // picture is a PNG of one pixel.

@@ -48,7 +48,7 @@ type messageRow struct {
 
 // statesShown are the states to filter by, in the order of a message's life.
 func statesShown() []store.Status {
-	return []store.Status{store.StatusQueued, store.StatusDeferred, store.StatusSent, store.StatusOpened, store.StatusClicked, store.StatusBounce, store.StatusBlocked, store.StatusSpam, store.StatusUnsub}
+	return []store.Status{store.StatusQueued, store.StatusDeferred, store.StatusSent, store.StatusOpened, store.StatusClicked, store.StatusHardBounced, store.StatusSoftBounced, store.StatusBlocked, store.StatusSpam, store.StatusUnsub}
 }
 
 func (c *console) showMessages(v *visit) error {

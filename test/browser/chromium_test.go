@@ -118,6 +118,23 @@ func eval[T any](t *testing.T, ctx context.Context, js string) T {
 	return v
 }
 
+// until waits until a JavaScript expression holds: what a key does comes after it.
+func until(t *testing.T, ctx context.Context, js string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+js+")")) // an error is a page that is being left
+		switch {
+		case ctx.Err() != nil:
+			t.Fatalf("it never holds that %s: %v", js, err)
+		case err == nil && holds:
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 // click clicks on the first element that a CSS selector finds.
 func click(selector string) action { return chromedp.Click(chromedp.CSS(selector)) }
 

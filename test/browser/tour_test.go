@@ -258,6 +258,7 @@ func TestATourOfEveryPage(t *testing.T) {
 	do(t, ctx, click(fmt.Sprintf(`a[href="%s"]`, at("reset"))), seen("#dialog-reset"))
 	tour.look("keys-dialog-reset")
 	press(t, ctx, click("#dialog-reset form button"))
+	do(t, ctx, seen("dialog.issued:modal"))
 	tour.look("keys-secret")
 	load(t, ctx, p.base+"/keys", 200)
 	do(t, ctx, click("details.who summary"))

@@ -42,6 +42,12 @@ document.addEventListener("keydown", (e) => {
 
 // A link to a page with one form opens the same form in a dialog.
 for (const link of document.querySelectorAll("a[data-dialog]")) {
+  // The rest of an Enter that opened a dialog would go to what has the focus in it, and confirm what nobody has read.
+  link.addEventListener("keydown", (e) => {
+    if (e.key !== "Enter" || e.ctrlKey || e.metaKey || e.shiftKey) return;
+    e.preventDefault();
+    if (!e.repeat) link.click();
+  });
   link.addEventListener("click", (e) => {
     const dialog = document.getElementById("dialog-" + link.dataset.dialog);
     if (!dialog || e.ctrlKey || e.metaKey || e.shiftKey) return;
@@ -67,7 +73,7 @@ for (const link of document.querySelectorAll("dialog [data-close]")) {
 // The dialog with a new secret: modal, and gone for good when it is closed or the page is left. The address becomes
 // that of the page beneath, so that a reload asks for it and sends no form.
 for (const dialog of document.querySelectorAll("dialog[data-modal]")) {
-  dialog.close();
+  dialog.removeAttribute("open"); // close() would send its event after we listen
   dialog.showModal();
   dialog.addEventListener("cancel", (e) => e.preventDefault()); // Escape would lose it by accident
   dialog.addEventListener("close", () => dialog.remove());

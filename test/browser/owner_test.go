@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package browser_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"postern/internal/credential"
+	"postern/test/program"
+)
+
+const password = "a boat, a book, a bell"
+
+// TestTheWayOfANewOwner is the first hour with the program: the printed link, a password, a subaccount, its secret
+// read and used, and reset.
+func TestTheWayOfANewOwner(t *testing.T) {
+	ctx := tab(t)
+	s := program.New(t, "")
+	s.Start(t)
+	base := "http://" + s.HTTP
+
+	load(t, ctx, s.SignInURL, http.StatusOK)
+	press(t, ctx, click("form button"))
+	do(t, ctx, typed("input[name=password]", password), typed("input[name=repeat]", password))
+	press(t, ctx, click("form.form button"))
+
+	secret := createSubaccount(t, ctx, base)
+	key := eval[string](t, ctx, `document.querySelector(".issued #issued-key").textContent`)
+	press(t, ctx, chromedp.Reload())
+	gone(t, ctx, secret)
+	if at := where(ctx); at != base+"/keys" {
+		t.Errorf("after the reload the browser is at %s", at)
+	}
+
+	addSender(t, ctx, base, key)
+	if got := send(t, s, key, secret); got != http.StatusOK {
+		t.Fatalf("the new pair is answered %d", got)
+	}
+	load(t, ctx, base+"/messages", http.StatusOK)
+	press(t, ctx, click("a.row-link"))
+	do(t, ctx, seen("iframe.mail-html"))
+
+	fresh := resetByKeyboard(t, ctx, base, key)
+	if fresh == secret {
+		t.Fatal("the reset gave the old secret")
+	}
+	if got := send(t, s, key, secret); got != http.StatusUnauthorized {
+		t.Errorf("the old secret is answered %d", got)
+	}
+	if got := send(t, s, key, fresh); got != http.StatusOK {
+		t.Errorf("the new secret is answered %d", got)
+	}
+	press(t, ctx, chromedp.Reload())
+	gone(t, ctx, fresh)
+	eval[bool](t, ctx, `window.left = true; history.back(); true`)
+	until(t, ctx, `!window.left && document.readyState === "complete"`)
+	gone(t, ctx, fresh)
+
+	load(t, ctx, base+"/keys", http.StatusOK)
+	do(t, ctx, click("details.who summary"))
+	press(t, ctx, click("form[action='/sign-out'] button"))
+	load(t, ctx, base+"/keys", http.StatusOK)
+	do(t, ctx, typed("input[name=email]", s.Email), typed("input[name=password]", password))
+	press(t, ctx, click("form button"))
+	if at := where(ctx); at != base+"/keys" {
+		t.Errorf("after signing in the browser is at %s", at)
+	}
+}
+
+// createSubaccount makes one in the dialog and returns the secret that the page shows.
+func createSubaccount(t *testing.T, ctx context.Context, base string) string {
+	t.Helper()
+	load(t, ctx, base+"/keys", http.StatusOK)
+	do(t, ctx, click(".title a[data-dialog=new]"), seen("#dialog-new:modal"), typed("#dialog-new input[name=name]", "Shop"))
+	press(t, ctx, click("#dialog-new form button"))
+	return shown(t, ctx)
+}
+
+// shown is the secret in the dialog that shows it once.
+func shown(t *testing.T, ctx context.Context) string {
+	t.Helper()
+	do(t, ctx, seen("dialog.issued:modal"))
+	secret := eval[string](t, ctx, `document.querySelector(".issued #issued-secret").textContent`)
+	if err := credential.CheckSecret(secret); err != nil {
+		t.Fatalf("the page shows %q: %v", secret, err)
+	}
+	if strings.Contains(where(ctx), secret) {
+		t.Error("the secret is in the address")
+	}
+	return secret
+}
+
+// gone fails when a secret is still in the page or in what the page has kept.
+func gone(t *testing.T, ctx context.Context, secret string) {
+	t.Helper()
+	kept := eval[string](t, ctx, `document.documentElement.outerHTML + JSON.stringify({...localStorage, ...sessionStorage}) + document.cookie + JSON.stringify(history.state)`)
+	if strings.Contains(kept, secret) || strings.Contains(kept, "issued-secret") {
+		t.Errorf("the secret is still there at %s", where(ctx))
+	}
+}
+
+func addSender(t *testing.T, ctx context.Context, base, key string) {
+	t.Helper()
+	load(t, ctx, base+"/senders/new?key="+key, http.StatusOK)
+	do(t, ctx, typed("input[name=sender]", "acme.example"))
+	press(t, ctx, click("form.form button"))
+}
+
+func send(t *testing.T, s *program.Server, key, secret string) int {
+	t.Helper()
+	a, err := s.CallAs(t.Context(), key, secret, http.MethodPost, "/v3.1/send", map[string]any{"Messages": []any{map[string]any{
+		"From": map[string]string{"Email": "hello@acme.example"}, "To": []any{map[string]string{"Email": "a@example.org"}},
+		"Subject": "From the browser test", "HTMLPart": "<p>Hello</p>",
+	}}})
+	ok(t, err)
+	return a.Status
+}
+
+// resetByKeyboard resets the key's secret with Tab and Enter alone.
+func resetByKeyboard(t *testing.T, ctx context.Context, base, key string) string {
+	t.Helper()
+	load(t, ctx, base+"/keys", http.StatusOK)
+	tabTo(t, ctx, `document.activeElement.matches("summary") && document.activeElement.closest("tr")?.textContent.includes("`+key+`")`)
+	do(t, ctx, chromedp.KeyEvent(kb.Enter))
+	tabTo(t, ctx, `document.activeElement.matches("a[data-dialog=reset]") && document.activeElement.dataset.key === "`+key+`"`)
+	do(t, ctx, chromedp.KeyEvent(kb.Enter), seen("#dialog-reset:modal"))
+
+	// Escape leaves, and the focus is where it was.
+	do(t, ctx, chromedp.KeyEvent(kb.Escape))
+	until(t, ctx, `!document.querySelector("dialog[open]") && document.activeElement.matches("tr summary")`)
+	do(t, ctx, chromedp.KeyEvent(kb.Enter))
+	tabTo(t, ctx, `document.activeElement.matches("a[data-dialog=reset]")`)
+	do(t, ctx, chromedp.KeyEvent(kb.Enter), seen("#dialog-reset:modal"))
+	tabTo(t, ctx, `document.activeElement.matches("#dialog-reset form button")`)
+	press(t, ctx, chromedp.KeyEvent(kb.Enter))
+	secret := shown(t, ctx)
+
+	do(t, ctx, chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Escape)) // a key too many does not lose the secret
+	if !eval[bool](t, ctx, `document.querySelector("dialog.issued").matches(":modal")`) {
+		t.Error("the secret is gone by a slip")
+	}
+	tabTo(t, ctx, `document.activeElement.matches("dialog.issued form button")`)
+	do(t, ctx, chromedp.KeyEvent(kb.Enter))
+	until(t, ctx, `!document.querySelector("dialog.issued")`)
+	gone(t, ctx, secret)
+	return secret
+}
+
+// tabTo presses Tab until a JavaScript expression holds.
+func tabTo(t *testing.T, ctx context.Context, js string) {
+	t.Helper()
+	for range 40 {
+		if eval[bool](t, ctx, "!!("+js+")") {
+			return
+		}
+		do(t, ctx, chromedp.KeyEvent(kb.Tab))
+	}
+	t.Fatalf("Tab does not lead to %s", js)
+}
