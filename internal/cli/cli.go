@@ -77,6 +77,9 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 	if err != nil {
 		return report(stderr, err)
 	}
+	if err := forgetEmpty(parser.Model); err != nil {
+		return report(stderr, err)
+	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
 		return report(stderr, usage(err))
@@ -85,6 +88,21 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 		return report(stderr, err)
 	}
 	return report(stderr, ctx.Run(&r.Common, &streams{stdout, stderr}, parser.Model))
+}
+
+// forgetEmpty unsets the variables of settings that are there and empty: they say nothing, as where a container's
+// description passes on a variable that nobody set.
+func forgetEmpty(app *kong.Application) error {
+	for _, f := range config.Settings(app) {
+		for _, env := range f.Envs {
+			if v, ok := os.LookupEnv(env); ok && v == "" {
+				if err := os.Unsetenv(env); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // newParser makes kong's model of the command line.

@@ -74,7 +74,7 @@ func TestSettingsAreOneThing(t *testing.T) {
 func reference(app *kong.Application) string {
 	var b strings.Builder
 	b.WriteString("# Settings and commands\n\nThis page is written by `go test ./internal/cli -run TestReference -update`; a test holds it to the program.\n\n" +
-		"A setting is a flag, an environment variable and a line of a file. The flag goes before the environment, that before the file, that before the default.\n" +
+		"A setting is a flag, an environment variable and a line of a file. The flag goes before the environment, that before the file, that before the default. An empty environment variable says nothing.\n" +
 		"The file is `postern.conf` in the data directory, or the one that `--config` names: a `name = value` on each line, `#` begins a comment line.\n\n## Settings\n")
 	settingsTable(&b, "Of every command", app.Node)
 	for _, c := range app.Children {

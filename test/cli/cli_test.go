@@ -53,7 +53,7 @@ func run(t *testing.T, postgres bool) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "field": field, "sigterm": sigterm, "busy": busy, "occupy": occupy, "status": status,
+			"ready": ready, "field": field, "sigterm": sigterm, "busy": busy, "occupy": occupy, "status": status, "sent": sent,
 		},
 	})
 }
@@ -82,6 +82,19 @@ func ready(ts *testscript.TestScript, _ bool, _ []string) {
 		}
 	}
 	ts.Fatalf("the server was not ready in 30 s")
+}
+
+// sent ID waits until a message has left.
+func sent(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		ts.Check(ts.Exec("postern", "messages", args[0], "--json"))
+		var m struct{ Status string }
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &m))
+		if m.Status == "sent" {
+			return
+		}
+	}
+	ts.Fatalf("message %s was not sent in 30 s", args[0])
 }
 
 // field NAME FILE KEY puts a property of a JSON object, or of the first in a list, into the environment.
