@@ -98,6 +98,7 @@ func (n *session) login(user, password string) error {
 			n.principal, n.unbind, n.loggedIn = p, unbind, true
 			n.mu.Unlock()
 			n.timer.Stop()
+			placeOf(n.net).progress(30 * n.s.c.Limits.Commands)
 			n.s.stats.loginsOK.Add(1)
 			return nil
 		}

@@ -3,9 +3,12 @@
 package smtpd
 
 import (
+	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -53,7 +56,9 @@ func (l *listener) Accept() (net.Conn, error) {
 		source := sourceOf(c.RemoteAddr())
 		if l.s.places.take(source) {
 			l.s.stats.connections.Add(1)
-			return &place{Conn: c, free: sync.OnceFunc(func() { l.s.places.free(source) })}, nil
+			p := &place{Conn: c, free: sync.OnceFunc(func() { l.s.places.free(source) })}
+			p.progress(l.s.c.Limits.Commands)
+			return p, nil
 		}
 		l.s.stats.refused.Add(1)
 		c.SetDeadline(time.Now().Add(time.Second))                                                                             //nolint:errcheck,gosec // it is closed next
@@ -70,6 +75,8 @@ type place struct {
 
 	mu  sync.Mutex
 	out []byte
+
+	reads, limit atomic.Int64 // since the last message, and how many there may be
 }
 
 // maxHeldReplies is past how many bytes replies are sent at once.
@@ -96,12 +103,38 @@ func (p *place) flush() error {
 
 func (p *place) Read(b []byte) (int, error) {
 	p.mu.Lock()
+	if p.reads.Add(1) > p.limit.Load() {
+		p.out = append(p.out, "421 4.7.0 too many commands without a message\r\n"...)
+		p.flush() //nolint:errcheck,gosec // it is over anyway
+		p.mu.Unlock()
+		return 0, errTooMuch
+	}
 	err := p.flush()
 	p.mu.Unlock()
 	if err != nil {
 		return 0, err
 	}
 	return p.Conn.Read(b)
+}
+
+var errTooMuch = errors.New("too many commands without a message")
+
+// progress starts the count of commands anew, with a limit.
+func (p *place) progress(limit int) {
+	p.limit.Store(int64(limit))
+	p.reads.Store(0)
+}
+
+// placeOf finds the place below a connection, which TLS may cover.
+func placeOf(c net.Conn) *place {
+	if tc, ok := c.(*tls.Conn); ok {
+		c = tc.NetConn()
+	}
+	p, ok := c.(*place)
+	if !ok {
+		p = &place{} // not one of ours: nothing to count
+	}
+	return p
 }
 
 func (p *place) Close() error {

@@ -183,6 +183,7 @@ func (n *session) read(r io.Reader) ([]byte, error) {
 	}()
 	for {
 		n.net.SetReadDeadline(time.Now().Add(n.s.c.Limits.Block)) //nolint:errcheck,gosec // the read fails then
+		placeOf(n.net).progress(30 * n.s.c.Limits.Commands)
 		_, err := io.CopyN(buf, r, 64<<10)
 		if errors.Is(err, io.EOF) {
 			return bytes.Clone(buf.Bytes()), nil

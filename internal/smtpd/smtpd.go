@@ -40,6 +40,7 @@ type Limits struct {
 	Idle        time.Duration // between commands [5 min: RFC 5321 §4.5.3.2.7]
 	Block       time.Duration // between blocks of text [3 min: §4.5.3.2.5]
 	Login       time.Duration // from the connection to a login [1 min]
+	Commands    int           // without a login, and 30 times as many after it without a message [100]; in packets, so a pipelined group is one
 	Failures    int           // of AUTH on one connection, then it is closed [3]
 }
 
@@ -91,6 +92,7 @@ func New(c Config) *Server {
 	orInt(&l.Connections, 1000)
 	orInt(&l.PerSource, 100)
 	orInt(&l.Line, 65536)
+	orInt(&l.Commands, 100)
 	orInt(&l.Failures, 3)
 	orTime(&l.Idle, 5*time.Minute)
 	orTime(&l.Block, 3*time.Minute)

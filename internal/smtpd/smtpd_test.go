@@ -261,3 +261,35 @@ func TestShutdownLetsAMessageFinish(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+func TestCommandsWithoutProgressEnd(t *testing.T) {
+	w := start(t, func(c *smtpd.Config) { c.Limits.Commands = 20 })
+	noops := func(c *client, limit int) {
+		t.Helper()
+		for i := range limit + 5 {
+			c.send("NOOP\r\n")
+			line, err := c.r.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(line, "421 4.7.0") {
+				if i < limit-5 {
+					t.Errorf("the limit of %d was %d", limit, i)
+				}
+				c.gone()
+				return
+			}
+		}
+		t.Errorf("more than %d commands were answered", limit)
+	}
+	noops(w.dial(t), 20)
+	c := w.login(t)
+	for range 20 { // far more than the limit, but with a message now and then
+		for range 50 {
+			c.say("RSET", "250")
+		}
+		c.envelope()
+		c.data("250", mailOf("x"))
+	}
+	noops(c, 30*20)
+}
