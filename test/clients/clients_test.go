@@ -37,7 +37,7 @@ type world struct {
 func start(t *testing.T) *world {
 	t.Helper()
 	out := sink.Start(t, true)
-	s := program.New(t, os.Getenv("POSTERN_TEST_CLIENTS_DATABASE"), "--route", "smtp://"+out.Addr)
+	s := program.New(t, "", "--route", "smtp://"+out.Addr)
 	s.Command(t, "sender", "add", "*@example.com")
 	s.Start(t)
 	return &world{s, out}
