@@ -31,8 +31,8 @@ func mailOf(subject string) mail.Draft {
 func messagePath(id int64) string { return "/messages/" + strconv.FormatInt(id, 10) }
 
 func TestMessagesWhenThereAreNone(t *testing.T) {
-	w := newWorld(t)
-	w.signedIn().get("/messages").is(http.StatusOK).says("No mail has been sent yet", `curl --user "`+w.signed.Key.APIKey, "/v3.1/send", "add the address")
+	w := newWorld(t, func(c *console.Config) { c.Route = "capture" })
+	w.signedIn().get("/messages").is(http.StatusOK).says("Mail is captured", "No mail has been sent yet", `curl --user "`+w.signed.Key.APIKey, "/v3.1/send", "add the address")
 }
 
 func TestMessagesAreListedSearchedAndPaged(t *testing.T) {

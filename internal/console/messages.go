@@ -34,8 +34,8 @@ type messagesBody struct {
 	Key      string // API key to filter by, "" for all
 	Keys     []store.Key
 	ManyKeys bool
-	Problem  string
 	Filtered bool
+	Captured bool // mail stays on this server
 	Newer    string
 	Older    string
 	Empty    smtpBody // when there is no mail yet: how to send the first
@@ -57,6 +57,7 @@ func (c *console) showMessages(v *visit) error {
 	for _, s := range statesShown() {
 		b.States = append(b.States, s.String())
 	}
+	b.Captured = c.Route == "capture"
 	b.Filtered = b.Query != "" || b.State != "" || b.Key != ""
 	keys, total, err := c.Store.Keys(ctx, v.scope, store.KeyFilter{}, store.Page{Limit: keysToChoose})
 	if err != nil {
@@ -229,7 +230,9 @@ func (c *console) showMessage(v *visit) error {
 	switch b.Show {
 	case "source":
 		b.Cut = len(raw) > shownSource
-		b.Source = strings.ToValidUTF8(string(raw[:min(len(raw), shownSource)]), "\uFFFD")
+		b.Source = strings.ToValidUTF8(lines(string(raw[:min(len(raw), shownSource)])), "\uFFFD")
+	case "text":
+		b.View.Text = lines(b.View.Text)
 	case "html":
 		v.w.Header().Set("Content-Security-Policy", policy("'self'"))
 	}
@@ -239,6 +242,9 @@ func (c *console) showMessage(v *visit) error {
 	}
 	return c.show(v, http.StatusOK, "message", title, "messages", b)
 }
+
+// lines ends lines as HTML does: a browser shows CR LF as two.
+func lines(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
 
 // tabs sets the ways to look at the mail, and which one it is: the one asked for, or the first there is.
 func (b *messageBody) tabs(asked string) {

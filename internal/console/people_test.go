@@ -185,8 +185,10 @@ func TestPostsOfOtherSitesAreRefused(t *testing.T) {
 	b := w.signedIn()
 	sub := w.subaccount("Shop")
 	for _, header := range []map[string]string{
-		{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
-		{"Sec-Fetch-Site": "", "Origin": "https://evil.example"}, {"Sec-Fetch-Site": "", "Origin": "null"},
+		{"Sec-Fetch-Site": "cross-site"},
+		{"Sec-Fetch-Site": "same-site"},
+		{"Sec-Fetch-Site": "", "Origin": "https://evil.example"},
+		{"Sec-Fetch-Site": "", "Origin": "null"},
 	} {
 		nonce := b.get("/keys").form("/keys/new").Get("nonce")
 		b.do(http.MethodPost, keyPath(sub.Key, "reset"), url.Values{"nonce": {nonce}}, header).is(http.StatusForbidden).says("This form came from another site")

@@ -101,8 +101,12 @@ func (b smtpBody) snippets(startTLS bool) ([]snippet, error) {
 	}{b, b.Key.APIKey, net.JoinHostPort(b.Host, b.Port), startTLS}
 	var out []snippet
 	for _, s := range []snippet{
-		{"curl-api", "curl, HTTP API", curlAPI}, {"curl-smtp", "curl, SMTP", curlSMTP}, {"swaks", "swaks", swaks},
-		{"python", "Python", python}, {"go", "Go", golang}, {"node", "nodemailer", nodemailer},
+		{"curl-api", "curl, HTTP API", curlAPI},
+		{"curl-smtp", "curl, SMTP", curlSMTP},
+		{"swaks", "swaks", swaks},
+		{"python", "Python", python},
+		{"go", "Go", golang},
+		{"node", "nodemailer", nodemailer},
 	} {
 		t, err := template.New(s.ID).Parse(s.Text)
 		if err != nil {
@@ -137,7 +141,7 @@ curl{{if .StartTLS}} --ssl-reqd{{end}} smtp://{{.HostPort}} \
   --user "{{.APIKey}}:$POSTERN_SECRET_KEY" \
   --mail-from {{.From}} \
   --mail-rcpt {{.To}} \
-  --upload-file - <<'END'
+  --crlf --upload-file - <<'END'
 From: {{.From}}
 To: {{.To}}
 Subject: Hello

@@ -116,8 +116,10 @@ func (p *place) send(key string, d mail.Draft) int64 {
 	k := p.keys[key]
 	r, err := p.submit.Accept(p.t.Context(), gate.Principal{KeyID: k.ID, AccountID: k.AccountID, APIKey: k.APIKey, Master: k.Master},
 		submit.Envelope{From: d.From.Email, Recipients: []submit.Recipient{{Email: d.To[0].Email}}},
-		submit.Message{Raw: raw, From: d.From, Subject: d.Subject, MessageID: d.MessageID, HasText: d.Text != "", HasHTML: d.HTML != "", Attachments: len(d.Attachments), Priority: 2,
-			Source: "http", Address: netip.MustParseAddr("203.0.113.9"), Client: "mailjet-apiv3-go/4.0.7"})
+		submit.Message{
+			Raw: raw, From: d.From, Subject: d.Subject, MessageID: d.MessageID, HasText: d.Text != "", HasHTML: d.HTML != "", Attachments: len(d.Attachments), Priority: 2,
+			Source: "http", Address: netip.MustParseAddr("203.0.113.9"), Client: "mailjet-apiv3-go/4.0.7",
+		})
 	ok(p.t, err)
 	return r.Messages[0].ID
 }
