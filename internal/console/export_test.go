@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"testing/fstest"
 	"time"
+
+	"postern/internal/mail"
 )
 
 var definition = regexp.MustCompile(`{{define "([^"]+)"}}`)
@@ -66,3 +68,6 @@ func Disposition(name string) string { return disposition(name) }
 
 // LocalPath is where to go after signing in.
 func LocalPath(next string) string { return localPath(next) }
+
+// WithPictures writes a mail's pictures into its HTML.
+func WithPictures(source string, parts []mail.ViewPart) string { return withPictures(source, parts) }

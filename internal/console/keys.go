@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"postern/internal/credential"
@@ -83,7 +82,6 @@ type keysBody struct {
 	Pages       pager
 	Nonce       string
 	Issued      *issuedBody // a secret to show, this once
-	MaxDays     int
 }
 
 // issuedBody is a new secret. It is in this one answer and nowhere else.
@@ -100,29 +98,36 @@ type pager struct {
 }
 
 func (c *console) showKeys(v *visit) error {
-	return c.keysPage(v, http.StatusOK, nil)
+	b, err := c.keysBody(v)
+	if err != nil {
+		return err
+	}
+	if len(b.Subaccounts) == 0 && b.Pages.Prev != "" {
+		return v.redirect("/keys")
+	}
+	return c.show(v, http.StatusOK, "keys", "API keys", "keys", b)
 }
 
-func (c *console) keysPage(v *visit, status int, issued *issuedBody) error {
+func (c *console) keysBody(v *visit) (keysBody, error) {
 	ctx := v.r.Context()
 	primary, err := c.Store.Key(ctx, v.scope, store.KeyFilter{Master: new(true)})
 	if err != nil {
-		return err
+		return keysBody{}, err
 	}
-	q := strings.TrimSpace(v.r.URL.Query().Get("q"))
+	q := clean(v.r.URL.Query().Get("q"))
 	n := pageNumber(v.r)
 	list, total, err := c.Store.Keys(ctx, v.scope, store.KeyFilter{Master: new(false), Search: q, Sort: "Name"}, store.Page{Limit: keysAPage, Offset: (n - 1) * keysAPage})
 	if err != nil {
-		return err
+		return keysBody{}, err
 	}
 	b := keysBody{
-		Primary: c.keyRow(v, primary), Total: total, Query: q, Nonce: c.forms.nonce(v.user.ID), Issued: issued, MaxDays: v.account.SecretDays,
+		Primary: c.keyRow(v, primary), Total: total, Query: q, Nonce: c.forms.nonce(v.user.ID),
 		Pages: numbered("/keys", url.Values{"q": {q}}, n, keysAPage, len(list), total),
 	}
 	for _, k := range list {
 		b.Subaccounts = append(b.Subaccounts, c.keyRow(v, k))
 	}
-	return c.show(v, status, "keys", "API keys", "keys", b)
+	return b, nil
 }
 
 // pageNumber is the page that was asked for, from 1.
@@ -246,7 +251,13 @@ func (c *console) resetKey(v *visit) error {
 
 // showIssued is the answer with a secret in it.
 func (c *console) showIssued(v *visit, x keyring.Issued, reset bool) error {
-	return c.keysPage(v, http.StatusOK, &issuedBody{Name: x.Key.Name, APIKey: x.Key.APIKey, Secret: x.Secret, Reset: reset, File: "postern-" + x.Key.APIKey[:8] + ".env"})
+	b, err := c.keysBody(v)
+	if err != nil { // the secret exists by now: it must be seen, whatever stands beneath it
+		c.Log.ErrorContext(v.r.Context(), "the keys could not be listed", "error", err)
+		b = keysBody{Primary: c.keyRow(v, x.Key), Nonce: c.forms.nonce(v.user.ID)}
+	}
+	b.Issued = &issuedBody{Name: x.Key.Name, APIKey: x.Key.APIKey, Secret: x.Secret, Reset: reset, File: "postern-" + x.Key.APIKey[:8] + ".env"}
+	return c.show(v, http.StatusOK, "keys", "API keys", "keys", b)
 }
 
 // shownAlready answers a form that was sent a second time: by a reload of the page that showed a secret.

@@ -183,7 +183,13 @@ func TestManySubaccounts(t *testing.T) {
 	b.get("/keys?q=" + last.Key.APIKey[:9]).says("Customer 119").lacks("Customer 118")
 	b.get("/keys?q=%25").says("No subaccount has “%” in its name")
 	b.get("/keys?page=99999999999999999999").is(http.StatusOK)
-	b.get("/keys?page=50").is(http.StatusOK)
+	b.get("/keys?page=50").is(http.StatusOK).says("Customer 000") // past the end: from the beginning
+	b.get("/senders?page=50").is(http.StatusOK)
+	for _, odd := range []string{"%00", "%ff", "a%00b", "%27", "!", "_"} {
+		for _, path := range []string{"/keys?q=", "/messages?q=", "/messages?key=", "/messages?state=", "/senders?q=", "/senders/new?key="} {
+			b.get(path + odd).is(http.StatusOK)
+		}
+	}
 	b.get("/messages?key=nothing").is(http.StatusOK).says("No message matches.") // a typed key, when a list would be too long
 	b.get("/senders/new").is(http.StatusOK)
 }

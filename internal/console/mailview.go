@@ -47,15 +47,16 @@ func (c *console) showMessageHTML(v *visit) error {
 // withPictures replaces cid: references (RFC 2392) by the pictures they mean, and leaves the rest as it is.
 func withPictures(source string, parts []mail.ViewPart) string {
 	var out bytes.Buffer
-	left := inlineImages
+	left, read := inlineImages, 0
 	z := html.NewTokenizer(strings.NewReader(source))
 	z.SetMaxBuf(16 << 20)
 	for {
 		kind := z.Next()
-		if kind == html.ErrorToken {
-			return out.String()
+		if kind == html.ErrorToken { // the end, a tag without one, or one that is too large: the browser may see to it
+			return out.String() + source[read:]
 		}
 		raw := append([]byte(nil), z.Raw()...) // reading the token reuses its bytes
+		read += len(raw)
 		if kind != html.StartTagToken && kind != html.SelfClosingTagToken || !bytes.Contains(bytes.ToLower(raw), []byte("cid:")) {
 			out.Write(raw)
 			continue

@@ -53,7 +53,7 @@ func statesShown() []store.Status {
 
 func (c *console) showMessages(v *visit) error {
 	ctx, q := v.r.Context(), v.r.URL.Query()
-	b := messagesBody{Query: strings.TrimSpace(q.Get("q")), State: q.Get("state"), Key: strings.TrimSpace(q.Get("key"))}
+	b := messagesBody{Query: clean(q.Get("q")), State: q.Get("state"), Key: clean(q.Get("key"))}
 	for _, s := range statesShown() {
 		b.States = append(b.States, s.String())
 	}

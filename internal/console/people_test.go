@@ -54,6 +54,7 @@ func TestPasswordThenSignInThenSignOut(t *testing.T) {
 		t.Errorf("a stranger learns who exists: %q and %q", wrong.text("p.problem"), nobody.text("p.problem"))
 	}
 	wrong.lacks("wrong wrong wrong")
+	b.post("/sign-in", url.Values{"email": {"a\x00\xff@example.com"}, "password": {"wrong wrong wrong"}}).is(http.StatusUnauthorized)
 	b.post("/sign-in", url.Values{"email": {" OWNER@Example.com "}, "password": {password}, "next": {"/messages?state=sent"}}).is(http.StatusOK).at("/messages")
 	b.get("/sign-in").at("/keys") // who is signed in need not
 

@@ -164,7 +164,7 @@ func manager(h func(*visit) error) func(*visit) error {
 // link of another site is followed: then the page loads itself once more, which is a request of this site.
 func (c *console) askToSignIn(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") == "navigate" {
-		c.render(w, r, http.StatusOK, "again", page{Title: "One moment", Body: r.URL.RequestURI()})
+		c.render(w, r, http.StatusOK, "again", page{Title: "One moment", Body: localPath(r.URL.RequestURI())})
 		return
 	}
 	to := "/sign-in"

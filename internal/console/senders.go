@@ -36,10 +36,13 @@ func (r senderRow) Label() string { return strings.TrimPrefix(r.Email, "*@") }
 
 func (c *console) showSenders(v *visit) error {
 	ctx := v.r.Context()
-	q, n := strings.TrimSpace(v.r.URL.Query().Get("q")), pageNumber(v.r)
+	q, n := clean(v.r.URL.Query().Get("q")), pageNumber(v.r)
 	list, total, err := c.Store.FindSenders(ctx, v.scope, store.SenderFilter{Search: q}, store.Page{Limit: sendersAPage, Offset: (n - 1) * sendersAPage})
 	if err != nil {
 		return err
+	}
+	if len(list) == 0 && n > 1 {
+		return v.redirect("/senders")
 	}
 	b := sendersBody{Query: q, Pages: numbered("/senders", url.Values{"q": {q}}, n, sendersAPage, len(list), total)}
 	for _, x := range list {

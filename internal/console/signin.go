@@ -31,7 +31,7 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	body := signInBody{Email: strings.TrimSpace(r.PostForm.Get("email")), Next: localPath(r.PostForm.Get("next"))}
+	body := signInBody{Email: clean(r.PostForm.Get("email")), Next: localPath(r.PostForm.Get("next"))}
 	password := r.PostForm.Get("password")
 	again := func(status int, problem string) {
 		body.Problem = problem
@@ -158,6 +158,11 @@ func sentence(reason string) string {
 	return firstLetter(reason) + strings.TrimSuffix(reason[min(1, len(reason)):], ".") + "."
 }
 
+// clean is a value as the store can search for it: PostgreSQL takes no NUL and no broken UTF-8.
+func clean(s string) string {
+	return strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", ""))
+}
+
 // parseForm reads a posted form.
 func parseForm(r *http.Request) error {
 	err := r.ParseForm()
@@ -175,6 +180,9 @@ func parseForm(r *http.Request) error {
 const (
 	cookieName       = "postern_session"
 	secureCookieName = "__Host-postern_session"
+
+	// cookieLifetime is longer than a session may rest: when it ends is the store's to say.
+	cookieLifetime = 90 * 24 * time.Hour
 )
 
 // overTLS says whether the browser speaks TLS to us or to the proxy before us.
@@ -198,7 +206,7 @@ func (c *console) sessionToken(r *http.Request) string {
 }
 
 func (c *console) setSession(w http.ResponseWriter, r *http.Request, token string) {
-	c.cookie(w, r, token, int(keyring.SessionLifetime/time.Second))
+	c.cookie(w, r, token, int(cookieLifetime/time.Second))
 }
 
 func (c *console) endSession(w http.ResponseWriter, r *http.Request) {
