@@ -5,9 +5,12 @@ package browser_test
 import (
 	"context"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -162,4 +165,38 @@ func tabTo(t *testing.T, ctx context.Context, js string) {
 		do(t, ctx, chromedp.KeyEvent(kb.Tab))
 	}
 	t.Fatalf("Tab does not lead to %s", js)
+}
+
+// TestWithoutAScript is the main path in a browser that runs none: each dialog is a page of its own.
+func TestWithoutAScript(t *testing.T) {
+	ctx := tab(t)
+	p := newPlace(t)
+	do(t, ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		return err
+	}))
+	load(t, ctx, p.link(), http.StatusOK)
+	press(t, ctx, click("form button"))
+	load(t, ctx, p.base+"/keys", http.StatusOK)
+	press(t, ctx, click(".title a.button"))
+	do(t, ctx, typed("input[name=name]", "Shop"))
+	press(t, ctx, click("form.form button"))
+	do(t, ctx, seen("dialog.issued[open]"))
+	secret := eval[string](t, ctx, `document.querySelector("#issued-secret").textContent`)
+	if err := credential.CheckSecret(secret); err != nil {
+		t.Fatalf("the page shows %q: %v", secret, err)
+	}
+	(&tour{t, ctx, os.Getenv("POSTERN_SCREENSHOTS")}).look("no-script-secret")
+	do(t, ctx, click("dialog.issued form button")) // closes by itself
+	if eval[bool](t, ctx, `!!document.querySelector("dialog[open]")`) {
+		t.Error("the dialog does not close")
+	}
+	load(t, ctx, p.base+"/keys", http.StatusOK)
+	gone(t, ctx, secret)
+	do(t, ctx, click("table:last-of-type tr summary"))
+	press(t, ctx, click(`details[open] a[href$="/reset"]`))
+	press(t, ctx, click("form.form button"))
+	if fresh := eval[string](t, ctx, `document.querySelector("#issued-secret").textContent`); fresh == secret || credential.CheckSecret(fresh) != nil {
+		t.Errorf("the reset shows %q", fresh)
+	}
 }
