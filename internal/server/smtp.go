@@ -49,6 +49,7 @@ func (d smtpDoor) serve(ctx context.Context, grace time.Duration) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = nil // broken off: what was not answered was not promised
 	}
+	d.listener.Close() //nolint:errcheck,gosec // closed already, but where Shutdown came before Serve had begun
 	<-ended
 	return err
 }
