@@ -85,9 +85,18 @@ func (c *messagesCmd) show(ctx context.Context, d *control.Client, s *streams) e
 		status += ": " + m.State
 	}
 	rows := [][]string{
-		{"UUID", m.UUID}, {"Status", status}, {"From", m.From}, {"To", m.To}, {"Subject", m.Subject}, {"Message-ID", m.MessageID}, {"CustomID", m.CustomID},
-		{"Key", m.KeyName + " (" + m.APIKey + ")"}, {"Came by", m.Source + " (" + m.Client + ")"}, {"Size", fmt.Sprintf("%d bytes", m.Size)},
-		{"Arrived", when(m.ArrivedAt, "")}, {"Done", when(m.DoneAt, "not yet")},
+		{"UUID", m.UUID},
+		{"Status", status},
+		{"From", m.From},
+		{"To", m.To},
+		{"Subject", m.Subject},
+		{"Message-ID", m.MessageID},
+		{"CustomID", m.CustomID},
+		{"Key", m.KeyName + " (" + m.APIKey + ")"},
+		{"Came by", m.Source + " (" + m.Client + ")"},
+		{"Size", fmt.Sprintf("%d bytes", m.Size)},
+		{"Arrived", when(m.ArrivedAt, "")},
+		{"Done", when(m.DoneAt, "not yet")},
 	}
 	if !m.NextAttempt.IsZero() {
 		rows = append(rows, []string{"Next attempt", when(m.NextAttempt, "")})

@@ -140,7 +140,7 @@ func TestErrorsNameTheField(t *testing.T) {
 		{"/send", control.NewMail{From: "a@example.com", To: []string{"@"}}, 400, "To"},
 		{"/send", control.NewMail{From: "a\r\nBcc: x@example.org", To: []string{"a@example.org"}}, 400, "From"},
 		{"/sign-in-links", control.NewLink{Email: "stranger@example.com"}, 404, "Email"},
-		{"/keys", map[string]string{"Nmae": "x"}, 400, ""},
+		{"/keys", map[string]string{"Title": "x"}, 400, ""},
 		{"/nothing", struct{}{}, http.StatusNotFound, ""},
 	} {
 		err := d.Post(t.Context(), x.path, x.in, nil)

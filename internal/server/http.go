@@ -52,7 +52,7 @@ func serveHTTP(ctx context.Context, srv *http.Server, l net.Listener, grace time
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = srv.Close() // broken off: what was not answered was not promised
 	}
-	<-ended // http.ErrServerClosed
+	<-ended //nolint:errcheck // http.ErrServerClosed
 	return err
 }
 

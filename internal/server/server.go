@@ -204,8 +204,11 @@ func (s *Server) begin(ctx context.Context, parts []part, failed chan<- error) *
 		g.parts.Go(func() {
 			err := p.run(ctx)
 			s.health.setPart(p.name, stopped)
-			if err == nil && ctx.Err() == nil {
+			switch {
+			case err == nil && ctx.Err() == nil:
 				err = errors.New("it ended by itself")
+			case ctx.Err() != nil && errors.Is(err, context.Canceled):
+				err = nil // told to stop while it was starting
 			}
 			if err != nil {
 				failed <- fmt.Errorf("%s: %w", p.name, err)

@@ -50,6 +50,6 @@ func (d smtpDoor) serve(ctx context.Context, grace time.Duration) error {
 		err = nil // broken off: what was not answered was not promised
 	}
 	d.listener.Close() //nolint:errcheck,gosec // closed already, but where Shutdown came before Serve had begun
-	<-ended
+	<-ended            //nolint:errcheck // it was made to end
 	return err
 }
