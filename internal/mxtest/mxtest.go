@@ -7,7 +7,6 @@ package mxtest
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,6 +16,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/netip"
@@ -94,16 +94,22 @@ type Script struct {
 	Greeting string                      // "" is 220
 	Offers   []string                    // EHLO keywords; nil is PIPELINING, 8BITMIME, SMTPUTF8, SIZE
 	NoEHLO   bool                        // knows HELO alone
+	OnEHLO   string                      // reply to EHLO; "" is 250 with what it offers
 	STARTTLS bool                        // offered, with a certificate of its own making
 	BadTLS   bool                        // STARTTLS is offered, and the handshake fails
 	Implicit bool                        // TLS from the start
 	User     string                      // AUTH is offered and asked for
 	Password string                      //
+	Auth     string                      // mechanisms offered with User; "" is PLAIN LOGIN
 	OnMail   string                      // reply to MAIL; "" is 250
 	OnRcpt   func(address string) string // reply to RCPT; nil or "" is 250
+	MaxRcpts int                         // of a transaction: to more the reply is 452 4.5.3; 0 is no limit
 	OnData   string                      // reply to DATA; "" is 354
+	CutAt    int                         // a message with so many bytes is refused in its middle, and the connection closed; 0 is never
 	OnDot    func(n int) string          // reply to the nth message, from 1; "" is 250, "drop" closes without one, "hang" waits for the client to go
 	MaxMails int                         // after so many on one connection it is closed
+	Farewell string                      // before that the next command is answered with this; "" is without a word
+	Count    bool                        // mails are counted and not kept
 	Pause    func(command string)        // called before each reply
 }
 
@@ -115,6 +121,7 @@ type Server struct {
 
 	mu    sync.Mutex
 	mails []Mail
+	count int
 	conns int
 	lines []string
 	open  map[net.Conn]bool
@@ -174,6 +181,13 @@ func (s *Server) Mails() []Mail {
 	return append([]Mail(nil), s.mails...)
 }
 
+// Count is how many mails the server took.
+func (s *Server) Count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count
+}
+
 // Connections is how many there were.
 func (s *Server) Connections() int {
 	s.mu.Lock()
@@ -227,12 +241,18 @@ func (s *Server) serve(raw net.Conn) {
 			return
 		}
 		line = strings.TrimRight(line, "\r\n")
-		s.mu.Lock()
-		s.lines = append(s.lines, line)
-		s.mu.Unlock()
+		if !s.script.Count {
+			s.mu.Lock()
+			s.lines = append(s.lines, line)
+			s.mu.Unlock()
+		}
 		verb, arg, _ := strings.Cut(line, " ")
 		if s.script.Pause != nil {
 			s.script.Pause(strings.ToUpper(verb))
+		}
+		if s.script.MaxMails > 0 && p.n >= s.script.MaxMails {
+			p.reply(s.script.Farewell)
+			return
 		}
 		if !p.obey(strings.ToUpper(verb), arg) {
 			return
@@ -294,8 +314,12 @@ func (p *peer) obey(verb, arg string) bool {
 
 func (p *peer) ehlo() {
 	sc := &p.s.script
-	if sc.NoEHLO {
+	switch {
+	case sc.NoEHLO:
 		p.reply("502 5.5.1 what is EHLO?")
+		return
+	case sc.OnEHLO != "":
+		p.reply(sc.OnEHLO)
 		return
 	}
 	offers := sc.Offers
@@ -306,7 +330,7 @@ func (p *peer) ehlo() {
 		offers = append(offers[:len(offers):len(offers)], "STARTTLS")
 	}
 	if sc.User != "" {
-		offers = append(offers[:len(offers):len(offers)], "AUTH PLAIN LOGIN")
+		offers = append(offers[:len(offers):len(offers)], "AUTH "+or(sc.Auth, "PLAIN LOGIN"))
 	}
 	lines := append([]string{"fake.example"}, offers...)
 	for i, l := range lines {
@@ -320,14 +344,33 @@ func (p *peer) ehlo() {
 
 func (p *peer) auth(arg string) {
 	mech, token, _ := strings.Cut(arg, " ")
-	b, _ := base64.StdEncoding.DecodeString(token)
-	parts := bytes.Split(b, []byte{0})
-	if mech == "PLAIN" && len(parts) == 3 && string(parts[1]) == p.s.script.User && string(parts[2]) == p.s.script.Password {
-		p.user = string(parts[1])
+	var user, password string
+	switch {
+	case !strings.Contains(or(p.s.script.Auth, "PLAIN LOGIN"), mech):
+		p.reply("504 5.5.4 no such mechanism")
+		return
+	case mech == "PLAIN":
+		b, _ := base64.StdEncoding.DecodeString(token)
+		if parts := strings.Split(string(b), "\x00"); len(parts) == 3 {
+			user, password = parts[1], parts[2]
+		}
+	case mech == "LOGIN":
+		user, password = p.ask("Username:"), p.ask("Password:")
+	}
+	if user == p.s.script.User && password == p.s.script.Password {
+		p.user = user
 		p.reply("235 2.7.0 OK")
 		return
 	}
 	p.reply("535 5.7.8 wrong")
+}
+
+// ask is a step of AUTH LOGIN.
+func (p *peer) ask(prompt string) string {
+	p.reply("334 " + base64.StdEncoding.EncodeToString([]byte(prompt)))
+	line, _ := p.r.ReadString('\n')
+	b, _ := base64.StdEncoding.DecodeString(strings.TrimRight(line, "\r\n"))
+	return string(b)
 }
 
 func (p *peer) rcpt(to string) {
@@ -335,6 +378,9 @@ func (p *peer) rcpt(to string) {
 	address := strings.Trim(to, "<>")
 	if p.s.script.OnRcpt != nil {
 		answer = p.s.script.OnRcpt(address)
+	}
+	if sc := &p.s.script; sc.MaxRcpts > 0 && len(p.mail.To) >= sc.MaxRcpts {
+		answer = "452 4.5.3 Error: too many recipients"
 	}
 	answer = or(answer, "250 2.1.5 OK")
 	if answer[0] == '2' {
@@ -364,6 +410,11 @@ func (p *peer) data() bool {
 			line = line[1:]
 		}
 		text = append(text, line...)
+		if sc.CutAt > 0 && len(text) >= sc.CutAt {
+			p.reply("552 5.3.4 message too big")
+			io.Copy(io.Discard, io.LimitReader(p.r, 64<<10)) //nolint:errcheck,gosec // so that the reply is not lost to a reset
+			return false
+		}
 	}
 	p.n++
 	answer := ""
@@ -380,12 +431,14 @@ func (p *peer) data() bool {
 	if answer[0] == '2' {
 		p.mail.Data = text
 		p.s.mu.Lock()
-		p.s.mails = append(p.s.mails, p.mail)
+		if p.s.count++; !sc.Count {
+			p.s.mails = append(p.s.mails, p.mail)
+		}
 		p.s.mu.Unlock()
 	}
 	p.mail = Mail{}
 	p.reply(answer)
-	return sc.MaxMails == 0 || p.n < sc.MaxMails
+	return sc.MaxMails == 0 || p.n < sc.MaxMails || sc.Farewell != ""
 }
 
 // Certificate makes a certificate for 127.0.0.1 and localhost that nobody has signed.
