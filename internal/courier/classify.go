@@ -8,10 +8,10 @@ import (
 	"postern/internal/mail"
 )
 
-// classify says which state of the catalogue a refusal means: by its enhanced code (RFC 3463) where that is telling,
-// by its words where big providers are more telling than their codes, by its code otherwise.
+// classify says which state of the catalogue a refusal means: by its words where they are telling, since big providers
+// are more telling in words than in codes; else by its enhanced code (RFC 3463), else by its code.
 func classify(code int, enhanced, text string) mail.State {
-	t := strings.ToLower(text)
+	t := withoutAddresses(strings.ToLower(text))
 	for _, rule := range wordRules {
 		for _, w := range rule.words {
 			if strings.Contains(t, w) {
@@ -23,20 +23,20 @@ func classify(code int, enhanced, text string) mail.State {
 		if s, ok := enhancedStates[detail]; ok {
 			return s
 		}
-		switch detail[0] {
-		case '1':
+		switch subject, _, _ := strings.Cut(detail, "."); subject {
+		case "1":
 			return mail.StateUserUnknown
-		case '2':
+		case "2":
 			return mail.StateMailboxInactive
-		case '3':
+		case "3":
 			return mail.StateSystemIssue
-		case '4':
+		case "4":
 			return mail.StateConnectionIssue
-		case '5':
+		case "5":
 			return mail.StateProtocolIssue
-		case '6':
+		case "6":
 			return mail.StateContentBlocked
-		case '7':
+		case "7":
 			return mail.StatePolicyIssue
 		}
 	}
@@ -47,7 +47,7 @@ func classify(code int, enhanced, text string) mail.State {
 		return mail.StateQuotaExceeded
 	case 500, 501, 502, 503, 504, 555:
 		return mail.StateProtocolIssue
-	case 554:
+	case 530, 534, 535, 538, 554:
 		return mail.StatePolicyIssue
 	case 421:
 		return mail.StateConnectionIssue
@@ -55,25 +55,76 @@ func classify(code int, enhanced, text string) mail.State {
 	return mail.StateSystemIssue
 }
 
-// enhancedStates are subject.detail of RFC 3463 §3 and of the registry that goes with it.
-var enhancedStates = map[string]mail.State{
-	"1.1": mail.StateUserUnknown, "1.2": mail.StateInvalidDomain, "1.3": mail.StateUserUnknown, "1.6": mail.StateUserUnknown, "1.8": mail.StateSenderBlocked, "1.10": mail.StateNoMailHost,
-	"2.0": mail.StateMailboxInactive, "2.1": mail.StateMailboxInactive, "2.2": mail.StateQuotaExceeded, "2.3": mail.StateContentBlocked, "3.1": mail.StateQuotaExceeded, "3.4": mail.StateContentBlocked,
-	"4.4": mail.StateInvalidDomain, "4.6": mail.StateSystemIssue, "7.0": mail.StatePolicyIssue, "7.1": mail.StatePolicyIssue,
-	"7.20": mail.StatePolicyIssue, "7.21": mail.StatePolicyIssue, "7.23": mail.StatePolicyIssue, "7.25": mail.StatePolicyIssue, "7.26": mail.StatePolicyIssue, "7.27": mail.StateSenderBlocked, "7.28": mail.StateSenderBlocked,
+// withoutAddresses leaves out what a server repeats of us: banned@spam.example says nothing about its owner.
+func withoutAddresses(text string) string {
+	if !strings.Contains(text, "@") {
+		return text
+	}
+	words := strings.Fields(text)
+	kept := words[:0]
+	for _, w := range words {
+		if !strings.Contains(w, "@") {
+			kept = append(kept, w)
+		}
+	}
+	return strings.Join(kept, " ")
 }
 
-// wordRules are phrases that servers use, the most telling first.
+// enhancedStates are subject.detail of RFC 3463 §3 and of the registry that goes with it.
+var enhancedStates = map[string]mail.State{
+	"1.1": mail.StateUserUnknown, "1.2": mail.StateInvalidDomain, "1.3": mail.StateUserUnknown, "1.6": mail.StateUserUnknown,
+	"1.7": mail.StateSenderBlocked, "1.8": mail.StateSenderBlocked, "1.10": mail.StateNoMailHost,
+	"2.0": mail.StateMailboxInactive, "2.1": mail.StateMailboxInactive, "2.2": mail.StateQuotaExceeded, "2.3": mail.StateContentBlocked,
+	"3.1": mail.StateSystemIssue, "3.4": mail.StateContentBlocked,
+	"4.4": mail.StateInvalidDomain, "4.6": mail.StateSystemIssue, "5.3": mail.StatePolicyIssue,
+	"7.27": mail.StateSenderBlocked, "7.28": mail.StateSenderBlocked,
+}
+
+// wordRules are phrases that servers use, in lower case. The first rule that fits decides, so what is said more
+// precisely stands before what is said in general.
 var wordRules = []struct {
 	state mail.State
 	words []string
 }{
-	{mail.StateGreylisted, []string{"greylist", "graylist", "grey list", "gray list"}},
-	{mail.StateQuotaExceeded, []string{"over quota", "overquota", "quota exceeded", "mailbox full", "mailbox is full", "exceeded storage", "out of storage", "insufficient storage", "over its quota"}},
-	{mail.StateMailboxInactive, []string{"mailbox disabled", "account disabled", "account is disabled", "inactive", "account has been disabled", "mailbox unavailable or access denied", "suspended", "temporarily deferred due to user complaints inactive"}},
-	{mail.StateUserUnknown, []string{"user unknown", "unknown user", "no such user", "no such recipient", "does not exist", "no such mailbox", "unknown recipient", "recipient not found", "recipientnotfound", "user not found", "recipient unknown", "invalid recipient", "doesn't have a", "mailbox not found", "not a valid recipient", "address rejected: undeliverable", "no mailbox here", "unrouteable address", "mailbox unavailable", "address unknown", "recipient rejected"}},
-	{mail.StateRelayDenied, []string{"relay access denied", "relaying denied", "relay denied", "relay not permitted", "not permitted to relay", "unable to relay", "relaying not allowed"}},
-	{mail.StateSenderBlocked, []string{"spamhaus", "blocklist", "blacklist", "black list", "block list", "dnsbl", "rbl", "reputation", "blocked using", "is blocked", "banned", "ip address has been", "sender denied", "unsolicited mail originating from your ip"}},
-	{mail.StateContentBlocked, []string{"spam", "virus", "malware", "content rejected", "message content", "content blocked", "phishing", "attachment", "suspicious"}},
-	{mail.StatePolicyIssue, []string{"policy", "dmarc", "spf", "dkim", "authentication", "rate limit", "too many", "ptr record", "reverse dns", "try again later due to", "not authorized", "unauthenticated"}},
+	{mail.StateSenderBlocked, []string{ // before the rules of the recipient, whose words these have too
+		"sender verify failed", "sender verification failed", "sender address rejected", "sender rejected", "sender domain", "domain of sender",
+		"sender address does not", "mailfrom domain", "outbound sender",
+	}},
+	{mail.StateSystemIssue, []string{"too many hops", "routing loop", "insufficient system"}},
+	{mail.StateGreylisted, []string{"greylist", "graylist", "grey list", "gray list", "grey-list"}},
+	{mail.StateInvalidDomain, []string{"dns domain", "domain does not exist", "domain not found", "no such domain", "unknown domain", "host unknown"}},
+	{mail.StateQuotaExceeded, []string{
+		"over quota", "overquota", "over-quota", "quota exceeded", "exceeded quota", "exceeds quota", "mailbox full", "mailbox is full",
+		"mailbox size limit", "exceeded storage", "out of storage", "insufficient storage", "its quota", "user's disk quota",
+	}},
+	{mail.StatePolicyIssue, []string{"receiving mail at a rate", "receiving mail too quickly"}},
+	{mail.StateMailboxInactive, []string{
+		"mailbox disabled", "mailbox is disabled", "account disabled", "account is disabled", "has been disabled", "user disabled",
+		"inactive", "mailbox unavailable or access denied", "account suspended", "account has been suspended", "no longer active",
+	}},
+	{mail.StateUserUnknown, []string{
+		"user unknown", "unknown user", "no such user", "no such recipient", "no such mailbox", "no such person", "unknown recipient",
+		"recipient not found", "recipientnotfound", "recipnotfound", "user not found", "user doesn't exist", "recipient unknown",
+		"invalid recipient", "invalid mailbox", "doesn't have a", "does not exist", "mailbox not found", "not a valid recipient",
+		"not a valid mailbox", "address rejected: undeliverable", "no mailbox here", "unrouteable address", "unroutable address",
+		"mailbox unavailable", "address unknown", "unknown address", "not our customer",
+		"recipient address rejected: access denied", // Exchange Online, for a recipient that its directory does not have
+	}},
+	{mail.StateRelayDenied, []string{
+		"relay access denied", "relaying denied", "relay denied", "relay not permitted", "not permitted to relay", "unable to relay",
+		"relaying not allowed", "not allowed to relay", "we do not relay", "no relaying", "relay is prohibited",
+	}},
+	{mail.StateSenderBlocked, []string{
+		"spamhaus", "blocklist", "block list", "blacklist", "black list", "dnsbl", " rbl", "spamcop", "barracudacentral", "reputation",
+		"blocked using", "banned", "ip address has been", "sender denied", "originating from your ip", "is blocked",
+	}},
+	{mail.StateContentBlocked, []string{
+		"spam", "virus", "malware", "phishing", "message content", "content rejected", "content blocked", "because its content",
+		"attachment", "suspicious", "message size", "message too large", "message is too large", "message too big",
+	}},
+	{mail.StatePolicyIssue, []string{
+		"policy", "dmarc", "spf ", "dkim", "authenticat", "rate limit", "too many", "ptr record", "ptr resource", "reverse dns",
+		"reverse hostname", "try again later due to", "not authorized", "prohibit", "user complaints",
+	}},
+	{mail.StateRelayDenied, []string{"access denied", "relay"}},
 }

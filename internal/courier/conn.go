@@ -4,14 +4,13 @@ package courier
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -52,7 +51,8 @@ type conn struct {
 	tls  string
 	ext  map[string]string // what it offers, by keyword
 	sent int               // transactions so far
-	idle time.Time         // when it was put aside
+	kept bool              // it was put aside after an earlier mail
+	idle time.Time         // when
 
 	mu        sync.Mutex
 	cancelled bool
@@ -88,6 +88,8 @@ func greet(ctx context.Context, dial dialFunc, addr, host string, implicit *tls.
 }
 
 func (c *conn) over(nc net.Conn) {
+	c.mu.Lock() // watch may cut it off now
+	defer c.mu.Unlock()
 	c.Conn, c.r, c.w = nc, bufio.NewReader(nc), bufio.NewWriterSize(nc, 32<<10)
 }
 
@@ -135,6 +137,9 @@ func (c *conn) hello(name string) error {
 		}
 		return nil
 	}
+	if r.code/100 == 4 {
+		return &refused{r, "EHLO"} // not now: HELO would be answered no better
+	}
 	if r, err = c.say(c.t.Command, "HELO %s", name); err != nil {
 		return err
 	}
@@ -161,7 +166,12 @@ func (c *conn) startTLS(ctx context.Context, cfg *tls.Config, name string) error
 	if err := c.begin(ctx, cfg); err != nil {
 		return err
 	}
-	return c.hello(name)
+	err = c.hello(name)
+	var refusal *refused
+	if err != nil && !errors.As(err, &refusal) {
+		err = fmt.Errorf("%w: %w", errTLS, err) // with TLS 1.3 the server's last word on the handshake comes here
+	}
+	return err
 }
 
 func (c *conn) begin(ctx context.Context, cfg *tls.Config) error {
@@ -179,21 +189,13 @@ func (c *conn) begin(ctx context.Context, cfg *tls.Config) error {
 // auth logs in by PLAIN, or by LOGIN where that is all there is (RFC 4954).
 func (c *conn) auth(user, password string) error {
 	mechs := strings.Fields(strings.ToUpper(c.ext["AUTH"]))
-	has := func(m string) bool {
-		for _, x := range mechs {
-			if x == m {
-				return true
-			}
-		}
-		return false
-	}
 	b := base64.StdEncoding
 	var r reply
 	var err error
 	switch {
-	case has("PLAIN"):
+	case slices.Contains(mechs, "PLAIN"):
 		r, err = c.say(c.t.Command, "AUTH PLAIN %s", b.EncodeToString([]byte("\x00"+user+"\x00"+password)))
-	case has("LOGIN"):
+	case slices.Contains(mechs, "LOGIN"):
 		for _, s := range []string{"AUTH LOGIN", b.EncodeToString([]byte(user)), b.EncodeToString([]byte(password))} {
 			if r, err = c.say(c.t.Command, "%s", s); err != nil || r.code != 334 {
 				break
@@ -220,156 +222,4 @@ func (c *conn) quit() {
 	c.w.WriteString("QUIT\r\n") //nolint:errcheck,gosec // it is closed next
 	c.w.Flush()                 //nolint:errcheck,gosec // as above
 	c.Close()                   //nolint:errcheck,gosec // as above
-}
-
-// transaction is one mail for some recipients.
-type transaction struct {
-	from       string
-	recipients []string
-	header     []byte // put before the body
-	body       []byte
-	utf8       bool
-}
-
-// answers are a transaction's replies: of MAIL, of each RCPT, of DATA or the final dot. What was not reached has code 0.
-type answers struct {
-	mail  reply
-	rcpt  []reply
-	final reply
-	dot   bool // the final dot was on its way
-}
-
-// send makes a transaction. Its error is the connection's failure; the answers read before it stand.
-func (c *conn) send(t *transaction) (answers, error) {
-	a := answers{rcpt: make([]reply, len(t.recipients))}
-	c.sent++
-	dataSent, err := c.envelope(t, &a)
-	if err != nil {
-		return a, err
-	}
-	good := false
-	for _, r := range a.rcpt {
-		good = good || r.code/100 == 2
-	}
-	if !dataSent {
-		if a.mail.code/100 != 2 || !good {
-			return a, c.reset()
-		}
-		if a.final, err = c.say(c.t.Data, "DATA"); err != nil {
-			return a, err
-		}
-	}
-	switch {
-	case a.final.code == 354 && !good: // pipelined, and nobody to get it (RFC 2920 §3.1)
-		c.deadline(c.t.Data)
-		_, err := c.say(c.t.Data, ".")
-		return a, err
-	case a.final.code != 354:
-		return a, c.reset()
-	}
-	a.dot = true // from here on the mail may have been taken
-	a.final = reply{}
-	if err := c.message(t); err != nil {
-		return a, err
-	}
-	c.deadline(c.t.Dot)
-	a.final, err = readReply(c.r)
-	return a, err
-}
-
-func (c *conn) reset() error {
-	r, err := c.say(c.t.Command, "RSET")
-	if err == nil && r.code != 250 {
-		err = &refused{r, "RSET"}
-	}
-	return err
-}
-
-// envelope sends MAIL and RCPT, in one write with DATA where the server lets us (RFC 2920).
-func (c *conn) envelope(t *transaction, a *answers) (dataSent bool, err error) {
-	mail := "MAIL FROM:<" + t.from + ">"
-	if c.offers("SIZE") {
-		mail += " SIZE=" + strconv.Itoa(len(t.header)+len(t.body))
-	}
-	if c.offers("8BITMIME") && hasHigh(t.body) {
-		mail += " BODY=8BITMIME"
-	}
-	if t.utf8 {
-		mail += " SMTPUTF8"
-	}
-	if !c.offers("PIPELINING") {
-		if a.mail, err = c.say(c.t.Command, "%s", mail); err != nil || a.mail.code/100 != 2 {
-			return false, err
-		}
-		for i, to := range t.recipients {
-			if a.rcpt[i], err = c.say(c.t.Command, "RCPT TO:<%s>", to); err != nil {
-				return false, err
-			}
-		}
-		return false, nil
-	}
-	c.deadline(c.t.Command)
-	c.w.WriteString(mail + "\r\n") //nolint:errcheck,gosec // Flush says
-	for _, to := range t.recipients {
-		c.w.WriteString("RCPT TO:<" + to + ">\r\n") //nolint:errcheck,gosec // Flush says
-	}
-	c.w.WriteString("DATA\r\n") //nolint:errcheck,gosec // Flush says
-	if err := c.w.Flush(); err != nil {
-		return true, err
-	}
-	if a.mail, err = readReply(c.r); err != nil {
-		return true, err
-	}
-	for i := range t.recipients {
-		c.deadline(c.t.Command)
-		if a.rcpt[i], err = readReply(c.r); err != nil {
-			return true, err
-		}
-	}
-	c.deadline(c.t.Data)
-	a.final, err = readReply(c.r)
-	return true, err
-}
-
-func hasHigh(b []byte) bool {
-	for _, x := range b {
-		if x >= 0x80 {
-			return true
-		}
-	}
-	return false
-}
-
-// message writes header and body with their dots doubled (RFC 5321 §4.5.2), and the final dot.
-func (c *conn) message(t *transaction) error {
-	c.deadline(c.t.Block)
-	if _, err := c.w.Write(t.header); err != nil {
-		return err
-	}
-	rest, start := t.body, true
-	for len(rest) > 0 {
-		if start && rest[0] == '.' {
-			c.w.WriteByte('.') //nolint:errcheck,gosec // the next write says
-		}
-		n := bytes.Index(rest, []byte("\n."))
-		if start = n >= 0; !start {
-			n = len(rest)
-		} else {
-			n++
-		}
-		for part := rest[:n]; len(part) > 0; { // a deadline for each block, however large the mail
-			k := min(len(part), 64<<10)
-			c.deadline(c.t.Block)
-			if _, err := c.w.Write(part[:k]); err != nil {
-				return err
-			}
-			part = part[k:]
-		}
-		rest = rest[n:]
-	}
-	if !bytes.HasSuffix(t.body, []byte("\r\n")) {
-		c.w.WriteString("\r\n") //nolint:errcheck,gosec // Flush says
-	}
-	c.w.WriteString(".\r\n") //nolint:errcheck,gosec // Flush says
-	return c.w.Flush()
 }

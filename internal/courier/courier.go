@@ -10,9 +10,12 @@ package courier
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
+	"strings"
 
 	"postern/internal/mail"
 )
@@ -105,44 +108,85 @@ const (
 //	smtp://host:25?tls=opportunistic             STARTTLS when offered (the default without a user)
 //	smtp://host:25?tls=never
 //	smtps://user:password@host:465               TLS from the start
+//
+// connections=10 says how many connections to a relay there are at a time at most.
 func ParseRoute(s string) (Route, error) {
 	switch s {
 	case "capture", "direct":
 		return Route{Kind: s}, nil
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Path != "" && u.Path != "/" {
-		return Route{}, fmt.Errorf("%q is not a route: give capture, direct, or smtp://user:password@host:port", redacted(s, u))
+	if err != nil || u.Hostname() == "" || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Path != "" && u.Path != "/" || u.Fragment != "" {
+		return Route{}, fmt.Errorf("%q is not a route: give capture, direct, or smtp://user:password@host:port (special characters of the password as %%XX)", redacted(s))
 	}
 	c := RelayConfig{Host: u.Hostname(), Port: u.Port(), User: u.User.Username(), Implicit: u.Scheme == "smtps"}
 	c.Password, _ = u.User.Password()
+	if (c.User == "") != (c.Password == "") {
+		return Route{}, fmt.Errorf("the route to %s has a user without a password, or a password without a user", c.Host)
+	}
 	if c.Port == "" {
 		c.Port = "587"
 		if c.Implicit {
 			c.Port = "465"
 		}
 	}
-	loopback := c.Host == "localhost"
-	if ip := net.ParseIP(c.Host); ip != nil && ip.IsLoopback() {
-		loopback = true
-	}
-	switch c.TLS = u.Query().Get("tls"); {
-	case c.TLS == "" && c.User != "" && !loopback:
-		c.TLS = TLSRequired
-	case c.TLS == "":
-		c.TLS = TLSOpportunistic
-	case c.TLS != TLSRequired && c.TLS != TLSOpportunistic && c.TLS != TLSNever:
-		return Route{}, fmt.Errorf("tls=%s is not known: give required, opportunistic or never", c.TLS)
-	case c.TLS == TLSNever && c.User != "" && !loopback:
-		return Route{}, fmt.Errorf("tls=never would send the password of %s in clear", c.Host)
+	if err := c.options(u.RawQuery); err != nil {
+		return Route{}, err
 	}
 	return Route{Kind: "relay", Relay: c}, nil
 }
 
-// redacted is what may be shown of a route that was not understood: its password may be in it.
-func redacted(s string, u *url.URL) string {
-	if u != nil && u.User != nil {
-		return u.Redacted()
+// options reads what stands after the ? of a relay's URL. What it does not know it does not repeat: it may be the rest
+// of a password.
+func (c *RelayConfig) options(query string) error {
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		return errors.New("what stands after the ? of the route cannot be read: give tls=… or connections=…")
 	}
-	return s
+	for name := range q {
+		if name != "tls" && name != "connections" {
+			return errors.New("the route has an option that is not known: give tls=… or connections=…")
+		}
+	}
+	secret := c.User != "" && !isLoopback(c.Host)
+	switch c.TLS = q.Get("tls"); {
+	case c.TLS == "" && (secret || c.Implicit):
+		c.TLS = TLSRequired
+	case c.TLS == "":
+		c.TLS = TLSOpportunistic
+	case c.TLS != TLSRequired && c.TLS != TLSOpportunistic && c.TLS != TLSNever:
+		return fmt.Errorf("tls=%s is not known: give required, opportunistic or never", c.TLS)
+	case c.Implicit && c.TLS != TLSRequired:
+		return fmt.Errorf("tls=%s does not go with smtps://, which is TLS from the start", c.TLS)
+	case c.TLS == TLSNever && secret:
+		return fmt.Errorf("tls=never would send the password of %s in clear", c.Host)
+	}
+	if n := q.Get("connections"); q.Has("connections") {
+		if c.Connections, err = strconv.Atoi(n); err != nil || c.Connections < 1 || c.Connections > 1000 {
+			return fmt.Errorf("connections=%s: give a number from 1 to 1000", n)
+		}
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// redacted is what may be shown of a route that was not understood: a password may be in it, wherever the URL's parts
+// were taken to end.
+func redacted(s string) string {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		scheme, rest = "", s
+	}
+	at := strings.LastIndexByte(rest, '@')
+	if at < 0 {
+		return s
+	}
+	if ok {
+		scheme += "://"
+	}
+	return scheme + "…" + rest[at:]
 }

@@ -155,7 +155,7 @@ func TestRepliesToTheMessage(t *testing.T) {
 		"dot not now":        {mxtest.Script{OnDot: func(int) string { return "452 4.3.1 disk full" }}, courier.Deferred, 452, "disk full"},
 		"lost after the dot": {mxtest.Script{OnDot: func(int) string { return "drop" }}, courier.Deferred, 0, "it may have arrived"},
 		"silent after dot":   {mxtest.Script{OnDot: func(int) string { return "hang" }}, courier.Deferred, 0, "it may have arrived"},
-		"many lines":         {mxtest.Script{OnDot: func(int) string { return "550-5.7.1 one\r\n550 5.7.1 two\x1b[2J" }}, courier.Bounced, 550, "550 5.7.1 one 5.7.1 two [2J"},
+		"many lines":         {mxtest.Script{OnDot: func(int) string { return "550-5.7.1 one\r\n550 5.7.1 two\x1b[2J" }}, courier.Bounced, 550, "550 5.7.1 one two [2J"},
 		"greeted with 554":   {mxtest.Script{Greeting: "554 go away"}, courier.Deferred, 554, "go away"},
 		"no SMTP at all":     {mxtest.Script{Greeting: "SSH-2.0-OpenSSH"}, courier.Deferred, 0, "not an SMTP reply"},
 		"HELO alone":         {mxtest.Script{NoEHLO: true}, courier.Delivered, 250, "OK"},
@@ -266,7 +266,7 @@ func TestDirectFindsTheHosts(t *testing.T) {
 		"self.example":   {courier.Bounced, "come back to this server", mail.StateNoMailHost},
 		"backup.example": {courier.Delivered, "250", 0},
 		"broken.example": {courier.Deferred, "could not be looked up", mail.StateInvalidDomain},
-		"nohost.example": {courier.Deferred, "no such record", mail.StateNoMailHost},
+		"nohost.example": {courier.Bounced, "has no address", mail.StateNoMailHost},
 	} {
 		t.Run(domain, func(t *testing.T) {
 			j := job("r@" + domain)
@@ -315,14 +315,26 @@ func TestInternationalAddresses(t *testing.T) {
 
 // Our own end is nobody's failure: the attempt is cut off, says so, and has no code.
 func TestCutOff(t *testing.T) {
-	reached := make(chan struct{})
-	s := mxtest.NewServer(t, mxtest.Script{OnDot: func(int) string { close(reached); return "hang" }})
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { <-reached; cancel() }()
-	r := relay(t, s, func(c *courier.RelayConfig) { c.Timeouts = nil })
-	o := r.Attempt(ctx, job("r@b.example"))[0]
-	if o.Result != courier.Deferred || o.Code != 0 || o.Line != "shutting down" {
-		t.Errorf("%+v", o)
+	for at, line := range map[string]string{"RCPT": "shutting down", "dot": "shutting down after the message was sent, before it was answered; it may have arrived"} {
+		reached, gone := make(chan struct{}), make(chan struct{})
+		s := mxtest.NewServer(t, mxtest.Script{
+			OnRcpt: func(string) string {
+				if at == "RCPT" {
+					close(reached)
+					<-gone
+				}
+				return ""
+			},
+			OnDot: func(int) string { close(reached); return "hang" },
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-reached; cancel() }()
+		r := relay(t, s, func(c *courier.RelayConfig) { c.Timeouts = nil })
+		o := r.Attempt(ctx, job("r@b.example"))[0]
+		close(gone)
+		if o.Result != courier.Deferred || o.Code != 0 || o.Line != line {
+			t.Errorf("%s: %+v", at, o)
+		}
 	}
 }
 
@@ -340,6 +352,16 @@ func TestParseRoute(t *testing.T) {
 		"mail.example":                            "! not a route",
 		"http://mail.example":                     "! not a route",
 		"http://user:secretpassword@mail.example": "! not a route",
+		"smtp://u:secretpassword/1@mail.example":  "! not a route",
+		"smtp://u:12#secretpassword@mail.example": "! not a route",
+		"smtp://u:12?secretpassword@mail.example": "! an option that is not known",
+		"smtp://u:secretpassword%zz@mail.example": "! not a route",
+		"smtp://:587":                             "! not a route",
+		"smtp://u@mail.example":                   "! a user without a password",
+		"smtps://mail.example?tls=never":          "! does not go with smtps",
+		"smtps://mail.example":                    "relay mail.example 465  required implicit",
+		"smtp://mail.example?connections=0":       "! a number from 1 to 1000",
+		"smtp://mail.example?connections=7":       "relay mail.example 587  opportunistic",
 	} {
 		r, err := courier.ParseRoute(s)
 		got := r.Kind

@@ -6,11 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
+	"unicode"
 
 	"postern/internal/mail"
 )
@@ -24,6 +24,10 @@ func (c *conn) outcome(r reply) Outcome {
 		return o
 	case 5:
 		o.Result = Bounced
+		switch r.code {
+		case 530, 534, 535, 538: // of our login, not of the mail (RFC 4954 §6): who sees to it wants the mail kept
+			o.Result = Deferred
+		}
 	default: // 4xx, and what makes no sense where it stands
 		o.Result = Deferred
 	}
@@ -36,55 +40,178 @@ func failure(host, line string, state mail.State) Outcome {
 	return Outcome{Result: Deferred, Line: cleanText(line), Host: host, State: state}
 }
 
-// deliver makes a job's transaction on a connection. ok says whether the connection may be used again.
-func (c *conn) deliver(ctx context.Context, job *Job, header []byte) (out []Outcome, ok bool) {
-	if job.UTF8 && !c.offers("SMTPUTF8") {
-		return job.all(Outcome{Result: Bounced, Enhanced: "5.6.7", Line: "the recipient's server does not take international addresses (SMTPUTF8)", Host: c.host, TLS: c.tls, State: mail.StateProtocolIssue}), true
+// maxRecipients is how many recipients a transaction has at most: as many as any server has to take (RFC 5321
+// §4.5.3.1.8).
+const maxRecipients = 100
+
+// fate says what becomes of a connection after a job.
+type fate int
+
+const (
+	keep  fate = iota // it is good for another job
+	ended             // it is over
+	stale             // it had died while it was kept, and nothing was sent: a fresh one may do
+)
+
+// deliver sends a job's mail on a connection: in one transaction, or in several where its recipients are more than one
+// can have.
+func (c *conn) deliver(ctx context.Context, job *Job, header []byte) (out []Outcome, f fate) {
+	if o, unfit := c.unfit(job, header); unfit {
+		return job.all(o), keep
 	}
-	if limit, err := strconv.Atoi(c.ext["SIZE"]); err == nil && limit > 0 && len(job.Body)+len(header) > limit {
-		return job.all(Outcome{Result: Bounced, Enhanced: "5.3.4", Line: fmt.Sprintf("the recipient's server takes messages of %d bytes, this one has %d", limit, len(job.Body)+len(header)), Host: c.host, TLS: c.tls, State: mail.StateContentBlocked}), true
-	}
-	t := &transaction{from: onWire(job.From, job.UTF8), header: header, body: job.Body, utf8: job.UTF8}
-	for _, r := range job.Recipients {
-		t.recipients = append(t.recipients, onWire(r.Email, job.UTF8))
-	}
-	a, err := c.send(t)
 	out = make([]Outcome, len(job.Recipients))
-	for i, r := range job.Recipients {
-		out[i] = c.judge(ctx, &a, a.rcpt[i], err)
-		out[i].MessageID = r.MessageID
+	t := &transaction{from: onWire(job.From, job.UTF8), header: header, body: job.Body, utf8: job.UTF8}
+	todo := make([]int, len(job.Recipients))
+	for i := range todo {
+		todo[i] = i
 	}
-	return out, err == nil
+	for first := true; len(todo) > 0; first = false {
+		part, rest := todo[:min(maxRecipients, len(todo))], todo[min(maxRecipients, len(todo)):]
+		t.recipients = t.recipients[:0]
+		for _, i := range part {
+			t.recipients = append(t.recipients, onWire(job.Recipients[i].Email, job.UTF8))
+		}
+		a, err := c.send(t)
+		var again []int // over the server's limit: next time round, if there was progress
+		progress := false
+		for k, i := range part {
+			out[i] = c.judge(ctx, &a, a.rcpt[k], err)
+			out[i].MessageID = job.Recipients[i].MessageID
+			progress = progress || out[i].Result == Delivered
+			if tooMany(a.rcpt[k]) {
+				again = append(again, i)
+			}
+		}
+		over := err != nil || a.closing()
+		if over || !a.mail.ok() { // what the rest would hear
+			for _, i := range rest {
+				out[i] = c.judge(ctx, &answers{mail: a.mail}, reply{}, err)
+				out[i].MessageID = job.Recipients[i].MessageID
+			}
+		}
+		switch {
+		case first && c.stale(ctx, &a, err):
+			return out, stale
+		case over:
+			return out, ended
+		case !a.mail.ok():
+			return out, keep
+		case progress:
+			rest = append(again, rest...)
+		}
+		todo = rest
+	}
+	return out, keep
+}
+
+// attempt delivers a job on a connection, and keeps it or ends it.
+func (c *conn) attempt(ctx context.Context, p *pool, place string, job *Job, header []byte) ([]Outcome, fate) {
+	stop := c.watch(ctx)
+	out, f := c.deliver(ctx, job, header)
+	stop()
+	if f == keep {
+		p.put(place, c)
+	} else {
+		c.Close() //nolint:errcheck,gosec // it is over
+	}
+	return out, f
+}
+
+// split takes out of a job what must not go on a wire, with its outcomes. The doors let no such address in: what stands
+// between two commands is not left to that alone.
+func split(job Job) ([]Outcome, Job) {
+	if strings.ContainsFunc(job.From, unicode.IsControl) {
+		return job.all(Outcome{Result: Bounced, Enhanced: "5.1.7", Line: "the sender's address has a control character", State: mail.StateProtocolIssue}), Job{}
+	}
+	var out []Outcome
+	good := job.Recipients[:0:0]
+	for _, r := range job.Recipients {
+		if strings.ContainsFunc(r.Email, unicode.IsControl) {
+			out = append(out, Outcome{MessageID: r.MessageID, Result: Bounced, Enhanced: "5.1.3", Line: "the recipient's address has a control character", State: mail.StateProtocolIssue})
+			continue
+		}
+		good = append(good, r)
+	}
+	job.Recipients = good
+	return out, job
+}
+
+// unfit says why a server cannot take a job at all.
+func (c *conn) unfit(job *Job, header []byte) (Outcome, bool) {
+	o := Outcome{Result: Bounced, Host: c.host, TLS: c.tls}
+	if job.UTF8 && !c.offers("SMTPUTF8") { // RFC 6531 §3.2
+		o.Enhanced, o.State, o.Line = "5.6.7", mail.StateProtocolIssue, "the recipient's server does not take international addresses (SMTPUTF8)"
+		return o, true
+	}
+	size := len(job.Body) + len(header)
+	if limit, err := strconv.Atoi(c.ext["SIZE"]); err == nil && limit > 0 && size > limit { // RFC 1870 §6.1
+		o.Enhanced, o.State, o.Line = "5.3.4", mail.StateContentBlocked, fmt.Sprintf("the recipient's server takes messages of %d bytes, this one has %d", limit, size)
+		return o, true
+	}
+	return o, false
+}
+
+// stale says whether a transaction failed for no other reason than that its connection had been kept for too long:
+// closed meanwhile, or with all the mail the server takes on one. Nothing was sent.
+func (c *conn) stale(ctx context.Context, a *answers, err error) bool {
+	if !c.kept || ctx.Err() != nil || a.dot {
+		return false
+	}
+	if a.mail.code != 0 && !a.mail.ok() {
+		return a.mail.code == 421
+	}
+	return err != nil && !errors.Is(err, errReply)
+}
+
+// tooMany says that a transaction has as many recipients as the server wants; 552 is an old word for it (RFC 5321
+// §4.5.3.1.10).
+func tooMany(r reply) bool {
+	return r.code == 452 && r.enhanced == "4.5.3" ||
+		(r.code == 452 || r.code == 552) && strings.Contains(strings.ToLower(r.line()), "too many")
 }
 
 // judge says what a transaction's answers mean for one recipient.
 func (c *conn) judge(ctx context.Context, a *answers, rcpt reply, err error) Outcome {
 	switch {
-	case a.mail.code != 0 && a.mail.code/100 != 2:
+	case a.mail.refusal():
 		return c.outcome(a.mail)
-	case rcpt.code == 552 && strings.Contains(strings.ToLower(rcpt.line()), "too many"): // RFC 5321 §4.5.3.1.10: to be taken as 452
+	case tooMany(rcpt):
 		o := c.outcome(rcpt)
 		o.Result = Deferred
 		return o
-	case rcpt.code != 0 && rcpt.code/100 != 2:
+	case rcpt.refusal():
 		return c.outcome(rcpt)
-	case a.final.code != 0 && a.final.code != 354:
+	case a.data.refusal():
+		return c.outcome(a.data)
+	case a.final.ok() || a.final.refusal():
 		return c.outcome(a.final)
 	case err == nil:
 		return failure(c.host, "the server answered nothing that fits", mail.StateProtocolIssue)
 	}
-	if ctx.Err() != nil {
-		return failure(c.host, "shutting down", mail.StateSystemIssue)
-	}
-	what := "the connection was lost: "
+	unknown := ""
 	if a.dot {
-		what = "the connection was lost after the message was sent, before it was answered; it may have arrived: "
+		unknown = " after the message was sent, before it was answered; it may have arrived"
 	}
-	state := mail.StateConnectionIssue
-	if errors.Is(err, errReply) {
-		state = mail.StateProtocolIssue
+	switch {
+	case ctx.Err() != nil:
+		return failure(c.host, "shutting down"+unknown, mail.StateSystemIssue)
+	case errors.Is(err, errReply):
+		return failure(c.host, plain(err)+unknown, mail.StateProtocolIssue)
 	}
-	return failure(c.host, what+err.Error(), state)
+	return failure(c.host, "the connection was lost"+unknown+": "+plain(err), mail.StateConnectionIssue)
+}
+
+// plain is an error in words for who sent the mail: without our own address and port, which the net package's have.
+func plain(err error) string {
+	text := err.Error()
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op != "dial" {
+		text = strings.Replace(text, op.Error(), op.Err.Error(), 1)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		text = strings.TrimSuffix(strings.TrimSuffix(text, "EOF"), "unexpected ") + "the server closed the connection"
+	}
+	return strings.Replace(text, "i/o timeout", "no answer in time", 1)
 }
 
 // onWire is an address as MAIL and RCPT give it: its domain in A-labels unless SMTPUTF8 is used.
@@ -102,15 +229,11 @@ func sessionFailure(ctx context.Context, host string, err error) Outcome {
 	if ctx.Err() != nil {
 		return failure(host, "shutting down", mail.StateSystemIssue)
 	}
-	o := failure(host, err.Error(), mail.StateConnectionIssue)
+	o := failure(host, plain(err), mail.StateConnectionIssue)
 	var r *refused
 	if errors.As(err, &r) {
 		o.Code, o.Enhanced, o.Line = r.code, r.enhanced, r.line()
 		o.State = classify(r.code, r.enhanced, o.Line)
-	}
-	var ne net.Error
-	if errors.As(err, &ne) && ne.Timeout() {
-		o.Line = "no answer in time: " + o.Line
 	}
 	return o
 }
@@ -125,90 +248,4 @@ func sign(ctx context.Context, s Signer, job *Job) ([]byte, error) {
 		return nil, fmt.Errorf("DKIM: %w", err)
 	}
 	return header, nil
-}
-
-// Limits of connections kept for the next mail.
-const (
-	idleLife    = 20 * time.Second // many servers close an idle connection after 30 s to 5 min
-	checkAfter  = 2 * time.Second  // idle for longer, a connection is asked whether it lives
-	maxIdle     = 128              // for all places together
-	maxPerLogin = 200              // transactions on one connection
-)
-
-// pool keeps connections for the next mail to the same place.
-type pool struct {
-	mu     sync.Mutex
-	idle   map[string][]*conn
-	count  int
-	closed bool
-}
-
-// get takes a living connection to a place, or nil.
-func (p *pool) get(ctx context.Context, place string) *conn {
-	for {
-		p.mu.Lock()
-		list := p.idle[place]
-		if len(list) == 0 {
-			p.mu.Unlock()
-			return nil
-		}
-		c := list[len(list)-1]
-		p.idle[place] = list[:len(list)-1]
-		if len(list) == 1 {
-			delete(p.idle, place)
-		}
-		p.count--
-		p.mu.Unlock()
-		rest := time.Since(c.idle)
-		stop := c.watch(ctx)
-		fine := rest < checkAfter || rest < idleLife && c.alive()
-		stop()
-		if fine {
-			return c
-		}
-		c.Close() //nolint:errcheck,gosec // it was dead or old
-	}
-}
-
-// put keeps a connection for the next, unless it has done its share.
-func (p *pool) put(place string, c *conn) {
-	c.idle = time.Now()
-	var old []*conn
-	p.mu.Lock()
-	for k, list := range p.idle { // the few places there are make this cheap
-		for len(list) > 0 && time.Since(list[0].idle) > idleLife {
-			old = append(old, list[0])
-			list = list[1:]
-			p.count--
-		}
-		if p.idle[k] = list; len(list) == 0 {
-			delete(p.idle, k)
-		}
-	}
-	if p.closed || p.count >= maxIdle || c.sent >= maxPerLogin {
-		old = append(old, c)
-	} else {
-		if p.idle == nil {
-			p.idle = map[string][]*conn{}
-		}
-		p.idle[place] = append(p.idle[place], c)
-		p.count++
-	}
-	p.mu.Unlock()
-	for _, c := range old {
-		c.quit()
-	}
-}
-
-func (p *pool) close() {
-	p.mu.Lock()
-	p.closed = true
-	all := p.idle
-	p.idle, p.count = nil, 0
-	p.mu.Unlock()
-	for _, list := range all {
-		for _, c := range list {
-			c.quit()
-		}
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"postern/internal/dns"
@@ -66,64 +67,88 @@ const maxHosts = 6
 
 // Attempt delivers a job to its domain.
 func (d *Direct) Attempt(ctx context.Context, job Job) []Outcome {
-	header, err := sign(ctx, d.c.Signer, &job)
+	out, job := split(job)
+	if len(job.Recipients) == 0 {
+		return out
+	}
+	return append(out, d.attempt(ctx, &job)...)
+}
+
+func (d *Direct) attempt(ctx context.Context, job *Job) []Outcome {
+	header, err := sign(ctx, d.c.Signer, job)
 	if err != nil {
 		return job.all(failure("", err.Error(), mail.StateSystemIssue))
 	}
 	if c := d.pool.get(ctx, job.Domain); c != nil {
-		if out, again := d.over(ctx, c, &job, header); !again {
+		if out, f := c.attempt(ctx, &d.pool, job.Domain, job, header); f != stale {
 			return out
 		}
 	}
-	hosts, done := d.hosts(ctx, &job)
-	if done != nil {
+	hosts, done := d.hosts(ctx, job)
+	if done != nil && ctx.Err() == nil {
 		return done
 	}
-	last := failure("", "no mail server of the domain could be reached", mail.StateConnectionIssue)
+	c, why := d.reach(ctx, hosts)
+	if c == nil {
+		return job.all(why)
+	}
+	out, _ := c.attempt(ctx, &d.pool, job.Domain, job, header)
+	return out
+}
+
+// reach connects to the first host that lets us in, or says why none did: in the words of the last that was tried, or
+// why there was none to try.
+func (d *Direct) reach(ctx context.Context, hosts []string) (*conn, Outcome) {
+	var why Outcome
 	tried := 0
 	for _, host := range hosts {
-		ips, err := d.c.Resolver.IP(ctx, host)
-		if err != nil {
-			last = failure(host, err.Error(), mail.StateNoMailHost)
-			continue
+		ips, none := d.addresses(ctx, host)
+		if tried == 0 && none.Line != "" && why.Result != Deferred {
+			why = none
 		}
 		for _, ip := range ips {
 			if tried++; tried > maxHosts || ctx.Err() != nil {
-				return job.all(last)
+				break
 			}
 			c, err := d.connect(ctx, host, ip)
-			if err != nil {
-				last = sessionFailure(ctx, host, err)
-				continue
+			if err == nil {
+				return c, Outcome{}
 			}
-			out, _ := d.over(ctx, c, &job, header)
-			return out
+			why = sessionFailure(ctx, host, err)
+		}
+		if tried >= maxHosts {
+			break
 		}
 	}
-	return job.all(last)
-}
-
-// over delivers on a connection and keeps it. again says that it was dead: nothing was sent.
-func (d *Direct) over(ctx context.Context, c *conn, job *Job, header []byte) (out []Outcome, again bool) {
-	first := c.sent == 0
-	stop := c.watch(ctx)
-	out, ok := c.deliver(ctx, job, header)
-	stop()
-	if ok {
-		d.pool.put(job.Domain, c)
-		return out, false
+	if ctx.Err() != nil {
+		return nil, sessionFailure(ctx, "", ctx.Err())
 	}
-	c.Close() //nolint:errcheck,gosec // it failed
-	return out, !first && ctx.Err() == nil && out[0].Code == 0 && out[0].State == mail.StateConnectionIssue && !mayHaveArrived(out)
+	return nil, why
 }
 
-func mayHaveArrived(out []Outcome) bool {
-	for _, o := range out {
-		if strings.Contains(o.Line, "it may have arrived") {
-			return true
+// addresses returns where a host can be reached, or why nowhere. That is for good when the DNS says so: RFC 5321 §5.1
+// asks to report a domain none of whose MX can be used.
+func (d *Direct) addresses(ctx context.Context, host string) ([]netip.Addr, Outcome) {
+	ips, err := d.c.Resolver.IP(ctx, host)
+	var e *dns.Error
+	if err != nil {
+		o := failure(host, err.Error(), mail.StateNoMailHost)
+		o.Enhanced = "4.4.3"
+		if errors.As(err, &e) && e.NotFound {
+			o.Result, o.Enhanced, o.Line = Bounced, "5.4.4", cleanText("the mail server "+host+" has no address")
 		}
+		return nil, o
 	}
-	return false
+	ips = slices.DeleteFunc(slices.Clone(ips), func(ip netip.Addr) bool {
+		ip = ip.Unmap()
+		return ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast()
+	})
+	if len(ips) == 0 { // a stranger's domain must not lead to the servers that trust this machine
+		o := failure(host, "the address of the mail server "+host+" is this machine's own, or no address of a server", mail.StateNoMailHost)
+		o.Result, o.Enhanced = Bounced, "5.4.6"
+		return nil, o
+	}
+	return ips, Outcome{}
 }
 
 // hosts says which hosts take mail for the domain, in the order to try them; or the job's end when there are none.

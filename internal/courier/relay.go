@@ -18,6 +18,7 @@ type RelayConfig struct {
 	User, Password string // "": without logging in
 	Implicit       bool   // TLS from the start
 	TLS            string // TLSRequired, TLSOpportunistic or TLSNever
+	Connections    int    // at a time; 0 is 20, since many servers take no more than 50 from one address
 
 	Hostname string      // how we name ourselves
 	Signer   Signer      // may be nil
@@ -30,6 +31,7 @@ type Relay struct {
 	c    RelayConfig
 	t    Timeouts
 	pool pool
+	turn chan struct{} // one for each connection in use
 }
 
 // NewRelay makes the route to another server.
@@ -37,7 +39,10 @@ func NewRelay(c RelayConfig) (*Relay, error) {
 	if c.Host == "" || c.Port == "" {
 		return nil, errors.New("a relay needs a host and a port")
 	}
-	r := &Relay{c: c, t: defaultTimeouts()}
+	if c.Connections <= 0 {
+		c.Connections = 20
+	}
+	r := &Relay{c: c, t: defaultTimeouts(), turn: make(chan struct{}, c.Connections)}
 	if c.Timeouts != nil {
 		r.t = *c.Timeouts
 	}
@@ -50,34 +55,38 @@ func (r *Relay) Close() error {
 	return nil
 }
 
-// Attempt hands a job's mail over, in one transaction for all its recipients.
+// Attempt hands a job's mail over, in one transaction for all its recipients where the relay takes as many.
 func (r *Relay) Attempt(ctx context.Context, job Job) []Outcome {
-	header, err := sign(ctx, r.c.Signer, &job)
+	out, job := split(job)
+	if len(job.Recipients) == 0 {
+		return out
+	}
+	return append(out, r.attempt(ctx, &job)...)
+}
+
+func (r *Relay) attempt(ctx context.Context, job *Job) []Outcome {
+	header, err := sign(ctx, r.c.Signer, job)
 	if err != nil {
 		return job.all(failure("", err.Error(), mail.StateSystemIssue))
 	}
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return job.all(sessionFailure(ctx, r.c.Host, ctx.Err()))
+	}
 	c := r.pool.get(ctx, "")
-	reused := c != nil
 	for {
 		if c == nil {
 			if c, err = r.connect(ctx); err != nil {
 				return job.all(sessionFailure(ctx, r.c.Host, err))
 			}
 		}
-		stop := c.watch(ctx)
-		out, ok := c.deliver(ctx, &job, header)
-		stop()
-		if ok {
-			r.pool.put("", c)
+		out, f := c.attempt(ctx, &r.pool, "", job, header)
+		if f != stale {
 			return out
 		}
-		c.Close() //nolint:errcheck,gosec // it failed
-		// A kept connection that the server has closed meanwhile says nothing: nothing was sent on it.
-		if reused && ctx.Err() == nil && out[0].Code == 0 && out[0].State == mail.StateConnectionIssue && !mayHaveArrived(out) {
-			c, reused = nil, false
-			continue
-		}
-		return out
+		c = nil
 	}
 }
 
@@ -123,8 +132,11 @@ func (r *Relay) open(ctx context.Context, c *conn) error {
 			return fmt.Errorf("%s does not offer STARTTLS, which the route asks for (tls=required)", r.c.Host)
 		}
 	}
-	if r.c.User != "" {
-		return c.auth(r.c.User, r.c.Password)
+	switch {
+	case r.c.User == "":
+		return nil
+	case c.tls == "" && !isLoopback(r.c.Host):
+		return fmt.Errorf("%s does not offer STARTTLS: the password is not sent in clear", r.c.Host)
 	}
-	return nil
+	return c.auth(r.c.User, r.c.Password)
 }

@@ -26,15 +26,30 @@ type reply struct {
 	lines    []string // without their codes
 }
 
-// line is the reply in one line: "550 5.1.1 no such user".
+func (r reply) ok() bool      { return r.code/100 == 2 }
+func (r reply) refusal() bool { return r.code/100 == 4 || r.code/100 == 5 }
+
+// line is the reply in one line: "550 5.1.1 no such user". The enhanced code, which many servers put at the head of
+// each of a reply's lines, stands once, so that the words are together.
 func (r reply) line() string {
-	return cleanText(strconv.Itoa(r.code) + " " + strings.Join(r.lines, " "))
+	parts := []string{strconv.Itoa(r.code)}
+	for i, l := range r.lines {
+		if i > 0 && r.enhanced != "" {
+			if rest, ok := strings.CutPrefix(l, r.enhanced); ok && (rest == "" || rest[0] == ' ') {
+				l = rest
+			}
+		}
+		if l = strings.TrimSpace(l); l != "" {
+			parts = append(parts, l)
+		}
+	}
+	return cleanText(strings.Join(parts, " "))
 }
 
 // cleanText makes a peer's words safe to keep and show: one line, valid, bounded.
 func cleanText(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
 			return ' '
 		}
 		return r
@@ -69,9 +84,7 @@ func readReply(r *bufio.Reader) (reply, error) {
 			return reply{}, fmt.Errorf("%w: it begins with %d and goes on with %d", errReply, out.code, code)
 		}
 		out.code = code
-		if len(line) > 4 {
-			out.lines = append(out.lines, line[4:])
-		}
+		out.lines = append(out.lines, line[min(4, len(line)):])
 		if len(line) == 3 || line[3] == ' ' {
 			out.enhanced = enhanced(out)
 			return out, nil
