@@ -100,13 +100,35 @@ func order(in []MX) []MX {
 	return out
 }
 
-// IP returns the addresses of a host, IPv4 and IPv6.
+// IP returns the addresses of a host, IPv4 before IPv6.
 func (r *Resolver) IP(ctx context.Context, host string) ([]netip.Addr, error) {
-	v, err := r.ask(ctx, "IP "+host, host, func(ctx context.Context) (any, error) {
-		return r.r.LookupNetIP(ctx, "ip", host+".")
-	})
+	v, err := r.ask(ctx, "IP "+host, host, func(ctx context.Context) (any, error) { return r.addresses(ctx, host+".") })
 	list, _ := v.([]netip.Addr)
 	return slices.Clone(list), err
+}
+
+// addresses asks for IPv4 and IPv6 by themselves: asked for both, the standard resolver says "not found" where one of
+// the two is missing and the other could not be asked for, and mail would bounce for good.
+func (r *Resolver) addresses(ctx context.Context, name string) ([]netip.Addr, error) {
+	var found [2][]netip.Addr
+	var failed [2]error
+	var both sync.WaitGroup
+	for i, network := range []string{"ip4", "ip6"} {
+		both.Go(func() { found[i], failed[i] = r.r.LookupNetIP(ctx, network, name) })
+	}
+	both.Wait()
+	var out []netip.Addr
+	for _, ip := range slices.Concat(found[0], found[1]) {
+		out = append(out, ip.Unmap())
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	var d *net.DNSError
+	if errors.As(failed[0], &d) && d.IsNotFound {
+		return nil, failed[1]
+	}
+	return nil, failed[0]
 }
 
 // TXT returns the texts of a name, each with its strings joined.
