@@ -128,3 +128,43 @@ func BenchmarkSign(b *testing.B) {
 		}
 	}
 }
+
+// A source that cannot be signed, or a key that cannot be read, is an error for all who ask, and is asked for anew.
+func TestWhatCannotBeSigned(t *testing.T) {
+	lookup, _, _ := keys(t)
+	s := dkim.NewSigner(lookup)
+	for range 2 {
+		if header, err := s.Sign(t.Context(), 1, "example.com", []byte("From: a@example.com\r\nno end of the header")); err == nil {
+			t.Errorf("signed what is no mail: %q", header)
+		}
+	}
+	if _, err := s.Sign(t.Context(), 1, "example.com", []byte(source)); err != nil {
+		t.Errorf("the failure was remembered: %v", err)
+	}
+	bad := dkim.NewSigner(func(context.Context, string) (string, []byte, bool, error) { return "s", []byte("no key"), true, nil })
+	if _, err := bad.Sign(t.Context(), 1, "example.com", []byte(source)); err == nil || !strings.Contains(err.Error(), "example.com") {
+		t.Errorf("a key that cannot be read: %v", err)
+	}
+	if _, err := dkim.RecordValue([]byte("no key")); err == nil {
+		t.Error("a record of no key")
+	}
+}
+
+// The courier adds the last line's ending where it is missing: the signature holds with it.
+func TestBodyWithoutAnEnd(t *testing.T) {
+	lookup, record, _ := keys(t)
+	s := dkim.NewSigner(lookup)
+	for i, body := range []string{"", "\r\n", "Hello", "Hello\r\n", "Hello\r\n\r\n\r\n", ".\r\n..\r\n", "\r\n\r\nHello \t x \r\n"} {
+		mail := "From: A <a@example.com>\r\nSubject: x\r\n\r\n" + body
+		header, err := s.Sign(t.Context(), int64(i+1), "example.com", []byte(mail))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(mail, "\r\n") {
+			mail += "\r\n"
+		}
+		if err := verify(t, record, string(header)+mail); err != nil {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
