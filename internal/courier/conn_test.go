@@ -76,3 +76,41 @@ func TestIdleConnectionsEnd(t *testing.T) {
 		}
 	})
 }
+
+// Where TLS is taken when it is offered, a password is still not sent in clear to another machine.
+func TestNoPasswordInClear(t *testing.T) {
+	for host, login := range map[string]bool{"mail.example": false, "127.0.0.1": true, "::1": true, "localhost": true} {
+		ours, theirs := net.Pipe()
+		c := &conn{t: defaultTimeouts()}
+		c.over(ours)
+		lines := make(chan string, 10)
+		go func() {
+			defer close(lines)
+			for r := bufio.NewReader(theirs); ; {
+				line, err := r.ReadString('\n')
+				if err != nil {
+					return
+				}
+				lines <- line
+				reply := "235 OK\r\n"
+				if strings.HasPrefix(line, "EHLO") {
+					reply = "250-fake\r\n250 AUTH PLAIN\r\n"
+				}
+				theirs.Write([]byte(reply))
+			}
+		}()
+		r, err := NewRelay(RelayConfig{Host: host, Port: "25", User: "u", Password: "p", TLS: TLSOpportunistic, Hostname: "us.example"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.open(t.Context(), c)
+		ours.Close()
+		said := 0
+		for range lines {
+			said++
+		}
+		if login != (err == nil) || login != (said == 2) {
+			t.Errorf("%s: %v after %d commands", host, err, said)
+		}
+	}
+}
