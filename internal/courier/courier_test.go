@@ -382,21 +382,27 @@ func TestParseRoute(t *testing.T) {
 }
 
 func BenchmarkRelay(b *testing.B) {
-	s := mxtest.NewServer(b, mxtest.Script{})
+	s := mxtest.NewServer(b, mxtest.Script{Count: true})
 	host, port, _ := net.SplitHostPort(s.Addr)
-	r, err := courier.NewRelay(courier.RelayConfig{Host: host, Port: port, TLS: courier.TLSNever, Hostname: "us.example"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer r.Close()
 	j := job("r@b.example")
 	j.Body = append([]byte("From: a@example.com\r\n\r\n"), bytes.Repeat([]byte("The quick brown fox jumps over the lazy dog, again and again and again.\r\n"), 56)...)
-	b.SetParallelism(8)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if o := r.Attempt(b.Context(), j); o[0].Result != courier.Delivered {
-				b.Errorf("%+v", o)
+	for _, connections := range []int{1, 16} {
+		b.Run(fmt.Sprintf("connections=%d", connections), func(b *testing.B) {
+			r, err := courier.NewRelay(courier.RelayConfig{Host: host, Port: port, TLS: courier.TLSNever, Hostname: "us.example", Connections: connections})
+			if err != nil {
+				b.Fatal(err)
 			}
-		}
-	})
+			defer r.Close()
+			b.ReportAllocs()
+			b.SetParallelism(16)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if o := r.Attempt(b.Context(), j); o[0].Result != courier.Delivered {
+						b.Errorf("%+v", o)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
+		})
+	}
 }
