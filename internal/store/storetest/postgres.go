@@ -29,6 +29,9 @@ import (
 // `make test` starts one cluster for the whole run; without it each test process starts its own.
 const ClusterURL = "POSTERN_TEST_POSTGRES_URL"
 
+// ErrNotInstalled is what StartCluster returns on a machine without PostgreSQL's server.
+var ErrNotInstalled = errors.New("the server is not installed (Debian's package postgresql)")
+
 var own struct {
 	sync.Once
 	url string
@@ -81,16 +84,31 @@ type Cluster struct {
 }
 
 // StartCluster starts a server from Debian's binaries on a free loopback port, with its files in a temporary folder,
-// as the user postgres when we are root. It is killed when this process ends, however that is.
+// as the user postgres when we are root. It is killed when this process ends, however that is; the files that a killed
+// process could not remove, the next start does.
 func StartCluster(ctx context.Context) (*Cluster, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "postern-postgres-")
+	if err := sweep(); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid()))
 	if err != nil {
 		return nil, err
 	}
+	c, err := start(ctx, bin, dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	if err := c.wait(ctx); err != nil {
+		return nil, errors.Join(err, c.Stop())
+	}
+	return c, nil
+}
+
+func start(ctx context.Context, bin, dir string) (*Cluster, error) {
 	as, err := account(dir)
 	if err != nil {
 		return nil, err
@@ -106,7 +124,7 @@ func StartCluster(ctx context.Context) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{dir: dir, URL: fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port), end: make(chan error, 1)}
-	c.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-k", dir, "-c", "listen_addresses=127.0.0.1", //nolint:noctx // Stop ends it
+	c.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-k", "", "-c", "listen_addresses=127.0.0.1", //nolint:noctx // Stop ends it
 		"-c", "fsync=off", "-c", "max_connections=300", "-c", "shared_buffers=64MB", "-c", "log_min_messages=fatal")
 	c.cmd.SysProcAttr, c.cmd.Dir = &syscall.SysProcAttr{Credential: as, Pdeathsig: syscall.SIGQUIT}, dir
 	started := make(chan error)
@@ -122,16 +140,39 @@ func StartCluster(ctx context.Context) (*Cluster, error) {
 	if err := <-started; err != nil {
 		return nil, err
 	}
-	return c, c.wait(ctx)
+	return c, nil
 }
 
 // Stop ends the server by its process id and removes its files.
 func (c *Cluster) Stop() error {
-	if err := c.cmd.Process.Signal(syscall.SIGQUIT); err != nil { // immediate shutdown: nothing of it is kept
+	err := c.cmd.Process.Signal(syscall.SIGQUIT) // immediate shutdown: nothing of it is kept
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	<-c.end
 	return os.RemoveAll(c.dir)
+}
+
+// prefix of the folders' names; the process id of the owner follows.
+const prefix = "postern-postgres-"
+
+// sweep removes the folders of processes that are gone: a test process without a TestMain has no place to stop its
+// server, which dies with it, but its files do not.
+func sweep() error {
+	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*-*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), prefix), "-")
+		pid, err := strconv.Atoi(owner)
+		if err != nil || pid <= 0 || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			continue
+		}
+		// Another user's folder, or one that another process sweeps at this moment, is not ours to complain of.
+		_ = os.RemoveAll(dir)
+	}
+	return nil
 }
 
 func (c *Cluster) wait(ctx context.Context) error {
@@ -164,7 +205,7 @@ func binaries() (string, error) {
 	if err != nil || len(found) == 0 {
 		path, err := exec.LookPath("postgres")
 		if err != nil {
-			return "", errors.New("the server is not installed (Debian's package postgresql)")
+			return "", ErrNotInstalled
 		}
 		return filepath.Dir(path), nil
 	}
