@@ -40,7 +40,8 @@ func tokenDigest(token string) []byte {
 	return d[:]
 }
 
-// UseSignInLink signs a user in by a link, once, and returns the token of his session. Error: *Error NotFound.
+// UseSignInLink signs a user in by a link, once, and returns the token of his session. His password is forgotten: the
+// operator makes a link for who has none or has lost it, and a new one is set without it. Error: *Error NotFound.
 func (k *Keyring) UseSignInLink(ctx context.Context, token string, from netip.Addr, client string) (session string, user store.User, err error) {
 	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		var err error

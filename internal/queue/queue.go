@@ -107,6 +107,9 @@ func (q *Queue) Run(ctx context.Context) error {
 	}
 	if q.c.ExclusiveDB {
 		n, err := q.c.Store.Recover(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

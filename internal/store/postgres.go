@@ -66,7 +66,7 @@ func openPostgres(ctx context.Context, dsn string, opt Options) (*Store, error) 
 	s := &Store{d: postgresDialect(), w: db, r: db}
 	s.unlock = func() error { pool.Close(); return nil }
 	if opt.Exclusive {
-		if s.unlock, err = holdLock(ctx, pool); err != nil {
+		if s.watch, s.unlock, err = holdLock(ctx, pool); err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
 	}
@@ -79,11 +79,12 @@ const lockWait = 5 * time.Second
 
 // holdLock keeps one connection with the server's advisory lock: until several nodes share their revocations, a
 // second server on one database would go on accepting a secret that the first has reset.
-func holdLock(ctx context.Context, pool *pgxpool.Pool) (func() error, error) {
+// watch asks the connection whether it still lives: with it goes the lock.
+func holdLock(ctx context.Context, pool *pgxpool.Pool) (watch func(context.Context) error, unlock func() error, err error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("lock the database: %w", err)
+		return nil, nil, fmt.Errorf("lock the database: %w", err)
 	}
 	var got bool
 	for until := time.Now().Add(lockWait); err == nil && !got; {
@@ -98,14 +99,22 @@ func holdLock(ctx context.Context, pool *pgxpool.Pool) (func() error, error) {
 	if err != nil {
 		conn.Release()
 		pool.Close()
-		return nil, fmt.Errorf("lock the database: %w", err)
+		return nil, nil, fmt.Errorf("lock the database: %w", err)
 	}
-	return func() error {
+	watch = func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, watchTimeout)
+		defer cancel()
+		return conn.Ping(ctx)
+	}
+	return watch, func() error {
 		conn.Release()
 		pool.Close()
 		return nil
 	}, nil
 }
+
+// watchTimeout is how long PostgreSQL may take to answer that the lock's connection lives.
+const watchTimeout = 10 * time.Second
 
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

@@ -48,6 +48,7 @@ type Store struct {
 	accepts  *group[*Submission]
 	outcomes *group[[]Completion]
 	unlock   func() error
+	watch    func(context.Context) error // whether the lock is still ours; nil where it cannot be lost
 	closed   atomic.Bool
 }
 
@@ -78,6 +79,33 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 
 // Engine names the database engine: "sqlite" or "postgres".
 func (s *Store) Engine() string { return s.d.name }
+
+// ErrLockLost says that this process may no longer be the only one to have the store.
+var ErrLockLost = errors.New("the lock on the database is lost: another server may have it now")
+
+// watchEvery is how often Watch looks.
+const watchEvery = time.Second
+
+// Watch returns ErrLockLost when a store opened exclusively is no longer this process's alone, as when PostgreSQL was
+// restarted, and nil when ctx ends. Who lets callers in by what the store says must stop then.
+func (s *Store) Watch(ctx context.Context) error {
+	if s.watch == nil {
+		<-ctx.Done()
+		return nil
+	}
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := s.watch(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("%w: %w", ErrLockLost, err)
+		}
+	}
+}
 
 // Close ends what is in flight and closes the database. It may be called twice.
 func (s *Store) Close() error {

@@ -108,11 +108,12 @@ func (tx *Tx) AddSignInLink(ctx context.Context, digest []byte, userID int64, ex
 	return err
 }
 
-// UseSignInLink uses up a link and returns its user; a link that was used, has ended or never was is ErrNotFound.
+// UseSignInLink uses up a link and returns its user, whose password is forgotten: who needs a link has none, or has
+// lost it, and sets a new one. A link that was used, has ended or never was is ErrNotFound.
 func (tx *Tx) UseSignInLink(ctx context.Context, digest []byte) (User, error) {
 	var id int64
 	if err := tx.row(ctx, "UPDATE sign_in_link SET used_at = $1 WHERE digest = $2 AND used_at IS NULL AND expires_at > $1 RETURNING user_id", micros(tx.Now), digest).scan(&id); err != nil {
 		return User{}, err
 	}
-	return scanUser(tx.row(ctx, "SELECT "+userColumns+" FROM users WHERE id = $1", id))
+	return scanUser(tx.row(ctx, "UPDATE users SET password_hash = '' WHERE id = $1 RETURNING "+userColumns, id))
 }
