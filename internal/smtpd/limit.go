@@ -140,7 +140,10 @@ func placeOf(c net.Conn) *place {
 func (p *place) Close() error {
 	p.free()
 	p.mu.Lock()
-	p.flush() //nolint:errcheck,gosec // the other side may be gone
+	if len(p.out) > 0 {
+		p.SetWriteDeadline(time.Now().Add(time.Second)) //nolint:errcheck,gosec // crypto/tls has set one that is over
+		p.flush()                                       //nolint:errcheck,gosec // the other side may be gone
+	}
 	p.mu.Unlock()
 	return p.Conn.Close()
 }
