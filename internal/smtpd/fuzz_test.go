@@ -5,7 +5,9 @@ package smtpd_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +46,7 @@ func FuzzConversation(f *testing.F) {
 		for {
 			line, err := r.ReadString('\n')
 			if err != nil {
-				if ne, ok := err.(net.Error); ok && ne.Timeout() {
+				if errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Fatalf("no end within 10 s after %q", said)
 				}
 				break
