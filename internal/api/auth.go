@@ -3,9 +3,12 @@
 package api
 
 import (
+	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 
+	"postern/internal/credential"
 	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -21,6 +24,7 @@ func (a *api) authenticate(r *http.Request) (*call, error) {
 	user, password, ok := r.BasicAuth()
 	who, err := a.Gate.Verify(gate.Source{Addr: addr, Protocol: "http"}, user, password)
 	if err != nil {
+		a.noteRefused(r, addr, user, err)
 		f := faultOf(err)
 		if given := r.Header.Get("Authorization"); given != "" && !ok && f.status == http.StatusUnauthorized {
 			scheme, _, _ := strings.Cut(given, " ")
@@ -33,6 +37,15 @@ func (a *api) authenticate(r *http.Request) (*call, error) {
 		return nil, f
 	}
 	return &call{Request: r, who: who, addr: addr}, nil
+}
+
+// noteRefused leaves a line in the log for who wonders why a client gets 401. What is throttled is counted alone: a
+// guesser must not fill the disk.
+func (a *api) noteRefused(r *http.Request, addr netip.Addr, user string, err error) {
+	var no *gate.Refusal
+	if errors.As(err, &no) && no.Kind != gate.Throttled {
+		a.Log.InfoContext(r.Context(), "HTTP login refused", "source", addr.String(), "user", credential.Shown(user), "reason", no.Kind.String())
+	}
 }
 
 // own is the scope of what belongs to the calling key itself: its messages and senders.

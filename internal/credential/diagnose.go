@@ -4,6 +4,7 @@ package credential
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"unicode"
 )
@@ -169,4 +170,13 @@ func invisible(r rune) bool {
 		return r <= ' ' || r == 0x7f
 	}
 	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+}
+
+// Shown is a user name as it may stand in a log: itself when it looks like an API key, otherwise its length alone,
+// since people swap key and secret.
+func Shown(user string) string {
+	if _, err := ParseAPIKey(user); err == nil {
+		return user
+	}
+	return fmt.Sprintf("(%d bytes, no API key)", len(user))
 }

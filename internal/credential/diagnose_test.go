@@ -113,3 +113,15 @@ func FuzzDiagnose(f *testing.F) {
 		}
 	})
 }
+
+func TestShownHidesWhatMayBeASecret(t *testing.T) {
+	key, secret := credential.NewAPIKey().String(), credential.NewSecret()
+	if got := credential.Shown(key); got != key {
+		t.Errorf("an API key is shown as %q", got)
+	}
+	for _, s := range []string{secret, key[:31], key + "0", "owner@example.com", "G" + key[1:], ""} {
+		if got := credential.Shown(s); got == s || s != "" && strings.Contains(got, s) {
+			t.Errorf("%q is shown as %q", s, got)
+		}
+	}
+}

@@ -5,11 +5,11 @@ package smtpd
 import (
 	"bytes"
 	"errors"
-	"fmt"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
+	"postern/internal/credential"
 	"postern/internal/gate"
 )
 
@@ -105,24 +105,11 @@ func (n *session) login(user, password string) error {
 	}
 	n.s.stats.loginsFailed.Add(1)
 	n.failures++
-	n.s.c.Log.Info("SMTP login refused", "source", n.source.Addr.String(), "user", shown(user), "reason", err.Error())
+	n.s.c.Log.Info("SMTP login refused", "source", n.source.Addr.String(), "user", credential.Shown(user), "reason", err.Error())
 	if n.failures >= n.s.c.Limits.Failures {
 		n.closing = true // go-smtp writes the answer; the next command finds the door closed
 	}
 	return refusal(err)
-}
-
-// shown is a user name for the log: only what looks like an API key, since people swap key and secret.
-func shown(user string) string {
-	if len(user) != 32 {
-		return fmt.Sprintf("(%d characters)", len(user))
-	}
-	for _, c := range []byte(user) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return "(32 characters)"
-		}
-	}
-	return user
 }
 
 // refusal says the gate's no in SMTP's words.
