@@ -111,6 +111,13 @@ type client struct {
 
 func (w *world) dial(t testing.TB) *client {
 	t.Helper()
+	c := w.dialUngreeted(t)
+	c.expect("220")
+	return c
+}
+
+func (w *world) dialUngreeted(t testing.TB) *client {
+	t.Helper()
 	nc, err := net.Dial("tcp", w.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +125,6 @@ func (w *world) dial(t testing.TB) *client {
 	c := &client{t: t, Conn: nc, r: bufio.NewReader(nc)}
 	t.Cleanup(func() { nc.Close() })
 	nc.SetDeadline(time.Now().Add(20 * time.Second))
-	c.expect("220")
 	return c
 }
 
