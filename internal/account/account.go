@@ -19,14 +19,6 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Roles of a user.
-const (
-	Owner   = "owner"
-	Manager = "manager"
-	Sender  = "sender"
-	Analyst = "analyst" // reads only
-)
-
 // MaxName is the longest name of an account or a key, in characters.
 const MaxName = 100
 

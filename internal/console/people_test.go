@@ -247,7 +247,7 @@ func TestRolesThatOnlyReadChangeNothing(t *testing.T) {
 	sub := w.subaccount("Shop")
 	var reader store.User
 	ok(t, w.store.Update(t.Context(), func(tx *store.Tx) (err error) {
-		reader, err = tx.AddUser(t.Context(), store.User{AccountID: w.signed.Account.ID, Email: "reader@example.com", Role: account.Analyst})
+		reader, err = tx.AddUser(t.Context(), store.User{AccountID: w.signed.Account.ID, Email: "reader@example.com"})
 		return err
 	}))
 	b := w.browser()

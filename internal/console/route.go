@@ -153,7 +153,7 @@ func (c *console) visit(w http.ResponseWriter, r *http.Request) (*visit, error) 
 // manager lets only those through whose role may change keys and senders.
 func manager(h func(*visit) error) func(*visit) error {
 	return func(v *visit) error {
-		if v.user.Role != account.Owner && v.user.Role != account.Manager {
+		if !account.Allowed(account.Owner, account.ManageKeys) {
 			return &statusError{http.StatusForbidden, "Your role does not allow this", "Only an owner or a manager of the account can change its keys and senders."}
 		}
 		return h(v)

@@ -34,7 +34,7 @@ type Keyring struct {
 	store    *store.Store
 	gate     *gate.Gate
 	digester *credential.Digester
-	seal     *sealer
+	seal     *credential.Sealer
 	changed  func(keyID int64) // the senders of a key have changed
 	log      *slog.Logger
 
@@ -56,7 +56,7 @@ type Config struct {
 
 // New makes a keyring.
 func New(c Config) (*Keyring, error) {
-	seal, err := newSealer(c.ServerKey)
+	seal, err := credential.NewSealer(c.ServerKey)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +80,9 @@ func (k *Keyring) Warm(ctx context.Context) (int, error) {
 
 // NoteUses stores when secrets were last used; the gate calls it every few seconds.
 func (k *Keyring) NoteUses(ctx context.Context, uses []gate.Use) error {
-	rows := make([]store.SecretUse, len(uses))
+	rows := make([]store.Connection, len(uses))
 	for i, u := range uses {
-		rows[i] = store.SecretUse{SecretID: u.SecretID, LastUsed: u.LastUsed}
+		rows[i] = store.Connection{SecretID: u.SecretID, FirstSeenAt: u.LastUsed, LastSeenAt: u.LastUsed, Count: 1}
 	}
 	return k.store.Update(ctx, func(tx *store.Tx) error { return tx.NoteUses(ctx, rows) })
 }
@@ -115,11 +115,14 @@ func (k *Keyring) SignUp(ctx context.Context, by Actor, name, email string) (Sig
 		if out.Account, err = tx.AddAccount(ctx, name); err != nil {
 			return nil, err
 		}
-		out.User, err = tx.AddUser(ctx, store.User{AccountID: out.Account.ID, Email: mail.Canonical(email), Role: account.Owner})
+		out.User, err = tx.AddUser(ctx, store.User{AccountID: out.Account.ID, Email: mail.Canonical(email)})
 		if errors.Is(err, store.ErrExists) {
 			return nil, conflict("Email", fmt.Sprintf("a user with the email address %s exists already", email))
 		}
 		if err != nil {
+			return nil, err
+		}
+		if err := tx.PutAccess(ctx, out.User.ID, out.Account.ID, 0, account.Owner); err != nil {
 			return nil, err
 		}
 		if err := tx.AddAudit(ctx, entry(by, out.Account.ID, "account.create", "account "+name, "owner "+out.User.Email)); err != nil {

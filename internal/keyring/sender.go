@@ -102,7 +102,7 @@ func (k *Keyring) ensureDKIM(ctx context.Context, domain string) error {
 		return err
 	}
 	return k.store.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.AddDKIMKey(ctx, store.DKIMKey{Domain: domain, Selector: dkim.Selector(tx.Now), PrivateKey: k.seal.seal("dkim "+domain, key)})
+		_, err := tx.AddDKIMKey(ctx, store.DKIMKey{Domain: domain, Selector: dkim.Selector(tx.Now), PrivateKey: k.seal.Seal("dkim "+domain, key)})
 		return err
 	})
 }
@@ -116,7 +116,7 @@ func (k *Keyring) DKIMKey(ctx context.Context, domain string) (selector string, 
 	if err != nil {
 		return "", nil, false, err
 	}
-	key, err = k.seal.open("dkim "+domain, kept.PrivateKey)
+	key, err = k.seal.Open("dkim "+domain, kept.PrivateKey)
 	if err != nil {
 		return "", nil, false, fmt.Errorf("DKIM key of %s: %w", domain, err)
 	}

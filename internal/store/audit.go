@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"postern/internal/audit"
@@ -30,17 +31,90 @@ func (tx *Tx) AddAudit(ctx context.Context, e audit.Entry) error {
 	return tx.one(ctx, "UPDATE audit_head SET hash = $1 WHERE id = 1", e.Hash)
 }
 
+const auditColumns = "id, at, account_id, actor, origin, action, target, detail, hash"
+
+func scanAudit(r scanner) (audit.Entry, error) {
+	var e audit.Entry
+	var account *int64
+	err := r.scan(&e.ID, nullTime{&e.At}, &account, &e.Actor, &e.Origin, &e.Action, &e.Target, &e.Detail, &e.Hash)
+	if account != nil {
+		e.AccountID = *account
+	}
+	return e, err
+}
+
 // Audit reads up to limit entries after the one numbered after, oldest first, for the operator.
 func (s *Store) Audit(ctx context.Context, after int64, limit int) ([]audit.Entry, error) {
-	return collect(ctx, s, func(r scanner) (audit.Entry, error) {
-		var e audit.Entry
-		var at time.Time
-		var account *int64
-		err := r.scan(&e.ID, nullTime{&at}, &account, &e.Actor, &e.Origin, &e.Action, &e.Target, &e.Detail, &e.Hash)
-		e.At = at
-		if account != nil {
-			e.AccountID = *account
+	return collect(ctx, s, scanAudit, "SELECT "+auditColumns+" FROM audit WHERE id > $1 ORDER BY id LIMIT $2", after, limit)
+}
+
+// AuditHead is the end of the chain: the number and hash of the last entry, 0 and nothing when there is none.
+func (s *Store) AuditHead(ctx context.Context) (last int64, hash []byte, err error) {
+	err = s.row(ctx, "SELECT last, hash FROM audit_head WHERE id = 1").scan(&last, &hash)
+	return last, hash, err
+}
+
+// AuditFilter bounds a listing of the audit log. Zero fields do not filter.
+type AuditFilter struct {
+	ID       int64
+	Search   string // part of actor, target, detail or origin
+	Action   string // exactly, or a group that ends in a dot: "key."
+	Actor    string
+	Target   string
+	From, To time.Time // To excluded
+	Below    int64     // numbers below this one
+}
+
+func (f AuditFilter) where(w *where) {
+	if f.ID != 0 {
+		w.and("id = ?", f.ID)
+	}
+	if f.Below != 0 {
+		w.and("id < ?", f.Below)
+	}
+	if f.Search != "" {
+		like := "%" + escapeLike(f.Search) + "%"
+		w.and("(lower(actor) LIKE ? ESCAPE '!' OR lower(target) LIKE ? ESCAPE '!' OR lower(detail) LIKE ? ESCAPE '!' OR origin LIKE ? ESCAPE '!')", like, like, like, like)
+	}
+	switch {
+	case strings.HasSuffix(f.Action, "."):
+		w.and("action LIKE ? ESCAPE '!'", escapeLike(f.Action)+"%")
+	case f.Action != "":
+		w.and("action = ?", f.Action)
+	}
+	if f.Actor != "" {
+		w.and("actor = ?", f.Actor)
+	}
+	if f.Target != "" {
+		w.and("target = ?", f.Target)
+	}
+	if !f.From.IsZero() {
+		w.and("at >= ?", micros(f.From))
+	}
+	if !f.To.IsZero() {
+		w.and("at < ?", micros(f.To))
+	}
+}
+
+// FindAudit lists entries of the scope, by number (p.Desc: newest first), and how many match
+// in all. Who sees less than a whole account sees none.
+func (s *Store) FindAudit(ctx context.Context, scope Scope, f AuditFilter, p Page) ([]audit.Entry, int, error) {
+	filter := func(w *where) {
+		if !scope.Whole() {
+			w.and("1 = 0")
 		}
-		return e, err
-	}, "SELECT id, at, account_id, actor, origin, action, target, detail, hash FROM audit WHERE id > $1 ORDER BY id LIMIT $2", after, limit)
+		scope.where(w, "account_id", "account_id")
+		f.where(w)
+	}
+	n := newWhere("SELECT count(*) FROM audit")
+	filter(n)
+	var total int
+	if err := s.row(ctx, n.String(), n.args...).scan(&total); err != nil {
+		return nil, 0, err
+	}
+	w := newWhere("SELECT " + auditColumns + " FROM audit")
+	filter(w)
+	w.page(p, "id")
+	out, err := collect(ctx, s, scanAudit, w.String(), w.args...)
+	return out, total, err
 }

@@ -24,88 +24,83 @@ type Key struct {
 	ACL       string
 	Master    bool
 	State     string
-	CreatedAt time.Time
-	Secrets   []Secret // the live ones, newest first; at most two
+	Reference string // the customer's own ID for it, unique in the account; "" none
+	Limits
+
+	StateBefore  string // what a suspended key was before
+	StateReason  string // why the operator suspended it
+	CreatedAt    time.Time
+	DeletedAt    time.Time // zero: it is not
+	CancelQueued bool      // of a deleted key: what waits is not sent any more
+	Secrets      []Secret  // the live ones, newest first; at most two
 }
 
-// Secret is what the store knows of a secret key: not the secret.
-type Secret struct {
-	ID         int64
-	KeyID      int64
-	Digest     []byte
-	Hint       string // its last four characters
-	CreatedAt  time.Time
-	ExpiresAt  time.Time // zero: none
-	EndedAt    time.Time // zero: live
-	LastUsedAt time.Time // zero: never
+// AllPermissions is what a key may do that is not restricted.
+const AllPermissions = 7
+
+// Limits are the restrictions of a key. The zero value of each but Permissions restricts nothing.
+type Limits struct {
+	Permissions    int    // bits: 1 send, 2 statistics, 4 manage
+	Networks       string // prefixes (CIDR) with a space between
+	AllowedSenders string // addresses and *@domain with a space between
+	HourLimit      int64  // messages
+	DayLimit       int64
+	MonthLimit     int64
+	OverHourWaits  bool // mail over the hourly limit waits for the next hour instead of being refused
 }
 
-const (
-	keyColumns    = "id, account_id, api_key, name, acl, is_master, state, created_at"
-	secretColumns = "id, key_id, digest, hint, created_at, expires_at, ended_at, last_used_at"
-)
+const keyColumns = "id, account_id, api_key, name, acl, is_master, state, reference, permissions, networks, allowed_senders, hour_limit, day_limit, month_limit, over_hour_waits, state_before, state_reason, created_at, deleted_at, cancel_queued"
 
 func scanKey(r scanner) (Key, error) {
 	var k Key
-	err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Name, &k.ACL, &k.Master, &k.State, nullTime{&k.CreatedAt})
+	err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Name, &k.ACL, &k.Master, &k.State, &k.Reference, &k.Permissions, &k.Networks, &k.AllowedSenders,
+		&k.HourLimit, &k.DayLimit, &k.MonthLimit, &k.OverHourWaits, &k.StateBefore, &k.StateReason, nullTime{&k.CreatedAt}, nullTime{&k.DeletedAt}, &k.CancelQueued)
 	return k, err
 }
 
-func scanSecret(r scanner) (Secret, error) {
-	var x Secret
-	err := r.scan(&x.ID, &x.KeyID, &x.Digest, &x.Hint, nullTime{&x.CreatedAt}, nullTime{&x.ExpiresAt}, nullTime{&x.EndedAt}, nullTime{&x.LastUsedAt})
-	return x, err
-}
-
-// AddKey adds k to its account and returns it with its ID. A name taken in the account is ErrExists.
+// AddKey adds k to its account and returns it with its ID. A name, reference or API key that is taken is ErrExists.
 func (tx *Tx) AddKey(ctx context.Context, k Key) (Key, error) {
-	return scanKey(tx.row(ctx, "INSERT INTO api_key (account_id, api_key, name, acl, is_master, state, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING "+keyColumns,
-		k.AccountID, k.APIKey, k.Name, k.ACL, k.Master, k.State, micros(tx.Now)))
-}
-
-// ChangeKey sets name, ACL and state of the key with k's ID.
-func (tx *Tx) ChangeKey(ctx context.Context, k Key) error {
-	return tx.one(ctx, "UPDATE api_key SET name = $1, acl = $2, state = $3 WHERE id = $4 AND account_id = $5", k.Name, k.ACL, k.State, k.ID, k.AccountID)
-}
-
-// AddSecret gives a key a live secret, known by its digest.
-func (tx *Tx) AddSecret(ctx context.Context, keyID int64, digest []byte, hint string) (Secret, error) {
-	return scanSecret(tx.row(ctx, "INSERT INTO secret (key_id, digest, hint, created_at) VALUES ($1, $2, $3, $4) RETURNING "+secretColumns, keyID, digest, hint, micros(tx.Now)))
-}
-
-// EndSecrets ends all live secrets of a key and says how many there were.
-func (tx *Tx) EndSecrets(ctx context.Context, keyID int64) (int64, error) {
-	return tx.exec(ctx, "UPDATE secret SET ended_at = $1 WHERE key_id = $2 AND ended_at IS NULL", micros(tx.Now), keyID)
-}
-
-// SecretUse is the latest use of a secret.
-type SecretUse struct {
-	SecretID int64
-	LastUsed time.Time
-}
-
-// NoteUses moves last_used_at of secrets forward.
-func (tx *Tx) NoteUses(ctx context.Context, uses []SecretUse) error {
-	for _, u := range uses {
-		if _, err := tx.exec(ctx, "UPDATE secret SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)", micros(u.LastUsed), u.SecretID); err != nil {
-			return err
-		}
+	if k.Permissions == 0 {
+		k.Permissions = AllPermissions
 	}
-	return nil
+	return scanKey(tx.row(ctx, "INSERT INTO api_key (account_id, api_key, name, acl, is_master, state, reference, permissions, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING "+keyColumns,
+		k.AccountID, k.APIKey, k.Name, k.ACL, k.Master, k.State, k.Reference, k.Permissions, micros(tx.Now)))
 }
 
-// KeyFilter bounds a listing of keys within a scope.
+// ChangeKey sets what can be changed of the key with k's ID: name, ACL, state, reference and restrictions.
+func (tx *Tx) ChangeKey(ctx context.Context, k Key) error {
+	return tx.one(ctx, `UPDATE api_key SET name = $1, acl = $2, state = $3, reference = $4, permissions = $5, networks = $6, allowed_senders = $7,
+ hour_limit = $8, day_limit = $9, month_limit = $10, over_hour_waits = $11, state_before = $12, state_reason = $13 WHERE id = $14 AND account_id = $15`,
+		k.Name, k.ACL, k.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, k.StateBefore, k.StateReason, k.ID, k.AccountID)
+}
+
+// DeleteKey ends a subaccount for good: its name and reference are free again, its row and API key stay.
+func (tx *Tx) DeleteKey(ctx context.Context, k Key, cancelQueued bool) error {
+	return tx.one(ctx, "UPDATE api_key SET deleted_at = $1, cancel_queued = $2, state = 'deactivated', name = substr(name, 1, 75) || ' (deleted ' || CAST(id AS TEXT) || ')', reference = '' WHERE id = $3 AND account_id = $4 AND NOT is_master AND deleted_at IS NULL",
+		micros(tx.Now), cancelQueued, k.ID, k.AccountID)
+}
+
+// KeyFilter bounds a listing of keys within a scope. Zero fields do not filter.
 type KeyFilter struct {
-	ID     int64
-	APIKey string
-	Name   string
-	Search string // part of the name, or the beginning of the API key
-	Master *bool
-	Active *bool
-	Sort   string // "ID" (default), "Name", "CreatedAt", "IsMaster", "IsActive"
+	ID        int64
+	APIKey    string
+	Name      string
+	Reference string
+	Search    string // part of the name or reference, or the beginning of the API key
+	State     string // "active", "deactivated", "suspended"
+	Master    *bool
+	Active    *bool
+	Deleted   bool      // those that are deleted, rather than those that are not
+	DueBefore time.Time // with a live secret, not to end by itself, that was made before then
+	Sort      string    // "ID" (default), "Name", "CreatedAt", "IsMaster", "IsActive", "Reference", "LastUsed"
 }
 
 func (f KeyFilter) where(w *where) {
+	if f.Deleted {
+		w.and("deleted_at IS NOT NULL")
+	} else {
+		w.and("deleted_at IS NULL")
+	}
 	if f.ID != 0 {
 		w.and("id = ?", f.ID)
 	}
@@ -115,9 +110,15 @@ func (f KeyFilter) where(w *where) {
 	if f.Name != "" {
 		w.and("name = ?", f.Name)
 	}
+	if f.Reference != "" {
+		w.and("reference = ?", f.Reference)
+	}
 	if f.Search != "" {
 		like := escapeLike(f.Search) + "%"
-		w.and("(lower(name) LIKE ? ESCAPE '!' OR api_key LIKE ? ESCAPE '!')", "%"+like, like)
+		w.and("(lower(name) LIKE ? ESCAPE '!' OR lower(reference) LIKE ? ESCAPE '!' OR api_key LIKE ? ESCAPE '!')", "%"+like, "%"+like, like)
+	}
+	if f.State != "" {
+		w.and("state = ?", f.State)
 	}
 	if f.Master != nil {
 		w.and("is_master = ?", *f.Master)
@@ -129,16 +130,42 @@ func (f KeyFilter) where(w *where) {
 		}
 		w.and(op, KeyActive)
 	}
+	if !f.DueBefore.IsZero() {
+		w.and("EXISTS (SELECT 1 FROM secret x WHERE x.key_id = api_key.id AND x.ended_at IS NULL AND x.expires_at IS NULL AND x.created_at < ?)", micros(f.DueBefore))
+	}
 }
 
-// keyOrder maps the sortable properties to columns. The ID makes each order total.
-var keyOrder = map[string]string{"": "id", "ID": "id", "Name": "name", "CreatedAt": "created_at", "IsMaster": "is_master", "IsActive": "state"}
+// notSystem leaves the system's own key out of a listing over all accounts.
+func (f KeyFilter) notSystem(w *where, scope Scope) {
+	if scope.all && f.ID == 0 && f.APIKey == "" {
+		w.and("account_id NOT IN (SELECT id FROM account WHERE is_system)")
+	}
+}
+
+// keyOrder maps the sortable properties to columns.
+var keyOrder = map[string]string{
+	"": "id", "ID": "id", "Name": "name", "CreatedAt": "created_at", "IsMaster": "is_master", "IsActive": "state", "Reference": "reference",
+	"LastUsed": "(SELECT max(x.last_used_at) FROM secret x WHERE x.key_id = api_key.id)",
+}
+
+// order is what to sort by. The ID makes each order total.
+func (f KeyFilter) order(desc bool) string {
+	by := keyOrder[f.Sort]
+	switch {
+	case by == "id" || by == "":
+		return "id"
+	case desc:
+		return by + " DESC, id"
+	}
+	return by + ", id"
+}
 
 // Keys lists keys of the scope with their live secrets, and the number that match in all.
 func (s *Store) Keys(ctx context.Context, scope Scope, f KeyFilter, p Page) ([]Key, int, error) {
 	n := newWhere("SELECT count(*) FROM api_key")
 	scope.where(n, "account_id", "id")
 	f.where(n)
+	f.notSystem(n, scope)
 	var total int
 	if err := s.row(ctx, n.String(), n.args...).scan(&total); err != nil {
 		return nil, 0, err
@@ -146,7 +173,8 @@ func (s *Store) Keys(ctx context.Context, scope Scope, f KeyFilter, p Page) ([]K
 	w := newWhere("SELECT " + keyColumns + " FROM api_key")
 	scope.where(w, "account_id", "id")
 	f.where(w)
-	w.page(p, keyOrder[f.Sort])
+	f.notSystem(w, scope)
+	w.page(p, f.order(p.Desc))
 	keys, err := collect(ctx, s, scanKey, w.String(), w.args...)
 	if err != nil {
 		return nil, 0, err
@@ -218,7 +246,7 @@ func (s *Store) KeysByID(ctx context.Context, scope Scope, ids []int64) (map[int
 	return out, err
 }
 
-// EachKey calls fn for every key with its live secrets, in two passes over the tables: for a warm gate at start.
+// EachKey calls fn for every key that is not deleted with its live secrets, in two passes over the tables: for a warm gate at start.
 func (s *Store) EachKey(ctx context.Context, fn func(Key) error) error {
 	secrets := map[int64][]Secret{}
 	all, err := collect(ctx, s, scanSecret, "SELECT "+secretColumns+" FROM secret WHERE ended_at IS NULL ORDER BY id DESC")
@@ -228,7 +256,7 @@ func (s *Store) EachKey(ctx context.Context, fn func(Key) error) error {
 	for _, x := range all {
 		secrets[x.KeyID] = append(secrets[x.KeyID], x)
 	}
-	rows, err := s.rows(ctx, "SELECT "+keyColumns+" FROM api_key ORDER BY id")
+	rows, err := s.rows(ctx, "SELECT "+keyColumns+" FROM api_key WHERE deleted_at IS NULL ORDER BY id")
 	if err != nil {
 		return err
 	}

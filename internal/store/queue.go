@@ -6,6 +6,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"postern/internal/mail"
 )
 
 // Claimed is a message that this process may try to deliver until its lease ends.
@@ -280,6 +282,48 @@ func (c *Completion) event(id int64) Event {
 		e.Type = EventBounce
 	}
 	return e
+}
+
+// CancelQueued gives up to limit waiting messages of deleted keys whose mail is not to be sent any more up as blocked,
+// and says how many there were. What is being tried now is let go, and cancelled should it come back.
+func (s *Store) CancelQueued(ctx context.Context, limit int) (n int, err error) {
+	first, err := s.ids.take(ctx, s, "event", limit)
+	if err != nil {
+		return 0, err
+	}
+	err = s.Update(ctx, func(tx *Tx) error {
+		gone, err := collect(ctx, tx, scanClaimed, `DELETE FROM queue WHERE message_id IN (SELECT q.message_id FROM queue q JOIN api_key k ON k.id = q.key_id WHERE k.cancel_queued AND q.owner = '' ORDER BY q.message_id LIMIT $1)
+ RETURNING message_id, submission_id, key_id, recipient, domain, arrived_at, expires_at, attempts, lost`, limit)
+		if err != nil {
+			return err
+		}
+		n = len(gone)
+		counts := tally{}
+		var events []any
+		for i, c := range gone {
+			e := Event{ID: first + int64(i), MessageID: c.MessageID, KeyID: c.KeyID, Type: EventBlocked, At: tx.Now, Attempt: c.Attempt, Permanent: true,
+				StateID: int(mail.StatePreblocked), Reply: Reply{Line: "the subaccount was deleted, and what waited was cancelled"}}
+			if err := tx.one(ctx, "UPDATE message SET status = $1, state_id = $2, state_permanent = TRUE, done_at = $3 WHERE id = $4", int(StatusBlocked), int(mail.StatePreblocked), micros(tx.Now), c.MessageID); err != nil {
+				return err
+			}
+			events = append(events, e.args()...)
+			counts.add(&e, c.ArrivedAt)
+		}
+		if err := insertEvents.run(ctx, tx, nil, events); err != nil {
+			return err
+		}
+		return counts.write(ctx, tx)
+	})
+	return n, err
+}
+
+// CountQueued counts the messages of a key that wait.
+func (s *Store) CountQueued(ctx context.Context, scope Scope, keyID int64) (n int64, err error) {
+	w := newWhere("SELECT count(*) FROM queue q JOIN api_key k ON k.id = q.key_id")
+	scope.where(w, "k.account_id", "k.id")
+	w.and("q.key_id = ?", keyID)
+	err = s.row(ctx, w.String(), w.args...).scan(&n)
+	return n, err
 }
 
 func anys(ids []int64) []any {

@@ -391,7 +391,7 @@ func TestSecretsLiveAndEnd(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return tx.NoteUses(t.Context(), []store.SecretUse{{SecretID: x.ID, LastUsed: tx.Now}})
+			return tx.NoteUses(t.Context(), []store.Connection{{SecretID: x.ID, Protocol: "smtp", FirstSeenAt: tx.Now, LastSeenAt: tx.Now, Count: 1}})
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -471,7 +471,7 @@ func TestSessionsAndLinks(t *testing.T) {
 		var u store.User
 		err := s.Update(t.Context(), func(tx *store.Tx) error {
 			var err error
-			if u, err = tx.AddUser(t.Context(), store.User{AccountID: k.AccountID, Email: "a@example.com", Role: "owner"}); err != nil {
+			if u, err = tx.AddUser(t.Context(), store.User{AccountID: k.AccountID, Email: "a@example.com"}); err != nil {
 				return err
 			}
 			if err := tx.AddSignInLink(t.Context(), []byte("link"), u.ID, now.Add(time.Hour)); err != nil {

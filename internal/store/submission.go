@@ -49,6 +49,7 @@ type Recipient struct {
 	Email  string
 	Domain string // lowercase A-labels
 	Kind   Kind
+	Due    time.Time // not before then; zero: at once
 	ID     int64
 	UUID   uuid.UUID
 }
@@ -101,6 +102,7 @@ func (s *Store) commitSubmissions(ctx context.Context, subs []*Submission) error
 	return s.Update(ctx, func(tx *Tx) error {
 		now := micros(tx.Now)
 		var rows, bodies, messages, queue []any
+		uses := usage{}
 		for _, x := range subs {
 			x.CreatedAt = tx.Now
 			rows = append(rows, x.ID, x.AccountID, x.KeyID, x.SenderID, x.Source, x.Client, x.MailFrom, x.HeaderFrom, x.FromName, x.Subject,
@@ -110,6 +112,11 @@ func (s *Store) commitSubmissions(ctx context.Context, subs []*Submission) error
 			due := micros(tx.Now.Add(-time.Duration(x.Priority) * priorityStep))
 			expires := micros(tx.Now.Add(x.Lifetime))
 			for _, r := range x.Recipients {
+				due, expires, leaves := due, expires, tx.Now
+				if r.Due.After(tx.Now) {
+					due, expires, leaves = micros(r.Due), micros(r.Due.Add(x.Lifetime)), r.Due
+				}
+				uses.add(x.KeyID, x.AccountID, leaves)
 				messages = append(messages, r.ID, r.UUID[:], x.ID, x.AccountID, x.KeyID, r.Email, int(r.Kind), int(StatusQueued), now)
 				queue = append(queue, r.ID, x.ID, x.KeyID, r.Email, r.Domain, now, expires, due)
 			}
@@ -122,6 +129,6 @@ func (s *Store) commitSubmissions(ctx context.Context, subs []*Submission) error
 				return err
 			}
 		}
-		return nil
+		return uses.write(ctx, tx)
 	})
 }
