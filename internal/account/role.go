@@ -27,7 +27,8 @@ const (
 	ReadKeys      Action = "read keys"      // see keys, their secrets' age, their connections and senders
 	ReadMessages  Action = "read messages"  // see messages, their content and history
 	SendTest      Action = "send"           // send a test mail
-	ManageKeys    Action = "manage keys"    // create, rename, reset, retire, restrict, deactivate
+	CreateKeys    Action = "create keys"    // make subaccounts
+	ManageKeys    Action = "manage keys"    // rename, reset, retire, restrict, deactivate
 	DeleteKeys    Action = "delete keys"    // delete a subaccount
 	ManageSenders Action = "manage senders" // add and remove senders
 	ReadAccount   Action = "read account"   // see people, plan, policy and requests
@@ -39,13 +40,13 @@ const (
 
 // Actions lists the actions that a role can have, in the order of the documentation.
 func Actions() []Action {
-	return []Action{ReadKeys, ReadMessages, SendTest, ManageKeys, DeleteKeys, ManageSenders, ReadAccount, ManagePeople, ManageAccount, ReadAudit}
+	return []Action{ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, DeleteKeys, ManageSenders, ReadAccount, ManagePeople, ManageAccount, ReadAudit}
 }
 
 // OfAccount says whether an action concerns an account as a whole: a role on single keys does not give it.
 func (a Action) OfAccount() bool {
 	switch a {
-	case ReadAccount, ManagePeople, ManageAccount, ReadAudit:
+	case CreateKeys, ReadAccount, ManagePeople, ManageAccount, ReadAudit:
 		return true
 	}
 	return false
@@ -58,7 +59,7 @@ func Allowed(role string, a Action) bool {
 	}
 	allowed := map[string][]Action{
 		Owner:   Actions(),
-		Manager: {ReadKeys, ReadMessages, SendTest, ManageKeys, DeleteKeys, ManageSenders, ReadAccount, ReadAudit},
+		Manager: {ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, DeleteKeys, ManageSenders, ReadAccount, ReadAudit},
 		Sender:  {ReadKeys, ReadMessages, SendTest},
 		Analyst: {ReadKeys, ReadMessages},
 	}

@@ -75,7 +75,7 @@ func (c *console) keyRow(v *visit, k store.Key) keyRow {
 
 // keysBody is the API Key Management page.
 type keysBody struct {
-	Primary     keyRow
+	Primary     keyRow // without an ID when it is not shared with the user
 	Subaccounts []keyRow
 	Total       int // of subaccounts that match
 	Query       string
@@ -111,7 +111,7 @@ func (c *console) showKeys(v *visit) error {
 func (c *console) keysBody(v *visit) (keysBody, error) {
 	ctx := v.r.Context()
 	primary, err := c.Store.Key(ctx, v.scope, store.KeyFilter{Master: new(true)})
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return keysBody{}, err
 	}
 	q := clean(v.r.URL.Query().Get("q"))

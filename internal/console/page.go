@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/account"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -23,12 +24,23 @@ type page struct {
 	Section string // of the navigation: "keys", "messages", "senders"
 	User    string // email, "" when nobody is signed in
 	Account string
+	Others  []otherAccount          // accounts to switch to
+	May     map[account.Action]bool // what the user may do in the account, or on a key of it
 	Body    any
+}
+
+// pageOf is a page of a signed-in user.
+func pageOf(v *visit, title, section string, body any) page {
+	p := page{Title: title, Section: section, User: v.user.Email, Account: v.account.Name, Others: v.others, May: map[account.Action]bool{account.Operate: v.user.Operator}, Body: body}
+	for _, a := range account.Actions() {
+		p.May[a] = v.mayAnywhere(a)
+	}
+	return p
 }
 
 // show writes a page of a signed-in user.
 func (c *console) show(v *visit, status int, name, title, section string, body any) error {
-	c.render(v.w, v.r, status, name, page{Title: title, Section: section, User: v.user.Email, Account: v.account.Name, Body: body})
+	c.render(v.w, v.r, status, name, pageOf(v, title, section, body))
 	return nil
 }
 
@@ -76,9 +88,10 @@ func (c *console) failFor(w http.ResponseWriter, r *http.Request, v *visit, err 
 		c.Log.ErrorContext(r.Context(), "a page failed", "path", r.URL.Path, "error", err)
 		se = &statusError{http.StatusInternalServerError, "Something went wrong here", "The server could not do this. Nothing is left half-done; try again, and if it stays, look at the server's log."}
 	}
-	p := page{Title: se.title, Body: errorBody{Status: se.status, Title: se.title, Reason: se.reason}}
+	body := errorBody{Status: se.status, Title: se.title, Reason: se.reason}
+	p := page{Title: se.title, Body: body}
 	if v != nil {
-		p.User, p.Account = v.user.Email, v.account.Name
+		p = pageOf(v, se.title, "", body)
 	}
 	c.render(w, r, se.status, "error", p)
 }

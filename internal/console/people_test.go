@@ -247,12 +247,15 @@ func TestRolesThatOnlyReadChangeNothing(t *testing.T) {
 	sub := w.subaccount("Shop")
 	var reader store.User
 	ok(t, w.store.Update(t.Context(), func(tx *store.Tx) (err error) {
-		reader, err = tx.AddUser(t.Context(), store.User{AccountID: w.signed.Account.ID, Email: "reader@example.com"})
-		return err
+		if reader, err = tx.AddUser(t.Context(), store.User{AccountID: w.signed.Account.ID, Email: "reader@example.com"}); err != nil {
+			return err
+		}
+		return tx.PutAccess(t.Context(), reader.ID, w.signed.Account.ID, 0, account.Analyst)
 	}))
 	b := w.browser()
 	b.signInAs(reader)
-	nonce := b.get("/keys").is(http.StatusOK).form("/keys/new").Get("nonce")
+	nonce := w.signedIn().get("/keys").is(http.StatusOK).form("/keys/new").Get("nonce")
+	b.get("/keys").is(http.StatusOK)
 	for _, path := range []string{"/keys/new", keyPath(sub.Key, "reset"), keyPath(sub.Key, "rename"), keyPath(sub.Key, "deactivate"), keyPath(sub.Key, "activate"), "/senders/new"} {
 		b.post(path, url.Values{"nonce": {nonce}, "name": {"Mine"}, "sender": {"a@b.example"}, "key": {sub.Key.APIKey}}).is(http.StatusForbidden).says("Your role does not allow this")
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"postern/internal/account"
@@ -22,9 +24,114 @@ type visit struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	user    store.User
-	account store.Account
-	scope   store.Scope
+	session store.Session
+	account store.Account  // that the session works in
+	access  []store.Access // what the user may do in it
+	others  []otherAccount // accounts that he can switch to
+	scope   store.Scope    // the keys on which he may do what the route does
 	actor   keyring.Actor
+}
+
+// otherAccount is an account that a user can switch to.
+type otherAccount struct {
+	ID   int64
+	Name string
+}
+
+// scopeOf is the keys on which the visit's user may do something, and whether there are any.
+func (v *visit) scopeOf(a account.Action) (store.Scope, bool) {
+	var keys []int64
+	for _, x := range v.access {
+		switch {
+		case !account.Allowed(x.Role, a):
+		case x.KeyID == 0:
+			return store.OfAccount(v.account.ID), true
+		default:
+			keys = append(keys, x.KeyID)
+		}
+	}
+	if a.OfAccount() {
+		keys = nil
+	}
+	return store.OfKeys(v.account.ID, keys), len(keys) > 0
+}
+
+// may says whether the visit's user may do something to one key; 0 is the account itself.
+func (v *visit) may(a account.Action, keyID int64) bool {
+	if a == account.Operate {
+		return v.user.Operator
+	}
+	for _, x := range v.access {
+		if account.Allowed(x.Role, a) && (x.KeyID == 0 || x.KeyID == keyID && !a.OfAccount()) {
+			return true
+		}
+	}
+	return a == account.Own
+}
+
+// mayAnywhere says whether the visit's user may do something to any key, or to the account.
+func (v *visit) mayAnywhere(a account.Action) bool {
+	_, any := v.scopeOf(a)
+	return any || v.may(a, 0)
+}
+
+// route is a page or a form of signed-in users: what it is, who may, and whether he must have signed in lately.
+type route struct {
+	method, pattern string
+	action          account.Action
+	fresh           bool
+	handle          func(*visit) error
+}
+
+// routes are the pages of signed-in users. The rooms of the pages each list their own.
+func (c *console) routes() []route {
+	return slices.Concat(c.keyRoutes(), c.messageRoutes(), c.senderRoutes(), c.personRoutes())
+}
+
+func (c *console) personRoutes() []route {
+	return []route{
+		{"GET", "/{$}", account.Own, false, func(v *visit) error { return v.redirect("/keys") }},
+		{"GET", "/password", account.Own, false, c.showPassword},
+		{"POST", "/password", account.Own, false, c.setPassword},
+		{"POST", "/switch", account.Own, false, c.switchAccount},
+	}
+}
+
+func (c *console) keyRoutes() []route {
+	return []route{
+		{"GET", "/keys", account.ReadKeys, false, c.showKeys},
+		{"GET", "/keys/new", account.CreateKeys, false, c.showNewKey},
+		{"POST", "/keys/new", account.CreateKeys, false, c.createKey},
+		{"GET", "/keys/{id}/rename", account.ManageKeys, false, c.showKeyForm("rename")},
+		{"POST", "/keys/{id}/rename", account.ManageKeys, false, c.renameKey},
+		{"GET", "/keys/{id}/reset", account.ManageKeys, false, c.showKeyForm("reset")},
+		{"POST", "/keys/{id}/reset", account.ManageKeys, true, c.resetKey},
+		{"GET", "/keys/{id}/deactivate", account.ManageKeys, false, c.showKeyForm("deactivate")},
+		{"POST", "/keys/{id}/deactivate", account.ManageKeys, false, c.setKeyActive(false)},
+		{"GET", "/keys/{id}/activate", account.ManageKeys, false, c.showKeyForm("activate")},
+		{"POST", "/keys/{id}/activate", account.ManageKeys, false, c.setKeyActive(true)},
+		{"GET", "/keys/{id}/smtp", account.ReadKeys, false, c.showSMTP},
+	}
+}
+
+func (c *console) messageRoutes() []route {
+	return []route{
+		{"GET", "/messages", account.ReadMessages, false, c.showMessages},
+		{"GET", "/messages/{id}", account.ReadMessages, false, c.showMessage},
+		{"GET", "/messages/{id}/html", account.ReadMessages, false, c.showMessageHTML},
+		{"GET", "/messages/{id}/source", account.ReadMessages, false, c.showMessageSource},
+		{"GET", "/messages/{id}/parts/{n}", account.ReadMessages, false, c.showMessagePart},
+	}
+}
+
+func (c *console) senderRoutes() []route {
+	return []route{
+		{"GET", "/senders", account.ReadKeys, false, c.showSenders},
+		{"GET", "/senders/new", account.ManageSenders, false, c.showNewSender},
+		{"POST", "/senders/new", account.ManageSenders, false, c.addSender},
+		{"GET", "/senders/{id}/remove", account.ManageSenders, false, c.showRemoveSender},
+		{"POST", "/senders/{id}/remove", account.ManageSenders, false, c.removeSender},
+	}
 }
 
 func (c *console) handler() http.Handler {
@@ -35,34 +142,9 @@ func (c *console) handler() http.Handler {
 	mux.HandleFunc("POST /sign-out", c.signOut)
 	mux.HandleFunc("GET /welcome/{token}", c.showWelcome)
 	mux.HandleFunc("POST /welcome/{token}", c.welcome)
-
-	read := func(pattern string, h func(*visit) error) { mux.HandleFunc("GET "+pattern, c.signedIn(h)) }
-	change := func(pattern string, h func(*visit) error) { mux.HandleFunc("POST "+pattern, c.signedIn(manager(h))) }
-	read("/{$}", func(v *visit) error { return v.redirect("/keys") })
-	read("/password", c.showPassword)
-	mux.HandleFunc("POST /password", c.signedIn(c.setPassword)) // everybody's own
-	read("/keys", c.showKeys)
-	read("/keys/new", c.showNewKey)
-	change("/keys/new", c.createKey)
-	read("/keys/{id}/rename", c.showKeyForm("rename"))
-	change("/keys/{id}/rename", c.renameKey)
-	read("/keys/{id}/reset", c.showKeyForm("reset"))
-	change("/keys/{id}/reset", c.resetKey)
-	read("/keys/{id}/deactivate", c.showKeyForm("deactivate"))
-	change("/keys/{id}/deactivate", c.setKeyActive(false))
-	read("/keys/{id}/activate", c.showKeyForm("activate"))
-	change("/keys/{id}/activate", c.setKeyActive(true))
-	read("/keys/{id}/smtp", c.showSMTP)
-	read("/messages", c.showMessages)
-	read("/messages/{id}", c.showMessage)
-	read("/messages/{id}/html", c.showMessageHTML)
-	read("/messages/{id}/source", c.showMessageSource)
-	read("/messages/{id}/parts/{n}", c.showMessagePart)
-	read("/senders", c.showSenders)
-	read("/senders/new", c.showNewSender)
-	change("/senders/new", c.addSender)
-	read("/senders/{id}/remove", c.showRemoveSender)
-	change("/senders/{id}/remove", c.removeSender)
+	for _, rt := range c.routes() {
+		mux.HandleFunc(rt.method+" "+rt.pattern, c.signedIn(rt))
+	}
 	return c.outer(mux)
 }
 
@@ -114,8 +196,9 @@ func unrouted(h http.Header) error {
 	return notFound("There is no page at this address.")
 }
 
-// signedIn lets only signed-in users through; others are asked to sign in and come back.
-func (c *console) signedIn(h func(*visit) error) http.HandlerFunc {
+// signedIn lets only signed-in users through whose role allows what the route does; others are asked to sign in and
+// come back. What the handler sees and changes is bounded by the visit's scope.
+func (c *console) signedIn(rt route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		v, err := c.visit(w, r)
@@ -125,7 +208,7 @@ func (c *console) signedIn(h func(*visit) error) http.HandlerFunc {
 			return
 		}
 		if err == nil {
-			err = h(v)
+			err = c.handle(v, rt)
 		}
 		if err != nil {
 			c.failFor(w, r, v, err)
@@ -133,31 +216,79 @@ func (c *console) signedIn(h func(*visit) error) http.HandlerFunc {
 	}
 }
 
-func (c *console) visit(w http.ResponseWriter, r *http.Request) (*visit, error) {
-	user, err := c.Keyring.Session(r.Context(), c.sessionToken(r))
-	if err != nil {
-		return nil, err
+func (c *console) handle(v *visit, rt route) error {
+	var any bool
+	v.scope, any = v.scopeOf(rt.action)
+	if !any && !v.may(rt.action, 0) {
+		return notAllowed(v, rt.action)
 	}
-	acc, err := c.Store.Account(r.Context(), user.AccountID)
-	if err != nil {
-		return nil, err
-	}
-	addr, _ := c.Client(r)
-	actor := keyring.Actor{Name: "user " + user.Email}
-	if addr.IsValid() {
-		actor.Origin = addr.String()
-	}
-	return &visit{w: w, r: r, user: user, account: acc, scope: store.OfAccount(user.AccountID), actor: actor}, nil
+	return rt.handle(v)
 }
 
-// manager lets only those through whose role may change keys and senders.
-func manager(h func(*visit) error) func(*visit) error {
-	return func(v *visit) error {
-		if !account.Allowed(account.Owner, account.ManageKeys) {
-			return &statusError{http.StatusForbidden, "Your role does not allow this", "Only an owner or a manager of the account can change its keys and senders."}
-		}
-		return h(v)
+// notAllowed says what the user's role lacks.
+func notAllowed(v *visit, a account.Action) error {
+	if len(v.access) == 0 {
+		return &statusError{http.StatusForbidden, "Nothing is shared with you", "No account and no key is shared with " + v.user.Email + " any more. Ask who invited you."}
 	}
+	return &statusError{http.StatusForbidden, "Your role does not allow this", "What this page does (" + string(a) + ") is not part of your role here. An owner of the account can change that on the Account page."}
+}
+
+func (c *console) visit(w http.ResponseWriter, r *http.Request) (*visit, error) {
+	in, err := c.Keyring.Session(r.Context(), c.sessionToken(r))
+	if err != nil {
+		return nil, err
+	}
+	v := &visit{w: w, r: r, user: in.User, session: in.Session, actor: keyring.Actor{Name: "user " + in.User.Email}}
+	if addr, _ := c.Client(r); addr.IsValid() {
+		v.actor.Origin = addr.String()
+	}
+	return v, c.enter(v)
+}
+
+// enter chooses the account that the visit is in: the one that its session works in, or his own, or the first that is
+// shared with him.
+func (c *console) enter(v *visit) error {
+	all, err := c.Store.AccessesOf(v.r.Context(), v.user.ID)
+	if err != nil {
+		return err
+	}
+	in := int64(0)
+	for _, want := range []int64{v.session.AccountID, v.user.AccountID} {
+		if in == 0 && slices.ContainsFunc(all, func(x store.Access) bool { return x.AccountID == want }) {
+			in = want
+		}
+	}
+	if in == 0 && len(all) > 0 {
+		in = all[0].AccountID
+	}
+	for _, x := range all {
+		switch {
+		case x.AccountID == in:
+			v.access = append(v.access, x)
+		case !slices.ContainsFunc(v.others, func(o otherAccount) bool { return o.ID == x.AccountID }):
+			v.others = append(v.others, otherAccount{x.AccountID, x.AccountName})
+		}
+	}
+	if in == 0 {
+		return nil // an account of nobody's: no role in it allows anything
+	}
+	v.account, err = c.Store.Account(v.r.Context(), in)
+	return err
+}
+
+// switchAccount makes the session work in another account.
+func (c *console) switchAccount(v *visit) error {
+	if err := parseForm(v.r); err != nil {
+		return err
+	}
+	id, err := strconv.ParseInt(v.r.PostForm.Get("account"), 10, 64)
+	if err != nil || !slices.ContainsFunc(v.others, func(o otherAccount) bool { return o.ID == id }) {
+		return notFound("No such account is shared with you.")
+	}
+	if err := c.Store.Update(v.r.Context(), func(tx *store.Tx) error { return tx.SwitchSession(v.r.Context(), v.session.Digest, id) }); err != nil {
+		return err
+	}
+	return v.redirect("/keys")
 }
 
 // askToSignIn sends a browser to the sign-in page, and from there back. A SameSite=Strict cookie is not sent when a

@@ -328,9 +328,11 @@ func TestPeopleSignIn(t *testing.T) {
 		}
 		_, err = r.Session(t.Context(), first) // a new password ends all sessions but the one it begins
 		wants(t, err, keyring.NotFound, "")
-		if user, err = r.Session(t.Context(), second); err != nil {
+		in, err := r.Session(t.Context(), second)
+		if err != nil {
 			t.Fatal(err)
 		}
+		user = in.User
 		_, err = r.SetPassword(t.Context(), user, "not the old one", "another long one", here, "test")
 		wants(t, err, keyring.Invalid, "OldPassword")
 		for _, try := range [][2]string{{"owner@example.com", "a wrong one!"}, {"nobody@example.com", "a long enough one"}, {"owner@example.com", ""}} {

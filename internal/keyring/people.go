@@ -106,19 +106,25 @@ func startSession(ctx context.Context, tx *store.Tx, user store.User, how string
 	return token, tx.AddAudit(ctx, entry(by, user.AccountID, "user.sign_in", "user "+user.Email, "by "+how))
 }
 
+// SignedIn is a session and its user.
+type SignedIn struct {
+	User    store.User
+	Session store.Session
+}
+
 // Session finds the user of a session's token and keeps the session alive. Error: *Error NotFound when it has ended.
-func (k *Keyring) Session(ctx context.Context, token string) (store.User, error) {
+func (k *Keyring) Session(ctx context.Context, token string) (SignedIn, error) {
 	now := time.Now()
 	n, user, err := k.store.SessionUser(ctx, tokenDigest(token), now)
 	if errors.Is(err, store.ErrNotFound) {
-		return store.User{}, &Error{Kind: NotFound, Reason: "you are not signed in"}
+		return SignedIn{}, &Error{Kind: NotFound, Reason: "you are not signed in"}
 	}
 	if err == nil && now.Sub(n.LastSeenAt) > sessionTouch {
 		err = k.store.Update(ctx, func(tx *store.Tx) error {
 			return tx.TouchSession(ctx, n.Digest, tx.Now.Add(SessionLifetime))
 		})
 	}
-	return user, err
+	return SignedIn{user, n}, err
 }
 
 // SignOut ends a session. One that has ended already is no error.
