@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/account"
 	"postern/internal/credential"
 	"postern/internal/gate"
 )
@@ -112,7 +113,7 @@ func BenchmarkRecheck(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := l.Recheck(p); err != nil {
+		if err := l.Recheck(home, p, account.MaySend); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -104,7 +104,7 @@ func TestSenders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.ForgetSenders(d.p.KeyID)
+		d.Forget(d.p.KeyID)
 		if _, err := d.send(t, "news@example.org", nil); code(err) != submit.SenderNotAllowed {
 			t.Errorf("a removed sender: %v", err)
 		}
