@@ -533,3 +533,47 @@ func TestPlanLimitsAndRequests(t *testing.T) {
 		wants(t, err, keyring.LimitReached, "Users")
 	})
 }
+
+func TestMessagesPastTheirRetentionAreDeleted(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		r := newRing(t, s)
+		plan, err := r.PutPlan(t.Context(), operator, store.Plan{Name: "Short", RetentionDays: 7})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent, waiting := r.accepted(t, r.up.Key), r.accepted(t, r.up.Key)
+		now := time.Now()
+		got, err := s.Claim(t.Context(), store.MainLane, "me", now, now.Add(time.Minute), 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range got {
+			done := store.Completion{Claimed: c, Owner: "me", At: now.AddDate(0, 0, -8), Result: store.CompletedSent}
+			if c.MessageID == waiting {
+				done.Result, done.Due = store.CompletedDeferred, now
+			}
+			if err := s.Complete(t.Context(), []store.Completion{done}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := r.Forget(t.Context()); n != 0 || err != nil {
+			t.Errorf("%d deleted of an account without a plan (%v)", n, err)
+		}
+		if err := r.AssignPlan(t.Context(), operator, r.up.Account.ID, plan.ID); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := r.Forget(t.Context()); n != 1 || err != nil {
+			t.Errorf("%d deleted, %v", n, err)
+		}
+		if _, err := s.Message(t.Context(), r.scope, store.MessageFilter{ID: sent}); err == nil {
+			t.Error("the finished message is still there")
+		}
+		if _, err := s.Source(t.Context(), r.scope, waiting); err != nil {
+			t.Errorf("a message that waits lost its source: %v", err)
+		}
+		c, err := s.Counters(t.Context(), r.scope, store.ByEvent, time.Time{}, time.Time{})
+		if err != nil || c.Sent != 1 {
+			t.Errorf("counters %+v, %v", c, err)
+		}
+	})
+}
