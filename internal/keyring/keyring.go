@@ -89,7 +89,7 @@ func (k *Keyring) Warm(ctx context.Context) (int, error) {
 		policies[a.ID] = PolicyOf(a)
 	}
 	n := 0
-	err = k.store.EachKey(ctx, func(key store.Key) error {
+	err = k.store.EachCredential(ctx, func(key store.Key) error {
 		n++
 		return k.tellGate(key, policies[key.AccountID])
 	})
