@@ -103,7 +103,9 @@ func TestMetrics(t *testing.T) {
 	for _, name := range []string{
 		"postern_gate_keys", "postern_gate_secrets", "postern_gate_sessions", "postern_gate_checks_total", "postern_gate_throttled_sources",
 		"postern_submit_submissions_total", "postern_queue_waiting", "postern_queue_outcomes_total", "postern_queue_oldest_seconds", "postern_queue_record_seconds_sum",
-		"postern_smtp_connections_total", "postern_smtp_sessions", "postern_store_bytes", "postern_store_up", "go_goroutines", "process_open_fds",
+		"postern_smtp_connections_total", "postern_smtp_sessions", "postern_store_bytes", "postern_store_up",
+		"postern_secrets_due", "postern_secrets_overdue", "postern_notices_waiting", "postern_notices_oldest_seconds", "postern_notices_sent_total",
+		"postern_webhook_deliveries_total", "postern_webhook_waiting", "go_goroutines", "process_open_fds",
 	} {
 		if families[name] == nil {
 			t.Errorf("no %s", name)
