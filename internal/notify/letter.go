@@ -220,10 +220,10 @@ func person(by string) string {
 	if _, err := mail.ParseAddress(name); err == nil {
 		return name
 	}
-	switch {
-	case by == "" || by == "postern":
+	switch by {
+	case "", "postern":
 		return "Postern"
-	case by == "operator":
+	case "operator":
 		return "The operator"
 	}
 	return by
