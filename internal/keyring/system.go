@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"postern/internal/credential"
+	"postern/internal/mail"
 	"postern/internal/store"
 )
 
@@ -17,10 +18,10 @@ const SystemName = "Postern"
 // missing. The key has no secret: nothing opens it, and it is in no list but the operator's messages.
 func (k *Keyring) System(ctx context.Context, from string) (store.Key, error) {
 	by := Actor{Name: "postern"}
-	email, domain, err := SplitSender(from)
-	if err != nil {
+	if err := mail.CheckEmail(from); err != nil {
 		return store.Key{}, invalid("Email", err)
 	}
+	email, domain := mail.Canonical(from), mail.Domain(from)
 	if err := k.ensureDKIM(ctx, domain); err != nil {
 		return store.Key{}, err
 	}
