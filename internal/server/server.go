@@ -158,7 +158,12 @@ func (s *Server) parts() [][]part {
 		doors = append(doors, part{d.name, func(ctx context.Context) error { return d.serve(ctx, grace) }})
 	}
 	// Notices are mail: what sends them ends before the queue does.
-	return [][]part{{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}}, {{"queue", s.queue.Run}}, {{"notify", s.notify.Run}, {"webhook", s.core.Webhook.Run}}, doors}
+	return [][]part{
+		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}},
+		{{"queue", s.queue.Run}},
+		{{"notify", s.notify.Run}, {"webhook", s.core.Webhook.Run}},
+		doors,
+	}
 }
 
 // Run serves until ctx ends or a part fails, and then stops everything in order: the doors stop taking and what is in
