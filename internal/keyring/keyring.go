@@ -10,10 +10,13 @@ package keyring
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"postern/internal/account"
 	"postern/internal/audit"
@@ -36,7 +39,11 @@ type Keyring struct {
 	digester *credential.Digester
 	seal     *credential.Sealer
 	changed  func(keyID int64) // the senders of a key have changed
+	now      func() time.Time
 	log      *slog.Logger
+
+	pendingKey []byte // signs half-finished sign-ins
+	handleKey  []byte // makes the user handles of passkeys
 
 	// mu makes the gate see changes in the order in which the store committed them.
 	mu sync.Mutex
@@ -51,6 +58,7 @@ type Config struct {
 	Digester       *credential.Digester
 	ServerKey      []byte            // seals the DKIM keys
 	SendersChanged func(keyID int64) // may be nil
+	Now            func() time.Time  // the clock of people's sign-ins; nil: time.Now
 	Log            *slog.Logger
 }
 
@@ -63,7 +71,15 @@ func New(c Config) (*Keyring, error) {
 	if c.SendersChanged == nil {
 		c.SendersChanged = func(int64) {}
 	}
-	return &Keyring{store: c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.SendersChanged, log: c.Log, hashing: make(chan struct{}, 2)}, nil
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	k := &Keyring{store: c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.SendersChanged, now: c.Now, log: c.Log, hashing: make(chan struct{}, 2)}
+	if k.pendingKey, err = hkdf.Key(sha256.New, c.ServerKey, nil, "postern pending sign-in 1", sha256.Size); err != nil {
+		return nil, err
+	}
+	k.handleKey, err = hkdf.Key(sha256.New, c.ServerKey, nil, "postern user handle 1", sha256.Size)
+	return k, err
 }
 
 // Warm puts all keys into the gate, and says how many there are.
