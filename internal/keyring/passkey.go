@@ -46,9 +46,11 @@ func NewRelyingParty(baseURL string) (*RelyingParty, error) {
 	limit := webauthn.TimeoutConfig{Timeout: ceremonyLife, TimeoutUVD: ceremonyLife}
 	w, err := webauthn.New(&webauthn.Config{
 		RPID: host, RPDisplayName: "Postern", RPOrigins: []string{u.Scheme + "://" + u.Host},
-		AttestationPreference:  protocol.PreferNoAttestation,
-		AuthenticatorSelection: webauthn.SelectAuthenticator("", protocol.ResidentKeyRequired(), string(protocol.VerificationRequired)),
-		Timeouts:               webauthn.TimeoutsConfig{Login: limit, Registration: limit},
+		AttestationPreference: protocol.PreferNoAttestation,
+		AuthenticatorSelection: protocol.AuthenticatorSelection{
+			ResidentKey: protocol.ResidentKeyRequirementRequired, RequireResidentKey: protocol.ResidentKeyRequired(), UserVerification: protocol.VerificationRequired,
+		},
+		Timeouts: webauthn.TimeoutsConfig{Login: limit, Registration: limit},
 	})
 	if err != nil {
 		return nil, notAllowed("", fmt.Sprintf("the host %s cannot have passkeys", host))
