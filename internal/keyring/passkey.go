@@ -134,13 +134,15 @@ func (k *Keyring) openCeremony(name string, a PasskeyAnswer) (ceremonyState, err
 	return s, nil
 }
 
-// once makes a challenge's answer count one time.
-func once(ctx context.Context, tx *store.Tx, s ceremonyState) error {
-	uses, err := tx.UseToken(ctx, tokenDigest("challenge "+s.Session.Challenge), s.Ends)
-	if err == nil && uses > 1 {
-		err = passkeyError("this answer of the passkey was used already; try again")
-	}
-	return err
+// once makes a challenge be answered one time, rightly or not.
+func (k *Keyring) once(ctx context.Context, s ceremonyState) error {
+	return k.store.Update(ctx, func(tx *store.Tx) error {
+		uses, err := tx.UseToken(ctx, tokenDigest("challenge "+s.Session.Challenge), s.Ends)
+		if err == nil && uses > 1 {
+			err = passkeyError("this answer of the passkey was used already; try again")
+		}
+		return err
+	})
 }
 
 // BeginAddPasskey begins to add a passkey to a user's.
@@ -178,6 +180,9 @@ func (k *Keyring) AddPasskey(ctx context.Context, rp *RelyingParty, user store.U
 	if err != nil {
 		return nil, k.badPasskey(ctx, err)
 	}
+	if err := k.once(ctx, s); err != nil {
+		return nil, err
+	}
 	cred, err := rp.w.CreateCredential(h, s.Session, parsed)
 	if err != nil {
 		return nil, k.badPasskey(ctx, err)
@@ -187,9 +192,6 @@ func (k *Keyring) AddPasskey(ctx context.Context, rp *RelyingParty, user store.U
 		return nil, err
 	}
 	err = k.store.Update(ctx, func(tx *store.Tx) error {
-		if err := once(ctx, tx, s); err != nil {
-			return err
-		}
 		have, err := tx.Passkeys(ctx, user.ID)
 		if err != nil {
 			return err
@@ -286,15 +288,18 @@ func (k *Keyring) checkPasskey(ctx context.Context, rp *RelyingParty, user store
 	if err != nil {
 		return nil, k.badPasskey(ctx, err)
 	}
+	if err := k.once(ctx, s); err != nil {
+		return nil, err
+	}
 	cred, err := rp.w.ValidateLogin(h, s.Session, parsed)
 	if err != nil {
 		return nil, k.badPasskey(ctx, err)
 	}
-	return k.usePasskey(ctx, h, s, cred)
+	return k.usePasskey(ctx, h, cred)
 }
 
 // usePasskey is what notes that a passkey was used. One whose counter went backwards was copied (WebAuthn §6.1.1).
-func (k *Keyring) usePasskey(ctx context.Context, h *holder, s ceremonyState, cred *webauthn.Credential) (func(*store.Tx) error, error) {
+func (k *Keyring) usePasskey(ctx context.Context, h *holder, cred *webauthn.Credential) (func(*store.Tx) error, error) {
 	if cred.Authenticator.CloneWarning {
 		k.log.WarnContext(ctx, "a passkey's counter went backwards: it may have been copied", "user", h.user.Email)
 		return nil, passkeyError("this passkey seems to have been copied: its counter went backwards; sign in another way and remove it")
@@ -306,9 +311,6 @@ func (k *Keyring) usePasskey(ctx context.Context, h *holder, s ceremonyState, cr
 	for _, p := range h.keys {
 		if hmac.Equal(p.CredentialID, cred.ID) {
 			return func(tx *store.Tx) error {
-				if err := once(ctx, tx, s); err != nil {
-					return err
-				}
 				return notFoundIs(tx.UsePasskey(ctx, p.ID, p.Data, string(data)), passkeyError("the passkey was used or removed at the same moment; try again"))
 			}, nil
 		}
@@ -326,6 +328,9 @@ func (k *Keyring) SignInByPasskey(ctx context.Context, rp *RelyingParty, a Passk
 	parsed, err := protocol.ParseCredentialRequestResponseBytes([]byte(a.Response))
 	if err != nil {
 		return "", user, k.badPasskey(ctx, err)
+	}
+	if err := k.once(ctx, s); err != nil {
+		return "", user, err
 	}
 	var h *holder
 	find := func(rawID, handle []byte) (webauthn.User, error) {
@@ -349,7 +354,7 @@ func (k *Keyring) SignInByPasskey(ctx context.Context, rp *RelyingParty, a Passk
 	if err != nil {
 		return "", user, k.badPasskey(ctx, err)
 	}
-	use, err := k.usePasskey(ctx, h, s, cred)
+	use, err := k.usePasskey(ctx, h, cred)
 	if err != nil {
 		return "", user, err
 	}
