@@ -28,7 +28,8 @@ const (
 	ReadMessages  Action = "read messages"  // see messages, their content and history
 	SendTest      Action = "send"           // send a test mail
 	CreateKeys    Action = "create keys"    // make subaccounts
-	ManageKeys    Action = "manage keys"    // rename, reset, retire, restrict, deactivate
+	ManageKeys    Action = "manage keys"    // rename, reset, retire, deactivate
+	RestrictKeys  Action = "restrict keys"  // permissions, networks, limits: who shares one key cannot lift what bounds it
 	DeleteKeys    Action = "delete keys"    // delete a subaccount
 	ManageSenders Action = "manage senders" // add and remove senders
 	ReadAccount   Action = "read account"   // see people, plan, policy and requests
@@ -40,13 +41,13 @@ const (
 
 // Actions lists the actions that a role can have, in the order of the documentation.
 func Actions() []Action {
-	return []Action{ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, DeleteKeys, ManageSenders, ReadAccount, ManagePeople, ManageAccount, ReadAudit}
+	return []Action{ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, RestrictKeys, DeleteKeys, ManageSenders, ReadAccount, ManagePeople, ManageAccount, ReadAudit}
 }
 
 // OfAccount says whether an action concerns an account as a whole: a role on single keys does not give it.
 func (a Action) OfAccount() bool {
 	switch a {
-	case CreateKeys, ReadAccount, ManagePeople, ManageAccount, ReadAudit:
+	case CreateKeys, RestrictKeys, DeleteKeys, ReadAccount, ManagePeople, ManageAccount, ReadAudit:
 		return true
 	}
 	return false
@@ -59,7 +60,7 @@ func Allowed(role string, a Action) bool {
 	}
 	allowed := map[string][]Action{
 		Owner:   Actions(),
-		Manager: {ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, DeleteKeys, ManageSenders, ReadAccount, ReadAudit},
+		Manager: {ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, RestrictKeys, DeleteKeys, ManageSenders, ReadAccount, ReadAudit},
 		Sender:  {ReadKeys, ReadMessages, SendTest},
 		Analyst: {ReadKeys, ReadMessages},
 	}

@@ -184,7 +184,7 @@ func (a *api) createKey(c *call) (reply, error) {
 	if change.Name == nil {
 		return reply{}, &fault{status: http.StatusBadRequest, info: "Object properties invalid", message: "Property Name: a name is needed"}
 	}
-	issued, err := a.Keyring.CreateSubaccount(c.Context(), c.actor(), c.who.AccountID, *change.Name)
+	issued, err := a.Keyring.CreateSubaccount(c.Context(), c.actor(), c.who.AccountID, keyring.NewKey{Name: *change.Name})
 	if err != nil {
 		return reply{}, err
 	}
@@ -227,7 +227,7 @@ func (a *api) resetKey(c *call) (reply, error) {
 			return reply{}, badRequest("Property OverlapSeconds: an overlap is not offered by this version: give 0, and the old secret ends at once.")
 		}
 	}
-	issued, err := a.Keyring.Reset(c.Context(), c.actor(), c.managed(), f)
+	issued, err := a.Keyring.Reset(c.Context(), c.actor(), c.managed(), f, keyring.Reset{})
 	if err != nil {
 		return reply{}, err
 	}

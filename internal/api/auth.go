@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 
-	"postern/internal/credential"
 	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -22,7 +21,7 @@ func (a *api) authenticate(r *http.Request) (*call, error) {
 			"Use https, or call from the server's own machine; if a proxy in front of this server speaks https, name it as a trusted proxy."}
 	}
 	user, password, ok := r.BasicAuth()
-	who, err := a.Gate.Verify(gate.Source{Addr: addr, Protocol: "http"}, user, password)
+	who, err := a.Gate.Verify(gate.Source{Addr: addr, Protocol: "http", Client: r.UserAgent()}, user, password)
 	if err != nil {
 		a.noteRefused(r, addr, user, err)
 		f := faultOf(err)
@@ -44,7 +43,7 @@ func (a *api) authenticate(r *http.Request) (*call, error) {
 func (a *api) noteRefused(r *http.Request, addr netip.Addr, user string, err error) {
 	var no *gate.Refusal
 	if errors.As(err, &no) && no.Kind != gate.Throttled {
-		a.Log.InfoContext(r.Context(), "HTTP login refused", "source", addr.String(), "user", credential.Shown(user), "reason", no.Kind.String())
+		a.Log.InfoContext(r.Context(), "HTTP login refused", "source", addr.String(), "user", a.Gate.Shown(user), "reason", no.Kind.String())
 	}
 }
 

@@ -76,6 +76,10 @@ func faultOfRefusal(r *gate.Refusal) *fault {
 		f.code, f.message = "mj-0001", "Your account has been temporarily blocked. "+r.Message
 	case gate.KeyDeactivated:
 		f.message = gate.AuthFailure + " " + r.Message
+	case gate.SecretOverdue:
+		f.message = gate.AuthFailure + " " + r.Message
+	case gate.NetworkNotAllowed, gate.NotPermitted:
+		f.status, f.code, f.info = http.StatusForbidden, "", r.Message
 	case gate.NoCredentials, gate.Wrong:
 	}
 	return f
@@ -92,6 +96,8 @@ func faultOfSubmit(e *submit.Error) *fault {
 		f.code, f.related = "send-0015", []string{"To", "Cc", "Bcc"}
 	case submit.TooLarge:
 		f.code = "mj-0011"
+	case submit.LimitReached:
+		f.status, f.retryAfter = http.StatusTooManyRequests, e.RetryAfter
 	default: // NoRoom, Unavailable: ours
 		f.status = http.StatusInternalServerError
 		if errors.Is(e.Cause, context.Canceled) {
@@ -107,6 +113,10 @@ func faultOfKeyring(e *keyring.Error) *fault {
 	case keyring.NotFound:
 		return notFound()
 	case keyring.NotAllowed:
+		f := notAllowed(message)
+		f.message += ": " + e.Reason
+		return f
+	case keyring.LimitReached:
 		f := notAllowed(message)
 		f.message += ": " + e.Reason
 		return f

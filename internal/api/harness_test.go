@@ -68,7 +68,7 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 	}
 	w.gate = gate.New(gate.Config{Digester: digester, Log: log})
 	w.submit = submit.New(w.store, func() {}, log)
-	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, SendersChanged: w.submit.ForgetSenders, Log: log})
+	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: w.submit.Forget, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func (w *world) addSender(t testing.TB, k store.Key, sender string) store.Sender
 
 func (w *world) subaccount(t testing.TB, name string) keyring.Issued {
 	t.Helper()
-	sub, err := w.keyring.CreateSubaccount(t.Context(), operator, w.master.Account.ID, name)
+	sub, err := w.keyring.CreateSubaccount(t.Context(), operator, w.master.Account.ID, keyring.NewKey{Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}

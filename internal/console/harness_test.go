@@ -84,7 +84,7 @@ func newWorld(t *testing.T, change ...func(*console.Config)) *world {
 	ok(t, err)
 	w.gate = gate.New(gate.Config{Digester: digester})
 	w.submit = submit.New(w.store, func() {}, slogDiscard())
-	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, SendersChanged: w.submit.ForgetSenders, Now: func() time.Time { return w.now }, Log: slogDiscard()})
+	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: w.submit.Forget, Now: func() time.Time { return w.now }, Log: slogDiscard()})
 	ok(t, err)
 	w.signed, err = w.keyring.SignUp(t.Context(), operator, "Acme", "owner@example.com")
 	ok(t, err)
@@ -392,7 +392,7 @@ func (w *world) sendRaw(key store.Key, d mail.Draft, raw []byte, to ...string) s
 // subaccount makes one behind the pages.
 func (w *world) subaccount(name string) keyring.Issued {
 	w.t.Helper()
-	x, err := w.keyring.CreateSubaccount(w.t.Context(), operator, w.signed.Account.ID, name)
+	x, err := w.keyring.CreateSubaccount(w.t.Context(), operator, w.signed.Account.ID, keyring.NewKey{Name: name})
 	ok(w.t, err)
 	return x
 }

@@ -43,8 +43,8 @@ type meter struct {
 	Tip       string // what the ring says, in full
 }
 
-func (c *console) meter(createdAt time.Time, maxDays int) meter {
-	a := credential.AgeOf(createdAt, c.Now(), maxDays)
+func (c *console) meter(createdAt time.Time, policy credential.Policy) meter {
+	a, maxDays := policy.AgeOf(createdAt, c.Now()), policy.Days
 	m := meter{Age: a, Max: maxDays, Left: a.DaysLeft, Level: "ok", Sign: strconv.Itoa(a.DaysLeft), Text: "days left"}
 	switch {
 	case a.Overdue:
@@ -67,7 +67,7 @@ func (c *console) keyRow(v *visit, k store.Key) keyRow {
 			row.LastUsed = x.LastUsedAt
 		}
 		if i == 0 {
-			row.Hint, row.Meter = x.Hint, c.meter(x.CreatedAt, v.account.SecretDays)
+			row.Hint, row.Meter = x.Hint, c.meter(x.CreatedAt, keyring.PolicyOf(v.account))
 		}
 	}
 	return row
@@ -221,7 +221,7 @@ func (c *console) createKey(v *visit) error {
 		return c.shownAlready(v)
 	}
 	name := v.r.PostForm.Get("name")
-	issued, err := c.Keyring.CreateSubaccount(v.r.Context(), v.actor, v.account.ID, name)
+	issued, err := c.Keyring.CreateSubaccount(v.r.Context(), v.actor, v.account.ID, keyring.NewKey{Name: name})
 	if e := userError(err); e != nil {
 		return c.keyForm(v, http.StatusUnprocessableEntity, keyFormBody{Kind: "new", Name: name, Problem: sentence(e.Reason)})
 	}
@@ -242,7 +242,7 @@ func (c *console) resetKey(v *visit) error {
 	if !c.forms.use(v.user.ID, v.r.PostForm.Get("nonce")) {
 		return c.shownAlready(v)
 	}
-	issued, err := c.Keyring.Reset(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID})
+	issued, err := c.Keyring.Reset(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, keyring.Reset{})
 	if err != nil {
 		return err
 	}

@@ -160,7 +160,7 @@ func TestLastUsed(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
 	b.get("/keys").says("never")
-	ok(t, w.keyring.NoteUses(t.Context(), []gateUse{{SecretID: w.signed.Key.Secrets[0].ID, LastUsed: w.now.Add(-3 * time.Hour)}}))
+	ok(t, w.keyring.NoteUses(t.Context(), []gateUse{{SecretID: w.signed.Key.Secrets[0].ID, Protocol: "http", First: w.now.Add(-3 * time.Hour), Last: w.now.Add(-3 * time.Hour), Count: 1}}))
 	b.get("/keys").says("3 hours ago")
 }
 

@@ -31,7 +31,7 @@ func open(t *testing.T) (*control.Client, *gate.Gate, control.Credential) {
 	st := storetest.New(t)
 	g := gate.New(gate.Config{Digester: digester, Flush: func(context.Context, []gate.Use) error { return nil }, Log: log})
 	sub := submit.New(st, func() {}, log)
-	ring, err := keyring.New(keyring.Config{Store: st, Gate: g, Digester: digester, ServerKey: key, SendersChanged: sub.ForgetSenders, Log: log})
+	ring, err := keyring.New(keyring.Config{Store: st, Gate: g, Digester: digester, ServerKey: key, RulesChanged: sub.Forget, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

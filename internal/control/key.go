@@ -20,7 +20,7 @@ func (d *door) listKeys(r *http.Request) (any, error) {
 		}
 		scope = store.OfAccount(a.ID)
 	}
-	days, err := d.secretDays(r)
+	policies, err := d.policies(r)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func (d *door) listKeys(r *http.Request) (any, error) {
 			return nil, err
 		}
 		for _, k := range keys {
-			out = append(out, keyOf(k, days[k.AccountID], time.Now()))
+			out = append(out, keyOf(k, policies[k.AccountID], time.Now()))
 		}
 		if len(keys) == 0 || len(out) >= total {
 			return out, nil
@@ -39,22 +39,22 @@ func (d *door) listKeys(r *http.Request) (any, error) {
 	}
 }
 
-// secretDays is the rotation policy of each account.
-func (d *door) secretDays(r *http.Request) (map[int64]int, error) {
+// policies are the rotation policies of the accounts.
+func (d *door) policies(r *http.Request) (map[int64]credential.Policy, error) {
 	accounts, err := d.Store.Accounts(r.Context())
-	days := map[int64]int{}
+	out := map[int64]credential.Policy{}
 	for _, a := range accounts {
-		days[a.ID] = a.SecretDays
+		out[a.ID] = keyring.PolicyOf(a)
 	}
-	return days, err
+	return out, err
 }
 
-func keyOf(k store.Key, maxDays int, now time.Time) Key {
+func keyOf(k store.Key, policy credential.Policy, now time.Time) Key {
 	out := Key{ID: k.ID, AccountID: k.AccountID, APIKey: k.APIKey, Name: k.Name, Master: k.Master, State: k.State, CreatedAt: k.CreatedAt}
 	for i, x := range k.Secrets {
 		if i == 0 { // the newest
 			out.SecretHint, out.SecretCreatedAt = x.Hint, x.CreatedAt
-			out.SecretDaysLeft = credential.AgeOf(x.CreatedAt, now, maxDays).DaysLeft
+			out.SecretDaysLeft = policy.AgeOf(x.CreatedAt, now).DaysLeft
 		}
 		if x.LastUsedAt.After(out.LastUsedAt) {
 			out.LastUsedAt = x.LastUsedAt
@@ -72,7 +72,7 @@ func (d *door) createKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := d.Keyring.CreateSubaccount(r.Context(), operator(), a.ID, in.Name)
+	made, err := d.Keyring.CreateSubaccount(r.Context(), operator(), a.ID, keyring.NewKey{Name: in.Name})
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (d *door) resetKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := d.Keyring.Reset(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID})
+	made, err := d.Keyring.Reset(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, keyring.Reset{})
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +104,8 @@ func (d *door) changeKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	days, err := d.secretDays(r)
-	return keyOf(changed, days[changed.AccountID], time.Now()), err
+	policies, err := d.policies(r)
+	return keyOf(changed, policies[changed.AccountID], time.Now()), err
 }
 
 func (d *door) listSenders(r *http.Request) (any, error) {

@@ -245,7 +245,7 @@ func TestAgeOf(t *testing.T) {
 		{5000 * day, 0, credential.Age{Days: 5000}},
 	}
 	for _, tt := range tests {
-		if got := credential.AgeOf(made, made.Add(tt.old), tt.maxDays); got != tt.want {
+		if got := (credential.Policy{Days: tt.maxDays, RemindDays: min(credential.RemindDays, tt.maxDays/6+1)}).AgeOf(made, made.Add(tt.old)); got != tt.want {
 			t.Errorf("%v of %d days: got %+v, want %+v", tt.old, tt.maxDays, got, tt.want)
 		}
 	}

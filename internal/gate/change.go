@@ -3,8 +3,10 @@
 package gate
 
 import (
+	"net/netip"
 	"time"
 
+	"postern/internal/account"
 	"postern/internal/credential"
 )
 
@@ -25,13 +27,14 @@ func (g *Gate) Put(k Key) {
 	same := e.keyID == k.ID && e.accountID == k.AccountID && e.master == k.Master
 	e.keyID, e.accountID, e.master, e.state = k.ID, k.AccountID, k.Master, k.State
 	ends := e.fill(old, same, k.Secrets, now)
+	e.rule = ruleOf(k, e.slots)
 	var dead []*session
 	for _, s := range old {
 		if s == nil {
 			continue
 		}
 		sh.secrets--
-		if k.State != Active || s != e.slots[0] && s != e.slots[1] {
+		if k.State != Active || s != e.slots[0] && s != e.slots[1] || e.stopped(s, now) {
 			dead = sh.take(s.secretID, dead)
 		}
 	}
@@ -55,13 +58,18 @@ func (g *Gate) Put(k Key) {
 }
 
 // fill sets the slots from the secrets. A slot that stays is kept, with its last
-// use. It returns the ends of overlaps that are new.
+// use. A new one begins with the source that used the key last: programs that
+// still have the old secret empty that source's bucket, and the new secret must be
+// let in from there all the same. It returns the ends of overlaps that are new.
 func (e *entry) fill(old [2]*slot, same bool, secrets []Secret, now time.Time) []overlap {
 	e.slots = [2]*slot{}
 	var ends []overlap
 	n := 0
 	for _, x := range secrets {
 		s := &slot{secretID: x.ID, digest: x.Digest}
+		if same && old[0] != nil {
+			s.from.Store(old[0].from.Load())
+		}
 		for _, o := range old {
 			if same && o != nil && o.secretID == x.ID && o.digest == x.Digest {
 				s = o
@@ -82,6 +90,63 @@ func (e *entry) fill(old [2]*slot, same bool, secrets []Secret, now time.Time) [
 		}
 	}
 	return ends
+}
+
+// ruleOf gathers the restrictions of a key, nil when there are none.
+func ruleOf(k Key, slots [2]*slot) *rule {
+	r := &rule{permissions: k.Permissions, networks: k.Networks}
+	if r.permissions == 0 {
+		r.permissions = account.AllPermissions
+	}
+	restricts := r.permissions != account.AllPermissions || len(r.networks) > 0
+	for _, x := range k.Secrets {
+		for i, s := range slots {
+			if s != nil && s.secretID == x.ID && !x.StopsAt.IsZero() {
+				r.stops[i] = x.StopsAt.UnixMicro()
+				restricts = true
+			}
+		}
+	}
+	if !restricts {
+		return nil
+	}
+	return r
+}
+
+// stopped says whether a secret of the key is overdue and refused.
+func (e *entry) stopped(s *slot, now time.Time) bool {
+	if e.rule == nil {
+		return false
+	}
+	for i := range e.slots {
+		if e.slots[i] == s && e.rule.stops[i] != 0 {
+			return now.UnixMicro() >= e.rule.stops[i]
+		}
+	}
+	return false
+}
+
+// permissions are what the key may be used for.
+func (e *entry) permissions() account.Permission {
+	if e.rule == nil {
+		return account.AllPermissions
+	}
+	return e.rule.permissions
+}
+
+// admits says whether the key may be used from an address. One that is not known
+// (a unix socket) is in no network.
+func (r *rule) admits(a netip.Addr) bool {
+	if r == nil || len(r.networks) == 0 {
+		return true
+	}
+	a = a.Unmap().WithZone("")
+	for _, n := range r.networks {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	return false
 }
 
 // Remove forgets a key. Its sessions are closed when Remove returns.

@@ -44,8 +44,16 @@
 // # What it does not do
 //
 // It reads and writes no store: the caller Puts every key at the start, and Run
-// hands out the last uses of secrets through Config.Flush. Permissions and
-// source networks of a key are not looked at.
+// hands out the uses of secrets through Config.Flush. Whether a key's permissions
+// allow what its caller goes on to do is asked of the [Principal], or of Recheck.
+//
+// # Connections
+//
+// Each use is counted for its connection: secret, protocol, address and client.
+// A secret remembers the connection that used it last, so that a steady caller
+// costs two atomic additions; others are found in a map. What was counted is
+// handed out every FlushEvery and added up by the store; a connection that rests
+// for a minute is forgotten here.
 package gate
 
 import (
@@ -57,6 +65,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/internal/account"
 	"postern/internal/credential"
 )
 
@@ -75,6 +84,7 @@ type Secret struct {
 	ID        int64
 	Digest    credential.Digest
 	ExpiresAt time.Time // the end of an overlap; zero: none
+	StopsAt   time.Time // when it is overdue and refused, by the account's policy; zero: never
 }
 
 // Key is an API key with its live secrets: at most two.
@@ -85,6 +95,9 @@ type Key struct {
 	Master    bool
 	State     State
 	Secrets   []Secret
+
+	Permissions account.Permission // what the key may be used for; 0: everything
+	Networks    []netip.Prefix     // where it may be used from; none: everywhere
 }
 
 // Principal is a caller who proved a secret. Principals can be compared.
@@ -94,19 +107,30 @@ type Principal struct {
 	SecretID  int64
 	APIKey    string
 	Master    bool
+
+	Permissions account.Permission
 }
+
+// May says whether the key may be used for something.
+func (p Principal) May(need account.Permission) bool { return p.Permissions&need == need }
 
 // Source is where a caller comes from. Callers without a valid address (a unix
 // socket) are one source.
 type Source struct {
 	Addr     netip.Addr
 	Protocol string // "http", "smtp"
+	Client   string // what it calls itself: a User-Agent, an EHLO name
 }
 
-// Use is the latest use of a secret, to the second.
+// Use is how a secret was used by one connection since the last flush. Times are
+// to the second.
 type Use struct {
-	SecretID int64
-	LastUsed time.Time
+	SecretID    int64
+	Protocol    string
+	Address     string // "" where the source has none
+	Client      string // at most 200 bytes, printable
+	First, Last time.Time
+	Count       int64
 }
 
 // Config is what a gate needs.
@@ -115,8 +139,8 @@ type Config struct {
 	Burst      int                                      // failures a source may make at once; 0: 20
 	Refill     time.Duration                            // time in which it may make one more; 0: 6 s
 	Now        func() time.Time                         // nil: time.Now
-	FlushEvery time.Duration                            // how often last uses are handed out; 0: 5 s
-	Flush      func(ctx context.Context, _ []Use) error // at most 1000 at a time; nil: last uses are not kept
+	FlushEvery time.Duration                            // how often uses are handed out; 0: 5 s
+	Flush      func(ctx context.Context, _ []Use) error // at most 1000 at a time; nil: uses are not counted
 	Log        *slog.Logger                             // nil: none
 }
 
@@ -138,8 +162,7 @@ type Gate struct {
 
 	overlaps overlaps
 
-	usesMu sync.Mutex
-	uses   []*slot // used since the last flush; each has dirty set
+	conns *connections
 
 	accepted atomic.Uint64
 	refused  [refusalKinds]atomic.Uint64
@@ -159,8 +182,16 @@ type entry struct {
 	keyID     int64
 	accountID int64
 	slots     [2]*slot // nil: none
+	rule      *rule    // nil: no restriction, as most keys have none
 	state     State
 	master    bool
+}
+
+// rule is what restricts a key. It is never changed: a Put makes another.
+type rule struct {
+	permissions account.Permission
+	networks    []netip.Prefix
+	stops       [2]int64 // Unix microseconds at which the slot's secret is overdue and refused, 0: never
 }
 
 // slot is a live secret: 64 bytes.
@@ -169,9 +200,8 @@ type slot struct {
 	digest   credential.Digest
 	expires  int64 // Unix microseconds, 0: never; guarded by the shard's lock
 
-	from  atomic.Uint64 // hash of the source that used it last
-	used  atomic.Uint32 // Unix seconds of the last use since the start, 0: none
-	dirty atomic.Bool   // in Gate.uses
+	from atomic.Uint64       // hash of the source that used it last
+	at   atomic.Pointer[use] // by which connection, while that does not rest
 }
 
 // New returns a gate that knows no key yet.
@@ -196,6 +226,7 @@ func New(c Config) *Gate {
 		digest:   c.Digester.Digest,
 		throttle: newThrottle(c.Burst, c.Refill),
 		overlaps: overlaps{wake: make(chan struct{}, 1)},
+		conns:    newConnections(),
 	}
 	rand.Read(g.decoy.digest[:]) //nolint:errcheck // never returns an error: it ends the program
 	for i := range g.shards {

@@ -4,28 +4,33 @@ package gate
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
+	"postern/internal/account"
 	"postern/internal/credential"
 )
 
 // RefusalKind is why a caller was not let in.
 type RefusalKind uint8
 
-// The kinds of refusals. The last two are answered only after the secret was
-// proved right.
+// The kinds of refusals. From KeyDeactivated on they are answered only after the
+// secret was proved right.
 const (
-	NoCredentials  RefusalKind = iota // neither user name nor password
-	Wrong                             // no such key, or not its secret: which, nobody is told
-	Throttled                         // too many failures from this source
-	KeyDeactivated                    // by its owner
-	KeySuspended                      // by the operator
+	NoCredentials     RefusalKind = iota // neither user name nor password
+	Wrong                                // no such key, or not its secret: which, nobody is told
+	Throttled                            // too many failures from this source
+	KeyDeactivated                       // by its owner
+	KeySuspended                         // by the operator
+	SecretOverdue                        // the account's policy stops overdue secrets
+	NetworkNotAllowed                    // the key is restricted to other networks
+	NotPermitted                         // the key's permissions lack what is asked for
 	refusalKinds
 )
 
 // String returns a word for a metric's label.
 func (k RefusalKind) String() string {
-	names := [refusalKinds]string{"no_credentials", "wrong", "throttled", "deactivated", "suspended"}
+	names := [refusalKinds]string{"no_credentials", "wrong", "throttled", "deactivated", "suspended", "overdue", "network", "permission"}
 	if k >= refusalKinds {
 		return "unknown"
 	}
@@ -34,7 +39,7 @@ func (k RefusalKind) String() string {
 
 // RefusalKinds returns all kinds.
 func RefusalKinds() []RefusalKind {
-	return []RefusalKind{NoCredentials, Wrong, Throttled, KeyDeactivated, KeySuspended}
+	return []RefusalKind{NoCredentials, Wrong, Throttled, KeyDeactivated, KeySuspended, SecretOverdue, NetworkNotAllowed, NotPermitted}
 }
 
 // AuthFailure begins the message of a refusal for want of right credentials.
@@ -81,4 +86,26 @@ func (g *Gate) refuseState(s State) *Refusal {
 		return g.refuse(KeySuspended, "This API key is suspended by the operator of this service: ask the operator.")
 	}
 	return g.refuse(KeyDeactivated, "This API key is deactivated: its owner can activate it on the API Key Management page.")
+}
+
+func (g *Gate) refuseOverdue() *Refusal {
+	return g.refuse(SecretOverdue, "This secret key is overdue for a reset, and the account has chosen that overdue secret keys stop working: reset it on the API Key Management page.")
+}
+
+func (g *Gate) refuseNetwork(a netip.Addr) *Refusal {
+	from := "an unknown address"
+	if a.IsValid() {
+		from = a.Unmap().WithZone("").String()
+	}
+	return g.refuse(NetworkNotAllowed, "This API key may not be used from "+from+": it is restricted to other networks.")
+}
+
+// RefuseNotPermitted returns the refusal of a caller whose key lacks a permission,
+// and counts it.
+func (g *Gate) RefuseNotPermitted(p Principal, need account.Permission) *Refusal {
+	has := p.Permissions.String()
+	if has == "" {
+		has = "none"
+	}
+	return g.refuse(NotPermitted, "This API key lacks the permission "+(need&^p.Permissions).String()+" (it has: "+has+").")
 }

@@ -49,35 +49,28 @@ func (g *Gate) Run(ctx context.Context) error {
 
 // flush hands out the uses since the last flush. What fails is put back.
 func (g *Gate) flush(ctx context.Context) error {
-	g.usesMu.Lock()
-	used := g.uses
-	g.uses = nil
-	g.usesMu.Unlock()
+	used := g.conns.taken()
 	var failed []error
 	for len(used) > 0 {
 		part := used[:min(flushSize, len(used))]
 		used = used[len(part):]
-		uses := make([]Use, len(part))
-		for i, s := range part {
-			s.dirty.Store(false) // before the time is read: see use
-			uses[i] = Use{SecretID: s.secretID, LastUsed: time.Unix(int64(s.used.Load()), 0).UTC()}
+		uses := make([]Use, 0, len(part))
+		from := make([]*use, 0, len(part))
+		for _, u := range part {
+			if x, ok := u.take(); ok {
+				uses, from = append(uses, x), append(from, u)
+			}
+		}
+		if len(uses) == 0 {
+			continue
 		}
 		if err := g.config.Flush(ctx, uses); err != nil {
 			failed = append(failed, err)
-			g.putBack(part)
+			g.conns.putBack(from, uses)
 		}
 	}
+	g.conns.rest(g.config.Now())
 	return errors.Join(failed...)
-}
-
-func (g *Gate) putBack(part []*slot) {
-	g.usesMu.Lock()
-	defer g.usesMu.Unlock()
-	for _, s := range part {
-		if s.dirty.CompareAndSwap(false, true) {
-			g.uses = append(g.uses, s)
-		}
-	}
 }
 
 // overlap is a secret that has an end.

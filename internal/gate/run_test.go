@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"postern/internal/account"
 	"postern/internal/gate"
 )
 
@@ -80,14 +81,14 @@ func TestOverlapMovedOrRetired(t *testing.T) {
 		w.Put(k)
 		time.Sleep(90 * time.Minute)
 		synctest.Wait()
-		if closed || w.Recheck(p) != nil {
+		if closed || w.Recheck(home, p, account.MaySend) != nil {
 			t.Error("ended at the first end, which was moved")
 		}
 		k.Secrets[0].ExpiresAt = time.Time{}
 		w.Put(k)
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		if closed || w.Recheck(p) != nil {
+		if closed || w.Recheck(home, p, account.MaySend) != nil {
 			t.Error("ended at an end that was taken away")
 		}
 	})
@@ -109,7 +110,7 @@ func (k *kept) flush(_ context.Context, uses []gate.Use) error {
 		return k.err
 	}
 	for _, u := range uses {
-		k.last[u.SecretID] = u.LastUsed
+		k.last[u.SecretID] = u.Last
 	}
 	return nil
 }
@@ -161,7 +162,7 @@ func TestLastUseIsFlushed(t *testing.T) {
 		store.want(t, "after a guess", id, used)
 		store.fail(errors.New("disk full"))
 		used = time.Now()
-		if err := w.Recheck(p); err != nil {
+		if err := w.Recheck(home, p, account.MaySend); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(21 * time.Second)

@@ -38,12 +38,14 @@ func (g *Gate) Bind(p Principal, closeSession func(reason string)) (unbind func(
 	sh := g.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	live, state := sh.find(key, p, now)
-	if live == nil {
+	f, ok := sh.find(key, p, now)
+	switch {
+	case !ok:
 		return nil, g.refuseDead()
-	}
-	if state != Active {
-		return nil, g.refuseState(state)
+	case f.state != Active:
+		return nil, g.refuseState(f.state)
+	case f.stopped:
+		return nil, g.refuseOverdue()
 	}
 	if sh.sessions[s.id] == nil {
 		sh.sessions[s.id] = map[*session]struct{}{}

@@ -10,6 +10,8 @@ type Stats struct {
 	Sources   int // with failures that are not forgotten
 	Throttled int // of these, refused now
 
+	Connections int // remembered, of those that use secrets
+
 	// Checks since the start.
 	Accepted uint64               // by Verify and Recheck
 	Refused  [refusalKinds]uint64 // by Verify, Recheck and Bind; the index is the RefusalKind
@@ -30,6 +32,7 @@ func (g *Gate) Stats() Stats {
 		sh.mu.RUnlock()
 	}
 	s.Sources, s.Throttled = g.throttle.count(g.config.Now())
+	s.Connections = g.conns.count()
 	s.Accepted = g.accepted.Load()
 	for i := range s.Refused {
 		s.Refused[i] = g.refused[i].Load()

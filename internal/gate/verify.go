@@ -4,8 +4,10 @@ package gate
 
 import (
 	"crypto/subtle"
+	"net/netip"
 	"time"
 
+	"postern/internal/account"
 	"postern/internal/credential"
 )
 
@@ -18,6 +20,8 @@ type found struct {
 	principal Principal
 	slot      *slot
 	state     State
+	rule      *rule
+	stopped   bool
 }
 
 // Verify says who the caller with this user name (API key) and password (secret
@@ -41,16 +45,30 @@ func (g *Gate) Verify(from Source, user, password string) (Principal, error) {
 	case !ok:
 		g.throttle.fail(src, now)
 		return Principal{}, g.refuseWrong(user, password)
-	case f.state != Active:
-		return Principal{}, g.refuseState(f.state)
+	}
+	if err := g.admit(f, from.Addr); err != nil {
+		return Principal{}, err
 	}
 	if f.slot.from.Load() != src.hash {
 		f.slot.from.Store(src.hash)
 	}
 	g.throttle.remember(src, now)
-	g.use(f.slot, now)
+	g.use(f.slot, from, now)
 	g.accepted.Add(1)
 	return f.principal, nil
+}
+
+// admit says why a caller is not let in though his secret is right: nil or a *Refusal.
+func (g *Gate) admit(f found, from netip.Addr) error {
+	switch {
+	case f.state != Active:
+		return g.refuseState(f.state)
+	case f.stopped:
+		return g.refuseOverdue()
+	case !f.rule.admits(from):
+		return g.refuseNetwork(from)
+	}
+	return nil
 }
 
 // prove does the work of a check, which is the same for any user and password.
@@ -84,16 +102,21 @@ func (g *Gate) prove(user, password string, now time.Time) (found, bool) {
 	if err != nil || tooLong || s == &g.decoy || !s.live(now) {
 		return found{}, false
 	}
-	return found{
-		principal: Principal{KeyID: e.keyID, AccountID: e.accountID, SecretID: s.secretID, APIKey: user, Master: e.master},
-		slot:      s,
-		state:     e.state,
-	}, true
+	return e.found(s, user, now), true
 }
 
-// Recheck says whether a principal would still be let in: nil or a *Refusal. It
-// costs a look-up, and counts as a use of the secret.
-func (g *Gate) Recheck(p Principal) error {
+// found copies out what a check needs of a key and its secret. The shard's lock is held.
+func (e *entry) found(s *slot, user string, now time.Time) found {
+	return found{
+		principal: Principal{KeyID: e.keyID, AccountID: e.accountID, SecretID: s.secretID, APIKey: user, Master: e.master, Permissions: e.permissions()},
+		slot:      s, state: e.state, rule: e.rule, stopped: e.stopped(s, now),
+	}
+}
+
+// Recheck says whether a principal would still be let in from where he is, for
+// something that needs permissions: nil or a *Refusal. It costs a look-up, and
+// counts as a use of the secret.
+func (g *Gate) Recheck(from Source, p Principal, need account.Permission) error {
 	now := g.config.Now()
 	key, err := credential.ParseAPIKey(p.APIKey)
 	if err != nil {
@@ -101,15 +124,18 @@ func (g *Gate) Recheck(p Principal) error {
 	}
 	sh := g.shard(key)
 	sh.mu.RLock()
-	s, state := sh.find(key, p, now)
+	f, ok := sh.find(key, p, now)
 	sh.mu.RUnlock()
-	if s == nil {
+	if !ok {
 		return g.refuseDead()
 	}
-	if state != Active {
-		return g.refuseState(state)
+	if err := g.admit(f, from.Addr); err != nil {
+		return err
 	}
-	g.use(s, now)
+	if !f.principal.May(need) {
+		return g.RefuseNotPermitted(f.principal, need)
+	}
+	g.use(f.slot, from, now)
 	g.accepted.Add(1)
 	return nil
 }
@@ -118,32 +144,34 @@ func (g *Gate) refuseDead() *Refusal {
 	return g.refuse(Wrong, "The secret key that opened this session is no longer valid.")
 }
 
-// find returns the live secret of a principal and the state of its key, or nil.
-// The shard's lock is held.
-func (sh *shard) find(key credential.APIKey, p Principal, now time.Time) (*slot, State) {
+// find looks up the live secret of a principal. The shard's lock is held.
+func (sh *shard) find(key credential.APIKey, p Principal, now time.Time) (found, bool) {
 	e, ok := sh.keys[key]
 	if !ok || e.keyID != p.KeyID || e.accountID != p.AccountID || e.master != p.Master {
-		return nil, Active
+		return found{}, false
 	}
 	for _, s := range e.slots {
 		if s != nil && s.secretID == p.SecretID && s.live(now) {
-			return s, e.state
+			return e.found(s, p.APIKey, now), true
 		}
 	}
-	return nil, Active
+	return found{}, false
 }
 
-// use notes that a secret was used, to the second. The order matters: flush
-// takes the mark away before it reads the time.
-func (g *Gate) use(s *slot, now time.Time) {
-	seconds := uint32(now.Unix()) //nolint:gosec // good until the year 2106
-	if s.used.Load() == seconds {
-		return
+// Shown is a user name as it may stand in a log: an API key that there is, whole;
+// of another text of that form, which may be an imported secret in the wrong place,
+// the beginning; of anything else, the length alone.
+func (g *Gate) Shown(user string) string {
+	key, err := credential.ParseAPIKey(user)
+	if err != nil {
+		return credential.Shown(user)
 	}
-	s.used.Store(seconds)
-	if g.config.Flush != nil && s.dirty.CompareAndSwap(false, true) {
-		g.usesMu.Lock()
-		g.uses = append(g.uses, s)
-		g.usesMu.Unlock()
+	sh := g.shard(key)
+	sh.mu.RLock()
+	_, known := sh.keys[key]
+	sh.mu.RUnlock()
+	if known {
+		return user
 	}
+	return user[:6] + "… (not a key of this server)"
 }

@@ -7,10 +7,11 @@ type Kind int
 
 // Kinds of an Error.
 const (
-	Invalid    Kind = iota + 1 // the value of Field is wrong
-	Conflict                   // the value of Field is taken
-	NotFound                   // there is no such thing, or it is not the caller's
-	NotAllowed                 // the caller may not do that
+	Invalid      Kind = iota + 1 // the value of Field is wrong
+	Conflict                     // the value of Field is taken
+	NotFound                     // there is no such thing, or it is not the caller's
+	NotAllowed                   // the caller may not do that
+	LimitReached                 // the account's plan allows no more of it
 )
 
 // Error is what a caller did wrong. Reason is a sentence's worth without a full stop, starting in lower case.

@@ -175,7 +175,7 @@ func (k *Keyring) AddTOTP(ctx context.Context, user store.User, state, code stri
 	if !ok {
 		return nil, wrongCode()
 	}
-	err = k.store.Update(ctx, func(tx *store.Tx) error {
+	err = k.commit(ctx, func(tx *store.Tx) error {
 		if codes, err = k.firstCodes(ctx, tx, user); err != nil {
 			return err
 		}
@@ -218,7 +218,7 @@ func (k *Keyring) RemoveTOTP(ctx context.Context, user store.User, code string, 
 	if err != nil {
 		return err
 	}
-	err = k.store.Update(ctx, func(tx *store.Tx) error {
+	err = k.commit(ctx, func(tx *store.Tx) error {
 		if err := use(tx); err != nil {
 			return err
 		}
@@ -242,7 +242,7 @@ func (k *Keyring) RemoveTOTP(ctx context.Context, user store.User, code string, 
 // NewRecoveryCodes replaces a user's recovery codes; the new ones are to be shown once. Error: *Error NotAllowed when
 // he has no second factor that they could stand in for.
 func (k *Keyring) NewRecoveryCodes(ctx context.Context, user store.User, from netip.Addr) (codes []string, err error) {
-	err = k.store.Update(ctx, func(tx *store.Tx) error {
+	err = k.commit(ctx, func(tx *store.Tx) error {
 		has, err := hasFactor(ctx, tx, user.ID)
 		if err != nil {
 			return err

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package keyring makes, resets and ends what opens doors: API keys with their secrets, senders, and people's
-// passwords, links and sessions. The pages, the API and the command line all change them here, by the same rules.
+// passwords, links, sessions and shares. The pages, the API and the command line all change them here, by the same
+// rules.
 //
-// A change, its audit entry and nothing else are one transaction; the gate knows of it before the method returns, so
+// A change, its audit entry and its notices are one transaction; the gate knows of it before the method returns, so
 // that a dead secret opens nothing from then on (promise 2). A secret is in clear in the answer of the method that
 // made it, and nowhere else (promise 1).
 package keyring
@@ -22,7 +23,6 @@ import (
 	"postern/internal/audit"
 	"postern/internal/credential"
 	"postern/internal/gate"
-	"postern/internal/mail"
 	"postern/internal/store"
 )
 
@@ -38,7 +38,8 @@ type Keyring struct {
 	gate     *gate.Gate
 	digester *credential.Digester
 	seal     *credential.Sealer
-	changed  func(keyID int64) // the senders of a key have changed
+	changed  func(keyID int64) // what mail of a key is checked against has changed
+	told     func()            // there is a notice to send
 	now      func() time.Time
 	log      *slog.Logger
 
@@ -49,17 +50,20 @@ type Keyring struct {
 	mu sync.Mutex
 	// hashing bounds the Argon2id computations that run at a time: each takes 19 MiB and tens of milliseconds.
 	hashing chan struct{}
+
+	tidied tidied
 }
 
 // Config of a Keyring.
 type Config struct {
-	Store          *store.Store
-	Gate           *gate.Gate
-	Digester       *credential.Digester
-	ServerKey      []byte            // seals the DKIM keys
-	SendersChanged func(keyID int64) // may be nil
-	Now            func() time.Time  // the clock of people's sign-ins; nil: time.Now
-	Log            *slog.Logger
+	Store        *store.Store
+	Gate         *gate.Gate
+	Digester     *credential.Digester
+	ServerKey    []byte            // seals what must be read again
+	RulesChanged func(keyID int64) // senders or limits of a key (0: of all keys) have changed; may be nil
+	Told         func()            // a notice waits to be sent; may be nil, must not block
+	Now          func() time.Time  // the clock of people's sign-ins; nil: time.Now
+	Log          *slog.Logger
 }
 
 // New makes a keyring.
@@ -68,13 +72,19 @@ func New(c Config) (*Keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.SendersChanged == nil {
-		c.SendersChanged = func(int64) {}
+	if c.RulesChanged == nil {
+		c.RulesChanged = func(int64) {}
+	}
+	if c.Told == nil {
+		c.Told = func() {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	k := &Keyring{store: c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.SendersChanged, now: c.Now, log: c.Log, hashing: make(chan struct{}, 2)}
+	k := &Keyring{
+		store: c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, now: c.Now, log: c.Log,
+		hashing: make(chan struct{}, 2),
+	}
 	if k.pendingKey, err = hkdf.Key(sha256.New, c.ServerKey, nil, "postern pending sign-in 1", sha256.Size); err != nil {
 		return nil, err
 	}
@@ -86,211 +96,34 @@ func New(c Config) (*Keyring, error) {
 func (k *Keyring) Warm(ctx context.Context) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	policies := map[int64]credential.Policy{}
+	accounts, err := k.store.Accounts(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, a := range accounts {
+		policies[a.ID] = PolicyOf(a)
+	}
 	n := 0
-	err := k.store.EachKey(ctx, func(key store.Key) error {
+	err = k.store.EachKey(ctx, func(key store.Key) error {
 		n++
-		return k.tellGate(key)
+		return k.tellGate(key, policies[key.AccountID])
 	})
 	return n, err
 }
 
-// NoteUses stores when secrets were last used; the gate calls it every few seconds.
+// PolicyOf is an account's rotation policy.
+func PolicyOf(a store.Account) credential.Policy {
+	return credential.Policy{Days: a.SecretDays, RemindDays: a.RemindDays, Stop: a.StopOverdue}
+}
+
+// NoteUses stores how secrets were used; the gate calls it every few seconds.
 func (k *Keyring) NoteUses(ctx context.Context, uses []gate.Use) error {
 	rows := make([]store.Connection, len(uses))
 	for i, u := range uses {
-		rows[i] = store.Connection{SecretID: u.SecretID, FirstSeenAt: u.LastUsed, LastSeenAt: u.LastUsed, Count: 1}
+		rows[i] = store.Connection{SecretID: u.SecretID, Protocol: u.Protocol, Address: u.Address, Client: u.Client, FirstSeenAt: u.First, LastSeenAt: u.Last, Count: u.Count}
 	}
 	return k.store.Update(ctx, func(tx *store.Tx) error { return tx.NoteUses(ctx, rows) })
-}
-
-// Issued is a key with its secret in clear: to be shown once and then forgotten.
-type Issued struct {
-	Key    store.Key
-	Secret string
-}
-
-// SignedUp is a new primary account with its owner and master key.
-type SignedUp struct {
-	Account store.Account
-	User    store.User
-	Issued
-}
-
-// SignUp makes a primary account with an owner and a master key. Errors: *Error on Name or Email.
-func (k *Keyring) SignUp(ctx context.Context, by Actor, name, email string) (SignedUp, error) {
-	name, err := account.CleanName(name)
-	if err != nil {
-		return SignedUp{}, invalid("Name", err)
-	}
-	if err := mail.CheckEmail(email); err != nil {
-		return SignedUp{}, invalid("Email", err)
-	}
-	var out SignedUp
-	err = k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
-		var err error
-		if out.Account, err = tx.AddAccount(ctx, name); err != nil {
-			return nil, err
-		}
-		out.User, err = tx.AddUser(ctx, store.User{AccountID: out.Account.ID, Email: mail.Canonical(email)})
-		if errors.Is(err, store.ErrExists) {
-			return nil, conflict("Email", fmt.Sprintf("a user with the email address %s exists already", email))
-		}
-		if err != nil {
-			return nil, err
-		}
-		if err := tx.PutAccess(ctx, out.User.ID, out.Account.ID, 0, account.Owner); err != nil {
-			return nil, err
-		}
-		if err := tx.AddAudit(ctx, entry(by, out.Account.ID, "account.create", "account "+name, "owner "+out.User.Email)); err != nil {
-			return nil, err
-		}
-		out.Issued, err = k.issue(ctx, tx, by, store.Key{AccountID: out.Account.ID, Name: name, Master: true})
-		return &out.Key, err
-	})
-	return out, err
-}
-
-// CreateSubaccount makes a subaccount of the account, with an API key and secret of its own. Errors: *Error on Name.
-func (k *Keyring) CreateSubaccount(ctx context.Context, by Actor, accountID int64, name string) (Issued, error) {
-	name, err := account.CleanName(name)
-	if err != nil {
-		return Issued{}, invalid("Name", err)
-	}
-	var out Issued
-	err = k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
-		var err error
-		out, err = k.issue(ctx, tx, by, store.Key{AccountID: accountID, Name: name})
-		return &out.Key, err
-	})
-	return out, err
-}
-
-// issue adds a key with its first secret.
-func (k *Keyring) issue(ctx context.Context, tx *store.Tx, by Actor, key store.Key) (Issued, error) {
-	key.APIKey, key.State = credential.NewAPIKey().String(), store.KeyActive
-	added, err := tx.AddKey(ctx, key)
-	if errors.Is(err, store.ErrExists) {
-		return Issued{}, conflict("Name", fmt.Sprintf("the account has a key named %q already", key.Name))
-	}
-	if err != nil {
-		return Issued{}, err
-	}
-	if err := tx.AddAudit(ctx, entry(by, key.AccountID, "key.create", "key "+key.APIKey, "name "+key.Name)); err != nil {
-		return Issued{}, err
-	}
-	return k.newSecret(ctx, tx, added)
-}
-
-func (k *Keyring) newSecret(ctx context.Context, tx *store.Tx, key store.Key) (Issued, error) {
-	secret := credential.NewSecret()
-	digest := k.digester.Digest(secret)
-	kept, err := tx.AddSecret(ctx, key.ID, digest[:], credential.Hint(secret))
-	if err != nil {
-		return Issued{}, err
-	}
-	key.Secrets = []store.Secret{kept}
-	return Issued{Key: key, Secret: secret}, nil
-}
-
-// Reset ends all live secrets of a key of the scope and gives it a new one. When it has returned, no request with an
-// old secret is accepted and the SMTP sessions that it opened are closed.
-func (k *Keyring) Reset(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter) (Issued, error) {
-	var out Issued
-	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
-		key, err := tx.Key(ctx, scope, f)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := tx.EndSecrets(ctx, key.ID); err != nil {
-			return nil, err
-		}
-		if out, err = k.newSecret(ctx, tx, key); err != nil {
-			return nil, err
-		}
-		return &out.Key, tx.AddAudit(ctx, entry(by, key.AccountID, "key.reset", "key "+key.APIKey, "the old secret ended at once"))
-	})
-	return out, err
-}
-
-// KeyChange is what to change of a key; nil leaves a property as it is.
-type KeyChange struct {
-	Name   *string
-	ACL    *string
-	Active *bool
-}
-
-// Change renames, deactivates or activates a key of the scope. self is the ID of the key that asks, 0 when a person
-// does: a master key cannot deactivate itself. Errors: *Error on Name, ACL or IsActive.
-func (k *Keyring) Change(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, c KeyChange, self int64) (store.Key, error) {
-	var out store.Key
-	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
-		key, err := tx.Key(ctx, scope, f)
-		if err != nil {
-			return nil, err
-		}
-		detail, err := c.apply(&key, self)
-		if err != nil {
-			return nil, err
-		}
-		out = key
-		if detail == "" {
-			return nil, nil
-		}
-		err = tx.ChangeKey(ctx, key)
-		if errors.Is(err, store.ErrExists) {
-			return nil, conflict("Name", fmt.Sprintf("the account has a key named %q already", key.Name))
-		}
-		if err != nil {
-			return nil, err
-		}
-		return &key, tx.AddAudit(ctx, entry(by, key.AccountID, "key.change", "key "+key.APIKey, detail))
-	})
-	return out, err
-}
-
-// apply changes key and says what is different, "" when nothing is.
-func (c KeyChange) apply(key *store.Key, self int64) (string, error) {
-	detail := ""
-	note := func(what, from, to string) {
-		if detail != "" {
-			detail += "; "
-		}
-		detail += what + ": " + from + " → " + to
-	}
-	if c.Name != nil {
-		name, err := account.CleanName(*c.Name)
-		if err != nil {
-			return "", invalid("Name", err)
-		}
-		if name != key.Name {
-			note("name", key.Name, name)
-			key.Name = name
-		}
-	}
-	if c.ACL != nil && *c.ACL != key.ACL {
-		if len(*c.ACL) > 1000 {
-			return "", invalid("ACL", errors.New("the ACL is longer than 1000 bytes"))
-		}
-		note("ACL", key.ACL, *c.ACL)
-		key.ACL = *c.ACL
-	}
-	if c.Active != nil {
-		switch {
-		case key.State == store.KeySuspended:
-			return "", notAllowed("IsActive", "the key is suspended by the operator")
-		case !*c.Active && key.ID == self:
-			return "", notAllowed("IsActive", "a key cannot deactivate itself")
-		}
-		state := store.KeyDeactivated
-		if *c.Active {
-			state = store.KeyActive
-		}
-		if state != key.State {
-			note("state", key.State, state)
-			key.State = state
-		}
-	}
-	return detail, nil
 }
 
 // change runs fn in a transaction and tells the gate of the key that it returns, before anything else can change.
@@ -298,29 +131,64 @@ func (k *Keyring) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key,
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var key *store.Key
+	var owner store.Account
 	err := k.store.Update(ctx, func(tx *store.Tx) error {
 		var err error
-		key, err = fn(tx)
+		if key, err = fn(tx); err != nil || key == nil {
+			return err
+		}
+		owner, err = tx.Account(ctx, key.AccountID)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return &Error{Kind: NotFound, Reason: "no such key"}
 	}
-	if err != nil || key == nil {
+	if err != nil {
 		return err
 	}
-	return k.tellGate(*key)
+	k.told()
+	if key == nil {
+		return nil
+	}
+	return k.tellGate(*key, PolicyOf(owner))
 }
 
-// tellGate makes the gate know a key as it now stands.
-func (k *Keyring) tellGate(key store.Key) error {
+// update is change for what concerns no key: the gate is not told. A missing row is *Error NotFound about what.
+func (k *Keyring) update(ctx context.Context, what string, fn func(tx *store.Tx) error) error {
+	err := k.store.Update(ctx, fn)
+	if errors.Is(err, store.ErrNotFound) {
+		return &Error{Kind: NotFound, Reason: "no such " + what}
+	}
+	if err == nil {
+		k.told()
+	}
+	return err
+}
+
+// tellGate makes the gate know a key as it now stands, or forget one that is deleted.
+func (k *Keyring) tellGate(key store.Key, policy credential.Policy) error {
 	api, err := credential.ParseAPIKey(key.APIKey)
 	if err != nil {
 		return fmt.Errorf("key %d: %w", key.ID, err)
 	}
-	g := gate.Key{ID: key.ID, AccountID: key.AccountID, APIKey: api, Master: key.Master, State: gateState(key.State)}
+	if !key.DeletedAt.IsZero() {
+		k.gate.Remove(api)
+		return nil
+	}
+	networks, err := account.ParseNetworks(key.Networks)
+	if err != nil {
+		return fmt.Errorf("key %d: %w", key.ID, err)
+	}
+	g := gate.Key{
+		ID: key.ID, AccountID: key.AccountID, APIKey: api, Master: key.Master, State: gateState(key.State),
+		Permissions: account.Permission(key.Permissions), Networks: networks,
+	}
 	for _, x := range key.Secrets {
-		g.Secrets = append(g.Secrets, gate.Secret{ID: x.ID, Digest: credential.Digest(x.Digest), ExpiresAt: x.ExpiresAt})
+		s := gate.Secret{ID: x.ID, Digest: credential.Digest(x.Digest), ExpiresAt: x.ExpiresAt}
+		if policy.Stop && policy.Days > 0 {
+			s.StopsAt = policy.EndOf(x.CreatedAt)
+		}
+		g.Secrets = append(g.Secrets, s)
 	}
 	k.gate.Put(g)
 	return nil
@@ -338,4 +206,24 @@ func gateState(s string) gate.State {
 
 func entry(by Actor, accountID int64, action, target, detail string) audit.Entry {
 	return audit.Entry{AccountID: accountID, Actor: by.Name, Origin: by.Origin, Action: action, Target: target, Detail: detail}
+}
+
+// changes gathers what is different, for the audit log: "name: a → b; state: active → deactivated".
+type changes struct{ text string }
+
+func (c *changes) note(what, from, to string) {
+	if from == to {
+		return
+	}
+	if c.text != "" {
+		c.text += "; "
+	}
+	c.text += what + ": " + orNone(from) + " → " + orNone(to)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
 }

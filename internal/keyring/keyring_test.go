@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/account"
 	"postern/internal/audit"
 	"postern/internal/credential"
 	"postern/internal/gate"
@@ -82,15 +83,15 @@ func TestKeysOfAnAccount(t *testing.T) {
 		wants(t, err, keyring.Conflict, "Email")
 		_, err = r.SignUp(t.Context(), operator, "Other", "nobody")
 		wants(t, err, keyring.Invalid, "Email")
-		sub, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, " Shop ")
+		sub, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: " Shop "})
 		if err != nil || sub.Key.Name != "Shop" || sub.Key.Master || !r.opens(sub.Key.APIKey, sub.Secret) {
 			t.Fatalf("subaccount %+v, %v", sub, err)
 		}
 		for _, name := range []string{"", " ", strings.Repeat("x", 101), "a\nb", "a\x00b"} {
-			_, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, name)
+			_, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: name})
 			wants(t, err, keyring.Invalid, "Name")
 		}
-		_, err = r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, "Shop")
+		_, err = r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: "Shop"})
 		wants(t, err, keyring.Conflict, "Name")
 
 		other, err := r.SignUp(t.Context(), operator, "Other", "other@example.com")
@@ -98,7 +99,7 @@ func TestKeysOfAnAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, scope := range map[string]store.Scope{"another account": store.OfAccount(other.Account.ID), "another key": store.OfKey(other.Account.ID, other.Key.ID), "a sibling": store.OfKey(r.up.Account.ID, r.up.Key.ID)} {
-			_, err := r.Reset(t.Context(), operator, scope, store.KeyFilter{ID: sub.Key.ID})
+			_, err := r.Reset(t.Context(), operator, scope, store.KeyFilter{ID: sub.Key.ID}, keyring.Reset{})
 			wants(t, err, keyring.NotFound, "")
 			off := false
 			_, err = r.Change(t.Context(), operator, scope, store.KeyFilter{ID: sub.Key.ID}, keyring.KeyChange{Active: &off}, 0)
@@ -138,12 +139,12 @@ func TestADeadSecretOpensNothing(t *testing.T) {
 					}
 				})
 			}
-			got, err := r.Reset(t.Context(), operator, r.scope, store.KeyFilter{APIKey: key})
+			got, err := r.Reset(t.Context(), operator, r.scope, store.KeyFilter{APIKey: key}, keyring.Reset{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			for range 100 {
-				if r.opens(key, secret) || r.gate.Recheck(p) == nil {
+				if r.opens(key, secret) || r.gate.Recheck(gate.Source{}, p, account.MaySend) == nil {
 					t.Fatal("the old secret opens the door after the reset")
 				}
 			}
@@ -173,7 +174,7 @@ func TestADeadSecretOpensNothing(t *testing.T) {
 func TestWarm(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
-		sub, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, "Shop")
+		sub, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: "Shop"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,8 +227,8 @@ func TestEveryChangeIsInTheAuditLog(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
 		name := "Renamed"
-		_, err1 := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, "Shop")
-		_, err2 := r.Reset(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID})
+		_, err1 := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: "Shop"})
+		_, err2 := r.Reset(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, keyring.Reset{})
 		_, err3 := r.Change(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, keyring.KeyChange{Name: &name}, 0)
 		_, err4 := r.AddSender(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, "example.com", "")
 		err5 := r.RemoveSender(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, "example.com")
@@ -237,7 +238,7 @@ func TestEveryChangeIsInTheAuditLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		// What fails leaves no entry.
-		_, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, "Shop")
+		_, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: "Shop"})
 		wants(t, err, keyring.Conflict, "Name")
 		entries, err := s.Audit(t.Context(), 0, 100)
 		if err != nil {
@@ -267,7 +268,7 @@ func TestASecretIsReadableOnce(t *testing.T) {
 	r := newRing(t, s)
 	secrets := []string{r.up.Secret}
 	for range 3 {
-		got, err := r.Reset(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID})
+		got, err := r.Reset(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, keyring.Reset{})
 		if err != nil {
 			t.Fatal(err)
 		}

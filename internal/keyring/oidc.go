@@ -127,7 +127,7 @@ func (k *Keyring) SignInByOIDC(ctx context.Context, o *OIDC, cookie string, answ
 	if err != nil {
 		return "", s.Next, err
 	}
-	err = k.store.Update(ctx, func(tx *store.Tx) error {
+	err = k.commit(ctx, func(tx *store.Tx) error {
 		uses, err := tx.UseToken(ctx, tokenDigest("oidc "+s.State), s.Begun.Add(OIDCLifetime))
 		if err == nil && uses > 1 {
 			err = notAllowed("", "this sign-in was finished already; begin again")

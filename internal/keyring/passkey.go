@@ -191,7 +191,7 @@ func (k *Keyring) AddPasskey(ctx context.Context, rp *RelyingParty, user store.U
 	if err != nil {
 		return nil, err
 	}
-	err = k.store.Update(ctx, func(tx *store.Tx) error {
+	err = k.commit(ctx, func(tx *store.Tx) error {
 		have, err := tx.Passkeys(ctx, user.ID)
 		if err != nil {
 			return err
@@ -230,7 +230,7 @@ func (k *Keyring) badPasskey(ctx context.Context, err error) error {
 
 // RemovePasskey forgets a passkey of a user. Error: *Error NotFound.
 func (k *Keyring) RemovePasskey(ctx context.Context, user store.User, id int64, from netip.Addr) error {
-	err := k.store.Update(ctx, func(tx *store.Tx) error {
+	err := k.commit(ctx, func(tx *store.Tx) error {
 		gone, err := tx.RemovePasskey(ctx, user.ID, id)
 		if err != nil {
 			return err

@@ -70,12 +70,21 @@ func (k *Keyring) tellChanged(ctx context.Context, tx *store.Tx, user store.User
 	return k.tell(ctx, tx, user.AccountID, Notice{Kind: NoticeSignInChanged, To: []string{user.Email}, What: what, Address: person(user, from).Origin})
 }
 
+// commit is store.Update for what tells people something.
+func (k *Keyring) commit(ctx context.Context, fn func(tx *store.Tx) error) error {
+	err := k.store.Update(ctx, fn)
+	if err == nil {
+		k.told()
+	}
+	return err
+}
+
 // UseSignInLink signs a user in by the operator's link, once, and returns the token of his session. His password is
 // forgotten: the operator makes a link for who has none or has lost it, and a new one is set without it. Who has a
 // second factor is asked for it all the same, unless the link forgets it. Errors: *Error NotFound, or *SecondStep.
 func (k *Keyring) UseSignInLink(ctx context.Context, token string, from netip.Addr, client string) (session string, user store.User, err error) {
 	second := false
-	err = k.store.Update(ctx, func(tx *store.Tx) error {
+	err = k.commit(ctx, func(tx *store.Tx) error {
 		link, err := tx.UseSignInLink(ctx, store.LinkOperator, tokenDigest(token), k.now())
 		if err != nil {
 			return err
@@ -269,7 +278,7 @@ func (k *Keyring) SetPassword(ctx context.Context, user store.User, old, passwor
 	if err != nil {
 		return "", err
 	}
-	err = k.store.Update(ctx, func(tx *store.Tx) error {
+	err = k.commit(ctx, func(tx *store.Tx) error {
 		if err := k.putPassword(ctx, tx, user, hash, what, from); err != nil {
 			return err
 		}
@@ -304,7 +313,7 @@ func (k *Keyring) MailPasswordReset(ctx context.Context, email string, from neti
 		return err
 	}
 	token := rand.Text() + rand.Text()
-	return k.store.Update(ctx, func(tx *store.Tx) error {
+	return k.commit(ctx, func(tx *store.Tx) error {
 		n, err := tx.CountSignInLinks(ctx, store.LinkReset, user.ID, tx.Now.Add(-time.Hour))
 		if err != nil || n >= resetsAnHour {
 			return err
@@ -344,7 +353,7 @@ func (k *Keyring) ResetPassword(ctx context.Context, token, password string, fro
 		return "", user, err
 	}
 	second := false
-	err = k.store.Update(ctx, func(tx *store.Tx) error {
+	err = k.commit(ctx, func(tx *store.Tx) error {
 		if _, err := tx.UseSignInLink(ctx, store.LinkReset, tokenDigest(token), k.now()); err != nil {
 			return err
 		}

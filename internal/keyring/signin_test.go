@@ -85,8 +85,8 @@ func (r *ring) finish(t *testing.T, pending, code string) (string, error) {
 	return session, err
 }
 
-// live says whether a session's token opens the pages.
-func (r *ring) live(t *testing.T, session string) bool {
+// signedIn says whether a session's token opens the pages.
+func (r *ring) signedIn(t *testing.T, session string) bool {
 	t.Helper()
 	_, err := r.Session(t.Context(), session)
 	return err == nil
@@ -149,7 +149,7 @@ func TestACodeAfterThePassword(t *testing.T) {
 		wants(t, err, keyring.Invalid, "Code")
 		_, err = r.AddTOTP(t.Context(), store.User{ID: u.ID + 1}, set.State, r.code(t, set.Secret, 0), here)
 		wants(t, err, keyring.Invalid, "Code") // another user's page
-		if session, _, err := r.SignIn(t.Context(), u.Email, password, here, "test"); err != nil || !r.live(t, session) {
+		if session, _, err := r.SignIn(t.Context(), u.Email, password, here, "test"); err != nil || !r.signedIn(t, session) {
 			t.Fatal("before it is proved it is asked for", err)
 		}
 		if same, err := r.SameTOTP(u, set.State); err != nil || same.Secret != set.Secret {
@@ -163,7 +163,7 @@ func TestACodeAfterThePassword(t *testing.T) {
 		wants(t, err, keyring.Conflict, "Code")
 
 		pending := r.pending(t)
-		if r.live(t, pending) {
+		if r.signedIn(t, pending) {
 			t.Error("a half-finished sign-in is a session")
 		}
 		_, err = r.finish(t, pending, "000000")
@@ -174,7 +174,7 @@ func TestACodeAfterThePassword(t *testing.T) {
 		wants(t, err, keyring.Invalid, "Code")
 		next := r.code(t, set.Secret, 30*time.Second)
 		session, err := r.finish(t, pending, next[:3]+" "+next[3:])
-		if err != nil || !r.live(t, session) {
+		if err != nil || !r.signedIn(t, session) {
 			t.Fatal(err)
 		}
 		_, err = r.finish(t, pending, codes[0]) // used
@@ -316,8 +316,8 @@ func TestAMailedLinkSetsANewPassword(t *testing.T) {
 		_, _, err = r.ResetPassword(t.Context(), tokens[0], "password2024!", here, "test")
 		wants(t, err, keyring.Invalid, "Password")
 		fresh, _, err := r.ResetPassword(t.Context(), tokens[0], "a second long one", here, "test")
-		if err != nil || !r.live(t, fresh) || r.live(t, session) {
-			t.Fatalf("%v; the new session lives: %v, the old one: %v", err, r.live(t, fresh), r.live(t, session))
+		if err != nil || !r.signedIn(t, fresh) || r.signedIn(t, session) {
+			t.Fatalf("%v; the new session lives: %v, the old one: %v", err, r.signedIn(t, fresh), r.signedIn(t, session))
 		}
 		for i, token := range tokens { // the others of the same hour ended with it
 			_, _, err = r.ResetPassword(t.Context(), token, "a third long one", here, "test")
@@ -350,7 +350,7 @@ func TestAMailedLinkEndsAndAsksForTheSecondFactor(t *testing.T) {
 		if !errors.As(err, &step) || session != "" {
 			t.Fatal(session, err)
 		}
-		if session, err = r.finish(t, step.Pending, codes[0]); err != nil || !r.live(t, session) {
+		if session, err = r.finish(t, step.Pending, codes[0]); err != nil || !r.signedIn(t, session) {
 			t.Error(err)
 		}
 		if err := r.MailPasswordReset(t.Context(), u.Email, here); err != nil {
@@ -377,7 +377,7 @@ func TestTheOperatorsLinkAndTheSecondFactor(t *testing.T) {
 		if !errors.As(err, &step) {
 			t.Fatalf("a link stands for the password, not for the second factor: %v", err)
 		}
-		if session, err := r.finish(t, step.Pending, codes[0]); err != nil || !r.live(t, session) {
+		if session, err := r.finish(t, step.Pending, codes[0]); err != nil || !r.signedIn(t, session) {
 			t.Fatal(err)
 		}
 		if link, err = r.NewRescueLink(t.Context(), operator, u); err != nil {
@@ -387,7 +387,7 @@ func TestTheOperatorsLinkAndTheSecondFactor(t *testing.T) {
 			t.Fatalf("it is forgotten before the link is used: %+v, %v", f, err)
 		}
 		session, user, err := r.UseSignInLink(t.Context(), link, here, "test")
-		if err != nil || !r.live(t, session) || user.PasswordHash != "" {
+		if err != nil || !r.signedIn(t, session) || user.PasswordHash != "" {
 			t.Fatal(user, err)
 		}
 		if f, err := r.Factors(t.Context(), u.ID); err != nil || f.Any() || f.CodesLeft != 0 {
@@ -428,10 +428,10 @@ func TestSessionsAndProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.EndSession(t.Context(), u, second.Session.Digest, here); err != nil || r.live(t, sessions[1]) {
+		if err := r.EndSession(t.Context(), u, second.Session.Digest, here); err != nil || r.signedIn(t, sessions[1]) {
 			t.Errorf("ended: %v", err)
 		}
-		if n, err := r.EndOtherSessions(t.Context(), u, in.Session.Digest, here); err != nil || n != 2 || r.live(t, sessions[2]) || !r.live(t, sessions[0]) {
+		if n, err := r.EndOtherSessions(t.Context(), u, in.Session.Digest, here); err != nil || n != 2 || r.signedIn(t, sessions[2]) || !r.signedIn(t, sessions[0]) {
 			t.Errorf("%d others ended, %v", n, err)
 		}
 
@@ -522,7 +522,7 @@ func TestPasskeys(t *testing.T) {
 			return session, a, err
 		}
 		session, used, err := signIn(device)
-		if err != nil || !r.live(t, session) {
+		if err != nil || !r.signedIn(t, session) {
 			t.Fatal(err)
 		}
 		_, _, err = r.SignInByPasskey(t.Context(), rp, used, here, "test") // overheard
@@ -566,7 +566,7 @@ func TestPasskeys(t *testing.T) {
 		_, _, err = r.FinishSignIn(t.Context(), rp, pending, keyring.Proof{Passkey: used}, here, "test")
 		wants(t, err, keyring.Invalid, "Passkey")
 		session, _, err = r.FinishSignIn(t.Context(), rp, pending, keyring.Proof{Passkey: prove(second)}, here, "test")
-		if err != nil || !r.live(t, session) {
+		if err != nil || !r.signedIn(t, session) {
 			t.Fatal(err)
 		}
 		in, err := r.Session(t.Context(), session)
@@ -680,7 +680,7 @@ func TestOpenID(t *testing.T) {
 		p.Is("8", "Owner@Example.com", "true")
 		answer, cookie = begin(false)
 		session, next, err := r.SignInByOIDC(t.Context(), o, cookie, answer, here, "test")
-		if err != nil || next != "/keys?q=1" || !r.live(t, session) {
+		if err != nil || next != "/keys?q=1" || !r.signedIn(t, session) {
 			t.Fatal(next, err)
 		}
 		_, _, err = r.SignInByOIDC(t.Context(), o, cookie, answer, here, "test") // the same answer again

@@ -122,7 +122,7 @@ func build(ctx context.Context, c *config.Common, st *store.Store, log *slog.Log
 	core.Submit = submit.New(st, func() { core.arrived() }, log.With("part", "submit"))
 	core.Keyring, err = keyring.New(keyring.Config{
 		Store: st, Gate: core.Gate, Digester: digester, ServerKey: key,
-		SendersChanged: core.Submit.ForgetSenders, Log: log.With("part", "keyring"),
+		RulesChanged: core.Submit.Forget, Log: log.With("part", "keyring"),
 	})
 	if err != nil {
 		return nil, err

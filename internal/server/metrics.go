@@ -54,6 +54,7 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	e := emitter{out}
 	c.gate(e)
+	c.keyring(e)
 	c.submit(e)
 	c.queue(e)
 	for _, d := range c.s.mail {
@@ -88,6 +89,7 @@ func (c *collector) gate(e emitter) {
 	e.gauge("gate_sessions", "SMTP sessions that are signed in.", float64(g.Sessions))
 	e.gauge("gate_failing_sources", "Sources (an IPv4 address or an IPv6 /64) with failed checks that are not forgotten yet.", float64(g.Sources))
 	e.gauge("gate_throttled_sources", "Of these, sources that are refused now.", float64(g.Throttled))
+	e.gauge("gate_connections", "Connections (secret, protocol, address and client) that used a secret within the last minute or so.", float64(g.Connections))
 	const help = "Checks of credentials, by what came of them."
 	e.count("gate_checks_total", help, float64(g.Accepted), "result", "accepted")
 	for _, kind := range gate.RefusalKinds() {
@@ -95,11 +97,22 @@ func (c *collector) gate(e emitter) {
 	}
 }
 
+// keyring are the things that end by themselves.
+func (c *collector) keyring(e emitter) {
+	k := c.s.core.Keyring.Tidied()
+	e.count("keyring_overlaps_ended_total", "Old secret keys whose overlap came to its end.", float64(k.Overlaps))
+	e.count("keyring_cancelled_total", "Queued messages of deleted subaccounts that were given up.", float64(k.Cancelled))
+	e.count("keyring_forgotten_total", "Messages past their plan's retention that were deleted.", float64(k.Forgotten))
+	e.count("keyring_errors_total", "Failures of these, each tried again.", float64(k.Errors))
+}
+
 func (c *collector) submit(e emitter) {
 	s := c.s.core.Submit.Stats()
 	const help = "Submissions (HTTP message objects and SMTP transactions), by what came of them."
 	e.count("submit_submissions_total", help, float64(s.Accepted), "result", "accepted")
 	e.count("submit_submissions_total", help, float64(s.Refused), "result", "refused")
+	e.count("submit_limited_total", "Of the refused submissions, those over a limit of messages an hour, a day or a month.", float64(s.Limited))
+	e.count("submit_delayed_total", "Messages that were accepted to leave in a later hour, over an hourly limit.", float64(s.Delayed))
 }
 
 func (c *collector) queue(e emitter) {

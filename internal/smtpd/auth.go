@@ -9,7 +9,6 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
-	"postern/internal/credential"
 	"postern/internal/gate"
 )
 
@@ -30,6 +29,7 @@ func (n *session) Auth(mechanism string) (sasl.Server, error) {
 		n.end(true, "4.7.0", "too many failed logins")
 		return nil, errClosing
 	}
+	n.client = traceName(n.conn.Hostname()) + ", AUTH " + mechanism
 	switch mechanism {
 	case "PLAIN":
 		return &plain{login: n.login}, nil
@@ -88,9 +88,16 @@ func (l *login) Next(response []byte) ([]byte, bool, error) {
 	return nil, true, l.login(l.user, string(response))
 }
 
+// as is where the session is from and what its client calls itself.
+func (n *session) as() gate.Source {
+	from := n.source
+	from.Client = n.client
+	return from
+}
+
 // login asks the gate, and binds the session to the secret that opened it.
 func (n *session) login(user, password string) error {
-	p, err := n.s.c.Gate.Verify(n.source, user, password)
+	p, err := n.s.c.Gate.Verify(n.as(), user, password)
 	if err == nil {
 		var unbind func()
 		if unbind, err = n.s.c.Gate.Bind(p, func(reason string) { n.end(true, "4.7.0", reason) }); err == nil {
@@ -105,7 +112,7 @@ func (n *session) login(user, password string) error {
 	}
 	n.s.stats.loginsFailed.Add(1)
 	n.failures++
-	n.s.c.Log.Info("SMTP login refused", "source", n.source.Addr.String(), "user", credential.Shown(user), "reason", err.Error())
+	n.s.c.Log.Info("SMTP login refused", "source", n.source.Addr.String(), "user", n.s.c.Gate.Shown(user), "reason", err.Error())
 	if n.failures >= n.s.c.Limits.Failures {
 		n.closing = true // go-smtp writes the answer; the next command finds the door closed
 	}
@@ -124,6 +131,9 @@ func refusal(err error) *smtp.SMTPError {
 	}
 	if r.Kind == gate.Throttled {
 		return &smtp.SMTPError{Code: 454, EnhancedCode: smtp.EnhancedCode{4, 7, 0}, Message: words}
+	}
+	if r.Kind == gate.NotPermitted { // asked of an open session
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: words}
 	}
 	return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "authentication failed: " + words}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"postern/internal/account"
 	"postern/internal/gate"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -34,7 +35,8 @@ type session struct {
 	timer   *time.Timer
 
 	failures int
-	closing  bool // after the answer that is being written
+	closing  bool   // after the answer that is being written
+	client   string // what it calls itself: its EHLO name and the AUTH mechanism
 
 	mu        sync.Mutex // what a revocation or a shutdown reads from other goroutines
 	principal gate.Principal
@@ -119,7 +121,7 @@ func (n *session) Mail(from string, _ *smtp.MailOptions) error {
 	if n.s.isStopping() {
 		return n.s.reject(errClosing)
 	}
-	if err := n.s.c.Gate.Recheck(p); err != nil {
+	if err := n.s.c.Gate.Recheck(n.as(), p, account.MaySend); err != nil {
 		return n.s.reject(refusal(err))
 	}
 	if from != "" {
@@ -197,7 +199,7 @@ func (n *session) read(r io.Reader) ([]byte, error) {
 // accept checks a message and has it kept.
 func (n *session) accept(p gate.Principal, from string, to []string, raw []byte) (submit.Receipt, *smtp.SMTPError) {
 	// The secret may have died while the text was on its way.
-	if err := n.s.c.Gate.Recheck(p); err != nil {
+	if err := n.s.c.Gate.Recheck(n.as(), p, account.MaySend); err != nil {
 		return submit.Receipt{}, refusal(err)
 	}
 	now := time.Now()
@@ -332,6 +334,7 @@ func replyTo(err error) *smtp.SMTPError {
 		submit.TooLarge:          {Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4}},
 		submit.NoRoom:            {Code: 452, EnhancedCode: smtp.EnhancedCode{4, 3, 1}},
 		submit.Unavailable:       {Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}},
+		submit.LimitReached:      {Code: 452, EnhancedCode: smtp.EnhancedCode{4, 7, 1}},
 	}[e.Code]
 	reply.Message = e.Reason
 	return &reply

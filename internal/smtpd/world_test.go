@@ -46,7 +46,7 @@ func start(t testing.TB, change func(*smtpd.Config)) *world {
 	}
 	w := &world{store: storetest.New(t), gate: gate.New(gate.Config{Digester: digester, Burst: 1000})}
 	sub := submit.New(w.store, func() {}, log)
-	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, SendersChanged: sub.ForgetSenders, Log: log})
+	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: sub.Forget, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func start(t testing.TB, change func(*smtpd.Config)) *world {
 // reset gives the key a new secret.
 func (w *world) reset(t testing.TB) {
 	t.Helper()
-	got, err := w.keyring.Reset(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID})
+	got, err := w.keyring.Reset(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, keyring.Reset{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -212,7 +212,7 @@ func (s *Store) addSecrets(ctx context.Context, q queryable, keys []Key) error {
 		return nil
 	}
 	at := make(map[int64]*Key, len(keys))
-	w := newWhere("SELECT " + secretColumns + " FROM secret WHERE ended_at IS NULL AND key_id IN (")
+	w := newWhere("SELECT "+secretColumns+" FROM secret WHERE ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?) AND key_id IN (", micros(time.Now()))
 	for i := range keys {
 		at[keys[i].ID] = &keys[i]
 		if i > 0 {

@@ -105,6 +105,12 @@ func (tx *Tx) AddRequest(ctx context.Context, q Request) (id int64, err error) {
 	return id, err
 }
 
+// CountOpenRequests counts an account's open requests of a kind.
+func (tx *Tx) CountOpenRequests(ctx context.Context, accountID int64, kind string) (n int64, err error) {
+	err = tx.row(ctx, "SELECT count(*) FROM request WHERE account_id = $1 AND kind = $2 AND state = 'open'", accountID, kind).scan(&n)
+	return n, err
+}
+
 // AnswerRequest closes an open request; one that is not open is ErrNotFound.
 func (tx *Tx) AnswerRequest(ctx context.Context, id int64, state, answer string) error {
 	return tx.one(ctx, "UPDATE request SET state = $1, answer = $2, answered_at = $3 WHERE id = $4 AND state = 'open'", state, answer, micros(tx.Now), id)

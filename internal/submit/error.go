@@ -2,6 +2,8 @@
 
 package submit
 
+import "time"
+
 // Code is why a mail was not accepted. Each door maps it once to its protocol's words.
 type Code int
 
@@ -13,10 +15,11 @@ const (
 	TooLarge                          //
 	NoRoom                            // our disk is full: the same mail may be accepted later
 	Unavailable                       // we failed: the same mail may be accepted later
+	LimitReached                      // of messages in an hour, a day or a month: accepted again after RetryAfter
 )
 
 // Temporary says whether the same mail may be accepted later.
-func (c Code) Temporary() bool { return c == NoRoom || c == Unavailable }
+func (c Code) Temporary() bool { return c == NoRoom || c == Unavailable || c == LimitReached }
 
 // Error is why a mail was not accepted. Reason is a sentence for the caller; Cause is for the log alone.
 type Error struct {
@@ -24,6 +27,8 @@ type Error struct {
 	Field  string // the property or address that is wrong
 	Reason string
 	Cause  error
+	// RetryAfter is when there is room again, of LimitReached.
+	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string { return e.Reason }

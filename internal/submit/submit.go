@@ -100,31 +100,50 @@ func (r *Receipt) Of(email string) Accepted {
 // Submit accepts mail. Make it with New.
 type Submit struct {
 	store   *store.Store
-	senders *senders
+	rules   *ruleBook
+	limits  *limiter
 	arrived func() // tells the queue that there is something
 	log     *slog.Logger
 
-	accepted, refused atomic.Int64
+	accepted, refused, limited, delayed atomic.Int64
 }
 
 // New makes the way in over st. arrived is called after each accepted submission and must not block.
 func New(st *store.Store, arrived func(), log *slog.Logger) *Submit {
-	return &Submit{store: st, senders: newSenders(st), arrived: arrived, log: log}
+	return NewAt(st, arrived, log, time.Now)
+}
+
+// NewAt is New with a clock, by which hours, days and months of limits begin.
+func NewAt(st *store.Store, arrived func(), log *slog.Logger, now func() time.Time) *Submit {
+	return &Submit{store: st, rules: newRuleBook(st), limits: newLimiter(st, now), arrived: arrived, log: log}
 }
 
 // Stats are counts since the start.
-type Stats struct{ Accepted, Refused int64 }
+type Stats struct {
+	Accepted, Refused int64 // submissions
+	Limited           int64 // of the refused, those over a limit of messages
+	Delayed           int64 // messages that wait for a later hour
+}
 
 // Stats reads the counts.
-func (s *Submit) Stats() Stats { return Stats{Accepted: s.accepted.Load(), Refused: s.refused.Load()} }
+func (s *Submit) Stats() Stats {
+	return Stats{Accepted: s.accepted.Load(), Refused: s.refused.Load(), Limited: s.limited.Load(), Delayed: s.delayed.Load()}
+}
 
-// ForgetSenders makes the next mail of a key read its senders anew. Whoever changes a key's senders calls it before
-// it answers.
-func (s *Submit) ForgetSenders(keyID int64) { s.senders.forget(keyID) }
+// Forget makes the next mail of a key, or with 0 of all keys, read its senders and limits anew. Whoever changes them
+// calls it before it answers.
+func (s *Submit) Forget(keyID int64) {
+	s.rules.forget(keyID)
+	s.limits.forget(keyID)
+}
 
 // CheckSender finds the active sender of the key that email belongs to, or says in an *Error that there is none.
 func (s *Submit) CheckSender(ctx context.Context, p gate.Principal, email string) (store.Sender, error) {
-	return s.senders.find(ctx, p.KeyID, email)
+	r, err := s.rules.of(ctx, p.KeyID)
+	if err != nil {
+		return store.Sender{}, err
+	}
+	return r.find(email)
 }
 
 // Accept checks a mail and makes it durable. Its error is an *Error when the mail, its sender or our disk is the
@@ -133,6 +152,9 @@ func (s *Submit) Accept(ctx context.Context, p gate.Principal, env Envelope, m M
 	receipt, err := s.accept(ctx, p, env, m)
 	if err != nil {
 		s.refused.Add(1)
+		if e := (*Error)(nil); errors.As(err, &e) && e.Code == LimitReached {
+			s.limited.Add(1)
+		}
 		return Receipt{}, err
 	}
 	if !m.Sandbox {
@@ -146,7 +168,11 @@ func (s *Submit) accept(ctx context.Context, p gate.Principal, env Envelope, m M
 	if len(m.Raw) > MaxSize {
 		return Receipt{}, &Error{Code: TooLarge, Reason: fmt.Sprintf("The message has %d bytes; %d are allowed.", len(m.Raw), MaxSize)}
 	}
-	sender, err := s.senders.find(ctx, p.KeyID, m.From.Email)
+	r, err := s.rules.of(ctx, p.KeyID)
+	if err != nil {
+		return Receipt{}, err
+	}
+	sender, err := r.find(m.From.Email)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -155,7 +181,29 @@ func (s *Submit) accept(ctx context.Context, p gate.Principal, env Envelope, m M
 		return Receipt{}, err
 	}
 	sub := newSubmission(p, env, m, sender.ID, recipients)
-	if m.Sandbox {
+	if !r.limited() {
+		return s.keep(ctx, env, sub, m.Sandbox)
+	}
+	taken, err := s.limits.reserve(ctx, p, r, len(recipients))
+	if err != nil {
+		return Receipt{}, err
+	}
+	for i, hour := range taken.hours {
+		sub.Recipients[i].Hour = time.Unix(hour, 0).UTC()
+	}
+	receipt, err := s.keep(ctx, env, sub, m.Sandbox)
+	switch {
+	case err != nil || m.Sandbox:
+		s.limits.giveBack(taken)
+	default:
+		s.delayed.Add(taken.later())
+	}
+	return receipt, err
+}
+
+// keep makes a submission durable, unless it is in the sandbox.
+func (s *Submit) keep(ctx context.Context, env Envelope, sub *store.Submission, sandbox bool) (Receipt, error) {
+	if sandbox {
 		return receiptOf(env, sub), nil
 	}
 	if err := s.store.Accept(ctx, sub); err != nil {

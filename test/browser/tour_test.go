@@ -57,7 +57,7 @@ func newPlace(t *testing.T) *place {
 	log := slog.New(slog.DiscardHandler)
 	g := gate.New(gate.Config{Digester: digester})
 	p.submit = submit.New(p.store, func() {}, log)
-	p.keyring, err = keyring.New(keyring.Config{Store: p.store, Gate: g, Digester: digester, ServerKey: serverKey, SendersChanged: p.submit.ForgetSenders, Log: log})
+	p.keyring, err = keyring.New(keyring.Config{Store: p.store, Gate: g, Digester: digester, ServerKey: serverKey, RulesChanged: p.submit.Forget, Log: log})
 	ok(t, err)
 	p.signed, err = p.keyring.SignUp(t.Context(), operator, "Harbour Books", "mara@harbour-books.example")
 	ok(t, err)
@@ -82,7 +82,7 @@ func (p *place) link() string {
 
 func (p *place) key(name string) {
 	p.t.Helper()
-	x, err := p.keyring.CreateSubaccount(p.t.Context(), operator, p.signed.Account.ID, name)
+	x, err := p.keyring.CreateSubaccount(p.t.Context(), operator, p.signed.Account.ID, keyring.NewKey{Name: name})
 	ok(p.t, err)
 	p.keys[name] = x.Key
 }

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"postern/internal/account"
+	"postern/internal/store"
+)
+
+// KeyChange is what to change of a key; nil leaves a property as it is.
+type KeyChange struct {
+	Name      *string
+	ACL       *string
+	Reference *string
+	Active    *bool
+
+	// Restrictions.
+	Permissions    *account.Permission
+	Networks       *string // addresses and networks, with white space or commas between
+	AllowedSenders *string // addresses and domains, with white space or commas between
+	HourLimit      *int64  // messages; 0: no limit
+	DayLimit       *int64
+	MonthLimit     *int64
+	OverHourWaits  *bool
+}
+
+// Restricts says whether the change touches a restriction.
+func (c *KeyChange) Restricts() bool {
+	return c.Permissions != nil || c.Networks != nil || c.AllowedSenders != nil || c.HourLimit != nil || c.DayLimit != nil || c.MonthLimit != nil || c.OverHourWaits != nil
+}
+
+// maxAllowedSenders bounds a key's list.
+const maxAllowedSenders = 100
+
+// Change changes a key of the scope. self is the ID of the key that asks, 0 when a person does: a key cannot
+// deactivate itself, and a subaccount's cannot change what restricts it. Errors: *Error on the property.
+func (k *Keyring) Change(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, c KeyChange, self int64) (store.Key, error) {
+	var out store.Key
+	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
+		key, err := tx.Key(ctx, scope, f)
+		if err != nil {
+			return nil, err
+		}
+		if key.ID == self && !key.Master && c.Restricts() {
+			return nil, notAllowed("Permissions", "a subaccount's key cannot change its own restrictions: the account's master key or its people can")
+		}
+		var log changes
+		if err := c.apply(&key, self, &log); err != nil {
+			return nil, err
+		}
+		out = key
+		if log.text == "" {
+			return nil, nil
+		}
+		if err := k.free(ctx, tx, key); err != nil {
+			return nil, err
+		}
+		if err := tx.ChangeKey(ctx, key); err != nil {
+			return nil, err
+		}
+		return &key, tx.AddAudit(ctx, entry(by, key.AccountID, "key.change", "key "+key.APIKey, log.text))
+	})
+	if err == nil && c.Restricts() {
+		k.changed(out.ID)
+	}
+	return out, err
+}
+
+// apply changes key and notes what is different.
+func (c *KeyChange) apply(key *store.Key, self int64, log *changes) error {
+	if c.Name != nil {
+		name, err := account.CleanName(*c.Name)
+		if err != nil {
+			return invalid("Name", err)
+		}
+		log.note("name", key.Name, name)
+		key.Name = name
+	}
+	if c.Reference != nil {
+		reference, err := account.CleanReference(*c.Reference)
+		if err != nil {
+			return invalid("Reference", err)
+		}
+		log.note("reference", key.Reference, reference)
+		key.Reference = reference
+	}
+	if c.ACL != nil {
+		if len(*c.ACL) > 1000 {
+			return invalid("ACL", errors.New("the ACL is longer than 1000 bytes"))
+		}
+		log.note("ACL", key.ACL, *c.ACL)
+		key.ACL = *c.ACL
+	}
+	if err := c.applyState(key, self, log); err != nil {
+		return err
+	}
+	return c.restrict(&key.Limits, log)
+}
+
+func (c *KeyChange) applyState(key *store.Key, self int64, log *changes) error {
+	if c.Active == nil {
+		return nil
+	}
+	switch {
+	case key.State == store.KeySuspended:
+		return notAllowed("IsActive", "the key is suspended by the operator")
+	case !*c.Active && key.ID == self:
+		return notAllowed("IsActive", "a key cannot deactivate itself")
+	}
+	state := store.KeyDeactivated
+	if *c.Active {
+		state = store.KeyActive
+	}
+	log.note("state", key.State, state)
+	key.State = state
+	return nil
+}
+
+// restrict changes the restrictions of a key.
+func (c *KeyChange) restrict(l *store.Limits, log *changes) error {
+	if c.Permissions != nil {
+		p := *c.Permissions
+		if p <= 0 || p > account.AllPermissions {
+			return invalid("Permissions", errors.New("at least one of send, statistics and manage is needed"))
+		}
+		log.note("permissions", account.Permission(l.Permissions).String(), p.String())
+		l.Permissions = int(p)
+	}
+	if c.Networks != nil {
+		networks, err := account.ParseNetworks(*c.Networks)
+		if err != nil {
+			return invalid("Networks", err)
+		}
+		text := account.FormatNetworks(networks)
+		log.note("networks", l.Networks, text)
+		l.Networks = text
+	}
+	if c.AllowedSenders != nil {
+		text, err := cleanSenders(*c.AllowedSenders)
+		if err != nil {
+			return invalid("AllowedSenders", err)
+		}
+		log.note("allowed senders", l.AllowedSenders, text)
+		l.AllowedSenders = text
+	}
+	for _, x := range []struct {
+		property, name string
+		to             *int64
+		limit          *int64
+	}{{"HourLimit", "messages an hour", c.HourLimit, &l.HourLimit}, {"DayLimit", "messages a day", c.DayLimit, &l.DayLimit}, {"MonthLimit", "messages a month", c.MonthLimit, &l.MonthLimit}} {
+		if x.to == nil {
+			continue
+		}
+		if *x.to < 0 || *x.to > maxLimit {
+			return invalid(x.property, fmt.Errorf("must be 0 (no limit) to %d messages", int64(maxLimit)))
+		}
+		log.note(x.name, limitText(*x.limit), limitText(*x.to))
+		*x.limit = *x.to
+	}
+	if c.OverHourWaits != nil {
+		say := map[bool]string{false: "is refused", true: "waits"}
+		log.note("mail over the hourly limit", say[l.OverHourWaits], say[*c.OverHourWaits])
+		l.OverHourWaits = *c.OverHourWaits
+	}
+	return nil
+}
+
+// maxLimit is the largest limit that can be set: more than anybody sends.
+const maxLimit = 1_000_000_000_000
+
+func limitText(n int64) string {
+	if n == 0 {
+		return "no limit"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// cleanSenders reads a list of addresses and domains into its stored form.
+func cleanSenders(s string) (string, error) {
+	var out []string
+	for _, f := range strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == ',' || r == ';' || r == '\n' || r == '\r' || r == '\t' }) {
+		email, _, err := SplitSender(f)
+		if err != nil {
+			return "", fmt.Errorf("%q: %w", f, err)
+		}
+		out = append(out, email)
+	}
+	if len(out) > maxAllowedSenders {
+		return "", fmt.Errorf("%d senders; %d are allowed", len(out), maxAllowedSenders)
+	}
+	return strings.Join(out, " "), nil
+}
+
+// Suspend closes a key by the operator's word, whatever its owner does, until Restore. The owners are told the reason.
+func (k *Keyring) Suspend(ctx context.Context, by Actor, f store.KeyFilter, reason string) (store.Key, error) {
+	reason = strings.TrimSpace(reason)
+	if reason == "" || len(reason) > 1000 {
+		return store.Key{}, invalid("Reason", errors.New("a reason of up to 1000 bytes is needed: the owners are told it"))
+	}
+	return k.setSuspended(ctx, by, f, func(key *store.Key) (action, detail string, n Notice, err error) {
+		if key.State == store.KeySuspended {
+			return "", "", n, conflict("State", "the key is suspended already")
+		}
+		key.StateBefore, key.State, key.StateReason = key.State, store.KeySuspended, reason
+		return "key.suspend", "state: " + key.StateBefore + " → suspended; reason: " + reason, Notice{Kind: NoticeKeySuspended, Reason: reason}, nil
+	})
+}
+
+// Restore ends a suspension: the key is again what it was before.
+func (k *Keyring) Restore(ctx context.Context, by Actor, f store.KeyFilter) (store.Key, error) {
+	return k.setSuspended(ctx, by, f, func(key *store.Key) (action, detail string, n Notice, err error) {
+		if key.State != store.KeySuspended {
+			return "", "", n, conflict("State", "the key is not suspended")
+		}
+		if key.State = key.StateBefore; key.State == "" {
+			key.State = store.KeyActive
+		}
+		key.StateBefore, key.StateReason = "", ""
+		return "key.restore", "state: suspended → " + key.State, Notice{Kind: NoticeKeyRestored}, nil
+	})
+}
+
+func (k *Keyring) setSuspended(ctx context.Context, by Actor, f store.KeyFilter, set func(*store.Key) (action, detail string, n Notice, err error)) (store.Key, error) {
+	var out store.Key
+	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
+		key, err := tx.Key(ctx, store.OfOperator(), f)
+		if err != nil {
+			return nil, err
+		}
+		action, detail, n, err := set(&key)
+		if err != nil {
+			return nil, err
+		}
+		if err := tx.ChangeKey(ctx, key); err != nil {
+			return nil, err
+		}
+		n.KeyID, n.APIKey, n.KeyName = key.ID, key.APIKey, key.Name
+		if err := k.tell(ctx, tx, key.AccountID, n); err != nil {
+			return nil, err
+		}
+		out = key
+		return &key, tx.AddAudit(ctx, entry(by, key.AccountID, action, "key "+key.APIKey, detail))
+	})
+	return out, err
+}
+
+// Delete ends a subaccount for good: its secrets and sessions die, its API key is never given out again, its history
+// stays for the retention time. What waits in the queue is still sent, or, with cancelQueued, given up as blocked.
+// Errors: *Error NotAllowed for a master key.
+func (k *Keyring) Delete(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, cancelQueued bool) error {
+	var gone store.Key
+	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
+		key, err := tx.Key(ctx, scope, f)
+		if err != nil {
+			return nil, err
+		}
+		if key.Master {
+			return nil, notAllowed("ID", "the master key is the account's own and cannot be deleted")
+		}
+		if _, err := tx.EndSecrets(ctx, key.ID); err != nil {
+			return nil, err
+		}
+		if err := tx.DeleteKey(ctx, key, cancelQueued); err != nil {
+			return nil, err
+		}
+		detail := "name " + key.Name + "; queued mail is sent"
+		if cancelQueued {
+			detail = "name " + key.Name + "; queued mail is cancelled"
+		}
+		key.DeletedAt, key.Secrets = tx.Now, nil
+		gone = key
+		return &key, tx.AddAudit(ctx, entry(by, key.AccountID, "key.delete", "key "+key.APIKey, detail))
+	})
+	if err != nil {
+		return err
+	}
+	k.changed(gone.ID)
+	if cancelQueued {
+		_, err = k.CancelQueued(ctx)
+	}
+	return err
+}
+
+// CancelQueued gives up what deleted keys have waiting that is not to be sent, and says how many messages it was. What
+// is being tried at the moment is left for the next call.
+func (k *Keyring) CancelQueued(ctx context.Context) (n int, err error) {
+	const batch = 500
+	for {
+		got, err := k.store.CancelQueued(ctx, batch)
+		n += got
+		if err != nil || got < batch {
+			return n, err
+		}
+	}
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"postern/internal/account"
+	"postern/internal/credential"
+	"postern/internal/mail"
+	"postern/internal/store"
+)
+
+// Issued is a key with its secret in clear: to be shown once and then forgotten.
+type Issued struct {
+	Key    store.Key
+	Secret string
+}
+
+// SignedUp is a new primary account with its owner and master key.
+type SignedUp struct {
+	Account store.Account
+	User    store.User
+	Issued
+}
+
+// SignUp makes a primary account with a master key and an owner, who may be somebody's user already. Errors: *Error on
+// Name or Email.
+func (k *Keyring) SignUp(ctx context.Context, by Actor, name, email string) (SignedUp, error) {
+	name, err := account.CleanName(name)
+	if err != nil {
+		return SignedUp{}, invalid("Name", err)
+	}
+	if err := mail.CheckEmail(email); err != nil {
+		return SignedUp{}, invalid("Email", err)
+	}
+	var out SignedUp
+	err = k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
+		var err error
+		if out.Account, err = tx.AddAccount(ctx, name); err != nil {
+			return nil, err
+		}
+		out.User, err = tx.AddUser(ctx, store.User{AccountID: out.Account.ID, Email: mail.Canonical(email)})
+		if errors.Is(err, store.ErrExists) {
+			return nil, conflict("Email", fmt.Sprintf("a user with the email address %s exists already", email))
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := tx.PutAccess(ctx, out.User.ID, out.Account.ID, 0, account.Owner); err != nil {
+			return nil, err
+		}
+		if err := tx.AddAudit(ctx, entry(by, out.Account.ID, "account.create", "account "+name, "owner "+out.User.Email)); err != nil {
+			return nil, err
+		}
+		out.Issued, err = k.issue(ctx, tx, by, store.Key{AccountID: out.Account.ID, Name: name, Master: true})
+		return &out.Key, err
+	})
+	return out, err
+}
+
+// NewKey is what a subaccount begins with.
+type NewKey struct {
+	Name      string
+	Reference string // the customer's own ID for it; "" none
+	// An existing pair of another service, which goes on working; "" makes new ones.
+	APIKey, Secret string
+	SecretMadeAt   time.Time // of an existing one: the rotation policy counts from then; zero: now
+}
+
+// CreateSubaccount makes a subaccount of the account, with an API key and secret of its own. Errors: *Error on Name,
+// Reference, APIKey or SecretKey, LimitReached when the plan allows no more.
+func (k *Keyring) CreateSubaccount(ctx context.Context, by Actor, accountID int64, n NewKey) (Issued, error) {
+	name, err := account.CleanName(n.Name)
+	if err != nil {
+		return Issued{}, invalid("Name", err)
+	}
+	if n.Reference, err = account.CleanReference(n.Reference); err != nil {
+		return Issued{}, invalid("Reference", err)
+	}
+	if err := n.checkImported(); err != nil {
+		return Issued{}, err
+	}
+	var out Issued
+	err = k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
+		if err := k.roomForSubaccount(ctx, tx, accountID); err != nil {
+			return nil, err
+		}
+		key := store.Key{AccountID: accountID, Name: name, Reference: n.Reference, APIKey: n.APIKey}
+		var err error
+		if out, err = k.issueWith(ctx, tx, by, key, n.Secret); err != nil || n.SecretMadeAt.IsZero() || !n.SecretMadeAt.Before(tx.Now) {
+			return &out.Key, err
+		}
+		out.Key.Secrets[0].CreatedAt = n.SecretMadeAt.UTC()
+		return &out.Key, tx.BackdateSecret(ctx, out.Key.Secrets[0].ID, n.SecretMadeAt)
+	})
+	if n.Secret != "" {
+		out.Secret = "" // whoever brought it in has it
+	}
+	return out, err
+}
+
+// checkImported checks a pair of another service.
+func (n *NewKey) checkImported() error {
+	if n.APIKey == "" && n.Secret == "" {
+		return nil
+	}
+	if _, err := credential.ParseAPIKey(n.APIKey); err != nil {
+		return invalid("APIKey", errors.New("an API key to import has 32 characters, 0 to 9 and a to f"))
+	}
+	if err := credential.CheckImported(n.Secret); err != nil {
+		return invalid("SecretKey", err)
+	}
+	if n.APIKey == n.Secret {
+		return invalid("SecretKey", errors.New("it is the same as the API key"))
+	}
+	return nil
+}
+
+func (k *Keyring) issue(ctx context.Context, tx *store.Tx, by Actor, key store.Key) (Issued, error) {
+	return k.issueWith(ctx, tx, by, key, "")
+}
+
+// issueWith adds a key with its first secret; an API key and secret that are given were another service's.
+func (k *Keyring) issueWith(ctx context.Context, tx *store.Tx, by Actor, key store.Key, secret string) (Issued, error) {
+	detail := "name " + key.Name
+	if key.Reference != "" {
+		detail += "; reference " + key.Reference
+	}
+	if key.APIKey == "" {
+		key.APIKey = credential.NewAPIKey().String()
+	} else {
+		detail += "; imported"
+	}
+	key.State = store.KeyActive
+	if err := k.free(ctx, tx, key); err != nil {
+		return Issued{}, err
+	}
+	added, err := tx.AddKey(ctx, key)
+	if err != nil {
+		return Issued{}, err
+	}
+	if err := tx.AddAudit(ctx, entry(by, key.AccountID, "key.create", "key "+key.APIKey, detail)); err != nil {
+		return Issued{}, err
+	}
+	return k.addSecret(ctx, tx, added, secret)
+}
+
+// free says which of a key's unique properties is taken.
+func (k *Keyring) free(ctx context.Context, tx *store.Tx, key store.Key) error {
+	scope := store.OfAccount(key.AccountID)
+	taken := func(scope store.Scope, f store.KeyFilter) (bool, error) {
+		other, err := tx.Key(ctx, scope, f)
+		if errors.Is(err, store.ErrNotFound) {
+			return false, nil
+		}
+		return err == nil && other.ID != key.ID, err
+	}
+	if is, err := taken(scope, store.KeyFilter{Name: key.Name}); is || err != nil {
+		return orError(err, conflict("Name", fmt.Sprintf("the account has a key named %q already", key.Name)))
+	}
+	if key.Reference != "" {
+		if is, err := taken(scope, store.KeyFilter{Reference: key.Reference}); is || err != nil {
+			return orError(err, conflict("Reference", fmt.Sprintf("the account has a key with the reference %q already", key.Reference)))
+		}
+	}
+	for _, deleted := range []bool{false, true} {
+		if is, err := taken(store.OfOperator(), store.KeyFilter{APIKey: key.APIKey, Deleted: deleted}); is || err != nil {
+			return orError(err, conflict("APIKey", "this API key is in use here already, or was"))
+		}
+	}
+	return nil
+}
+
+func orError(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+// addSecret gives a key another live secret, a new one unless one is given.
+func (k *Keyring) addSecret(ctx context.Context, tx *store.Tx, key store.Key, secret string) (Issued, error) {
+	if secret == "" {
+		secret = credential.NewSecret()
+	}
+	digest := k.digester.Digest(secret)
+	kept, err := tx.AddSecret(ctx, key.ID, digest[:], credential.Hint(secret))
+	if errors.Is(err, store.ErrExists) {
+		return Issued{}, conflict("SecretKey", "this secret key is or was used here already: reset it where it is from first")
+	}
+	if err != nil {
+		return Issued{}, err
+	}
+	key.Secrets = append([]store.Secret{kept}, key.Secrets...)
+	return Issued{Key: key, Secret: secret}, nil
+}

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"postern/internal/account"
+	"postern/internal/credential"
+	"postern/internal/mail"
+	"postern/internal/store"
+)
+
+// Allowance is what an account may have: its plan's, and what the operator granted beyond it. 0 is no limit.
+type Allowance struct {
+	Plan          string // "" none
+	Subaccounts   int64
+	Month, Hour   int64 // messages
+	Users         int64
+	RetentionDays int
+}
+
+// AllowanceOf puts an account's plan and its grants together.
+func AllowanceOf(a store.Account, p store.Plan) Allowance {
+	out := Allowance{Plan: p.Name, Subaccounts: p.Subaccounts, Month: p.MonthMessages, Hour: p.HourMessages, Users: p.Users, RetentionDays: p.RetentionDays}
+	for _, x := range []struct {
+		to   *int64
+		more *int64
+	}{{&out.Subaccounts, a.MaxSubaccounts}, {&out.Month, a.MaxMonth}, {&out.Hour, a.MaxHour}, {&out.Users, a.MaxUsers}} {
+		if x.more != nil {
+			*x.to = *x.more
+		}
+	}
+	return out
+}
+
+// Allowance reads what an account may have.
+func (k *Keyring) Allowance(ctx context.Context, accountID int64) (Allowance, error) {
+	a, err := k.store.Account(ctx, accountID)
+	if err != nil {
+		return Allowance{}, err
+	}
+	if a.PlanID == 0 {
+		return AllowanceOf(a, store.Plan{}), nil
+	}
+	p, err := k.store.Plan(ctx, a.PlanID)
+	return AllowanceOf(a, p), err
+}
+
+func (k *Keyring) allowance(ctx context.Context, tx *store.Tx, accountID int64) (Allowance, error) {
+	a, err := tx.Account(ctx, accountID)
+	if err != nil || a.PlanID == 0 {
+		return AllowanceOf(a, store.Plan{}), err
+	}
+	p, err := tx.Plan(ctx, a.PlanID)
+	return AllowanceOf(a, p), err
+}
+
+// roomForSubaccount says no when the account's plan allows no further subaccount.
+func (k *Keyring) roomForSubaccount(ctx context.Context, tx *store.Tx, accountID int64) error {
+	may, err := k.allowance(ctx, tx, accountID)
+	if err != nil || may.Subaccounts == 0 {
+		return err
+	}
+	n, err := tx.CountSubaccounts(ctx, accountID)
+	if err != nil || n < may.Subaccounts {
+		return err
+	}
+	return &Error{Kind: LimitReached, Field: "Subaccounts", Reason: fmt.Sprintf("the plan%s allows %d subaccounts, and the account has %d: ask the operator for more, on the Account page or by POST /v3/REST/subaccountrequest, or delete one", planText(may), may.Subaccounts, n)}
+}
+
+// roomForPerson says no when the account's plan allows no further person.
+func (k *Keyring) roomForPerson(ctx context.Context, tx *store.Tx, accountID int64) error {
+	may, err := k.allowance(ctx, tx, accountID)
+	if err != nil || may.Users == 0 {
+		return err
+	}
+	n, err := tx.CountPeople(ctx, accountID)
+	if err != nil || n < may.Users {
+		return err
+	}
+	return &Error{Kind: LimitReached, Field: "Users", Reason: fmt.Sprintf("the plan%s allows %d people, and the account has %d, open invitations included: ask the operator for more on the Account page, or remove one", planText(may), may.Users, n)}
+}
+
+func planText(a Allowance) string {
+	if a.Plan == "" {
+		return ""
+	}
+	return " " + a.Plan
+}
+
+// checkPlan says what is wrong with a plan.
+func checkPlan(p *store.Plan) error {
+	var err error
+	if p.Name, err = account.CleanName(p.Name); err != nil {
+		return invalid("Name", err)
+	}
+	for _, x := range []struct {
+		field string
+		n     int64
+	}{{"Subaccounts", p.Subaccounts}, {"MonthMessages", p.MonthMessages}, {"HourMessages", p.HourMessages}, {"Users", p.Users}, {"RetentionDays", int64(p.RetentionDays)}} {
+		if x.n < 0 || x.n > maxLimit || x.field == "RetentionDays" && x.n > credential.MaxPolicyDays {
+			return invalid(x.field, errors.New("must be 0 (no limit) or a positive number of a sensible size"))
+		}
+	}
+	return nil
+}
+
+func planDetail(p store.Plan) string {
+	return fmt.Sprintf("subaccounts %s; messages a month %s, an hour %s; users %s; retention %s", limitText(p.Subaccounts), limitText(p.MonthMessages), limitText(p.HourMessages), limitText(p.Users), limitText(int64(p.RetentionDays)))
+}
+
+// PutPlan makes a plan (ID 0) or changes one; accounts that have it are bound by it at once. Errors: *Error on a field.
+func (k *Keyring) PutPlan(ctx context.Context, by Actor, p store.Plan) (store.Plan, error) {
+	if err := checkPlan(&p); err != nil {
+		return p, err
+	}
+	action := "plan.change"
+	err := k.update(ctx, "plan", func(tx *store.Tx) error {
+		var err error
+		if p.ID == 0 {
+			action = "plan.create"
+			p.ID, err = tx.AddPlan(ctx, p)
+		} else {
+			err = tx.ChangePlan(ctx, p)
+		}
+		if errors.Is(err, store.ErrExists) {
+			return conflict("Name", fmt.Sprintf("there is a plan named %q already", p.Name))
+		}
+		if err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, 0, action, "plan "+p.Name, planDetail(p)))
+	})
+	k.changed(0)
+	return p, err
+}
+
+// RemovePlan removes a plan that no account has.
+func (k *Keyring) RemovePlan(ctx context.Context, by Actor, id int64) error {
+	return k.update(ctx, "plan", func(tx *store.Tx) error {
+		p, err := tx.Plan(ctx, id)
+		if err != nil {
+			return err
+		}
+		if p.Accounts > 0 {
+			return conflict("ID", fmt.Sprintf("%d accounts have the plan %s: give them another first", p.Accounts, p.Name))
+		}
+		if err := tx.RemovePlan(ctx, id); err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, 0, "plan.remove", "plan "+p.Name, planDetail(p)))
+	})
+}
+
+// AssignPlan gives an account a plan (0: none). What was granted beyond an earlier plan is void.
+func (k *Keyring) AssignPlan(ctx context.Context, by Actor, accountID, planID int64) error {
+	err := k.update(ctx, "account or plan", func(tx *store.Tx) error {
+		a, err := tx.Account(ctx, accountID)
+		if err != nil {
+			return err
+		}
+		name := func(id int64) (string, error) {
+			if id == 0 {
+				return "none", nil
+			}
+			p, err := tx.Plan(ctx, id)
+			return p.Name, err
+		}
+		from, err := name(a.PlanID)
+		if err != nil {
+			return err
+		}
+		to, err := name(planID)
+		if err != nil {
+			return err
+		}
+		a.PlanID, a.MaxSubaccounts, a.MaxMonth, a.MaxHour, a.MaxUsers = planID, nil, nil, nil, nil
+		if err := tx.ChangeAccount(ctx, a); err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, accountID, "account.plan", "account "+a.Name, "plan: "+from+" → "+to))
+	})
+	k.changed(0)
+	return err
+}
+
+// AccountChange is what to change of an account; nil leaves a property as it is.
+type AccountChange struct {
+	Name        *string
+	SecretDays  *int  // the rotation policy
+	RemindDays  *int  //
+	StopOverdue *bool //
+	DayLimit    *int64
+}
+
+// ChangeAccount changes an account's name, rotation policy, and the daily limit of keys that have none of their own.
+// When it has returned, overdue secrets are refused where the policy says so. Errors: *Error on the property.
+func (k *Keyring) ChangeAccount(ctx context.Context, by Actor, accountID int64, c AccountChange) (store.Account, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out store.Account
+	err := k.update(ctx, "account", func(tx *store.Tx) error {
+		a, err := tx.Account(ctx, accountID)
+		if err != nil {
+			return err
+		}
+		var log changes
+		if err := c.apply(&a, &log); err != nil {
+			return err
+		}
+		out = a
+		if log.text == "" {
+			return nil
+		}
+		if err := tx.ChangeAccount(ctx, a); err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, accountID, "account.change", "account "+a.Name, log.text))
+	})
+	if err != nil {
+		return out, err
+	}
+	k.changed(0)
+	return out, k.tellGateOfAccount(ctx, out)
+}
+
+func (c *AccountChange) apply(a *store.Account, log *changes) error {
+	if c.Name != nil {
+		name, err := account.CleanName(*c.Name)
+		if err != nil {
+			return invalid("Name", err)
+		}
+		log.note("name", a.Name, name)
+		a.Name = name
+	}
+	was := PolicyOf(*a)
+	if c.SecretDays != nil {
+		a.SecretDays = *c.SecretDays
+	}
+	if c.RemindDays != nil {
+		a.RemindDays = *c.RemindDays
+	}
+	if c.StopOverdue != nil {
+		a.StopOverdue = *c.StopOverdue
+	}
+	is := PolicyOf(*a)
+	if property, err := is.Check(); err != nil && is != was {
+		return invalid(property, err)
+	}
+	log.note("secret keys are due after", fmt.Sprintf("%d days", was.Days), fmt.Sprintf("%d days", is.Days))
+	log.note("reminders begin", fmt.Sprintf("%d days before", was.RemindDays), fmt.Sprintf("%d days before", is.RemindDays))
+	say := map[bool]string{false: "go on working", true: "stop working"}
+	log.note("overdue secret keys", say[was.Stop], say[is.Stop])
+	if c.DayLimit != nil {
+		if *c.DayLimit < 0 || *c.DayLimit > maxLimit {
+			return invalid("DayLimit", fmt.Errorf("must be 0 (no limit) to %d messages", int64(maxLimit)))
+		}
+		log.note("messages a day of each key", limitText(a.DayLimit), limitText(*c.DayLimit))
+		a.DayLimit = *c.DayLimit
+	}
+	return nil
+}
+
+// tellGateOfAccount makes the gate know all keys of an account under its policy. k.mu is held.
+func (k *Keyring) tellGateOfAccount(ctx context.Context, a store.Account) error {
+	for at := 0; ; {
+		keys, total, err := k.store.Keys(ctx, store.OfAccount(a.ID), store.KeyFilter{}, store.Page{Limit: 1000, Offset: at})
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			if err := k.tellGate(key, PolicyOf(a)); err != nil {
+				return err
+			}
+		}
+		if at += len(keys); len(keys) == 0 || at >= total {
+			return nil
+		}
+	}
+}
+
+// requestKinds are what can be asked for more of, and how it is called.
+func requestKinds() map[string]string {
+	return map[string]string{"subaccounts": "subaccounts", "month": "messages a month", "hour": "messages an hour", "users": "people"}
+}
+
+// RequestWords says what a kind of request asks for more of.
+func RequestWords(kind string) string { return requestKinds()[kind] }
+
+// limitOf is the allowance's limit of a kind, and the account's own place for a grant of it.
+func limitOf(a *store.Account, may Allowance, kind string) (limit int64, more **int64) {
+	switch kind {
+	case "subaccounts":
+		return may.Subaccounts, &a.MaxSubaccounts
+	case "month":
+		return may.Month, &a.MaxMonth
+	case "hour":
+		return may.Hour, &a.MaxHour
+	}
+	return may.Users, &a.MaxUsers
+}
+
+// Ask asks the operator for more than the account's plan gives: wanted is the new limit. The operators are told by
+// mail. email is where the answer goes, "" for the account's owners. Errors: *Error on Kind, Wanted or Reason.
+func (k *Keyring) Ask(ctx context.Context, by Actor, accountID int64, email, kind string, wanted int64, reason string) (store.Request, error) {
+	reason = strings.TrimSpace(reason)
+	switch {
+	case requestKinds()[kind] == "":
+		return store.Request{}, invalid("Kind", fmt.Errorf("%q cannot be asked for: there are subaccounts, month, hour and users", kind))
+	case reason == "" || len(reason) > 2000:
+		return store.Request{}, invalid("Reason", errors.New("a reason of up to 2000 bytes is needed: the operator reads it"))
+	}
+	var out store.Request
+	err := k.update(ctx, "account", func(tx *store.Tx) error {
+		a, err := tx.Account(ctx, accountID)
+		if err != nil {
+			return err
+		}
+		may, err := k.allowance(ctx, tx, accountID)
+		if err != nil {
+			return err
+		}
+		if limit, _ := limitOf(&a, may, kind); limit == 0 {
+			return conflict("Kind", "there is no limit of "+requestKinds()[kind]+" on this account")
+		} else if wanted <= limit || wanted > maxLimit {
+			return invalid("Wanted", fmt.Errorf("must be more than the %d that there are", limit))
+		}
+		if n, err := tx.CountOpenRequests(ctx, accountID, kind); err != nil || n > 0 {
+			return orError(err, conflict("Kind", "a request for more "+requestKinds()[kind]+" is open already: the operator answers it by mail"))
+		}
+		id, err := tx.AddRequest(ctx, store.Request{AccountID: accountID, AskedBy: by.Name, Email: email, Kind: kind, Wanted: wanted, Reason: reason})
+		if err != nil {
+			return err
+		}
+		if out, err = tx.Request(ctx, id); err != nil {
+			return err
+		}
+		n := Notice{Kind: NoticeRequestMade, AccountName: a.Name, By: by.Name, What: requestKinds()[kind], Wanted: wanted, Reason: reason, Link: fmt.Sprintf("/operator/requests/%d", id)}
+		if err := k.tell(ctx, tx, 0, n); err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, accountID, "request.make", fmt.Sprintf("request %d", id), fmt.Sprintf("%s: %d; reason: %s", requestKinds()[kind], wanted, reason)))
+	})
+	return out, err
+}
+
+// Answer grants an open request, which raises the account's limit to what was wanted, or to limit when that is not 0;
+// or declines it, with a reason. Who asked is told by mail. Errors: *Error on ID, Limit or Reason.
+func (k *Keyring) Answer(ctx context.Context, by Actor, id int64, grant bool, limit int64, words string) (store.Request, error) {
+	words = strings.TrimSpace(words)
+	if !grant && words == "" || len(words) > 2000 {
+		return store.Request{}, invalid("Reason", errors.New("a reason of up to 2000 bytes is needed: who asked is told it"))
+	}
+	var out store.Request
+	err := k.update(ctx, "request", func(tx *store.Tx) error {
+		q, err := tx.Request(ctx, id)
+		if err != nil {
+			return err
+		}
+		if q.State != store.RequestOpen {
+			return conflict("ID", "the request is "+q.State+" already")
+		}
+		state, kind, detail := store.RequestDeclined, NoticeRequestDeclined, "reason: "+words
+		if grant {
+			state, kind = store.RequestGranted, NoticeRequestGranted
+			if detail, err = k.raise(ctx, tx, q, &limit); err != nil {
+				return err
+			}
+		}
+		if err := tx.AnswerRequest(ctx, id, state, words); err != nil {
+			return err
+		}
+		n := Notice{Kind: kind, AccountName: q.AccountName, What: requestKinds()[q.Kind], Wanted: q.Wanted, Reason: words, Link: "/account"}
+		if grant {
+			n.Wanted = limit
+		}
+		if q.Email != "" {
+			n.To = []string{q.Email}
+		}
+		if err := k.tell(ctx, tx, q.AccountID, n); err != nil {
+			return err
+		}
+		if out, err = tx.Request(ctx, id); err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, q.AccountID, "request."+map[bool]string{true: "grant", false: "decline"}[grant], fmt.Sprintf("request %d", id), detail))
+	})
+	k.changed(0)
+	return out, err
+}
+
+// raise gives the account of a request its new limit.
+func (k *Keyring) raise(ctx context.Context, tx *store.Tx, q store.Request, limit *int64) (detail string, err error) {
+	a, err := tx.Account(ctx, q.AccountID)
+	if err != nil {
+		return "", err
+	}
+	may, err := k.allowance(ctx, tx, q.AccountID)
+	if err != nil {
+		return "", err
+	}
+	was, more := limitOf(&a, may, q.Kind)
+	if *limit == 0 {
+		*limit = q.Wanted
+	}
+	if *limit <= was || *limit > maxLimit {
+		return "", invalid("Limit", fmt.Errorf("must be more than the %d that there are", was))
+	}
+	*more = limit
+	return fmt.Sprintf("%s: %d → %d", requestKinds()[q.Kind], was, *limit), tx.ChangeAccount(ctx, a)
+}
+
+// checkEmail is the canonical form of an email address, or what is wrong with it.
+func checkEmail(email string) (string, error) {
+	email = strings.TrimSpace(email)
+	if err := mail.CheckEmail(email); err != nil {
+		return "", invalid("Email", err)
+	}
+	return mail.Canonical(email), nil
+}
