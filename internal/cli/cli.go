@@ -43,6 +43,9 @@ type root struct {
 	Messages   messagesCmd   `cmd:"" help:"List messages, or show one with its history."`
 	Queue      queueCmd      `cmd:"" help:"Show what waits to be delivered."`
 	User       userCmd       `cmd:"" help:"People who sign in to the pages."`
+	Plan       planCmd       `cmd:"" help:"Plans: what an account may have."`
+	Request    requestCmd    `cmd:"" help:"What accounts ask for beyond their plans."`
+	Audit      auditCmd      `cmd:"" help:"The log of all changes to who may do what."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
@@ -55,8 +58,11 @@ Every setting is a flag (--log-level), an environment variable (POSTERN_LOG_LEVE
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 ended by a second signal.`
 
-// streams is where a command writes.
-type streams struct{ out, err io.Writer }
+// streams is where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
 
 // exited unwinds the stack when kong has printed help.
 type exited int
@@ -87,7 +93,7 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 	if err := r.Common.Check(); err != nil {
 		return report(stderr, err)
 	}
-	return report(stderr, ctx.Run(&r.Common, &streams{stdout, stderr}, parser.Model))
+	return report(stderr, ctx.Run(&r.Common, &streams{os.Stdin, stdout, stderr}, parser.Model))
 }
 
 // forgetEmpty unsets the variables of settings that are there and empty: they say nothing, as where a container's
