@@ -189,7 +189,7 @@ Example:
 
 // Run suspends an account's keys.
 func (c *accountSuspendCmd) Run(common *config.Common, s *streams) error {
-	return changeKeysOf(common, s, c.path("suspend"), control.Suspension{Reason: c.Reason}, "suspended %d keys; %d were suspended already\n", c.JSON)
+	return changeKeysOf(common, s, c.path("suspend"), control.Suspension{Reason: c.Reason}, "keys suspended: %d; suspended before: %d\n", c.JSON)
 }
 
 type accountRestoreCmd struct {
@@ -199,7 +199,7 @@ type accountRestoreCmd struct {
 
 // Run restores an account's keys.
 func (c *accountRestoreCmd) Run(common *config.Common, s *streams) error {
-	return changeKeysOf(common, s, c.path("restore"), struct{}{}, "restored %d keys; %d stay suspended for themselves: see postern key list --state suspended\n", c.JSON)
+	return changeKeysOf(common, s, c.path("restore"), struct{}{}, "keys restored: %d; suspended for themselves, and still so: %d\n", c.JSON)
 }
 
 func changeKeysOf(common *config.Common, s *streams, path string, in any, words string, asJSON bool) error {

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/term"
 
 	"postern/internal/config"
+	"postern/internal/control"
 )
 
 // Exit codes.
@@ -156,6 +157,10 @@ func report(w io.Writer, err error) int {
 	if err == nil {
 		return 0
 	}
+	var e *control.Error
+	if errors.As(err, &e) {
+		e.Field = optionOf(e.Field)
+	}
 	fmt.Fprintln(w, "postern: "+err.Error()) //nolint:errcheck // there is nobody else to tell
 	var s *config.Error
 	var u *usageError
@@ -166,6 +171,23 @@ func report(w io.Writer, err error) int {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// optionOf is how the command line calls a property that it names otherwise than the door.
+func optionOf(field string) string {
+	switch field {
+	case "OverlapSeconds":
+		return "--overlap"
+	case "EndSecretID":
+		return "--end-secret"
+	case "SecretDays":
+		return "--days"
+	case "RemindDays":
+		return "--remind"
+	case "RetentionDays":
+		return "--retention"
+	}
+	return field
 }
 
 // logger makes the log that the settings ask for.

@@ -137,8 +137,8 @@ func (c *keyRestrictCmd) suggest(ctx context.Context, d *control.Client, s *stre
 	if len(out.Networks) == 0 {
 		return s.printf("Nothing has used its live secrets from an address yet: there is nothing to suggest.\n")
 	}
-	if err := s.printf("Its live secrets are used from %d addresses, which these hold:\n  postern key restrict %s --networks %s\n", out.Addresses, word(c.Key), strings.Join(out.Networks, ",")); err != nil || out.Unknown == 0 {
+	if err := s.printf("Its live secrets are used from %s, all in these networks:\n  postern key restrict %s --networks %s\n", count(out.Addresses, "address", "addresses"), word(c.Key), strings.Join(out.Networks, ",")); err != nil || out.Unknown == 0 {
 		return err
 	}
-	return s.printf("%d connections have no address: they would be shut out.\n", out.Unknown)
+	return s.printf("%s without an address would be shut out.\n", count(out.Unknown, "connection", "connections"))
 }

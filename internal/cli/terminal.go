@@ -146,10 +146,15 @@ func long(d time.Duration) string {
 	case d >= 2*time.Hour:
 		n, unit = int64(d/time.Hour), "hour"
 	}
-	if n != 1 {
-		unit += "s"
+	return count(int(n), unit, unit+"s")
+}
+
+// count is so many of something.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
 	}
-	return strconv.FormatInt(n, 10) + " " + unit
+	return strconv.Itoa(n) + " " + many
 }
 
 // limit is a limit in a table; 0 is none.
