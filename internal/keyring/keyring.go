@@ -43,6 +43,8 @@ type Keyring struct {
 	mu sync.Mutex
 	// hashing bounds the Argon2id computations that run at a time: each takes 19 MiB and tens of milliseconds.
 	hashing chan struct{}
+
+	tidied tidied
 }
 
 // Config of a Keyring.

@@ -54,6 +54,7 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	e := emitter{out}
 	c.gate(e)
+	c.keyring(e)
 	c.submit(e)
 	c.queue(e)
 	for _, d := range c.s.mail {
@@ -94,6 +95,15 @@ func (c *collector) gate(e emitter) {
 	for _, kind := range gate.RefusalKinds() {
 		e.count("gate_checks_total", help, float64(g.Refused[kind]), "result", kind.String())
 	}
+}
+
+// keyring are the things that end by themselves.
+func (c *collector) keyring(e emitter) {
+	k := c.s.core.Keyring.Tidied()
+	e.count("keyring_overlaps_ended_total", "Old secret keys whose overlap came to its end.", float64(k.Overlaps))
+	e.count("keyring_cancelled_total", "Queued messages of deleted subaccounts that were given up.", float64(k.Cancelled))
+	e.count("keyring_forgotten_total", "Messages past their plan's retention that were deleted.", float64(k.Forgotten))
+	e.count("keyring_errors_total", "Failures of these, each tried again.", float64(k.Errors))
 }
 
 func (c *collector) submit(e emitter) {

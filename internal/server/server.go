@@ -147,7 +147,7 @@ func (s *Server) parts() [][]part {
 	for _, d := range s.mail {
 		doors = append(doors, part{d.name, func(ctx context.Context) error { return d.serve(ctx, grace) }})
 	}
-	return [][]part{{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}}, {{"queue", s.queue.Run}}, doors}
+	return [][]part{{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}}, {{"queue", s.queue.Run}}, doors}
 }
 
 // Run serves until ctx ends or a part fails, and then stops everything in order: the doors stop taking and what is in

@@ -32,6 +32,11 @@ func (tx *Tx) AddSecret(ctx context.Context, keyID int64, digest []byte, hint st
 	return scanSecret(tx.row(ctx, "INSERT INTO secret (key_id, digest, hint, created_at) VALUES ($1, $2, $3, $4) RETURNING "+secretColumns, keyID, digest, hint, micros(tx.Now)))
 }
 
+// BackdateSecret sets when a secret was made: one that is brought in from elsewhere may be old.
+func (tx *Tx) BackdateSecret(ctx context.Context, secretID int64, at time.Time) error {
+	return tx.one(ctx, "UPDATE secret SET created_at = $1 WHERE id = $2", micros(at), secretID)
+}
+
 // EndSecrets ends all live secrets of a key and says how many there were.
 func (tx *Tx) EndSecrets(ctx context.Context, keyID int64) (int64, error) {
 	return tx.exec(ctx, "UPDATE secret SET ended_at = $1 WHERE key_id = $2 AND ended_at IS NULL", micros(tx.Now), keyID)
