@@ -16,6 +16,13 @@ import (
 
 // findUser finds a user by email address, or the only one there is.
 func (d *door) findUser(ctx context.Context, email string) (store.User, error) {
+	if email != "" {
+		// Also who has but a single key shared with him.
+		u, err := d.Store.UserByEmail(ctx, mail.Canonical(email))
+		if !errors.Is(err, store.ErrNotFound) {
+			return u, err
+		}
+	}
 	accounts, err := d.Store.Accounts(ctx)
 	if err != nil {
 		return store.User{}, err
@@ -28,9 +35,6 @@ func (d *door) findUser(ctx context.Context, email string) (store.User, error) {
 			return store.User{}, err
 		}
 		for _, u := range users {
-			if email != "" && u.Email == mail.Canonical(email) {
-				return u, nil
-			}
 			all, emails = append(all, u), append(emails, u.Email)
 		}
 	}
