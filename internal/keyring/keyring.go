@@ -21,6 +21,7 @@ import (
 	"postern/internal/credential"
 	"postern/internal/gate"
 	"postern/internal/store"
+	"postern/internal/webhook"
 )
 
 // Actor is who makes a change, for the audit log.
@@ -37,6 +38,7 @@ type Keyring struct {
 	seal     *credential.Sealer
 	changed  func(keyID int64) // what mail of a key is checked against has changed
 	told     func()            // there is a notice to send
+	webhook  *webhook.Webhook
 	log      *slog.Logger
 
 	// mu makes the gate see changes in the order in which the store committed them.
@@ -55,6 +57,7 @@ type Config struct {
 	ServerKey    []byte            // seals what must be read again
 	RulesChanged func(keyID int64) // senders or limits of a key (0: of all keys) have changed; may be nil
 	Told         func()            // a notice waits to be sent; may be nil, must not block
+	Webhook      *webhook.Webhook  // tells accounts' URLs; nil: what is to be told is queued for one that runs later
 	Log          *slog.Logger
 }
 
@@ -70,8 +73,14 @@ func New(c Config) (*Keyring, error) {
 	if c.Told == nil {
 		c.Told = func() {}
 	}
+	if c.Webhook == nil {
+		if c.Webhook, err = webhook.New(webhook.Config{Store: c.Store, ServerKey: c.ServerKey, Log: c.Log}); err != nil {
+			return nil, err
+		}
+	}
 	return &Keyring{
-		store: c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, log: c.Log,
+		webhook: c.Webhook,
+		store:   c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, log: c.Log,
 		hashing: make(chan struct{}, 2),
 	}, nil
 }
@@ -89,7 +98,7 @@ func (k *Keyring) Warm(ctx context.Context) (int, error) {
 		policies[a.ID] = PolicyOf(a)
 	}
 	n := 0
-	err = k.store.EachKey(ctx, func(key store.Key) error {
+	err = k.store.EachCredential(ctx, func(key store.Key) error {
 		n++
 		return k.tellGate(key, policies[key.AccountID])
 	})
