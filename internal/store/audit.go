@@ -63,6 +63,7 @@ type AuditFilter struct {
 	Target   string
 	From, To time.Time // To excluded
 	Below    int64     // numbers below this one
+	Above    int64     // numbers above this one
 }
 
 func (f AuditFilter) where(w *where) {
@@ -71,6 +72,9 @@ func (f AuditFilter) where(w *where) {
 	}
 	if f.Below != 0 {
 		w.and("id < ?", f.Below)
+	}
+	if f.Above != 0 {
+		w.and("id > ?", f.Above)
 	}
 	if f.Search != "" {
 		like := "%" + escapeLike(f.Search) + "%"
