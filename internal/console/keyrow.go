@@ -25,6 +25,7 @@ type keyRow struct {
 	Hint     string        // the last four characters of its newest secret
 	Ends     time.Time     // when its newest secret ends by itself; zero: it does not
 	Old      *store.Secret // the one that goes on beside the newest, until its end
+	OldLeft  string        // how long, in words
 	Volume   volume
 	May      keyRights
 }
@@ -83,7 +84,7 @@ func (c *console) keyRow(v *visit, k store.Key) keyRow {
 		if i == 0 {
 			row.Hint, row.Ends, row.Meter = x.Hint, x.ExpiresAt, c.meter(x.CreatedAt, keyring.PolicyOf(v.account))
 		} else {
-			row.Old = &k.Secrets[i]
+			row.Old, row.OldLeft = &k.Secrets[i], strings.TrimPrefix(ahead(x.ExpiresAt, c.Now()), "in ")
 		}
 	}
 	return row
