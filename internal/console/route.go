@@ -115,16 +115,25 @@ func (c *console) personRoutes() []route {
 func (c *console) keyRoutes() []route {
 	return []route{
 		{"GET", "/keys", account.ReadKeys, false, c.showKeys},
+		{"GET", "/keys.csv", account.ReadKeys, false, c.exportKeys},
 		{"GET", "/keys/new", account.CreateKeys, false, c.showNewKey},
 		{"POST", "/keys/new", account.CreateKeys, false, c.createKey},
+		{"GET", "/keys/{id}", account.ReadKeys, false, c.showKey},
 		{"GET", "/keys/{id}/rename", account.ManageKeys, false, c.showKeyForm("rename")},
 		{"POST", "/keys/{id}/rename", account.ManageKeys, false, c.renameKey},
-		{"GET", "/keys/{id}/reset", account.ManageKeys, false, c.showKeyForm("reset")},
+		{"GET", "/keys/{id}/reset", account.ManageKeys, false, c.showReset},
 		{"POST", "/keys/{id}/reset", account.ManageKeys, true, c.resetKey},
+		{"GET", "/keys/{id}/secrets/{secret}/retire", account.ManageKeys, false, c.showRetire},
+		{"POST", "/keys/{id}/secrets/{secret}/retire", account.ManageKeys, true, c.retireSecret},
 		{"GET", "/keys/{id}/deactivate", account.ManageKeys, false, c.showKeyForm("deactivate")},
 		{"POST", "/keys/{id}/deactivate", account.ManageKeys, false, c.setKeyActive(false)},
 		{"GET", "/keys/{id}/activate", account.ManageKeys, false, c.showKeyForm("activate")},
 		{"POST", "/keys/{id}/activate", account.ManageKeys, false, c.setKeyActive(true)},
+		{"GET", "/keys/{id}/restrict", account.RestrictKeys, false, c.showRestrict},
+		{"POST", "/keys/{id}/restrict", account.RestrictKeys, true, c.restrictKey},
+		{"GET", "/keys/{id}/delete", account.DeleteKeys, false, c.showDelete},
+		{"POST", "/keys/{id}/delete", account.DeleteKeys, true, c.deleteKey},
+		{"POST", "/keys/{id}/test", account.SendTest, false, c.sendTest},
 		{"GET", "/keys/{id}/smtp", account.ReadKeys, false, c.showSMTP},
 	}
 }
@@ -363,5 +372,5 @@ func setHeaders(h http.Header) {
 }
 
 func policy(frames string) string {
-	return "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; frame-src " + frames + "; base-uri 'none'"
+	return "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; frame-src " + frames + "; base-uri 'none'"
 }
