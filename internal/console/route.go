@@ -171,7 +171,7 @@ func (c *console) handler() http.Handler {
 	mux.HandleFunc("POST /sign-out", c.signOut)
 	mux.HandleFunc("GET /forgot", c.showForgot)
 	mux.HandleFunc("POST /forgot", c.forgot)
-	mux.HandleFunc("GET /reset/{token}", c.showReset)
+	mux.HandleFunc("GET /reset/{token}", c.showNewPassword)
 	mux.HandleFunc("POST /reset/{token}", c.reset)
 	mux.HandleFunc("GET /welcome/{token}", c.showWelcome)
 	mux.HandleFunc("POST /welcome/{token}", c.welcome)
