@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"postern/internal/gate"
@@ -61,7 +62,7 @@ var templateFiles embed.FS
 //go:embed static
 var staticFiles embed.FS
 
-// console is the door. Its fields do not change after newConsole.
+// console is the door. Its fields do not change after newConsole but for what they hold.
 type console struct {
 	Config
 	pages    *template.Template
@@ -69,6 +70,8 @@ type console struct {
 	forms    *forms
 	throttle *throttle
 	cross    *http.CrossOriginProtection
+
+	verifying sync.Mutex // one check of the audit log at a time
 }
 
 // New makes the handler of the pages.
