@@ -38,18 +38,28 @@ func roleRows(selected string, keys bool) []roleRow {
 	return out
 }
 
-// roleWords says in a sentence what a role may do, on an account or on single keys of it.
+// roleWords says in a sentence what a role may do, on an account or on single keys of it: what it may, or, where that is
+// shorter, what it may not.
 func roleWords(role string, keys bool) string {
-	var may []string
+	var may, not []string
 	for _, a := range account.Actions() {
-		if account.Allowed(role, a) && !(keys && a.OfAccount()) {
+		switch {
+		case keys && a.OfAccount():
+		case account.Allowed(role, a):
 			may = append(may, actionWords(a))
+		default:
+			not = append(not, actionWords(a))
 		}
 	}
-	if len(may) == 0 {
+	switch {
+	case len(may) == 0:
 		return ""
+	case len(not) == 0 && !keys:
+		return "May do everything."
+	case len(may) > 4 && len(not) < len(may):
+		return "May do everything but " + enumerate(not, "or") + "."
 	}
-	return "May " + enumerate(may) + "."
+	return "May " + enumerate(may, "and") + "."
 }
 
 // beyondKeys says what a role on single keys does not give.
@@ -60,7 +70,7 @@ func beyondKeys() string {
 			not = append(not, actionWords(a))
 		}
 	}
-	return "On chosen subaccounts no role may " + strings.Join(not[:len(not)-1], ", ") + " or " + not[len(not)-1] + ": that concerns the account as a whole."
+	return "On chosen subaccounts no role may " + enumerate(not, "or") + ": that concerns the account as a whole."
 }
 
 // actionWords says what an action is, after "may".
@@ -74,19 +84,19 @@ func actionWords(a account.Action) string {
 		account.RestrictKeys:  "restrict what keys can do",
 		account.DeleteKeys:    "delete subaccounts",
 		account.ManageSenders: "add and remove senders",
-		account.ReadAccount:   "see people, plan and policy",
+		account.ReadAccount:   "see people and plan",
 		account.ManagePeople:  "invite and remove people",
-		account.ManageAccount: "change the policy and ask for more",
+		account.ManageAccount: "change the policy",
 		account.ReadAudit:     "read the audit log",
 	}[a]
 }
 
 // enumerate is "a, b and c".
-func enumerate(list []string) string {
+func enumerate(list []string, and string) string {
 	if len(list) < 2 {
 		return strings.Join(list, "")
 	}
-	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
+	return strings.Join(list[:len(list)-1], ", ") + " " + and + " " + list[len(list)-1]
 }
 
 // inviteBody is the form that invites somebody.
