@@ -73,6 +73,9 @@ func newPlace(t *testing.T) *place {
 	return p
 }
 
+// signedFrom is where the account's people sit.
+func (p *place) signedFrom() netip.Addr { return netip.MustParseAddr("203.0.113.40") }
+
 func (p *place) link() string {
 	p.t.Helper()
 	token, err := p.keyring.NewSignInLink(p.t.Context(), operator, p.signed.User)
@@ -209,7 +212,7 @@ func (p *place) past() (sent, bounced int64) {
 func TestATourOfEveryPage(t *testing.T) {
 	ctx := tab(t)
 	p := newPlace(t)
-	tour := &tour{t, ctx, os.Getenv("POSTERN_SCREENSHOTS")}
+	tour := &tour{t, ctx, screenshots()}
 
 	load(t, ctx, p.base+"/sign-in", 200)
 	tour.look("sign-in")
@@ -277,6 +280,9 @@ func TestATourOfEveryPage(t *testing.T) {
 	load(t, ctx, p.base+"/messages/999999", 404)
 	tour.look("error")
 }
+
+// screenshots is where pictures go; "" takes none.
+func screenshots() string { return os.Getenv("POSTERN_SCREENSHOTS") }
 
 // tour looks at pages in both widths and both schemes.
 type tour struct {
