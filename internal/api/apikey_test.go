@@ -17,10 +17,10 @@ import (
 type keys struct {
 	Count, Total int
 	Data         []struct {
-		APIKey, Name, SecretKey, CreatedAt, ACL, Runlevel string
-		ID, UserID                                        int64
-		IsActive, IsMaster                                bool
-		Secrets                                           []struct {
+		APIKey, Name, SecretKey, CreatedAt, ACL, Runlevel, Reference string
+		ID, UserID                                                   int64
+		IsActive, IsMaster                                           bool
+		Secrets                                                      []struct {
 			ID                                     int64
 			CreatedAt, ExpiresAt, LastUsedAt, Hint string
 		}

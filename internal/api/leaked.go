@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -25,10 +26,6 @@ type accepted struct{ Accepted bool }
 // for. The answer, and the time until it comes, are the same whether or not the secret was live, or ever was one.
 func (a *api) leakedSecret(c *call) (reply, error) {
 	arrived := time.Now()
-	if !a.leaks.TryAcquire(1) {
-		return reply{}, &fault{status: http.StatusTooManyRequests, message: "Too many reports at a time: try again in a second.", retryAfter: time.Second}
-	}
-	defer a.leaks.Release(1)
 	body, err := c.object(maxLeak)
 	if err != nil {
 		return reply{}, err
@@ -40,6 +37,10 @@ func (a *api) leakedSecret(c *call) (reply, error) {
 	if secret = strings.TrimSpace(secret); secret == "" {
 		return reply{}, badRequest("Property " + property + ": the secret key that has leaked is needed.")
 	}
+	if !a.leaks.TryAcquire(1) {
+		return reply{}, &fault{status: http.StatusTooManyRequests, message: "Too many reports at a time: try again in a second.", retryAfter: time.Second}
+	}
+	defer a.leaks.Release(1)
 	by := keyring.Actor{Name: "whoever found the secret key"}
 	if c.addr.IsValid() {
 		by.Origin = c.addr.String()
@@ -47,7 +48,8 @@ func (a *api) leakedSecret(c *call) (reply, error) {
 	// A report holds though its client hangs up.
 	_, err = a.Keyring.Leaked(context.WithoutCancel(c.Context()), by, secret)
 	a.waitFrom(c.Context(), arrived)
-	if err != nil {
+	var e *keyring.Error
+	if err != nil && !errors.As(err, &e) { // of a key that is deleted meanwhile the secret is dead
 		return reply{}, err
 	}
 	return one(accepted{true}), nil
