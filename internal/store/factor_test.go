@@ -21,7 +21,7 @@ func TestSecondFactors(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if err := do(func(tx *store.Tx) error { return tx.AddTOTP(t.Context(), store.TOTP{UserID: u}) }); !errors.Is(err, store.ErrExists) {
+		if err := do(func(tx *store.Tx) error { return tx.AddTOTP(t.Context(), store.TOTP{UserID: u, Secret: []byte{1}}) }); !errors.Is(err, store.ErrExists) {
 			t.Errorf("a second generator: %v", err)
 		}
 		for step, want := range map[int64]error{6: store.ErrNotFound, 7: store.ErrNotFound} {
