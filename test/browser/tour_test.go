@@ -63,7 +63,8 @@ func newPlace(t *testing.T) *place {
 	ok(t, err)
 	p.keys["Harbour Books"] = p.signed.Key
 	server := httptest.NewUnstartedServer(nil)
-	p.base = "http://" + server.Listener.Addr().String()
+	// A name, not an address: browsers bind passkeys to one.
+	p.base = strings.Replace("http://"+server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	server.Config.Handler, err = console.New(console.Config{
 		Store: p.store, Gate: g, Submit: p.submit, Keyring: p.keyring, BaseURL: p.base, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.harbour-books.example", Route: "capture", Log: log,
 	})
