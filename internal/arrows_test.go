@@ -31,7 +31,7 @@ const (
 )
 
 // forTests are imported by tests, benchmarks and each other alone.
-var forTests = []string{"store/storetest", "store/storetest/cluster", "mxtest"}
+var forTests = []string{"store/storetest", "store/storetest/cluster", "mxtest", "keyring/passkeytest", "keyring/oidctest"}
 
 // io is what a pure room does without, with all that is below it; parsers are the exceptions.
 var (

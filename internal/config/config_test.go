@@ -85,7 +85,15 @@ func TestCheck(t *testing.T) {
 		"drain":                {"drain", func(_ *config.Common, s *config.Serve) { s.Drain = -1 }},
 		"sender":               {"notify-from", func(_ *config.Common, s *config.Serve) { s.NotifyFrom = "Postern <nobody>" }},
 		"token":                {"metrics-token", func(_ *config.Common, s *config.Serve) { s.MetricsToken = "x" }},
-		"server key":           {"server-key", func(c *config.Common, _ *config.Serve) { c.ServerKey = "x" }},
+		"issuer in clear":      {"oidc-issuer", func(_ *config.Common, s *config.Serve) { s.OIDCIssuer, s.OIDCClientID = "http://id.example.com", "x" }},
+		"issuer is no URL":     {"oidc-issuer", func(_ *config.Common, s *config.Serve) { s.OIDCIssuer, s.OIDCClientID = "id.example.com", "x" }},
+		"issuer without ID":    {"oidc-client-id", func(_ *config.Common, s *config.Serve) { s.OIDCIssuer = "https://id.example.com" }},
+		"ID without issuer":    {"oidc-client-id", func(_ *config.Common, s *config.Serve) { s.OIDCClientID = "x" }},
+		"name without issuer":  {"oidc-name", func(_ *config.Common, s *config.Serve) { s.OIDCName = "x" }},
+		"long OIDC name": {"oidc-name", func(_ *config.Common, s *config.Serve) {
+			s.OIDCIssuer, s.OIDCClientID, s.OIDCName = "http://127.0.0.1:1/x", "x", strings.Repeat("x", 51)
+		}},
+		"server key": {"server-key", func(c *config.Common, _ *config.Serve) { c.ServerKey = "x" }},
 	} {
 		c, s := good()
 		x.spoil(c, s)

@@ -86,7 +86,11 @@ func (d *door) createLink(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := d.Keyring.NewSignInLink(r.Context(), operator(), user)
+	link := d.Keyring.NewSignInLink
+	if in.ForgetsSecondFactor {
+		link = d.Keyring.NewRescueLink
+	}
+	token, err := link(r.Context(), operator(), user)
 	if err != nil {
 		return nil, err
 	}

@@ -11,10 +11,13 @@ package keyring
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"postern/internal/account"
 	"postern/internal/audit"
@@ -39,7 +42,11 @@ type Keyring struct {
 	changed  func(keyID int64) // what mail of a key is checked against has changed
 	told     func()            // there is a notice to send
 	webhook  *webhook.Webhook
+	now      func() time.Time
 	log      *slog.Logger
+
+	pendingKey []byte // signs half-finished sign-ins
+	handleKey  []byte // makes the user handles of passkeys
 
 	// mu makes the gate see changes in the order in which the store committed them.
 	mu sync.Mutex
@@ -58,6 +65,7 @@ type Config struct {
 	RulesChanged func(keyID int64) // senders or limits of a key (0: of all keys) have changed; may be nil
 	Told         func()            // a notice waits to be sent; may be nil, must not block
 	Webhook      *webhook.Webhook  // tells accounts' URLs; nil: what is to be told is queued for one that runs later
+	Now          func() time.Time  // the clock of people's sign-ins; nil: time.Now
 	Log          *slog.Logger
 }
 
@@ -78,11 +86,19 @@ func New(c Config) (*Keyring, error) {
 			return nil, err
 		}
 	}
-	return &Keyring{
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	k := &Keyring{
 		webhook: c.Webhook,
-		store:   c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, log: c.Log,
+		store:   c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, now: c.Now, log: c.Log,
 		hashing: make(chan struct{}, 2),
-	}, nil
+	}
+	if k.pendingKey, err = hkdf.Key(sha256.New, c.ServerKey, nil, "postern pending sign-in 1", sha256.Size); err != nil {
+		return nil, err
+	}
+	k.handleKey, err = hkdf.Key(sha256.New, c.ServerKey, nil, "postern user handle 1", sha256.Size)
+	return k, err
 }
 
 // Warm puts all keys into the gate, and says how many there are.

@@ -20,6 +20,7 @@ import (
 	"postern/internal/config"
 	"postern/internal/console"
 	"postern/internal/control"
+	"postern/internal/keyring"
 	"postern/internal/notify"
 	"postern/internal/queue"
 )
@@ -90,7 +91,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 		Store: core.Store, Keyring: core.Keyring, Submit: core.Submit, Webhook: core.Webhook, From: from, BaseURL: srv.baseURL, Log: log.With("part", "notify"),
 	})
 	core.told = srv.notify.Wake
-	if err := srv.doors(s.MetricsToken); err != nil {
+	if err := srv.doors(s); err != nil {
 		return nil, err
 	}
 	if srv.setUp, err = core.SetUp(ctx, s.Owner.Owner); err != nil || srv.setUp == nil {
@@ -105,12 +106,13 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 }
 
 // doors makes what takes requests.
-func (s *Server) doors(metricsToken string) error {
+func (s *Server) doors(settings *config.Serve) error {
 	s.mail = s.smtpDoors()
 	pages, err := console.New(console.Config{
 		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Client: s.proxies.client,
 		BaseURL: s.baseURL, SMTPAddr: s.reachable(s.listeners.smtp), SMTPTLS: s.tls != nil, SMTPSAddr: s.reachable(s.listeners.smtps),
 		Hostname: s.hostname, Route: s.route, Log: s.log.With("part", "console"),
+		OIDC: keyring.OIDCConfig{Issuer: settings.OIDCIssuer, ClientID: settings.OIDCClientID, ClientSecret: settings.OIDCSecret, Name: settings.OIDCName},
 	})
 	if err != nil {
 		return err
@@ -125,7 +127,7 @@ func (s *Server) doors(metricsToken string) error {
 	mux.Handle("/v3.1/", wire)
 	mux.Handle("/openapi.yaml", wire)
 	mux.Handle("GET /healthz", s.health)
-	mux.Handle("GET /metrics", s.metricsHandler(metricsToken))
+	mux.Handle("GET /metrics", s.metricsHandler(settings.MetricsToken))
 	s.pages = mux
 	s.control = control.New(control.Config{
 		Store: s.core.Store, Keyring: s.core.Keyring, Submit: s.core.Submit, QueueStats: s.queue.Stats,
