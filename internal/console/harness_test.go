@@ -84,7 +84,7 @@ func newWorld(t *testing.T, change ...func(*console.Config)) *world {
 	ok(t, err)
 	w.gate = gate.New(gate.Config{Digester: digester})
 	w.submit = submit.New(w.store, func() {}, slogDiscard())
-	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: w.submit.Forget, Log: slogDiscard()})
+	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: w.submit.Forget, Now: func() time.Time { return w.now }, Log: slogDiscard()})
 	ok(t, err)
 	w.signed, err = w.keyring.SignUp(t.Context(), operator, "Acme", "owner@example.com")
 	ok(t, err)
@@ -347,8 +347,14 @@ func has(n *html.Node, key string) bool {
 func (a answer) form(action string) url.Values {
 	a.t.Helper()
 	v := url.Values{}
-	for _, in := range find(a.first("form[action="+action+"]"), "input") {
-		v.Set(attr(in, "name"), attr(in, "value"))
+	form := a.first("form[action=" + action + "]")
+	for _, in := range find(form, "input") {
+		if kind := attr(in, "type"); kind != "radio" && kind != "checkbox" || has(in, "checked") {
+			v.Add(attr(in, "name"), attr(in, "value"))
+		}
+	}
+	for _, in := range find(form, "textarea") {
+		v.Set(attr(in, "name"), textOf(in))
 	}
 	return v
 }

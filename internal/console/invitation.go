@@ -103,7 +103,7 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 			c.fail(w, r, err)
 			return
 		}
-		c.endSession(w, r)
+		c.endCookie(w, r, sessionCookie)
 		http.Redirect(w, r, localPath(r.URL.Path), http.StatusSeeOther)
 		return
 	}

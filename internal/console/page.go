@@ -109,6 +109,7 @@ func (c *console) parse(files fs.FS, more template.FuncMap) (*template.Template,
 	funcs := template.FuncMap{
 		"static": c.staticPath,
 		"ago":    func(t time.Time) string { return ago(t, c.Now()) },
+		"ahead":  func(t time.Time) string { return ahead(t, c.Now()) },
 		"date":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
 		"clock":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
 		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },

@@ -94,22 +94,46 @@ func (c *console) personRoutes() []route {
 		{"GET", "/password", account.Own, false, c.showPassword},
 		{"POST", "/password", account.Own, false, c.setPassword},
 		{"POST", "/switch", account.Own, false, c.switchAccount},
+		{"GET", "/confirm", account.Own, false, c.showConfirm},
+		{"POST", "/confirm", account.Own, false, c.confirm},
+		{"GET", "/security", account.Own, false, c.showSecurity},
+		{"GET", "/security/app", account.Own, true, c.showAddApp},
+		{"POST", "/security/app", account.Own, true, c.addApp},
+		{"GET", "/security/app/remove", account.Own, true, c.showRemoveApp},
+		{"POST", "/security/app/remove", account.Own, true, c.removeApp},
+		{"GET", "/security/codes", account.Own, true, c.showNewCodes},
+		{"POST", "/security/codes", account.Own, true, c.newCodes},
+		{"GET", "/security/passkeys/new", account.Own, true, c.showAddPasskey},
+		{"POST", "/security/passkeys/new", account.Own, true, c.addPasskey},
+		{"GET", "/security/passkeys/{id}/remove", account.Own, true, c.showRemovePasskey},
+		{"POST", "/security/passkeys/{id}/remove", account.Own, true, c.removePasskey},
+		{"POST", "/security/sessions/end", account.Own, false, c.endOneSession},
+		{"POST", "/security/sessions/end-others", account.Own, false, c.endOtherSessions},
 	}
 }
 
 func (c *console) keyRoutes() []route {
 	return []route{
 		{"GET", "/keys", account.ReadKeys, false, c.showKeys},
+		{"GET", "/keys.csv", account.ReadKeys, false, c.exportKeys},
 		{"GET", "/keys/new", account.CreateKeys, false, c.showNewKey},
 		{"POST", "/keys/new", account.CreateKeys, false, c.createKey},
+		{"GET", "/keys/{id}", account.ReadKeys, false, c.showKey},
 		{"GET", "/keys/{id}/rename", account.ManageKeys, false, c.showKeyForm("rename")},
 		{"POST", "/keys/{id}/rename", account.ManageKeys, false, c.renameKey},
-		{"GET", "/keys/{id}/reset", account.ManageKeys, false, c.showKeyForm("reset")},
+		{"GET", "/keys/{id}/reset", account.ManageKeys, false, c.showReset},
 		{"POST", "/keys/{id}/reset", account.ManageKeys, true, c.resetKey},
+		{"GET", "/keys/{id}/secrets/{secret}/retire", account.ManageKeys, false, c.showRetire},
+		{"POST", "/keys/{id}/secrets/{secret}/retire", account.ManageKeys, true, c.retireSecret},
 		{"GET", "/keys/{id}/deactivate", account.ManageKeys, false, c.showKeyForm("deactivate")},
 		{"POST", "/keys/{id}/deactivate", account.ManageKeys, false, c.setKeyActive(false)},
 		{"GET", "/keys/{id}/activate", account.ManageKeys, false, c.showKeyForm("activate")},
 		{"POST", "/keys/{id}/activate", account.ManageKeys, false, c.setKeyActive(true)},
+		{"GET", "/keys/{id}/restrict", account.RestrictKeys, false, c.showRestrict},
+		{"POST", "/keys/{id}/restrict", account.RestrictKeys, true, c.restrictKey},
+		{"GET", "/keys/{id}/delete", account.DeleteKeys, false, c.showDelete},
+		{"POST", "/keys/{id}/delete", account.DeleteKeys, true, c.deleteKey},
+		{"POST", "/keys/{id}/test", account.SendTest, false, c.sendTest},
 		{"GET", "/keys/{id}/smtp", account.ReadKeys, false, c.showSMTP},
 	}
 }
@@ -207,7 +231,16 @@ func (c *console) handler() http.Handler {
 	mux.HandleFunc("GET /static/{name}", c.serveStatic)
 	mux.HandleFunc("GET /sign-in", c.showSignIn)
 	mux.HandleFunc("POST /sign-in", c.signIn)
+	mux.HandleFunc("POST /sign-in/passkey", c.signInByPasskey)
+	mux.HandleFunc("GET /sign-in/second", c.showSecondStep)
+	mux.HandleFunc("POST /sign-in/second", c.secondStep)
+	mux.HandleFunc("GET /sign-in/oidc", c.beginOIDC)
+	mux.HandleFunc("GET /sign-in/oidc/callback", c.finishOIDC)
 	mux.HandleFunc("POST /sign-out", c.signOut)
+	mux.HandleFunc("GET /forgot", c.showForgot)
+	mux.HandleFunc("POST /forgot", c.forgot)
+	mux.HandleFunc("GET /reset/{token}", c.showNewPassword)
+	mux.HandleFunc("POST /reset/{token}", c.reset)
 	mux.HandleFunc("GET /welcome/{token}", c.showWelcome)
 	mux.HandleFunc("POST /welcome/{token}", c.welcome)
 	mux.HandleFunc("GET /invitation/{token}", c.showInvitation)
@@ -291,6 +324,9 @@ func (c *console) handle(v *visit, rt route) error {
 	v.scope, any = v.scopeOf(rt.action)
 	if !any && !v.may(rt.action, 0) {
 		return notAllowed(v, rt.action)
+	}
+	if rt.fresh && !c.isFresh(v) {
+		return c.askToConfirm(v)
 	}
 	return rt.handle(v)
 }
@@ -414,5 +450,5 @@ func setHeaders(h http.Header) {
 }
 
 func policy(frames string) string {
-	return "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; frame-src " + frames + "; base-uri 'none'"
+	return "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; frame-src " + frames + "; base-uri 'none'"
 }

@@ -231,12 +231,21 @@ func TestATourOfEveryPage(t *testing.T) {
 	}
 
 	sent, bounced := p.past()
+	p.rotation()
 	key := p.keys["Shop"]
 	at := func(page string) string { return fmt.Sprintf("/keys/%d/%s", key.ID, page) }
 	for _, c := range []struct{ name, path string }{
 		{"keys", "/keys"},
 		{"keys-search", "/keys?q=no+such"},
 		{"key-new", "/keys/new"},
+		{"keys-due", "/keys?show=due"},
+		{"key", fmt.Sprintf("/keys/%d", p.keys["Billing"].ID)},
+		{"key-suspended", fmt.Sprintf("/keys/%d", p.keys["Newsletter"].ID)},
+		{"key-primary", fmt.Sprintf("/keys/%d", p.signed.Key.ID)},
+		{"key-reset-overlap", fmt.Sprintf("/keys/%d/reset", p.keys["Billing"].ID)},
+		{"key-retire", fmt.Sprintf("/keys/%d/secrets/%d/retire", p.keys["Billing"].ID, p.live("Billing")[1].ID)},
+		{"key-restrict", fmt.Sprintf("/keys/%d/restrict?networks=suggested", p.keys["Billing"].ID)},
+		{"key-delete", at("delete")},
 		{"key-reset", at("reset")},
 		{"key-rename", at("rename")},
 		{"key-deactivate", at("deactivate")},
