@@ -63,6 +63,8 @@ func link(baseURL string, n keyring.Notice) string {
 	switch {
 	case strings.HasPrefix(n.Link, "/"):
 		return baseURL + n.Link
+	case n.Kind == keyring.NoticeSignInChanged:
+		return baseURL + "/security"
 	case n.KeyID != 0:
 		return fmt.Sprintf("%s/keys/%d", baseURL, n.KeyID)
 	}

@@ -54,7 +54,7 @@ func TestEveryKindHasWords(t *testing.T) {
 			[]string{"198.51.100.7", "7 December 2026, 09:30 UTC", "your password stays as it is"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeSignInChanged, What: "a passkey was added", Address: "198.51.100.7", Link: "/profile"},
+			keyring.Notice{Kind: keyring.NoticeSignInChanged, What: "a passkey was added", Address: "198.51.100.7"},
 			"Your sign-in has changed: a passkey was added", "/profile",
 			[]string{"a passkey was added", "198.51.100.7", "23 November 2026, 09:30 UTC", "set a new password at once"},
 		},
