@@ -55,7 +55,7 @@ func TestEveryKindHasWords(t *testing.T) {
 		},
 		{
 			keyring.Notice{Kind: keyring.NoticeSignInChanged, What: "a passkey was added", Address: "198.51.100.7"},
-			"Your sign-in has changed: a passkey was added", "/profile",
+			"Your sign-in has changed: a passkey was added", "/security",
 			[]string{"a passkey was added", "198.51.100.7", "23 November 2026, 09:30 UTC", "set a new password at once"},
 		},
 		{
