@@ -347,8 +347,14 @@ func has(n *html.Node, key string) bool {
 func (a answer) form(action string) url.Values {
 	a.t.Helper()
 	v := url.Values{}
-	for _, in := range find(a.first("form[action="+action+"]"), "input") {
-		v.Set(attr(in, "name"), attr(in, "value"))
+	form := a.first("form[action=" + action + "]")
+	for _, in := range find(form, "input") {
+		if kind := attr(in, "type"); kind != "radio" && kind != "checkbox" || has(in, "checked") {
+			v.Add(attr(in, "name"), attr(in, "value"))
+		}
+	}
+	for _, in := range find(form, "textarea") {
+		v.Set(attr(in, "name"), textOf(in))
 	}
 	return v
 }

@@ -21,6 +21,7 @@ import (
 	"postern/internal/console"
 	"postern/internal/control"
 	"postern/internal/keyring"
+	"postern/internal/notify"
 	"postern/internal/queue"
 )
 
@@ -28,6 +29,7 @@ import (
 type Server struct {
 	core      *Core
 	queue     *queue.Queue
+	notify    *notify.Notify
 	courier   wayOut
 	listeners *listeners
 	mail      []smtpDoor
@@ -59,7 +61,11 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 		return nil, err
 	}
 	hostname := hostname(s.Hostname)
-	core, err := Open(ctx, c, log)
+	from, err := s.Notifier(hostname)
+	if err != nil {
+		return nil, err
+	}
+	core, err := open(ctx, c, serving{private: s.WebhookPrivate, grace: max(s.Drain/2, time.Millisecond)}, log)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +87,10 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 		Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true,
 	})
 	core.arrived = srv.queue.Wake
+	srv.notify = notify.New(notify.Config{
+		Store: core.Store, Keyring: core.Keyring, Submit: core.Submit, Webhook: core.Webhook, From: from, BaseURL: srv.baseURL, Log: log.With("part", "notify"),
+	})
+	core.told = srv.notify.Wake
 	if err := srv.doors(s); err != nil {
 		return nil, err
 	}
@@ -149,7 +159,13 @@ func (s *Server) parts() [][]part {
 	for _, d := range s.mail {
 		doors = append(doors, part{d.name, func(ctx context.Context) error { return d.serve(ctx, grace) }})
 	}
-	return [][]part{{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}}, {{"queue", s.queue.Run}}, doors}
+	// Notices are mail: what sends them ends before the queue does.
+	return [][]part{
+		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}},
+		{{"queue", s.queue.Run}},
+		{{"notify", s.notify.Run}, {"webhook", s.core.Webhook.Run}},
+		doors,
+	}
 }
 
 // Run serves until ctx ends or a part fails, and then stops everything in order: the doors stop taking and what is in

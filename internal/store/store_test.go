@@ -401,8 +401,8 @@ func TestSecretsLiveAndEnd(t *testing.T) {
 			t.Errorf("key %+v, %v", got, err)
 		}
 		seen := 0
-		if err := s.EachKey(t.Context(), func(x store.Key) error { seen += len(x.Secrets); return nil }); err != nil || seen != 1 {
-			t.Errorf("EachKey saw %d live secrets, %v", seen, err)
+		if err := s.EachCredential(t.Context(), func(x store.Key) error { seen += len(x.Secrets); return nil }); err != nil || seen != 1 {
+			t.Errorf("EachCredential saw %d live secrets, %v", seen, err)
 		}
 	})
 }

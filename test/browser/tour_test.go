@@ -74,6 +74,9 @@ func newPlace(t *testing.T) *place {
 	return p
 }
 
+// signedFrom is where the account's people sit.
+func (p *place) signedFrom() netip.Addr { return netip.MustParseAddr("203.0.113.40") }
+
 func (p *place) link() string {
 	p.t.Helper()
 	token, err := p.keyring.NewSignInLink(p.t.Context(), operator, p.signed.User)
@@ -210,7 +213,7 @@ func (p *place) past() (sent, bounced int64) {
 func TestATourOfEveryPage(t *testing.T) {
 	ctx := tab(t)
 	p := newPlace(t)
-	tour := &tour{t, ctx, os.Getenv("POSTERN_SCREENSHOTS")}
+	tour := &tour{t, ctx, screenshots()}
 
 	load(t, ctx, p.base+"/sign-in", 200)
 	tour.look("sign-in")
@@ -229,12 +232,21 @@ func TestATourOfEveryPage(t *testing.T) {
 	}
 
 	sent, bounced := p.past()
+	p.rotation()
 	key := p.keys["Shop"]
 	at := func(page string) string { return fmt.Sprintf("/keys/%d/%s", key.ID, page) }
 	for _, c := range []struct{ name, path string }{
 		{"keys", "/keys"},
 		{"keys-search", "/keys?q=no+such"},
 		{"key-new", "/keys/new"},
+		{"keys-due", "/keys?show=due"},
+		{"key", fmt.Sprintf("/keys/%d", p.keys["Billing"].ID)},
+		{"key-suspended", fmt.Sprintf("/keys/%d", p.keys["Newsletter"].ID)},
+		{"key-primary", fmt.Sprintf("/keys/%d", p.signed.Key.ID)},
+		{"key-reset-overlap", fmt.Sprintf("/keys/%d/reset", p.keys["Billing"].ID)},
+		{"key-retire", fmt.Sprintf("/keys/%d/secrets/%d/retire", p.keys["Billing"].ID, p.live("Billing")[1].ID)},
+		{"key-restrict", fmt.Sprintf("/keys/%d/restrict?networks=suggested", p.keys["Billing"].ID)},
+		{"key-delete", at("delete")},
 		{"key-reset", at("reset")},
 		{"key-rename", at("rename")},
 		{"key-deactivate", at("deactivate")},
@@ -269,6 +281,9 @@ func TestATourOfEveryPage(t *testing.T) {
 	load(t, ctx, p.base+"/messages/999999", 404)
 	tour.look("error")
 }
+
+// screenshots is where pictures go; "" takes none.
+func screenshots() string { return os.Getenv("POSTERN_SCREENSHOTS") }
 
 // tour looks at pages in both widths and both schemes.
 type tour struct {
