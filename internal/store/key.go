@@ -96,7 +96,7 @@ type KeyFilter struct {
 	DueBefore time.Time // with a live secret, not to end by itself, that was made before then
 	// UnusedSince are keys that were made before then and whose secrets nobody has used since.
 	UnusedSince time.Time
-	Sort      string    // "ID" (default), "Name", "CreatedAt", "IsMaster", "IsActive", "Reference", "LastUsed"
+	Sort        string // "ID" (default), "Name", "CreatedAt", "IsMaster", "IsActive", "Reference", "LastUsed"
 }
 
 func (f KeyFilter) where(w *where) {

@@ -304,11 +304,15 @@ func (l *tour) look(name string) {
 		if over > size.width {
 			l.t.Errorf("%s is %d pixels wide on a screen of %d: %s", name, over, size.width, eval[string](l.t, l.ctx, widest))
 		}
-		if l.dir == "" {
-			continue
-		}
 		for _, s := range []string{"light", "dark"} {
 			do(l.t, l.ctx, scheme(s))
+			for _, problem := range eval[[]string](l.t, l.ctx, accessible) {
+				l.t.Errorf("%s, %d pixels wide and %s: %s", name, size.width, s, problem)
+			}
+			if l.dir == "" {
+				continue
+			}
+			eval[bool](l.t, l.ctx, "scrollTo(0, 0), true") // a picture begins at the top
 			height := eval[float64](l.t, l.ctx, "document.querySelector('dialog[open]') ? 0 : document.documentElement.scrollHeight")
 			picture := l.picture(float64(size.width), min(max(height, size.height), 2600), height > size.height)
 			file := filepath.Join(l.dir, fmt.Sprintf("%s-%d-%s.png", name, size.width, s))
