@@ -34,7 +34,7 @@ type keyCmd struct {
 
 // which is the argument that names a key.
 type which struct {
-	Key string `arg:"" help:"The key: its API key, name, number or reference."`
+	Key string `arg:"" help:"The key: its API key, name, number or reference; ref:ID is always a reference."`
 }
 
 func (w which) path(what string) string {

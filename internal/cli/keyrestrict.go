@@ -16,7 +16,7 @@ type keyRestrictCmd struct {
 	which
 	Permissions []string `placeholder:"LIST" help:"What it may be used for: send, statistics, manage, with commas between; or all."`
 	Networks    *string  `placeholder:"LIST" help:"Where it may be used from: addresses and networks (192.0.2.0/24) with commas between; or none, for everywhere."`
-	Suggest     bool     `help:"Change nothing, but say which networks hold all addresses that use it now."`
+	Suggest     bool     `help:"Change nothing, but say which networks hold all addresses that used it in the last 30 days."`
 	Senders     *string  `placeholder:"LIST" help:"As whom it may send, of its senders: addresses and domains with commas between; or none, for all."`
 	Hour        *int64   `placeholder:"N" help:"Messages an hour; 0 for no limit."`
 	Day         *int64   `placeholder:"N" help:"Messages a day; 0 for the account's limit."`
@@ -135,9 +135,9 @@ func (c *keyRestrictCmd) suggest(ctx context.Context, d *control.Client, s *stre
 		return s.printJSON(out)
 	}
 	if len(out.Networks) == 0 {
-		return s.printf("Nothing has used its live secrets from an address yet: there is nothing to suggest.\n")
+		return s.printf("Nothing has used its live secrets from an address in the last 30 days: there is nothing to suggest.\n")
 	}
-	if err := s.printf("Its live secrets are used from %s, all in these networks:\n  postern key restrict %s --networks %s\n", count(out.Addresses, "address", "addresses"), word(c.Key), strings.Join(out.Networks, ",")); err != nil || out.Unknown == 0 {
+	if err := s.printf("Its live secrets were used from %s in the last 30 days, all in these networks:\n  postern key restrict %s --networks %s\n", count(out.Addresses, "address", "addresses"), word(c.Key), strings.Join(out.Networks, ",")); err != nil || out.Unknown == 0 {
 		return err
 	}
 	return s.printf("%s without an address would be shut out.\n", count(out.Unknown, "connection", "connections"))
