@@ -93,7 +93,11 @@ func (d *door) findKeyOf(ctx context.Context, a store.Account, which string) (st
 }
 
 func (d *door) keyIn(ctx context.Context, scope store.Scope, which string) (store.Key, error) {
-	if reference, ok := strings.CutPrefix(which, "ref:"); ok {
+	reference, ok := strings.CutPrefix(which, "ref:")
+	switch {
+	case reference == "": // an empty filter would find any key
+		return store.Key{}, invalid("Key", "it is empty: say which key, by API key, name, number or reference")
+	case ok:
 		return d.oneKey(ctx, scope, which, store.KeyFilter{Reference: reference})
 	}
 	if _, err := credential.ParseAPIKey(strings.ToLower(which)); err == nil {
