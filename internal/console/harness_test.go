@@ -176,7 +176,7 @@ func (b *browser) do(method, path string, form url.Values, header map[string]str
 	a := answer{t: t, status: res.StatusCode, header: res.Header, url: res.Request.URL, body: string(text)}
 	a.doc, err = html.Parse(strings.NewReader(a.body))
 	ok(t, err)
-	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") && !strings.HasSuffix(a.url.Path, "/html") {
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") && res.StatusCode/100 != 3 && !strings.HasSuffix(a.url.Path, "/html") {
 		a.wellMade()
 	}
 	return a

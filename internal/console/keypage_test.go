@@ -159,7 +159,7 @@ func TestRestrictionsAreRefusedThenAllowed(t *testing.T) {
 	if form.Get("networks") != "" || len(form["permission"]) != 3 {
 		t.Fatalf("the form begins with %v", form)
 	}
-	suggested := b.get(path+"?networks=suggested").says("Nothing is restricted until you save it.").form(path)
+	suggested := b.get(path + "?networks=suggested").says("Nothing is restricted until you save it.").form(path)
 	if suggested.Get("networks") != "192.0.2.0/24" || !w.opensFrom(sub, "203.0.113.5") {
 		t.Fatalf("the suggestion is %v, or was applied unasked", suggested)
 	}

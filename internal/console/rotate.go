@@ -24,6 +24,7 @@ const connectionsShown = 6
 type secretUse struct {
 	store.Secret
 	Newest bool
+	Lately bool // used in the last 24 hours: also by a connection that is forgotten, past the bound of them
 	Meter  meter
 	Recent []useRow // seen in the last 24 hours
 	All    []useRow // the latest seen first
@@ -79,6 +80,7 @@ func (c *console) uses(v *visit, k store.Key) ([]secretUse, error) {
 				s.Recent = append(s.Recent, u)
 			}
 		}
+		s.Lately = len(s.Recent) > 0 || x.LastUsedAt.After(c.Now().Add(-recently))
 		out = append(out, s)
 	}
 	return out, nil

@@ -39,7 +39,7 @@ func (k *Keyring) TrySubaccount(ctx context.Context, accountID int64, n NewKey, 
 			return noRoom(may, has+after)
 		}
 		key := store.Key{AccountID: accountID, Name: name, Reference: n.Reference, APIKey: n.APIKey}
-		if _, err := k.issueWith(ctx, tx, Actor{}, key, n.Secret); err != nil {
+		if _, err := k.issueWith(ctx, tx, Actor{}, key, n.Secret, ""); err != nil {
 			return err
 		}
 		return errTried

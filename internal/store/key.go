@@ -64,8 +64,9 @@ func (tx *Tx) AddKey(ctx context.Context, k Key) (Key, error) {
 	if k.Permissions == 0 {
 		k.Permissions = AllPermissions
 	}
-	return scanKey(tx.row(ctx, "INSERT INTO api_key (account_id, api_key, name, acl, is_master, state, reference, permissions, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING "+keyColumns,
-		k.AccountID, k.APIKey, k.Name, k.ACL, k.Master, k.State, k.Reference, k.Permissions, micros(tx.Now)))
+	return scanKey(tx.row(ctx, `INSERT INTO api_key (account_id, api_key, name, acl, is_master, state, reference, permissions, networks, allowed_senders, hour_limit, day_limit, month_limit, over_hour_waits, created_at)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING `+keyColumns,
+		k.AccountID, k.APIKey, k.Name, k.ACL, k.Master, k.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, micros(tx.Now)))
 }
 
 // ChangeKey sets what can be changed of the key with k's ID: name, ACL, state, reference and restrictions.
@@ -95,7 +96,7 @@ type KeyFilter struct {
 	DueBefore time.Time // with a live secret, not to end by itself, that was made before then
 	// UnusedSince are keys that were made before then and whose secrets nobody has used since.
 	UnusedSince time.Time
-	Sort      string    // "ID" (default), "Name", "CreatedAt", "IsMaster", "IsActive", "Reference", "LastUsed"
+	Sort        string // "ID" (default), "Name", "CreatedAt", "IsMaster", "IsActive", "Reference", "LastUsed"
 }
 
 func (f KeyFilter) where(w *where) {
