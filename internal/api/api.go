@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -40,6 +41,8 @@ type Config struct {
 	Client  ClientFunc // nil: the connection's own address, secure by TLS or on loopback
 	BaseURL string     // what MessageHref begins with, such as https://mail.example.com; no slash at its end
 	Log     *slog.Logger
+	// LeakTime is how long a report of a leaked secret takes, whatever it was; 0: 300 ms.
+	LeakTime time.Duration
 }
 
 // Bounds of the memory that requests share. A request waits for its part.
@@ -57,6 +60,7 @@ type api struct {
 	mux       *http.ServeMux
 	bodies    *semaphore.Weighted
 	composing *semaphore.Weighted
+	leaks     *semaphore.Weighted // reports of leaked secrets
 }
 
 // New makes the handler of /v3/, /v3.1/ and /openapi.yaml.
@@ -67,8 +71,11 @@ func New(c Config) http.Handler {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.LeakTime <= 0 {
+		c.LeakTime = leakTime
+	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-	a := &api{Config: c, mux: http.NewServeMux(), bodies: semaphore.NewWeighted(bodyMemory), composing: semaphore.NewWeighted(composeMemory)}
+	a := &api{Config: c, mux: http.NewServeMux(), bodies: semaphore.NewWeighted(bodyMemory), composing: semaphore.NewWeighted(composeMemory), leaks: semaphore.NewWeighted(leaksOnce)}
 	a.mount()
 	return a
 }

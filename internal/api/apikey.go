@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
+	"postern/internal/account"
 	"postern/internal/credential"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -17,12 +19,21 @@ import (
 type apiKey struct {
 	ACL             string
 	APIKey          string
+	AllowedSenders  []string // none: all of the key's senders
 	CreatedAt       string
+	DayLimit        int64 // messages; 0: no limit
+	HourLimit       int64
 	ID              int64
 	IsActive        bool
 	IsMaster        bool
+	LastUsedAt      string
+	MonthLimit      int64
 	Name            string
+	Networks        []string // none: all
+	OverHourWaits   bool
+	Permissions     []string
 	QuarantineValue int
+	Reference       string
 	RegionID        int
 	Runlevel        string
 	SecretKey       string // in the answer that made it, "" in all others (promise 1)
@@ -35,34 +46,69 @@ type apiKey struct {
 // liveSecret is what can be told of a secret.
 type liveSecret struct {
 	CreatedAt  string
+	DaysLeft   int // until it is due by the account's policy; negative when that is past
 	ExpiresAt  string
 	Hint       string
 	ID         int64
+	IsDue      bool
+	IsOverdue  bool
 	LastUsedAt string
 }
 
-func wireKey(k store.Key, owner int64) apiKey {
-	out := apiKey{
-		ACL: k.ACL, APIKey: k.APIKey, CreatedAt: timestamp(k.CreatedAt), ID: k.ID, IsActive: k.State == store.KeyActive, IsMaster: k.Master,
-		Name: k.Name, Runlevel: "Normal", Secrets: []liveSecret{}, UserID: owner,
+// keyOwner is what a key on the wire says of its account.
+type keyOwner struct {
+	userID int64
+	policy credential.Policy
+	now    time.Time
+}
+
+// owner reads the user whom the account's keys belong to, 0 when it has none, and its rotation policy.
+func (a *api) owner(c *call) (keyOwner, error) {
+	out := keyOwner{now: time.Now()}
+	of, err := a.Store.Account(c.Context(), c.who.AccountID)
+	if err != nil {
+		return out, err
 	}
-	if k.State == store.KeySuspended {
+	out.policy = keyring.PolicyOf(of)
+	users, err := a.Store.Users(c.Context(), c.who.AccountID)
+	if err == nil && len(users) > 0 {
+		out.userID = users[0].ID
+	}
+	return out, err
+}
+
+func wireKey(k store.Key, owner keyOwner) apiKey {
+	out := apiKey{
+		ACL: k.ACL, APIKey: k.APIKey, AllowedSenders: listed(k.AllowedSenders), CreatedAt: timestamp(k.CreatedAt),
+		DayLimit: k.DayLimit, HourLimit: k.HourLimit, ID: k.ID, IsActive: k.State == store.KeyActive, IsMaster: k.Master,
+		MonthLimit: k.MonthLimit, Name: k.Name, Networks: listed(k.Networks), OverHourWaits: k.OverHourWaits,
+		Permissions: strings.Split(account.Permission(k.Permissions).String(), ","), Reference: k.Reference, Runlevel: "Normal",
+		Secrets: []liveSecret{}, UserID: owner.userID,
+	}
+	switch {
+	case !k.DeletedAt.IsZero():
+		out.Runlevel = "Deleted"
+	case k.State == store.KeySuspended:
 		out.Runlevel = "Hardlock"
 	}
+	var last time.Time
 	for _, x := range k.Secrets {
-		out.Secrets = append(out.Secrets, liveSecret{CreatedAt: timestamp(x.CreatedAt), ExpiresAt: timestamp(x.ExpiresAt), Hint: x.Hint, ID: x.ID, LastUsedAt: timestamp(x.LastUsedAt)})
+		if x.LastUsedAt.After(last) {
+			last = x.LastUsedAt
+		}
+		age := owner.policy.AgeOf(x.CreatedAt, owner.now)
+		out.Secrets = append(out.Secrets, liveSecret{
+			CreatedAt: timestamp(x.CreatedAt), DaysLeft: age.DaysLeft, ExpiresAt: timestamp(x.ExpiresAt), Hint: x.Hint, ID: x.ID,
+			// What is to end by itself needs no reset.
+			IsDue: age.Due && x.ExpiresAt.IsZero(), IsOverdue: age.Overdue, LastUsedAt: timestamp(x.LastUsedAt),
+		})
 	}
+	out.LastUsedAt = timestamp(last)
 	return out
 }
 
-// owner is the ID of the user whom the account's keys belong to, 0 when it has none.
-func (a *api) owner(c *call) (int64, error) {
-	users, err := a.Store.Users(c.Context(), c.who.AccountID)
-	if err != nil || len(users) == 0 {
-		return 0, err
-	}
-	return users[0].ID, nil
-}
+// listed is a stored list, with a space between, on the wire.
+func listed(s string) []string { return append([]string{}, strings.Fields(s)...) }
 
 // oneKey answers a single key.
 func (a *api) oneKey(c *call, status int, k store.Key, secret string) (reply, error) {
@@ -77,24 +123,45 @@ func (a *api) oneKey(c *call, status int, k store.Key, secret string) (reply, er
 	return r, nil
 }
 
+// keyFilter reads the filters of a listing of keys.
+func (q query) keyFilter() (store.KeyFilter, error) {
+	f := store.KeyFilter{APIKey: strings.ToLower(q["apikey"]), Name: q["name"], Reference: q["reference"], Search: q["search"]}
+	var err error
+	if f.Active, err = q.choice("isactive", "IsActive"); err != nil {
+		return f, err
+	}
+	if f.Master, err = q.choice("ismaster", "IsMaster"); err != nil {
+		return f, err
+	}
+	if f.ID, err = q.id("id", "ID"); err != nil {
+		return f, err
+	}
+	switch state := strings.ToLower(q["state"]); state {
+	case "", store.KeyActive, store.KeyDeactivated, store.KeySuspended:
+		f.State = state
+	case "deleted":
+		f.Deleted = true
+	default:
+		return f, badRequest(fmt.Sprintf("State: %q is none of active, deactivated, suspended and deleted.", q["state"]))
+	}
+	return f, nil
+}
+
 func (a *api) listKeys(c *call) (reply, error) {
 	q, err := c.query()
 	if err != nil {
 		return reply{}, err
 	}
-	l, err := q.listing("ID", "Name", "CreatedAt", "IsMaster", "IsActive")
+	l, err := q.listing("ID", "Name", "CreatedAt", "IsMaster", "IsActive", "Reference", "LastUsed", "LastUsedAt")
 	if err != nil {
 		return reply{}, err
 	}
-	f := store.KeyFilter{APIKey: strings.ToLower(q["apikey"]), Name: q["name"], Sort: l.sort}
-	if f.Active, err = q.choice("isactive", "IsActive"); err != nil {
+	f, err := q.keyFilter()
+	if err != nil {
 		return reply{}, err
 	}
-	if f.Master, err = q.choice("ismaster", "IsMaster"); err != nil {
-		return reply{}, err
-	}
-	if f.ID, err = q.id("id", "ID"); err != nil {
-		return reply{}, err
+	if f.Sort = l.sort; f.Sort == "LastUsedAt" {
+		f.Sort = "LastUsed"
 	}
 	keys, total, err := a.Store.Keys(c.Context(), c.managed(), f, l.Page)
 	if err != nil {
@@ -114,11 +181,25 @@ func (a *api) listKeys(c *call) (reply, error) {
 	return rows(out, total), nil
 }
 
-// keyNamed reads the path's ID or API key. What is neither names no object.
-func keyNamed(c *call) (store.KeyFilter, error) {
-	s := c.PathValue("id")
+// keyNamed reads the path's ID, API key or reference. A reference may look like one of the others: ref: before it says
+// that it is none.
+func keyNamed(c *call) (store.KeyFilter, error) { return keyCalled(c.PathValue("id")) }
+
+func keyCalled(s string) (store.KeyFilter, error) {
+	if ref, ok := strings.CutPrefix(s, "ref:"); ok {
+		if ref == "" {
+			return store.KeyFilter{}, notFound()
+		}
+		return store.KeyFilter{Reference: ref}, nil
+	}
 	if k, err := credential.ParseAPIKey(strings.ToLower(s)); err == nil {
 		return store.KeyFilter{APIKey: k.String()}, nil
+	}
+	if s == "" {
+		return store.KeyFilter{}, notFound()
+	}
+	if strings.Trim(s, "0123456789") != "" {
+		return store.KeyFilter{Reference: s}, nil
 	}
 	id, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || id <= 0 {
@@ -127,9 +208,22 @@ func keyNamed(c *call) (store.KeyFilter, error) {
 	return store.KeyFilter{ID: id}, nil
 }
 
-// isOwn says whether a filter names the calling key itself.
-func (c *call) isOwn(f store.KeyFilter) bool {
-	return f.ID == c.who.KeyID || f.APIKey == c.who.APIKey
+// isOthers says whether a filter names another key than the calling one. By a reference it cannot be told: then the
+// caller's scope decides.
+func (c *call) isOthers(f store.KeyFilter) bool {
+	return f.ID != 0 && f.ID != c.who.KeyID || f.APIKey != "" && f.APIKey != c.who.APIKey
+}
+
+// keyToChange is the key that the path names, unless it is another's that the caller may not touch.
+func (c *call) keyToChange() (store.KeyFilter, error) {
+	f, err := keyNamed(c)
+	if err != nil {
+		return f, err
+	}
+	if !c.who.Master && c.isOthers(f) {
+		return f, notAllowed("Other keys are changed by the master key of the account.")
+	}
+	return f, nil
 }
 
 func (a *api) getKey(c *call) (reply, error) {
@@ -144,7 +238,7 @@ func (a *api) getKey(c *call) (reply, error) {
 	return a.oneKey(c, http.StatusOK, k, "")
 }
 
-// change reads the properties of a key that can be given; others are ignored.
+// keyChange reads the properties of a key that can be given; others are ignored.
 func (c *call) keyChange() (keyring.KeyChange, error) {
 	var change keyring.KeyChange
 	body, err := c.object(maxResource)
@@ -154,29 +248,47 @@ func (c *call) keyChange() (keyring.KeyChange, error) {
 	for _, p := range []struct {
 		name string
 		into **string
-	}{{"Name", &change.Name}, {"ACL", &change.ACL}} {
-		if v, given := body[fold(p.name)]; given {
-			s, ok := v.str()
-			if !ok {
-				return change, badRequest(fmt.Sprintf("Property %s: expected a string.", p.name))
-			}
-			*p.into = &s
+		read func(string) (*string, error)
+	}{
+		{"Name", &change.Name, body.text},
+		{"ACL", &change.ACL, body.text},
+		{"Reference", &change.Reference, body.text},
+		{"Networks", &change.Networks, body.joined},
+		{"AllowedSenders", &change.AllowedSenders, body.joined},
+	} {
+		if *p.into, err = p.read(p.name); err != nil {
+			return change, err
 		}
 	}
-	if v, given := body["isactive"]; given {
-		is, ok := v.boolean()
-		if !ok {
-			return change, badRequest("Property IsActive: expected true or false.")
+	for _, p := range []struct {
+		name string
+		into **bool
+	}{{"IsActive", &change.Active}, {"OverHourWaits", &change.OverHourWaits}} {
+		if *p.into, err = body.flag(p.name); err != nil {
+			return change, err
 		}
-		change.Active = &is
 	}
+	for _, p := range []struct {
+		name string
+		into **int64
+	}{{"HourLimit", &change.HourLimit}, {"DayLimit", &change.DayLimit}, {"MonthLimit", &change.MonthLimit}} {
+		if *p.into, err = body.whole(p.name); err != nil {
+			return change, err
+		}
+	}
+	names, err := body.list("Permissions")
+	if err != nil || names == nil {
+		return change, err
+	}
+	may, err := account.ParsePermissions(names)
+	if err != nil {
+		return change, badRequest("Property Permissions: " + err.Error())
+	}
+	change.Permissions = &may
 	return change, nil
 }
 
 func (a *api) createKey(c *call) (reply, error) {
-	if !c.who.Master {
-		return reply{}, notAllowed("Subaccounts are created by the master key of the account.")
-	}
 	change, err := c.keyChange()
 	if err != nil {
 		return reply{}, err
@@ -184,7 +296,8 @@ func (a *api) createKey(c *call) (reply, error) {
 	if change.Name == nil {
 		return reply{}, &fault{status: http.StatusBadRequest, info: "Object properties invalid", message: "Property Name: a name is needed"}
 	}
-	issued, err := a.Keyring.CreateSubaccount(c.Context(), c.actor(), c.who.AccountID, keyring.NewKey{Name: *change.Name})
+	made := keyring.NewKey{Name: *change.Name, Reference: orEmpty(change.Reference), Restrict: change}
+	issued, err := a.Keyring.CreateSubaccount(c.Context(), c.actor(), c.who.AccountID, made)
 	if err != nil {
 		return reply{}, err
 	}
@@ -192,12 +305,9 @@ func (a *api) createKey(c *call) (reply, error) {
 }
 
 func (a *api) changeKey(c *call) (reply, error) {
-	f, err := keyNamed(c)
+	f, err := c.keyToChange()
 	if err != nil {
 		return reply{}, err
-	}
-	if !c.who.Master && !c.isOwn(f) {
-		return reply{}, notAllowed("Other keys are changed by the master key of the account.")
 	}
 	change, err := c.keyChange()
 	if err != nil {
@@ -210,26 +320,26 @@ func (a *api) changeKey(c *call) (reply, error) {
 	return a.oneKey(c, http.StatusOK, k, "")
 }
 
-func (a *api) resetKey(c *call) (reply, error) {
+// deleteKey ends a subaccount for good.
+func (a *api) deleteKey(c *call) (reply, error) {
 	f, err := keyNamed(c)
 	if err != nil {
 		return reply{}, err
 	}
-	body, err := c.object(maxResource)
+	q, err := c.query()
 	if err != nil {
 		return reply{}, err
 	}
-	if v, given := body["overlapseconds"]; given {
-		switch n, ok := v.integer(); {
-		case !ok || n < 0:
-			return reply{}, badRequest("Property OverlapSeconds: expected a whole number of 0 or more.")
-		case n > 0:
-			return reply{}, badRequest("Property OverlapSeconds: an overlap is not offered by this version: give 0, and the old secret ends at once.")
-		}
+	cancel := false
+	switch strings.ToLower(q["queued"]) {
+	case "", "send":
+	case "cancel":
+		cancel = true
+	default:
+		return reply{}, badRequest(fmt.Sprintf("Queued: %q is neither send nor cancel: what waits in the queue is still sent, or given up.", q["queued"]))
 	}
-	issued, err := a.Keyring.Reset(c.Context(), c.actor(), c.managed(), f, keyring.Reset{})
-	if err != nil {
+	if err := a.Keyring.Delete(c.Context(), c.actor(), c.managed(), f, cancel); err != nil {
 		return reply{}, err
 	}
-	return a.oneKey(c, http.StatusOK, issued.Key, issued.Secret)
+	return reply{status: http.StatusNoContent}, nil
 }

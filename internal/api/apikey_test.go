@@ -17,10 +17,10 @@ import (
 type keys struct {
 	Count, Total int
 	Data         []struct {
-		APIKey, Name, SecretKey, CreatedAt, ACL, Runlevel string
-		ID, UserID                                        int64
-		IsActive, IsMaster                                bool
-		Secrets                                           []struct {
+		APIKey, Name, SecretKey, CreatedAt, ACL, Runlevel, Reference string
+		ID, UserID                                                   int64
+		IsActive, IsMaster                                           bool
+		Secrets                                                      []struct {
 			ID                                     int64
 			CreatedAt, ExpiresAt, LastUsedAt, Hint string
 		}
@@ -79,7 +79,34 @@ func TestKeyRefusals(t *testing.T) {
 		{"master deactivates itself", w.master.Issued, "PUT", "/" + w.master.Key.APIKey, `{"IsActive": false}`, 403, "cannot deactivate itself"},
 		{"unknown key", w.master.Issued, "PUT", "/99999", `{"Name": "x"}`, 404, "Object not found"},
 		{"no key", w.master.Issued, "GET", "/nonsense", ``, 404, "Object not found"},
-		{"reset with an overlap", w.master.Issued, "POST", "/" + sub.Key.APIKey + "/reset", `{"OverlapSeconds": 3600}`, 400, "overlap is not offered"},
+		{"short overlap", w.master.Issued, "POST", "/" + sub.Key.APIKey + "/reset", `{"OverlapSeconds": 59}`, 400, "Property OverlapSeconds: must be 0, or from 1 minute to 30 days"},
+		{"long overlap", w.master.Issued, "POST", "/" + sub.Key.APIKey + "/reset", `{"OverlapSeconds": 9007199254740992}`, 400, "Property OverlapSeconds: must be"},
+		{"negative overlap", w.master.Issued, "POST", "/" + sub.Key.APIKey + "/reset", `{"OverlapSeconds": -60}`, 400, "Property OverlapSeconds"},
+		{"end of nonsense", w.master.Issued, "POST", "/" + sub.Key.APIKey + "/reset", `{"OverlapSeconds": 60, "EndSecretID": "x"}`, 400, "Property EndSecretID"},
+		{"retire of nothing", w.master.Issued, "POST", "/" + sub.Key.APIKey + "/retire", `{}`, 400, "Property SecretID"},
+		{"retire of another's secret", w.master.Issued, "POST", "/" + sub.Key.APIKey + "/retire", fmt.Sprintf(`{"SecretID": %d}`, other.Key.Secrets[0].ID), 400, "Property SecretID: it names no live secret key"},
+		{"retire of the only secret", w.master.Issued, "POST", "/" + sub.Key.APIKey + "/retire", fmt.Sprintf(`{"SecretID": %d}`, sub.Key.Secrets[0].ID), 403, "the only live secret key"},
+		{"no permission", w.master.Issued, "PUT", "/" + sub.Key.APIKey, `{"Permissions": []}`, 400, "Property Permissions: at least one"},
+		{"unknown permission", w.master.Issued, "POST", "", `{"Name": "x", "Permissions": ["send", "fly"]}`, 400, `Property Permissions: \"fly\"`},
+		{"permissions of another type", w.master.Issued, "PUT", "/" + sub.Key.APIKey, `{"Permissions": ["send", 1]}`, 400, "Property Permissions[1]: expected a string"},
+		{"network with bits beyond its mask", w.master.Issued, "POST", "", `{"Name": "x", "Networks": ["192.0.2.1/24"]}`, 400, "Property Networks"},
+		{"networks of another type", w.master.Issued, "PUT", "/" + sub.Key.APIKey, `{"Networks": {"a": 1}}`, 400, "Property Networks: expected an array"},
+		{"senders that are none", w.master.Issued, "PUT", "/" + sub.Key.APIKey, `{"AllowedSenders": ["a@b@c"]}`, 400, "Property AllowedSenders"},
+		{"negative limit", w.master.Issued, "PUT", "/" + sub.Key.APIKey, `{"DayLimit": -1}`, 400, "Property DayLimit"},
+		{"limit of a fraction", w.master.Issued, "PUT", "/" + sub.Key.APIKey, `{"HourLimit": 1.5}`, 400, "Property HourLimit"},
+		{"OverHourWaits of another type", w.master.Issued, "PUT", "/" + sub.Key.APIKey, `{"OverHourWaits": 1}`, 400, "Property OverHourWaits"},
+		{"reference with a slash", w.master.Issued, "PUT", "/" + sub.Key.APIKey, `{"Reference": "a/b"}`, 400, "Property Reference"},
+		{"delete of the master", w.master.Issued, "DELETE", "/" + w.master.Key.APIKey, ``, 403, "cannot be deleted"},
+		{"delete in another way", w.master.Issued, "DELETE", "/" + sub.Key.APIKey + "?Queued=keep", ``, 400, "Queued"},
+		{"delete of no key", w.master.Issued, "DELETE", "/99999", ``, 404, "Object not found"},
+		{"no state", w.master.Issued, "GET", "?State=asleep", ``, 400, "State"},
+		{"no reference", w.master.Issued, "GET", "/ref:", ``, 404, "Object not found"},
+		{"no ID", w.master.Issued, "GET", "/99999999999999999999", ``, 404, "Object not found"},
+		{"sub lifts its limit", sub, "PUT", "/" + sub.Key.APIKey, `{"DayLimit": 5}`, 403, "cannot change its own restrictions"},
+		{"sub deletes itself", sub, "DELETE", "/" + sub.Key.APIKey, ``, 403, "master key"},
+		{"sub reads another's connections", sub, "GET", "/" + other.Key.APIKey + "/connections", ``, 404, "Object not found"},
+		{"sub reads another's networks", sub, "GET", "/" + other.Key.APIKey + "/networks", ``, 404, "Object not found"},
+		{"sub retires another's secret", sub, "POST", "/" + other.Key.APIKey + "/retire", fmt.Sprintf(`{"SecretID": %d}`, other.Key.Secrets[0].ID), 404, "Object not found"},
 		{"reset with nonsense", w.master.Issued, "POST", "/" + sub.Key.APIKey + "/reset", `{"OverlapSeconds": "x"}`, 400, "OverlapSeconds"},
 		{"reset of no key", w.master.Issued, "POST", "/99999/reset", ``, 404, "Object not found"},
 		{"sub creates", sub, "POST", "", `{"Name": "x"}`, 403, "Operation not allowed"},

@@ -13,12 +13,21 @@ import (
 	"postern/internal/store"
 )
 
-// authenticate lets a request in, or says in a fault why not. Nothing of the body is read before.
-func (a *api) authenticate(r *http.Request) (*call, error) {
+// secured is the address that a request comes from, unless what it brings can be read on the way.
+func (a *api) secured(r *http.Request) (netip.Addr, error) {
 	addr, secure := a.Client(r)
 	if !secure {
-		return nil, &fault{status: http.StatusForbidden, message: "Credentials are refused over clear-text HTTP: they can be read on the way. " +
+		return addr, &fault{status: http.StatusForbidden, message: "Credentials are refused over clear-text HTTP: they can be read on the way. " +
 			"Use https, or call from the server's own machine; if a proxy in front of this server speaks https, name it as a trusted proxy."}
+	}
+	return addr, nil
+}
+
+// authenticate lets a request in, or says in a fault why not. Nothing of the body is read before.
+func (a *api) authenticate(r *http.Request) (*call, error) {
+	addr, err := a.secured(r)
+	if err != nil {
+		return nil, err
 	}
 	user, password, ok := r.BasicAuth()
 	who, err := a.Gate.Verify(gate.Source{Addr: addr, Protocol: "http", Client: r.UserAgent()}, user, password)

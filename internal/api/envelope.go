@@ -63,17 +63,14 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", f.allow)
 	}
-	if f.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))
-	}
 	if v31(r) {
-		a.write(w, r, reply{f.status, errorOf(f, id)})
+		a.write(w, r, reply{f.status, errorOf(f, id), f.retryAfter})
 		return
 	}
 	if f.status != http.StatusUnauthorized && f.status < 500 {
 		id = ""
 	}
-	a.write(w, r, reply{f.status, errorV3{ErrorIdentifier: id, ErrorInfo: f.info, ErrorMessage: f.message, StatusCode: f.status}})
+	a.write(w, r, reply{f.status, errorV3{ErrorIdentifier: id, ErrorInfo: f.info, ErrorMessage: f.message, StatusCode: f.status}, f.retryAfter})
 }
 
 func errorOf(f *fault, id string) errorV31 {
@@ -94,6 +91,10 @@ func (a *api) identify(r *http.Request, f *fault) string {
 
 // write answers JSON. A body that cannot be written as JSON is a mistake of ours and panics before the first byte.
 func (a *api) write(w http.ResponseWriter, r *http.Request, out reply) {
+	if out.status == http.StatusNoContent {
+		w.WriteHeader(out.status)
+		return
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -108,6 +109,9 @@ func (a *api) write(w http.ResponseWriter, r *http.Request, out reply) {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	if out.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(out.retryAfter.Seconds()))))
+	}
 	if out.status == 0 {
 		out.status = http.StatusOK
 	}

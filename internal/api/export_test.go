@@ -2,7 +2,10 @@
 
 package api
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+)
 
 // Canonical is the path of a request in the spelling of the routes.
 func Canonical(r *http.Request) (path, rawPath string) {
@@ -20,4 +23,13 @@ func Routes() []string {
 		list = append(list, rt.method+" "+rt.pattern)
 	}
 	return list
+}
+
+// FillLeaks takes all places for reports of leaked secrets of a handler of New, until free is called.
+func FillLeaks(h http.Handler) (free func()) {
+	a := h.(*api) //nolint:errcheck,forcetypeassert // New made it
+	if err := a.leaks.Acquire(context.Background(), leaksOnce); err != nil {
+		panic(err)
+	}
+	return func() { a.leaks.Release(leaksOnce) }
 }

@@ -97,7 +97,7 @@ func faultOfSubmit(e *submit.Error) *fault {
 	case submit.TooLarge:
 		f.code = "mj-0011"
 	case submit.LimitReached:
-		f.status, f.retryAfter = http.StatusTooManyRequests, e.RetryAfter
+		f.status, f.code, f.retryAfter = http.StatusTooManyRequests, "mj-0014", e.RetryAfter
 	default: // NoRoom, Unavailable: ours
 		f.status = http.StatusInternalServerError
 		if errors.Is(e.Cause, context.Canceled) {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
@@ -67,7 +68,8 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 		t.Fatal(err)
 	}
 	w.gate = gate.New(gate.Config{Digester: digester, Log: log})
-	w.submit = submit.New(w.store, func() {}, log)
+	now := time.Now() // it stands still for limits, so that no hour turns in a test
+	w.submit = submit.NewAt(w.store, func() {}, log, func() time.Time { return now })
 	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: w.submit.Forget, Log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +79,7 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 		t.Fatal(err)
 	}
 	w.addSender(t, w.master.Key, "*@example.com")
-	c := api.Config{Store: w.store, Gate: w.gate, Submit: w.submit, Keyring: w.keyring, BaseURL: "https://mail.test", Log: log}
+	c := api.Config{LeakTime: 20 * time.Millisecond, Store: w.store, Gate: w.gate, Submit: w.submit, Keyring: w.keyring, BaseURL: "https://mail.test", Log: log}
 	for _, f := range change {
 		f(&c)
 	}

@@ -4,8 +4,6 @@ package api
 
 import (
 	"slices"
-	"strconv"
-	"strings"
 
 	"postern/internal/store"
 )
@@ -27,77 +25,6 @@ func pageOf[T any](l listing, all []T) reply {
 // emptyList answers for the resources of marketing, whatever the filters.
 func (a *api) emptyList(*call) (reply, error) { return rows[struct{}](nil, 0), nil }
 
-// sender is a sender on the wire.
-type sender struct {
-	CreatedAt       string
-	Email           string
-	EmailType       string
-	Filename        string
-	ID              int64
-	IsDefaultSender bool
-	Name            string
-	Status          string
-}
-
-func wireSender(x store.Sender) sender {
-	status := "Active"
-	if x.Status != store.SenderActive {
-		status = "Inactive"
-	}
-	return sender{CreatedAt: timestamp(x.CreatedAt), Email: x.Email, EmailType: "unknown", ID: x.ID, Name: x.Name, Status: status}
-}
-
-// senders lists the calling key's own senders by ID.
-func (a *api) senders(c *call) ([]sender, error) {
-	list, err := a.Store.Senders(c.Context(), c.own())
-	if err != nil {
-		return nil, err
-	}
-	out := make([]sender, 0, len(list))
-	for _, x := range list {
-		out = append(out, wireSender(x))
-	}
-	slices.SortFunc(out, func(x, y sender) int { return int(x.ID - y.ID) })
-	return out, nil
-}
-
-func (a *api) listSenders(c *call) (reply, error) {
-	q, err := c.query()
-	if err != nil {
-		return reply{}, err
-	}
-	l, err := q.listing("ID")
-	if err != nil {
-		return reply{}, err
-	}
-	all, err := a.senders(c)
-	if err != nil {
-		return reply{}, err
-	}
-	all = slices.DeleteFunc(all, func(x sender) bool {
-		_, domain, _ := strings.Cut(x.Email, "@")
-		return differs(q["email"], x.Email) || differs(q["domain"], domain) || differs(q["status"], x.Status)
-	})
-	return pageOf(l, all), nil
-}
-
-// differs says whether a filter is given and another than what is there.
-func differs(filter, is string) bool { return filter != "" && !strings.EqualFold(filter, is) }
-
-func (a *api) getSender(c *call) (reply, error) {
-	all, err := a.senders(c)
-	if err != nil {
-		return reply{}, err
-	}
-	id := c.PathValue("id")
-	for _, x := range all {
-		if strconv.FormatInt(x.ID, 10) == id || strings.EqualFold(x.Email, id) {
-			return one(x), nil
-		}
-	}
-	return reply{}, notFound()
-}
-
 // user is the person behind the account.
 type user struct {
 	ACL               string
@@ -108,7 +35,7 @@ type user struct {
 	LastIp            string //nolint:revive,staticcheck // the wire's spelling
 	LastLoginAt       string
 	Locale            string
-	MaxAllowedAPIKeys int
+	MaxAllowedAPIKeys int64 // the plan's subaccounts and the master key; of a subaccount, itself
 	Timezone          string
 	Username          string
 	WarnedRatelimitAt string
@@ -132,14 +59,24 @@ func (a *api) getUser(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return one(user{
+	out := user{
 		CreatedAt: timestamp(u.CreatedAt), Email: u.Email, ID: u.ID, LastLoginAt: timestamp(u.LastSignInAt), Locale: "en_US",
-		MaxAllowedAPIKeys: maxAllowedKeys, Timezone: "UTC", Username: u.Email,
-	}), nil
+		MaxAllowedAPIKeys: 1, Timezone: "UTC", Username: u.Email,
+	}
+	if c.who.Master {
+		may, err := a.Keyring.Allowance(c.Context(), c.who.AccountID)
+		if err != nil {
+			return reply{}, err
+		}
+		if out.MaxAllowedAPIKeys = unlimitedKeys; may.Subaccounts > 0 {
+			out.MaxAllowedAPIKeys = may.Subaccounts + 1
+		}
+	}
+	return one(out), nil
 }
 
-// maxAllowedKeys is told where no plan sets a limit.
-const maxAllowedKeys = 1_000_000
+// unlimitedKeys is told where no plan sets a limit.
+const unlimitedKeys = 1_000_000
 
 // profile is the account's own description.
 type profile struct {

@@ -161,8 +161,17 @@ func (q query) time(name, property string) (time.Time, error) {
 	return time.Time{}, badRequest(fmt.Sprintf("%s: %q is neither a time of RFC 3339 (2026-11-23T10:00:00Z) nor Unix seconds.", property, v))
 }
 
+// pathID reads the path's ID. What is none names no object.
+func (c *call) pathID() (int64, error) {
+	id, err := strconv.ParseInt(c.PathValue("id"), 10, 64)
+	if err != nil || id <= 0 {
+		return 0, notFound()
+	}
+	return id, nil
+}
+
 // object reads a resource's body: a JSON object, as values under folded names. An empty body is an empty object.
-func (c *call) object(w int64) (map[string]value, error) {
+func (c *call) object(w int64) (object, error) {
 	text, err := io.ReadAll(http.MaxBytesReader(nil, c.Body, w))
 	var large *http.MaxBytesError
 	switch {
@@ -171,7 +180,7 @@ func (c *call) object(w int64) (map[string]value, error) {
 	case err != nil:
 		return nil, badRequest("The body ended early.")
 	case len(trimLeft(text)) == 0:
-		return map[string]value{}, nil
+		return object{}, nil
 	}
 	v, err := parseJSON(text)
 	if err != nil {
@@ -180,7 +189,7 @@ func (c *call) object(w int64) (map[string]value, error) {
 	if !v.isObject() {
 		return nil, badRequest("Invalid json input: expected an object.")
 	}
-	out := map[string]value{}
+	out := object{}
 	for name, x := range v.members() {
 		if !x.isNull() {
 			out[fold(name)] = x

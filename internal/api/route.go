@@ -11,9 +11,11 @@ import (
 	"runtime/debug"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
+	"postern/internal/account"
 	"postern/internal/gate"
 )
 
@@ -26,8 +28,9 @@ type call struct {
 
 // reply is what a handler answers when all is well.
 type reply struct {
-	status int // 0: 200
-	body   any // to be written as JSON
+	status     int           // 0: 200
+	body       any           // to be written as JSON; nil with 204
+	retryAfter time.Duration // 0: not said
 }
 
 // handler answers a call. Its error is a *fault, or one that faultOf maps to one.
@@ -37,53 +40,82 @@ type handler func(c *call) (reply, error)
 type route struct {
 	method, pattern string
 	handle          handler
+	need            account.Permission // what the calling key must have; 0: what any key may do
+	master          bool               // for the account's master key alone
+	open            bool               // for anybody: without credentials
 }
 
 // marketing are resources that Postern does not have yet, but that integrations read to check their credentials.
 var marketing = [...]string{"campaign", "contact", "contactmetadata", "contactslist", "listrecipient", "newsletter", "template"}
 
 func (a *api) routes() []route {
+	const rest = "/v3/REST/"
+	const send, read, manage = account.MaySend, account.MayRead, account.MayManage
 	all := []route{
-		{"POST", "/v3.1/send", a.send},
-		{"GET", "/v3/REST/apikey", a.listKeys},
-		{"POST", "/v3/REST/apikey", a.createKey},
-		{"GET", "/v3/REST/apikey/{id}", a.getKey},
-		{"PUT", "/v3/REST/apikey/{id}", a.changeKey},
-		{"POST", "/v3/REST/apikey/{id}/reset", a.resetKey},
-		{"GET", "/v3/REST/message", a.listMessages},
-		{"GET", "/v3/REST/message/{id}", a.getMessage},
-		{"GET", "/v3/REST/messagehistory/{id}", a.messageHistory},
-		{"GET", "/v3/REST/messageinformation/{id}", a.messageInformation},
-		{"GET", "/v3/REST/messagestate", a.listStates},
-		{"GET", "/v3/REST/messagestate/{id}", a.getState},
-		{"GET", "/v3/REST/sender", a.listSenders},
-		{"GET", "/v3/REST/sender/{id}", a.getSender},
-		{"GET", "/v3/REST/user", a.getUser},
-		{"GET", "/v3/REST/myprofile", a.getProfile},
+		{method: "POST", pattern: "/v3.1/send", handle: a.send, need: send},
+
+		{method: "GET", pattern: rest + "apikey", handle: a.listKeys},
+		{method: "POST", pattern: rest + "apikey", handle: a.createKey, need: manage, master: true},
+		{method: "GET", pattern: rest + "apikey/{id}", handle: a.getKey},
+		{method: "PUT", pattern: rest + "apikey/{id}", handle: a.changeKey, need: manage},
+		{method: "DELETE", pattern: rest + "apikey/{id}", handle: a.deleteKey, need: manage, master: true},
+		{method: "POST", pattern: rest + "apikey/{id}/reset", handle: a.resetKey, need: manage},
+		{method: "POST", pattern: rest + "apikey/{id}/retire", handle: a.retireSecret, need: manage},
+		{method: "GET", pattern: rest + "apikey/{id}/connections", handle: a.listConnections, need: manage},
+		{method: "GET", pattern: rest + "apikey/{id}/networks", handle: a.suggestNetworks, need: manage},
+		{method: "POST", pattern: rest + "leakedsecret", handle: a.leakedSecret, open: true},
+
+		{method: "GET", pattern: rest + "apikeyaccess", handle: a.listAccesses, need: manage, master: true},
+		{method: "POST", pattern: rest + "apikeyaccess", handle: a.createAccess, need: manage, master: true},
+		{method: "GET", pattern: rest + "apikeyaccess/{id}", handle: a.getAccess, need: manage, master: true},
+		{method: "PUT", pattern: rest + "apikeyaccess/{id}", handle: a.changeAccess, need: manage, master: true},
+		{method: "DELETE", pattern: rest + "apikeyaccess/{id}", handle: a.deleteAccess, need: manage, master: true},
+
+		{method: "GET", pattern: rest + "plan", handle: a.getPlan, need: manage, master: true},
+		{method: "GET", pattern: rest + "subaccountrequest", handle: a.listRequests, need: manage, master: true},
+		{method: "POST", pattern: rest + "subaccountrequest", handle: a.createRequest, need: manage, master: true},
+		{method: "GET", pattern: rest + "subaccountrequest/{id}", handle: a.getRequest, need: manage, master: true},
+		{method: "GET", pattern: rest + "audit", handle: a.listAudit, need: manage, master: true},
+
+		{method: "GET", pattern: rest + "message", handle: a.listMessages, need: read},
+		{method: "GET", pattern: rest + "message/{id}", handle: a.getMessage, need: read},
+		{method: "GET", pattern: rest + "messagehistory/{id}", handle: a.messageHistory, need: read},
+		{method: "GET", pattern: rest + "messageinformation/{id}", handle: a.messageInformation, need: read},
+		{method: "GET", pattern: rest + "messagestate", handle: a.listStates},
+		{method: "GET", pattern: rest + "messagestate/{id}", handle: a.getState},
+
+		{method: "GET", pattern: rest + "sender", handle: a.listSenders, need: manage},
+		{method: "POST", pattern: rest + "sender", handle: a.createSender, need: manage},
+		{method: "GET", pattern: rest + "sender/{id}", handle: a.getSender, need: manage},
+		{method: "PUT", pattern: rest + "sender/{id}", handle: a.changeSender, need: manage},
+		{method: "DELETE", pattern: rest + "sender/{id}", handle: a.deleteSender, need: manage},
+		{method: "GET", pattern: rest + "user", handle: a.getUser},
+		{method: "GET", pattern: rest + "myprofile", handle: a.getProfile},
 	}
 	for _, name := range marketing {
-		all = append(all, route{"GET", "/v3/REST/" + name, a.emptyList})
+		all = append(all, route{method: "GET", pattern: rest + name, handle: a.emptyList})
 	}
 	return all
 }
 
 // mount fills the mux: the routes, a 405 for their paths' other methods, and a 404 for the rest.
 func (a *api) mount() {
-	allowed := map[string][]string{}
+	allowed, open := map[string][]string{}, map[string]bool{}
 	for _, rt := range a.routes() {
-		a.mux.Handle(rt.method+" "+rt.pattern, a.operation(rt.handle))
+		a.mux.Handle(rt.method+" "+rt.pattern, a.operation(rt))
 		allowed[rt.pattern] = append(allowed[rt.pattern], rt.method)
+		open[rt.pattern] = rt.open
 	}
 	for pattern, methods := range allowed {
-		a.mux.Handle(pattern, a.operation(methodNotAllowed(methods)))
+		a.mux.Handle(pattern, a.operation(route{handle: methodNotAllowed(methods), open: open[pattern]}))
 	}
 	a.mux.HandleFunc("GET /openapi.yaml", describe)
-	a.mux.Handle("/openapi.yaml", a.operation(methodNotAllowed([]string{"GET"})))
-	a.mux.Handle("/v3/send", a.operation(noSendV3))
-	a.mux.Handle("/v3/send/message", a.operation(noSendV3))
-	a.mux.Handle("/", a.operation(func(c *call) (reply, error) {
+	a.mux.Handle("/openapi.yaml", a.operation(route{handle: methodNotAllowed([]string{"GET"})}))
+	a.mux.Handle("/v3/send", a.operation(route{handle: noSendV3}))
+	a.mux.Handle("/v3/send/message", a.operation(route{handle: noSendV3}))
+	a.mux.Handle("/", a.operation(route{handle: func(c *call) (reply, error) {
 		return reply{}, &fault{status: http.StatusNotFound, message: fmt.Sprintf("There is no resource at %q. GET /openapi.yaml lists what there is.", c.URL.Path)}
-	}))
+	}}))
 }
 
 func methodNotAllowed(methods []string) handler {
@@ -134,21 +166,37 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(w, r)
 }
 
-// operation is what all routes have in common: the credentials before, the writing after.
-func (a *api) operation(handle handler) http.Handler {
+// operation is what all routes have in common: the credentials and what they allow before, the writing after.
+func (a *api) operation(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := a.authenticate(r)
-		if err != nil {
-			a.fail(w, r, err)
-			return
-		}
-		out, err := handle(c)
+		out, err := a.perform(rt, r)
 		if err != nil {
 			a.fail(w, r, err)
 			return
 		}
 		a.write(w, r, out)
 	})
+}
+
+// perform lets a request in and handles it.
+func (a *api) perform(rt route, r *http.Request) (reply, error) {
+	if rt.open {
+		addr, err := a.secured(r)
+		if err != nil {
+			return reply{}, err
+		}
+		return rt.handle(&call{Request: r, addr: addr})
+	}
+	c, err := a.authenticate(r)
+	switch {
+	case err != nil:
+		return reply{}, err
+	case !c.who.May(rt.need):
+		return reply{}, a.Gate.RefuseNotPermitted(c.who, rt.need)
+	case rt.master && !c.who.Master:
+		return reply{}, notAllowed("This is for the master key of the account alone.")
+	}
+	return rt.handle(c)
 }
 
 // canonical returns the request with its path in the spelling of the routes: names fold case (SDKs send apikey,

@@ -100,7 +100,7 @@ func TestNoSuchPathOrMethod(t *testing.T) {
 		{"GET", "/v3/REST/../../etc/passwd", 404, ".", ""},
 		{"POST", "/v3/send", 404, "/v3.1/send", ""},
 		{"POST", "/v3/send/message", 404, "/v3.1/send", ""},
-		{"DELETE", "/v3/REST/apikey/1", 405, "DELETE is not offered", "GET, PUT"},
+		{"PATCH", "/v3/REST/apikey/1", 405, "PATCH is not offered", "DELETE, GET, PUT"},
 		{"GET", "/v3.1/send", 405, "Offered: POST", "POST"},
 		{"POST", "/v3/REST/message", 405, "Offered: GET", "GET"},
 		{"POST", "/v3/REST/contactslist", 405, "no contactslist resource", "GET"},

@@ -291,17 +291,19 @@ func (it *item) draft() mail.Draft {
 }
 
 // answer tells what became of each message, in the order of the request. With errors the call is a 400 though the good
-// ones are sent; a 403 when nothing but permissions is wrong; and when nothing was kept for reasons of our own, an
-// error of the call, which may be sent again.
+// ones are sent; a 403 when nothing but permissions is wrong; a 429 when no message was sent for limits alone, so that
+// the call can be made again; and when nothing was kept for reasons of our own, an error of the call, which may be sent
+// again too.
 func (a *api) answer(c *call, b batch, outcomes []outcome) (reply, error) {
 	if f := onlyOurs(outcomes); f != nil {
 		return reply{}, f
 	}
-	status := http.StatusOK
+	var status statuses
 	list := make([]any, len(outcomes))
 	for i := range outcomes {
 		out, it := &outcomes[i], &b.items[i]
 		if len(out.findings) == 0 {
+			status.sent = true
 			list[i] = a.sent(it, out.receipt)
 			continue
 		}
@@ -310,16 +312,46 @@ func (a *api) answer(c *call, b batch, outcomes []outcome) (reply, error) {
 			x.CustomID = it.customID
 		}
 		for _, f := range out.findings {
-			if f.status != http.StatusForbidden {
-				status = http.StatusBadRequest
-			} else if status == http.StatusOK {
-				status = http.StatusForbidden
-			}
+			status.note(f)
 			x.Errors = append(x.Errors, errorOf(f, a.identify(c.Request, f)))
 		}
 		list[i] = x
 	}
-	return reply{status, struct{ Messages []any }{list}}, nil
+	r := reply{status: status.ofCall(), body: struct{ Messages []any }{list}}
+	if r.status == http.StatusTooManyRequests {
+		r.retryAfter = status.retryAfter
+	}
+	return r, nil
+}
+
+// statuses gathers what the messages of a call came to.
+type statuses struct {
+	sent, forbidden, limited, bad bool
+	retryAfter                    time.Duration // until there is room for all
+}
+
+func (s *statuses) note(f *fault) {
+	switch f.status {
+	case http.StatusForbidden:
+		s.forbidden = true
+	case http.StatusTooManyRequests:
+		s.limited, s.retryAfter = true, max(s.retryAfter, f.retryAfter)
+	default:
+		s.bad = true
+	}
+}
+
+// ofCall is the status of the whole call. One that sent something is no 429: made again, it would send that twice.
+func (s *statuses) ofCall() int {
+	switch {
+	case s.limited && !s.sent && !s.forbidden && !s.bad:
+		return http.StatusTooManyRequests
+	case s.bad || s.limited:
+		return http.StatusBadRequest
+	case s.forbidden:
+		return http.StatusForbidden
+	}
+	return http.StatusOK
 }
 
 // onlyOurs is a failure of the server when nothing was accepted and nothing else is wrong, or nil.

@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"postern/internal/gate"
@@ -51,6 +52,8 @@ type Config struct {
 	Hostname  string // the server's name, where an address says none
 	Route     string // how mail leaves: "capture", "relay" or "direct"; "" says nothing about it
 
+	OIDC keyring.OIDCConfig // the OpenID provider whose people may sign in; its RedirectURL is made of BaseURL
+
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: none
 }
@@ -61,14 +64,20 @@ var templateFiles embed.FS
 //go:embed static
 var staticFiles embed.FS
 
-// console is the door. Its fields do not change after newConsole.
+// console is the door. Its fields do not change after newConsole but for what they hold.
 type console struct {
 	Config
 	pages    *template.Template
 	static   map[string]staticFile // by name with hash
 	forms    *forms
 	throttle *throttle
+	mails    *throttle // mails that a stranger makes us send
 	cross    *http.CrossOriginProtection
+
+	party     *keyring.RelyingParty // nil where browsers offer no passkeys
+	noPasskey string                // why they do not
+	oidc      *keyring.OIDC         // nil without a provider
+	verifying sync.Mutex            // one check of the audit log at a time
 }
 
 // New makes the handler of the pages.
@@ -91,7 +100,8 @@ func newConsole(c Config, templates fs.FS, funcs template.FuncMap) (http.Handler
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-	d := &console{Config: c, forms: newForms(c.Now), throttle: newThrottle(c.Now), cross: http.NewCrossOriginProtection()}
+	d := &console{Config: c, forms: newForms(c.Now), throttle: newThrottle(c.Now), mails: newThrottle(c.Now), cross: http.NewCrossOriginProtection()}
+	d.signInBy()
 	if c.BaseURL != "" {
 		if err := d.cross.AddTrustedOrigin(c.BaseURL); err != nil {
 			return nil, err

@@ -84,7 +84,7 @@ func newWorld(t *testing.T, change ...func(*console.Config)) *world {
 	ok(t, err)
 	w.gate = gate.New(gate.Config{Digester: digester})
 	w.submit = submit.New(w.store, func() {}, slogDiscard())
-	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: w.submit.Forget, Log: slogDiscard()})
+	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: w.submit.Forget, Now: func() time.Time { return w.now }, Log: slogDiscard()})
 	ok(t, err)
 	w.signed, err = w.keyring.SignUp(t.Context(), operator, "Acme", "owner@example.com")
 	ok(t, err)
@@ -176,7 +176,7 @@ func (b *browser) do(method, path string, form url.Values, header map[string]str
 	a := answer{t: t, status: res.StatusCode, header: res.Header, url: res.Request.URL, body: string(text)}
 	a.doc, err = html.Parse(strings.NewReader(a.body))
 	ok(t, err)
-	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") && !strings.HasSuffix(a.url.Path, "/html") {
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") && res.StatusCode/100 != 3 && !strings.HasSuffix(a.url.Path, "/html") {
 		a.wellMade()
 	}
 	return a

@@ -29,6 +29,9 @@ type page struct {
 	Body    any
 }
 
+// Can says whether the user may do something in the account, or on a key of it.
+func (p page) Can(action string) bool { return p.May[account.Action(action)] }
+
 // pageOf is a page of a signed-in user.
 func pageOf(v *visit, title, section string, body any) page {
 	p := page{Title: title, Section: section, User: v.user.Email, Account: v.account.Name, Others: v.others, May: map[account.Action]bool{account.Operate: v.user.Operator}, Body: body}
@@ -112,6 +115,7 @@ func (c *console) parse(files fs.FS, more template.FuncMap) (*template.Template,
 		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"size":   size,
 		"number": number,
+		"many":   func(n int64) string { return number(int(n)) },
 		"first":  firstLetter,
 		"dict":   dict,
 	}

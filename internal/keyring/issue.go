@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"postern/internal/account"
 	"postern/internal/credential"
@@ -65,12 +66,16 @@ func (k *Keyring) SignUp(ctx context.Context, by Actor, name, email string) (Sig
 type NewKey struct {
 	Name      string
 	Reference string // the customer's own ID for it; "" none
+	// Restrict is what restricts it from its first moment, and what else can be changed of a key. Its Name and
+	// Reference are not looked at.
+	Restrict KeyChange
 	// An existing pair of another service, which goes on working; "" makes new ones.
 	APIKey, Secret string
+	SecretMadeAt   time.Time // of an existing one: the rotation policy counts from then; zero: now
 }
 
 // CreateSubaccount makes a subaccount of the account, with an API key and secret of its own. Errors: *Error on Name,
-// Reference, APIKey or SecretKey, LimitReached when the plan allows no more.
+// Reference, APIKey, SecretKey or a property of Restrict, LimitReached when the plan allows no more.
 func (k *Keyring) CreateSubaccount(ctx context.Context, by Actor, accountID int64, n NewKey) (Issued, error) {
 	name, err := account.CleanName(n.Name)
 	if err != nil {
@@ -87,10 +92,19 @@ func (k *Keyring) CreateSubaccount(ctx context.Context, by Actor, accountID int6
 		if err := k.roomForSubaccount(ctx, tx, accountID); err != nil {
 			return nil, err
 		}
-		key := store.Key{AccountID: accountID, Name: name, Reference: n.Reference, APIKey: n.APIKey}
+		key := store.Key{AccountID: accountID, Name: name, Reference: n.Reference, APIKey: n.APIKey, State: store.KeyActive}
+		key.Permissions = store.AllPermissions
+		var log changes
+		n.Restrict.Name, n.Restrict.Reference = nil, nil
+		if err := n.Restrict.apply(&key, nobody, &log); err != nil {
+			return nil, err
+		}
 		var err error
-		out, err = k.issueWith(ctx, tx, by, key, n.Secret)
-		return &out.Key, err
+		if out, err = k.issueWith(ctx, tx, by, key, n.Secret, log.text); err != nil || n.SecretMadeAt.IsZero() || !n.SecretMadeAt.Before(tx.Now) {
+			return &out.Key, err
+		}
+		out.Key.Secrets[0].CreatedAt = n.SecretMadeAt.UTC()
+		return &out.Key, tx.BackdateSecret(ctx, out.Key.Secrets[0].ID, n.SecretMadeAt)
 	})
 	if n.Secret != "" {
 		out.Secret = "" // whoever brought it in has it
@@ -116,11 +130,15 @@ func (n *NewKey) checkImported() error {
 }
 
 func (k *Keyring) issue(ctx context.Context, tx *store.Tx, by Actor, key store.Key) (Issued, error) {
-	return k.issueWith(ctx, tx, by, key, "")
+	return k.issueWith(ctx, tx, by, key, "", "")
 }
 
-// issueWith adds a key with its first secret; an API key and secret that are given were another service's.
-func (k *Keyring) issueWith(ctx context.Context, tx *store.Tx, by Actor, key store.Key, secret string) (Issued, error) {
+// nobody is the ID of no key: who asks is not the key that is changed.
+const nobody = -1
+
+// issueWith adds a key with its first secret; an API key and secret that are given were another service's. restricted
+// says what restricts it, for the audit log.
+func (k *Keyring) issueWith(ctx context.Context, tx *store.Tx, by Actor, key store.Key, secret, restricted string) (Issued, error) {
 	detail := "name " + key.Name
 	if key.Reference != "" {
 		detail += "; reference " + key.Reference
@@ -130,7 +148,12 @@ func (k *Keyring) issueWith(ctx context.Context, tx *store.Tx, by Actor, key sto
 	} else {
 		detail += "; imported"
 	}
-	key.State = store.KeyActive
+	if restricted != "" {
+		detail += "; " + restricted
+	}
+	if key.State == "" {
+		key.State = store.KeyActive
+	}
 	if err := k.free(ctx, tx, key); err != nil {
 		return Issued{}, err
 	}

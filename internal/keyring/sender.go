@@ -65,6 +65,28 @@ func (k *Keyring) AddSender(ctx context.Context, by Actor, scope store.Scope, f 
 	return out, err
 }
 
+// RenameSender gives a sender of a key of the scope another name. Errors: *Error on Name.
+func (k *Keyring) RenameSender(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, id int64, name string) (store.Sender, error) {
+	if len(name) > 200 {
+		return store.Sender{}, invalid("Name", errors.New("the name is longer than 200 bytes"))
+	}
+	var out store.Sender
+	err := k.update(ctx, "sender", func(tx *store.Tx) error {
+		key, err := tx.Key(ctx, scope, f)
+		if err != nil {
+			return err
+		}
+		if out, err = tx.RenameSender(ctx, key.ID, id, name); err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, key.AccountID, "sender.change", "sender "+out.Email, "name: "+orNone(name)+"; for key "+key.APIKey))
+	})
+	if err == nil {
+		k.changed(out.KeyID)
+	}
+	return out, err
+}
+
 // RemoveSender ends a key's right to send from a sender.
 func (k *Keyring) RemoveSender(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, sender string) error {
 	email, _, err := SplitSender(sender)

@@ -103,10 +103,19 @@ func accesses(ctx context.Context, q queryable, scope Scope, f AccessFilter) ([]
 }
 
 // CountPeople counts the distinct users with access to an account or any of its keys, and its open invitations.
-func (tx *Tx) CountPeople(ctx context.Context, accountID int64) (n int64, err error) {
-	err = tx.row(ctx, `SELECT (SELECT count(DISTINCT user_id) FROM access WHERE account_id = $1)
+func (tx *Tx) CountPeople(ctx context.Context, accountID int64) (int64, error) {
+	return countPeople(ctx, tx, accountID, tx.Now)
+}
+
+// CountPeople is the same outside a transaction.
+func (s *Store) CountPeople(ctx context.Context, accountID int64) (int64, error) {
+	return countPeople(ctx, s, accountID, time.Now())
+}
+
+func countPeople(ctx context.Context, q queryable, accountID int64, now time.Time) (n int64, err error) {
+	err = q.row(ctx, `SELECT (SELECT count(DISTINCT user_id) FROM access WHERE account_id = $1)
  + (SELECT count(DISTINCT email) FROM invitation WHERE account_id = $1 AND accepted_at IS NULL AND withdrawn_at IS NULL AND expires_at > $2
-  AND email NOT IN (SELECT u.email FROM access a JOIN users u ON u.id = a.user_id WHERE a.account_id = $1))`, accountID, micros(tx.Now)).scan(&n)
+  AND email NOT IN (SELECT u.email FROM access a JOIN users u ON u.id = a.user_id WHERE a.account_id = $1))`, accountID, micros(now)).scan(&n)
 	return n, err
 }
 

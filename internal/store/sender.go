@@ -40,6 +40,11 @@ func (tx *Tx) PutSender(ctx context.Context, x Sender) (Sender, error) {
 		x.KeyID, x.Email, x.Domain, x.Name, x.Status, micros(tx.Now)))
 }
 
+// RenameSender sets the name of a key's sender, whatever its status, and returns it.
+func (tx *Tx) RenameSender(ctx context.Context, keyID, id int64, name string) (Sender, error) {
+	return scanSender(tx.row(ctx, "UPDATE sender SET name = $1 WHERE id = $2 AND key_id = $3 AND status <> $4 RETURNING "+senderColumns, name, id, keyID, SenderDeleted))
+}
+
 // DeleteSender marks a key's sender deleted: history keeps pointing at it.
 func (tx *Tx) DeleteSender(ctx context.Context, keyID int64, email string) error {
 	return tx.one(ctx, "UPDATE sender SET status = $1 WHERE key_id = $2 AND email = $3 AND status <> $1", SenderDeleted, keyID, email)

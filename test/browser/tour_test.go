@@ -63,7 +63,8 @@ func newPlace(t *testing.T) *place {
 	ok(t, err)
 	p.keys["Harbour Books"] = p.signed.Key
 	server := httptest.NewUnstartedServer(nil)
-	p.base = "http://" + server.Listener.Addr().String()
+	// A name, not an address: browsers bind passkeys to one.
+	p.base = strings.Replace("http://"+server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	server.Config.Handler, err = console.New(console.Config{
 		Store: p.store, Gate: g, Submit: p.submit, Keyring: p.keyring, BaseURL: p.base, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.harbour-books.example", Route: "capture", Log: log,
 	})
@@ -72,6 +73,9 @@ func newPlace(t *testing.T) *place {
 	t.Cleanup(server.Close)
 	return p
 }
+
+// signedFrom is where the account's people sit.
+func (p *place) signedFrom() netip.Addr { return netip.MustParseAddr("203.0.113.40") }
 
 func (p *place) link() string {
 	p.t.Helper()
@@ -209,7 +213,7 @@ func (p *place) past() (sent, bounced int64) {
 func TestATourOfEveryPage(t *testing.T) {
 	ctx := tab(t)
 	p := newPlace(t)
-	tour := &tour{t, ctx, os.Getenv("POSTERN_SCREENSHOTS")}
+	tour := &tour{t, ctx, screenshots()}
 
 	load(t, ctx, p.base+"/sign-in", 200)
 	tour.look("sign-in")
@@ -277,6 +281,9 @@ func TestATourOfEveryPage(t *testing.T) {
 	load(t, ctx, p.base+"/messages/999999", 404)
 	tour.look("error")
 }
+
+// screenshots is where pictures go; "" takes none.
+func screenshots() string { return os.Getenv("POSTERN_SCREENSHOTS") }
 
 // tour looks at pages in both widths and both schemes.
 type tour struct {

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"fmt"
+	"strings"
+)
+
+// object is a resource's body: what was given and is not null, under folded names.
+type object map[string]value
+
+// text reads a property that is a string, nil when it is not given.
+func (o object) text(property string) (*string, error) {
+	v, given := o[fold(property)]
+	if !given {
+		return nil, nil //nolint:nilnil // not given
+	}
+	s, ok := v.str()
+	if !ok {
+		return nil, badRequest("Property " + property + ": expected a string.")
+	}
+	return &s, nil
+}
+
+// firstText reads the first of some properties that is given; names beyond the first are other spellings of it. The
+// property is the one that was found.
+func (o object) firstText(properties ...string) (s, property string, err error) {
+	for _, p := range properties {
+		if got, err := o.text(p); err != nil || got != nil {
+			return orEmpty(got), p, err
+		}
+	}
+	return "", properties[0], nil
+}
+
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// flag reads a property that is true or false, nil when it is not given.
+func (o object) flag(property string) (*bool, error) {
+	v, given := o[fold(property)]
+	if !given {
+		return nil, nil //nolint:nilnil // not given
+	}
+	is, ok := v.boolean()
+	if !ok {
+		return nil, badRequest("Property " + property + ": expected true or false.")
+	}
+	return &is, nil
+}
+
+// whole reads a property that is a whole number of 0 or more, nil when it is not given.
+func (o object) whole(property string) (*int64, error) {
+	v, given := o[fold(property)]
+	if !given {
+		return nil, nil //nolint:nilnil // not given
+	}
+	n, ok := v.integer()
+	if !ok || n < 0 {
+		return nil, badRequest("Property " + property + ": expected a whole number of 0 or more.")
+	}
+	return &n, nil
+}
+
+// id reads a property that is an object's ID, 0 when it is not given.
+func (o object) id(property string) (int64, error) {
+	v, given := o[fold(property)]
+	if !given {
+		return 0, nil
+	}
+	n, ok := v.integer()
+	if !ok || n <= 0 {
+		return 0, badRequest("Property " + property + ": expected an ID.")
+	}
+	return n, nil
+}
+
+// list reads a property that is an array of strings, nil when it is not given. One string is taken for its parts, with
+// commas or white space between.
+func (o object) list(property string) ([]string, error) {
+	v, given := o[fold(property)]
+	if !given {
+		return nil, nil
+	}
+	if s, ok := v.str(); ok {
+		return append([]string{}, strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' || r == '\r' })...), nil
+	}
+	if !v.isArray() {
+		return nil, badRequest("Property " + property + ": expected an array of strings.")
+	}
+	out := []string{}
+	for x := range v.elements() {
+		s, ok := x.str()
+		if !ok {
+			return nil, badRequest(fmt.Sprintf("Property %s[%d]: expected a string.", property, len(out)))
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// joined is list as one text, nil when it is not given.
+func (o object) joined(property string) (*string, error) {
+	l, err := o.list(property)
+	if err != nil || l == nil {
+		return nil, err
+	}
+	s := strings.Join(l, " ")
+	return &s, nil
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"time"
+
+	"postern/internal/account"
+	"postern/internal/credential"
+	"postern/internal/keyring"
+	"postern/internal/store"
+)
+
+// resetKey gives a key a new secret.
+func (a *api) resetKey(c *call) (reply, error) {
+	f, err := keyNamed(c)
+	if err != nil {
+		return reply{}, err
+	}
+	body, err := c.object(maxResource)
+	if err != nil {
+		return reply{}, err
+	}
+	var how keyring.Reset
+	seconds, err := body.whole("OverlapSeconds")
+	if err != nil {
+		return reply{}, err
+	}
+	if seconds != nil {
+		// More seconds than a Duration holds are still too many.
+		how.Overlap = time.Duration(min(*seconds, 2*int64(credential.MaxOverlap/time.Second))) * time.Second
+	}
+	if how.EndSecretID, err = body.id("EndSecretID"); err != nil {
+		return reply{}, err
+	}
+	issued, err := a.Keyring.Reset(c.Context(), c.actor(), c.managed(), f, how)
+	if err != nil {
+		return reply{}, err
+	}
+	return a.oneKey(c, http.StatusOK, issued.Key, issued.Secret)
+}
+
+// retireSecret ends one of two live secrets early.
+func (a *api) retireSecret(c *call) (reply, error) {
+	f, err := keyNamed(c)
+	if err != nil {
+		return reply{}, err
+	}
+	body, err := c.object(maxResource)
+	if err != nil {
+		return reply{}, err
+	}
+	id, err := body.id("SecretID")
+	if err != nil {
+		return reply{}, err
+	}
+	if id == 0 {
+		return reply{}, badRequest("Property SecretID: the ID of the secret key to end is needed; the key's Secrets have it.")
+	}
+	k, err := a.Keyring.Retire(c.Context(), c.actor(), c.managed(), f, id)
+	if err != nil {
+		return reply{}, err
+	}
+	return a.oneKey(c, http.StatusOK, k, "")
+}
+
+// connection is who uses a secret.
+type connection struct {
+	Address     string
+	Client      string
+	Count       int64
+	FirstSeenAt string
+	LastSeenAt  string
+	Protocol    string
+	SecretID    int64
+}
+
+// listConnections lists who uses the live secrets of a key: the newest secret's first, of each the latest seen.
+func (a *api) listConnections(c *call) (reply, error) {
+	k, err := a.keyOfPath(c)
+	if err != nil {
+		return reply{}, err
+	}
+	q, err := c.query()
+	if err != nil {
+		return reply{}, err
+	}
+	l, err := q.listing("SecretID", "LastSeenAt", "FirstSeenAt", "Count")
+	if err != nil {
+		return reply{}, err
+	}
+	f := store.ConnectionFilter{KeyID: k.ID}
+	if f.SecretID, err = q.id("secretid", "SecretID"); err != nil {
+		return reply{}, err
+	}
+	if f.Since, err = q.time("fromts", "FromTS"); err != nil {
+		return reply{}, err
+	}
+	list, err := a.Store.Connections(c.Context(), c.managed(), f)
+	if err != nil {
+		return reply{}, err
+	}
+	slices.SortStableFunc(list, func(x, y store.Connection) int {
+		switch l.sort {
+		case "SecretID":
+			return int(x.SecretID - y.SecretID)
+		case "LastSeenAt":
+			return x.LastSeenAt.Compare(y.LastSeenAt)
+		case "FirstSeenAt":
+			return x.FirstSeenAt.Compare(y.FirstSeenAt)
+		case "Count":
+			return int(x.Count - y.Count)
+		}
+		return 0
+	})
+	out := make([]connection, 0, len(list))
+	for _, x := range list {
+		out = append(out, connection{
+			Address: x.Address, Client: x.Client, Count: x.Count, FirstSeenAt: timestamp(x.FirstSeenAt), LastSeenAt: timestamp(x.LastSeenAt),
+			Protocol: x.Protocol, SecretID: x.SecretID,
+		})
+	}
+	return pageOf(l, out), nil
+}
+
+// suggestion is what a key could be restricted to.
+type suggestion struct {
+	Addresses int // how many different ones were seen
+	Days      int
+	Networks  []string
+}
+
+// suggestDays is how far back connections are looked at for a suggestion.
+const suggestDays = 30
+
+// suggestNetworks answers few networks that hold all addresses a key was used from of late.
+func (a *api) suggestNetworks(c *call) (reply, error) {
+	k, err := a.keyOfPath(c)
+	if err != nil {
+		return reply{}, err
+	}
+	since := time.Now().AddDate(0, 0, -suggestDays)
+	list, err := a.Store.Connections(c.Context(), c.managed(), store.ConnectionFilter{KeyID: k.ID, Since: since, Ended: true})
+	if err != nil {
+		return reply{}, err
+	}
+	var seen []netip.Addr
+	for _, x := range list {
+		if addr, err := netip.ParseAddr(x.Address); err == nil && !slices.Contains(seen, addr) {
+			seen = append(seen, addr)
+		}
+	}
+	out := suggestion{Addresses: len(seen), Days: suggestDays, Networks: []string{}}
+	for _, p := range account.SuggestNetworks(seen) {
+		out.Networks = append(out.Networks, account.FormatNetworks([]netip.Prefix{p}))
+	}
+	return one(out), nil
+}
+
+// keyOfPath reads the key that the path names.
+func (a *api) keyOfPath(c *call) (store.Key, error) {
+	f, err := keyNamed(c)
+	if err != nil {
+		return store.Key{}, err
+	}
+	return a.Store.Key(c.Context(), c.managed(), f)
+}
