@@ -2,7 +2,7 @@
 
 // Command bench measures Postern beside Debian's Postfix, in one run on one disk, and prints rates and ratios.
 //
-//	go run ./bench            all of it, about three minutes
+//	go run ./bench            all of it, about five minutes
 //	go run ./bench -time 5s   each figure for longer
 //
 // What is counted is what the store (or Postfix's queue) holds afterwards, not what a client believes. Clients, server
@@ -26,7 +26,7 @@ import (
 func main() {
 	each := flag.Duration("time", 3*time.Second, "how long each figure is measured")
 	rounds := flag.Int("rounds", 3, "how often; the median is printed")
-	only := flag.String("only", "", "part of the name of what to measure: smtp, http, gate, sink")
+	only := flag.String("only", "", "part of the name of what to measure: smtp, http, sink, gate, keys")
 	database := flag.String("database", "", "a PostgreSQL URL of an empty database, instead of SQLite, for one -only run with -rounds 1")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -37,7 +37,7 @@ func main() {
 	for _, part := range []struct {
 		name string
 		run  func() error
-	}{{"smtp", b.smtp}, {"http", b.http}, {"sink", b.sink}, {"gate", b.gate}} {
+	}{{"smtp", b.smtp}, {"http", b.http}, {"sink", b.sink}, {"gate", b.gate}, {"keys", b.keys}} {
 		if !strings.Contains(part.name, *only) {
 			continue
 		}

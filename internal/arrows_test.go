@@ -18,7 +18,7 @@ import (
 var level = map[string]int{
 	"mail": 0, "credential": 0, "account": 0, "audit": 0,
 	"store": 1,
-	"dns":   2, "dkim": 2, "gate": 2, "courier": 2, "event": 2, "queue": 2, "submit": 2, "keyring": 2,
+	"dns":   2, "dkim": 2, "gate": 2, "courier": 2, "event": 2, "queue": 2, "submit": 2, "keyring": 2, "notify": 2, "webhook": 2,
 	"api": 3, "smtpd": 3, "console": 3, "control": 3,
 	"config": 4, "server": 4,
 	"cli": 5,
@@ -31,7 +31,7 @@ const (
 )
 
 // forTests are imported by tests, benchmarks and each other alone.
-var forTests = []string{"store/storetest", "store/storetest/cluster", "mxtest"}
+var forTests = []string{"store/storetest", "store/storetest/cluster", "mxtest", "keyring/passkeytest", "keyring/oidctest"}
 
 // io is what a pure room does without, with all that is below it; parsers are the exceptions.
 var (

@@ -53,13 +53,10 @@ const (
 	argonSalt    = 16
 )
 
-// HashPassword checks a new password and returns its PHC string.
-func HashPassword(password string) (string, error) {
-	if n := utf8.RuneCountInString(password); n < MinPassword {
-		return "", fmt.Errorf("the password has %d characters; at least %d are needed", n, MinPassword)
-	}
-	if len(password) > MaxPassword {
-		return "", fmt.Errorf("the password is longer than %d bytes", MaxPassword)
+// HashPassword checks a new password of the person with an email address, and returns its PHC string.
+func HashPassword(password, email string) (string, error) {
+	if err := CheckPassword(password, email); err != nil {
+		return "", err
 	}
 	salt := make([]byte, argonSalt)
 	rand.Read(salt) //nolint:errcheck,gosec // never fails (crypto/rand)

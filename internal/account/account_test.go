@@ -3,6 +3,8 @@
 package account_test
 
 import (
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,11 +12,11 @@ import (
 )
 
 func TestPasswords(t *testing.T) {
-	phc, err := account.HashPassword("a long enough one")
+	phc, err := account.HashPassword("a long enough one", "a@b.example")
 	if err != nil || !strings.HasPrefix(phc, "$argon2id$v=19$m=19456,t=2,p=1$") || strings.Contains(phc, "enough") {
 		t.Fatal(phc, err)
 	}
-	again, err := account.HashPassword("a long enough one")
+	again, err := account.HashPassword("a long enough one", "a@b.example")
 	if err != nil || again == phc {
 		t.Errorf("two hashes of one password are alike (%v): no salt", err)
 	}
@@ -32,8 +34,54 @@ func TestPasswords(t *testing.T) {
 		}
 	}
 	for _, p := range []string{"", "short", strings.Repeat("x", account.MaxPassword+1)} {
-		if _, err := account.HashPassword(p); err == nil {
+		if _, err := account.HashPassword(p, "a@b.example"); err == nil {
 			t.Errorf("a password of %d characters was taken", len(p))
+		}
+	}
+}
+
+func TestPasswordsThatWouldBeTriedFirst(t *testing.T) {
+	const email = "anna.berg@harbour-works.example"
+	for password, why := range map[string]string{
+		"1234567890": "commonest|row", "qwertyuiop": "row", "QwertyUiop": "row", "poiuytrewq": "row", "abcdefghijkl": "row", "1q2w3e4r5t": "row", "qwertyuiop123!": "row", "9876543210": "row",
+		"aaaaaaaaaa": "over and over", "abababababab": "over and over", "1234123412": "over and over",
+		"Password123456": "commonest", "password2024!": "with digits", "sunshine!!!1": "with digits", "Liverpool1": "commonest", "BASKETBALL": "commonest", "basketball99": "with digits",
+		"anna.berg@harbour-works.example": "email", "harbour-works": "email", "harbourworks": "email", "Harbour-Works.Example": "email", "annaberg2025": "email", "harbour1234": "email", "AnnaHarbour1": "email", "anna-works-berg": "email",
+		"short": "at least 10", strings.Repeat("ü", 120): "over and over|longer than",
+	} {
+		err := account.CheckPassword(password, email)
+		if err == nil {
+			t.Errorf("%q is taken", password)
+			continue
+		}
+		said := false
+		for _, w := range strings.Split(why, "|") {
+			said = said || strings.Contains(err.Error(), w)
+		}
+		if !said || strings.Contains(err.Error(), password) {
+			t.Errorf("%q: %v, which does not say %q", password, err, why)
+		}
+	}
+	for _, password := range []string{"correct horse battery", "a long enough one", "Grüße aus dem Hafen", "anna keeps bees", "xk2-9qd-77b-p", "0f3a91bc77d2", "harbour lantern", "zzyzx road 66", "\x00\x01 odd but long"} {
+		if err := account.CheckPassword(password, email); err != nil {
+			t.Errorf("%q: %v", password, err)
+		}
+	}
+}
+
+// The list is searched by halves: a line out of order would hide others.
+func TestEveryCommonPasswordIsFound(t *testing.T) {
+	text, err := os.ReadFile("common-passwords.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Fields(string(text))
+	if len(lines) < 10_000 || !slices.IsSorted(lines) {
+		t.Fatalf("%d lines, sorted: %v", len(lines), slices.IsSorted(lines))
+	}
+	for _, line := range lines {
+		if len(line) >= account.MinPassword && account.CheckPassword(strings.ToUpper(line), "") == nil {
+			t.Errorf("%q is taken", line)
 		}
 	}
 }

@@ -14,19 +14,23 @@ type userCmd struct {
 }
 
 type userLinkCmd struct {
-	Email string `arg:"" optional:"" help:"Email address of the user; needed when there are several."`
-	JSON  bool   `name:"json" help:"Print JSON."`
+	Email              string `arg:"" optional:"" help:"Email address of the user; needed when there are several."`
+	ForgetSecondFactor bool   `help:"The link also removes the user's authenticator app, passkeys and recovery codes: for who has lost everything. Make sure that it is him who asks."`
+	JSON               bool   `name:"json" help:"Print JSON."`
 }
 
 // Run makes a link.
 func (c *userLinkCmd) Run(common *config.Common, s *streams) error {
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		var l control.Link
-		if err := d.Post(ctx, "/sign-in-links", control.NewLink{Email: c.Email}, &l); err != nil {
+		if err := d.Post(ctx, "/sign-in-links", control.NewLink{Email: c.Email, ForgetsSecondFactor: c.ForgetSecondFactor}, &l); err != nil {
 			return err
 		}
 		if c.JSON {
 			return s.printJSON(l)
+		}
+		if c.ForgetSecondFactor {
+			return s.printf("%s\nsigns in %s, once, until %s UTC, and forgets the second factor\n", l.SignInURL, l.Email, when(l.ExpiresAt, ""))
 		}
 		return s.printf("%s\nsigns in %s, once, until %s UTC\n", l.SignInURL, l.Email, when(l.ExpiresAt, ""))
 	})

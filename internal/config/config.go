@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"postern/internal/credential"
+	"postern/internal/mail"
 )
 
 // Error is what is wrong with a setting.
@@ -59,16 +60,22 @@ type Owner struct {
 type Serve struct {
 	Owner
 
-	SMTP         string        `name:"smtp" env:"POSTERN_SMTP" default:"127.0.0.1:2525" placeholder:"ADDRESS" group:"settings" help:"Where mail is taken by SMTP, with STARTTLS when there is a certificate; 'off' for nowhere."`
-	SMTPS        string        `name:"smtps" env:"POSTERN_SMTPS" default:"off" placeholder:"ADDRESS" group:"settings" help:"Where mail is taken by SMTP over TLS from the first byte; needs --tls-cert and --tls-key."`
-	TLSCert      string        `env:"POSTERN_TLS_CERT" placeholder:"FILE" group:"settings" help:"Certificate chain in PEM, for STARTTLS, --smtps and --https. A renewed file is taken up within a minute."`
-	TLSKey       string        `env:"POSTERN_TLS_KEY" placeholder:"FILE" group:"settings" help:"Private key of --tls-cert in PEM."`
-	Route        string        `env:"POSTERN_ROUTE" default:"capture" placeholder:"ROUTE" group:"settings" help:"How mail leaves: 'capture' keeps it here to look at, smtp://user:password@host:587 (or smtps://) hands it to another server, 'direct' delivers to the recipients' MX hosts."`
-	Hostname     string        `env:"POSTERN_HOSTNAME" placeholder:"NAME" group:"settings" help:"The server's name in greetings, Received and Message-ID headers. Default: the machine's name."`
-	TrustedProxy []string      `env:"POSTERN_TRUSTED_PROXY" sep:"," placeholder:"NETWORK" group:"settings" help:"Networks (such as 10.0.0.0/8) or addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; several with commas."`
-	MetricsToken string        `env:"POSTERN_METRICS_TOKEN" placeholder:"TOKEN" group:"settings" help:"Bearer token that opens /metrics from anywhere; without one it answers only on loopback."`
-	Hold         bool          `env:"POSTERN_HOLD" group:"settings" help:"Accept and keep mail, but deliver nothing."`
-	Drain        time.Duration `env:"POSTERN_DRAIN" default:"30s" placeholder:"DURATION" group:"settings" help:"How long, at the end, work under way may take before it is broken off and handed back."`
+	SMTP           string        `name:"smtp" env:"POSTERN_SMTP" default:"127.0.0.1:2525" placeholder:"ADDRESS" group:"settings" help:"Where mail is taken by SMTP, with STARTTLS when there is a certificate; 'off' for nowhere."`
+	SMTPS          string        `name:"smtps" env:"POSTERN_SMTPS" default:"off" placeholder:"ADDRESS" group:"settings" help:"Where mail is taken by SMTP over TLS from the first byte; needs --tls-cert and --tls-key."`
+	TLSCert        string        `env:"POSTERN_TLS_CERT" placeholder:"FILE" group:"settings" help:"Certificate chain in PEM, for STARTTLS, --smtps and --https. A renewed file is taken up within a minute."`
+	TLSKey         string        `env:"POSTERN_TLS_KEY" placeholder:"FILE" group:"settings" help:"Private key of --tls-cert in PEM."`
+	Route          string        `env:"POSTERN_ROUTE" default:"capture" placeholder:"ROUTE" group:"settings" help:"How mail leaves: 'capture' keeps it here to look at, smtp://user:password@host:587 (or smtps://) hands it to another server, 'direct' delivers to the recipients' MX hosts."`
+	Hostname       string        `env:"POSTERN_HOSTNAME" placeholder:"NAME" group:"settings" help:"The server's name in greetings, Received and Message-ID headers. Default: the machine's name."`
+	TrustedProxy   []string      `env:"POSTERN_TRUSTED_PROXY" sep:"," placeholder:"NETWORK" group:"settings" help:"Networks (such as 10.0.0.0/8) or addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; several with commas."`
+	MetricsToken   string        `env:"POSTERN_METRICS_TOKEN" placeholder:"TOKEN" group:"settings" help:"Bearer token that opens /metrics from anywhere; without one it answers only on loopback."`
+	OIDCIssuer     string        `name:"oidc-issuer" env:"POSTERN_OIDC_ISSUER" placeholder:"URL" group:"settings" help:"OpenID Connect provider that people may sign in by, such as https://id.example.com. Its redirect URI for this server is the base URL with /sign-in/oidc/callback."`
+	OIDCClientID   string        `name:"oidc-client-id" env:"POSTERN_OIDC_CLIENT_ID" placeholder:"ID" group:"settings" help:"Client ID of this server at --oidc-issuer."`
+	OIDCSecret     string        `name:"oidc-client-secret" env:"POSTERN_OIDC_CLIENT_SECRET" placeholder:"SECRET" group:"settings" help:"Client secret of this server at --oidc-issuer. Give it by the environment or the file: others can read a command line."`
+	OIDCName       string        `name:"oidc-name" env:"POSTERN_OIDC_NAME" placeholder:"NAME" group:"settings" help:"What the button says: Sign in with NAME. Default: the host of --oidc-issuer."`
+	Hold           bool          `env:"POSTERN_HOLD" group:"settings" help:"Accept and keep mail, but deliver nothing."`
+	NotifyFrom     string        `env:"POSTERN_NOTIFY_FROM" placeholder:"ADDRESS" group:"settings" help:"Sender of the mail that Postern itself sends, such as invitations and reminders: an address, or 'Name <address>'. Default: Postern <postern@HOSTNAME>."`
+	WebhookPrivate bool          `env:"POSTERN_WEBHOOK_PRIVATE" group:"settings" help:"Let webhooks lead into private networks, and be http. Whoever may set a webhook can then reach what this server can reach."`
+	Drain          time.Duration `env:"POSTERN_DRAIN" default:"30s" placeholder:"DURATION" group:"settings" help:"How long, at the end, work under way may take before it is broken off and handed back."`
 }
 
 // DSN is what the store opens.
@@ -139,13 +146,71 @@ func (s *Serve) Check(c *Common) error {
 	if strings.ContainsAny(s.Hostname, " \t\r\n@/:") {
 		return wrong("hostname", "%q is not the name of a host", s.Hostname)
 	}
+	if _, err := s.Notifier(s.Hostname); err != nil {
+		return err
+	}
 	if s.Drain < 0 || s.Drain > time.Hour {
 		return wrong("drain", "%v is not between 0s and 1h", s.Drain)
 	}
 	if s.MetricsToken != "" && len(s.MetricsToken) < 16 {
 		return wrong("metrics-token", "it is shorter than 16 characters and could be guessed")
 	}
+	return s.checkOIDC()
+}
+
+func (s *Serve) checkOIDC() error {
+	if s.OIDCIssuer == "" {
+		for name, value := range map[string]string{"oidc-client-id": s.OIDCClientID, "oidc-client-secret": s.OIDCSecret, "oidc-name": s.OIDCName} {
+			if value != "" {
+				return wrong(name, "it needs --oidc-issuer, the provider that it is for")
+			}
+		}
+		return nil
+	}
+	u, err := url.Parse(s.OIDCIssuer)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return wrong("oidc-issuer", "%q is not the https:// URL of a provider", s.OIDCIssuer)
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return wrong("oidc-issuer", "%q is not https: who is on the way to it could sign in as anybody", s.OIDCIssuer)
+	case s.OIDCClientID == "":
+		return wrong("oidc-client-id", "it is missing: --oidc-issuer needs the ID under which the provider knows this server")
+	case len(s.OIDCName) > 50:
+		return wrong("oidc-name", "it is longer than 50 bytes, too long for a button")
+	}
 	return nil
+}
+
+// notifyName and notifyLocal are the sender's name and local part where the setting has none. notifyDomain stands in for
+// a host name that is no domain; it is never anyone's (RFC 6761).
+const (
+	notifyName   = "Postern"
+	notifyLocal  = "postern"
+	notifyDomain = "postern.localhost"
+)
+
+// Notifier is the sender of Postern's own mail, on a server with that name.
+func (s *Serve) Notifier(hostname string) (mail.Address, error) {
+	if s.NotifyFrom == "" {
+		a := mail.Address{Name: notifyName, Email: notifyLocal + "@" + strings.TrimSuffix(strings.ToLower(hostname), ".")}
+		if _, err := netip.ParseAddr(hostname); err == nil || !strings.Contains(hostname, ".") || mail.CheckEmail(a.Email) != nil {
+			a.Email = notifyLocal + "@" + notifyDomain
+		}
+		return a, nil
+	}
+	a, err := mail.ParseAddress(s.NotifyFrom)
+	if err != nil {
+		return a, wrong("notify-from", "%q is neither an address nor of the form 'Name <address>': %v", s.NotifyFrom, err)
+	}
+	if a.Name == "" {
+		a.Name = notifyName
+	}
+	return a, nil
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 func (s *Serve) checkTLS(c *Common) error {

@@ -83,8 +83,17 @@ func TestCheck(t *testing.T) {
 		"proxy":                {"trusted-proxy", func(_ *config.Common, s *config.Serve) { s.TrustedProxy = []string{"10.0.0.0/8", "x"} }},
 		"hostname":             {"hostname", func(_ *config.Common, s *config.Serve) { s.Hostname = "a\r\nb" }},
 		"drain":                {"drain", func(_ *config.Common, s *config.Serve) { s.Drain = -1 }},
+		"sender":               {"notify-from", func(_ *config.Common, s *config.Serve) { s.NotifyFrom = "Postern <nobody>" }},
 		"token":                {"metrics-token", func(_ *config.Common, s *config.Serve) { s.MetricsToken = "x" }},
-		"server key":           {"server-key", func(c *config.Common, _ *config.Serve) { c.ServerKey = "x" }},
+		"issuer in clear":      {"oidc-issuer", func(_ *config.Common, s *config.Serve) { s.OIDCIssuer, s.OIDCClientID = "http://id.example.com", "x" }},
+		"issuer is no URL":     {"oidc-issuer", func(_ *config.Common, s *config.Serve) { s.OIDCIssuer, s.OIDCClientID = "id.example.com", "x" }},
+		"issuer without ID":    {"oidc-client-id", func(_ *config.Common, s *config.Serve) { s.OIDCIssuer = "https://id.example.com" }},
+		"ID without issuer":    {"oidc-client-id", func(_ *config.Common, s *config.Serve) { s.OIDCClientID = "x" }},
+		"name without issuer":  {"oidc-name", func(_ *config.Common, s *config.Serve) { s.OIDCName = "x" }},
+		"long OIDC name": {"oidc-name", func(_ *config.Common, s *config.Serve) {
+			s.OIDCIssuer, s.OIDCClientID, s.OIDCName = "http://127.0.0.1:1/x", "x", strings.Repeat("x", 51)
+		}},
+		"server key": {"server-key", func(c *config.Common, _ *config.Serve) { c.ServerKey = "x" }},
 	} {
 		c, s := good()
 		x.spoil(c, s)
@@ -114,5 +123,23 @@ func TestBaseURLLosesItsSlash(t *testing.T) {
 	c.BaseURL = "https://mail.example.com/"
 	if err := c.Check(); err != nil || c.BaseURL != "https://mail.example.com" {
 		t.Errorf("%q, %v", c.BaseURL, err)
+	}
+}
+
+func TestNotifier(t *testing.T) {
+	for _, x := range []struct{ setting, hostname, name, email string }{
+		{"", "mail.example.com", "Postern", "postern@mail.example.com"},
+		{"", "Mail.Example.com.", "Postern", "postern@mail.example.com"},
+		{"", "vm", "Postern", "postern@postern.localhost"},
+		{"", "localhost", "Postern", "postern@postern.localhost"},
+		{"", "192.0.2.1", "Postern", "postern@postern.localhost"},
+		{"", "a..b", "Postern", "postern@postern.localhost"},
+		{"ops@example.com", "vm", "Postern", "ops@example.com"},
+		{"Our mail <ops@example.com>", "vm", "Our mail", "ops@example.com"},
+	} {
+		s := config.Serve{NotifyFrom: x.setting}
+		if a, err := s.Notifier(x.hostname); err != nil || a.Name != x.name || a.Email != x.email {
+			t.Errorf("%q on %s: %+v, %v", x.setting, x.hostname, a, err)
+		}
 	}
 }

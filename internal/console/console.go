@@ -51,6 +51,8 @@ type Config struct {
 	Hostname  string // the server's name, where an address says none
 	Route     string // how mail leaves: "capture", "relay" or "direct"; "" says nothing about it
 
+	OIDC keyring.OIDCConfig // the OpenID provider whose people may sign in; its RedirectURL is made of BaseURL
+
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: none
 }
@@ -68,7 +70,12 @@ type console struct {
 	static   map[string]staticFile // by name with hash
 	forms    *forms
 	throttle *throttle
+	mails    *throttle // mails that a stranger makes us send
 	cross    *http.CrossOriginProtection
+
+	party     *keyring.RelyingParty // nil where browsers offer no passkeys
+	noPasskey string                // why they do not
+	oidc      *keyring.OIDC         // nil without a provider
 }
 
 // New makes the handler of the pages.
@@ -91,7 +98,8 @@ func newConsole(c Config, templates fs.FS, funcs template.FuncMap) (http.Handler
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-	d := &console{Config: c, forms: newForms(c.Now), throttle: newThrottle(c.Now), cross: http.NewCrossOriginProtection()}
+	d := &console{Config: c, forms: newForms(c.Now), throttle: newThrottle(c.Now), mails: newThrottle(c.Now), cross: http.NewCrossOriginProtection()}
+	d.signInBy()
 	if c.BaseURL != "" {
 		if err := d.cross.AddTrustedOrigin(c.BaseURL); err != nil {
 			return nil, err

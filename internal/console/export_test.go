@@ -71,3 +71,9 @@ func LocalPath(next string) string { return localPath(next) }
 
 // WithPictures writes a mail's pictures into its HTML.
 func WithPictures(source string, parts []mail.ViewPart) string { return withPictures(source, parts) }
+
+// ForgotTakes is how long an answer to a forgotten password takes.
+const ForgotTakes = forgotTakes
+
+// ClientWords says what a browser is.
+func ClientWords(agent string) string { return clientWords(agent) }

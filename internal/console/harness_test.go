@@ -84,7 +84,7 @@ func newWorld(t *testing.T, change ...func(*console.Config)) *world {
 	ok(t, err)
 	w.gate = gate.New(gate.Config{Digester: digester})
 	w.submit = submit.New(w.store, func() {}, slogDiscard())
-	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: w.submit.Forget, Log: slogDiscard()})
+	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: w.submit.Forget, Now: func() time.Time { return w.now }, Log: slogDiscard()})
 	ok(t, err)
 	w.signed, err = w.keyring.SignUp(t.Context(), operator, "Acme", "owner@example.com")
 	ok(t, err)

@@ -94,6 +94,21 @@ func (c *console) personRoutes() []route {
 		{"GET", "/password", account.Own, false, c.showPassword},
 		{"POST", "/password", account.Own, false, c.setPassword},
 		{"POST", "/switch", account.Own, false, c.switchAccount},
+		{"GET", "/confirm", account.Own, false, c.showConfirm},
+		{"POST", "/confirm", account.Own, false, c.confirm},
+		{"GET", "/security", account.Own, false, c.showSecurity},
+		{"GET", "/security/app", account.Own, true, c.showAddApp},
+		{"POST", "/security/app", account.Own, true, c.addApp},
+		{"GET", "/security/app/remove", account.Own, true, c.showRemoveApp},
+		{"POST", "/security/app/remove", account.Own, true, c.removeApp},
+		{"GET", "/security/codes", account.Own, true, c.showNewCodes},
+		{"POST", "/security/codes", account.Own, true, c.newCodes},
+		{"GET", "/security/passkeys/new", account.Own, true, c.showAddPasskey},
+		{"POST", "/security/passkeys/new", account.Own, true, c.addPasskey},
+		{"GET", "/security/passkeys/{id}/remove", account.Own, true, c.showRemovePasskey},
+		{"POST", "/security/passkeys/{id}/remove", account.Own, true, c.removePasskey},
+		{"POST", "/security/sessions/end", account.Own, false, c.endOneSession},
+		{"POST", "/security/sessions/end-others", account.Own, false, c.endOtherSessions},
 	}
 }
 
@@ -139,7 +154,16 @@ func (c *console) handler() http.Handler {
 	mux.HandleFunc("GET /static/{name}", c.serveStatic)
 	mux.HandleFunc("GET /sign-in", c.showSignIn)
 	mux.HandleFunc("POST /sign-in", c.signIn)
+	mux.HandleFunc("POST /sign-in/passkey", c.signInByPasskey)
+	mux.HandleFunc("GET /sign-in/second", c.showSecondStep)
+	mux.HandleFunc("POST /sign-in/second", c.secondStep)
+	mux.HandleFunc("GET /sign-in/oidc", c.beginOIDC)
+	mux.HandleFunc("GET /sign-in/oidc/callback", c.finishOIDC)
 	mux.HandleFunc("POST /sign-out", c.signOut)
+	mux.HandleFunc("GET /forgot", c.showForgot)
+	mux.HandleFunc("POST /forgot", c.forgot)
+	mux.HandleFunc("GET /reset/{token}", c.showReset)
+	mux.HandleFunc("POST /reset/{token}", c.reset)
 	mux.HandleFunc("GET /welcome/{token}", c.showWelcome)
 	mux.HandleFunc("POST /welcome/{token}", c.welcome)
 	for _, rt := range c.routes() {
@@ -221,6 +245,9 @@ func (c *console) handle(v *visit, rt route) error {
 	v.scope, any = v.scopeOf(rt.action)
 	if !any && !v.may(rt.action, 0) {
 		return notAllowed(v, rt.action)
+	}
+	if rt.fresh && !c.isFresh(v) {
+		return c.askToConfirm(v)
 	}
 	return rt.handle(v)
 }

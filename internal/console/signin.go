@@ -5,6 +5,8 @@ package console
 import (
 	"errors"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +17,27 @@ import (
 // signInBody is the sign-in form, as it was sent but for the password.
 type signInBody struct {
 	Email, Next, Problem string
+	Passkey              keyring.Ceremony // none where browsers offer no passkeys
+	OIDC                 string           // the provider's name, "" for none
+}
+
+// signInBy finds out how else than by a password people can sign in.
+func (c *console) signInBy() {
+	var err error
+	if c.party, err = keyring.NewRelyingParty(c.BaseURL); err != nil {
+		c.noPasskey = sentence(reasonOf(err))
+	}
+	c.Config.OIDC.RedirectURL = c.BaseURL + "/sign-in/oidc/callback"
+	c.oidc = keyring.NewOIDC(c.Config.OIDC)
+}
+
+// reasonOf is what an error of the keyring says to people.
+func reasonOf(err error) string {
+	var e *keyring.Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return "something went wrong"
 }
 
 func (c *console) showSignIn(w http.ResponseWriter, r *http.Request) {
@@ -23,7 +46,21 @@ func (c *console) showSignIn(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return
 	}
-	c.render(w, r, http.StatusOK, "sign-in", page{Title: "Sign in", Body: signInBody{Next: next}})
+	c.signInPage(w, r, http.StatusOK, signInBody{Next: next})
+}
+
+func (c *console) signInPage(w http.ResponseWriter, r *http.Request, status int, b signInBody) {
+	if c.oidc != nil {
+		b.OIDC = c.oidc.Name
+	}
+	if c.party != nil {
+		var err error
+		if b.Passkey, err = c.Keyring.BeginPasskeySignIn(c.party); err != nil {
+			c.fail(w, r, err)
+			return
+		}
+	}
+	c.render(w, r, status, "sign-in", page{Title: "Sign in", Body: b})
 }
 
 func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
@@ -35,16 +72,15 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 	password := r.PostForm.Get("password")
 	again := func(status int, problem string) {
 		body.Problem = problem
-		c.render(w, r, status, "sign-in", page{Title: "Sign in", Body: body})
+		c.signInPage(w, r, status, body)
 	}
 	if body.Email == "" || password == "" {
 		again(http.StatusUnprocessableEntity, "Give your email address and your password.")
 		return
 	}
 	addr := c.address(r)
-	if wait := c.throttle.take(addr); wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(seconds(wait)))
-		again(http.StatusTooManyRequests, "Too many attempts from your address. Try again in "+count(seconds(wait), "second")+".")
+	if problem := c.tooMany(w, addr); problem != "" {
+		again(http.StatusTooManyRequests, problem)
 		return
 	}
 	session, _, err := c.Keyring.SignIn(r.Context(), body.Email, password, addr, r.UserAgent())
@@ -54,12 +90,32 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.throttle.giveBack(addr)
-	if err != nil {
-		c.fail(w, r, err)
-		return
+	c.signedInNow(w, r, session, body.Next, err)
+}
+
+// tooMany counts an attempt to prove something, and says what to tell who makes too many.
+func (c *console) tooMany(w http.ResponseWriter, addr netip.Addr) string {
+	wait := c.throttle.take(addr)
+	if wait <= 0 {
+		return ""
 	}
-	c.setSession(w, r, session)
-	http.Redirect(w, r, body.Next, http.StatusSeeOther)
+	w.Header().Set("Retry-After", strconv.Itoa(seconds(wait)))
+	return "Too many attempts from your address. Try again in " + count(seconds(wait), "second") + "."
+}
+
+// signedInNow gives a browser its new session and sends it to next, or to the second step when err asks for one.
+func (c *console) signedInNow(w http.ResponseWriter, r *http.Request, session, next string, err error) {
+	var step *keyring.SecondStep
+	switch {
+	case errors.As(err, &step):
+		c.setCookie(w, r, pendingCookie, step.Pending, keyring.PendingLifetime, http.SameSiteStrictMode)
+		http.Redirect(w, r, "/sign-in/second?next="+url.QueryEscape(next), http.StatusSeeOther)
+	case err != nil:
+		c.fail(w, r, err)
+	default:
+		c.setSession(w, r, session)
+		http.Redirect(w, r, next, http.StatusSeeOther)
+	}
 }
 
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
@@ -69,7 +125,7 @@ func (c *console) signOut(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	c.endSession(w, r)
+	c.endCookie(w, r, sessionCookie)
 	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 }
 
@@ -85,16 +141,11 @@ func (c *console) welcome(w http.ResponseWriter, r *http.Request) {
 	if errors.As(err, &e) {
 		err = &statusError{http.StatusNotFound, "This link does not work any more", "A sign-in link works once, and for a day. Sign in with your password, or ask for a new link on the server's command line."}
 	}
-	if err != nil {
-		c.fail(w, r, err)
-		return
-	}
-	c.setSession(w, r, session)
 	to := "/keys"
 	if user.PasswordHash == "" {
 		to = "/password"
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	c.signedInNow(w, r, session, to, err)
 }
 
 // passwordBody is the form to set or change a password.
@@ -105,11 +156,40 @@ type passwordBody struct {
 	NewProblem    string
 	RepeatProblem string
 	Problem       string
+	Next          string // where to go then, "" for nowhere in particular
 	Done          bool
 }
 
+// nextOf is where a page leads on to, "" for nowhere in particular.
+func nextOf(next string) string {
+	if next == "" || len(next) > maxNext {
+		return ""
+	}
+	return localPath(next)
+}
+
+// maxNext bounds the address that a page leads on to: it is carried in cookies.
+const maxNext = 1000
+
 func (c *console) showPassword(v *visit) error {
-	return c.passwordPage(v, http.StatusOK, passwordBody{Done: v.r.URL.Query().Has("done")})
+	if ask, err := c.mustConfirmFirst(v); ask || err != nil {
+		return err
+	}
+	q := v.r.URL.Query()
+	return c.passwordPage(v, http.StatusOK, passwordBody{Next: nextOf(q.Get("next")), Done: q.Has("done")})
+}
+
+// mustConfirmFirst sends who sets a first password to confirm that it is him, if he has a way to: nobody asks him for
+// an old one.
+func (c *console) mustConfirmFirst(v *visit) (bool, error) {
+	if v.user.PasswordHash != "" || c.isFresh(v) {
+		return false, nil
+	}
+	b, err := c.waysToConfirm(v)
+	if err != nil || !b.any() {
+		return false, err
+	}
+	return true, c.askToConfirm(v)
 }
 
 func (c *console) passwordPage(v *visit, status int, b passwordBody) error {
@@ -125,29 +205,36 @@ func (c *console) setPassword(v *visit) error {
 	if err := parseForm(v.r); err != nil {
 		return err
 	}
+	if ask, err := c.mustConfirmFirst(v); ask || err != nil {
+		return err
+	}
 	f := v.r.PostForm
+	next := nextOf(f.Get("next"))
 	if f.Get("password") != f.Get("repeat") {
-		return c.passwordPage(v, http.StatusUnprocessableEntity, passwordBody{RepeatProblem: "The two are not the same."})
+		return c.passwordPage(v, http.StatusUnprocessableEntity, passwordBody{Next: next, RepeatProblem: "The two are not the same."})
 	}
 	addr := c.address(v.r)
-	if wait := c.throttle.take(addr); wait > 0 {
-		return c.passwordPage(v, http.StatusTooManyRequests, passwordBody{Problem: "Too many attempts from your address. Try again in " + count(seconds(wait), "second") + "."})
+	if problem := c.tooMany(v.w, addr); problem != "" {
+		return c.passwordPage(v, http.StatusTooManyRequests, passwordBody{Next: next, Problem: problem})
 	}
 	first := v.user.PasswordHash == ""
 	session, err := c.Keyring.SetPassword(v.r.Context(), v.user, f.Get("old"), f.Get("password"), addr, v.r.UserAgent())
 	var e *keyring.Error
 	if errors.As(err, &e) && e.Field == "OldPassword" {
-		return c.passwordPage(v, http.StatusUnprocessableEntity, passwordBody{OldProblem: sentence(e.Reason)})
+		return c.passwordPage(v, http.StatusUnprocessableEntity, passwordBody{Next: next, OldProblem: sentence(e.Reason)})
 	}
 	c.throttle.giveBack(addr)
 	if errors.As(err, &e) {
-		return c.passwordPage(v, http.StatusUnprocessableEntity, passwordBody{NewProblem: sentence(e.Reason)})
+		return c.passwordPage(v, http.StatusUnprocessableEntity, passwordBody{Next: next, NewProblem: sentence(e.Reason)})
 	}
 	if err != nil {
 		return err
 	}
 	c.setSession(v.w, v.r, session)
-	if first {
+	switch {
+	case next != "":
+		return v.redirect(next)
+	case first:
 		return v.redirect("/keys")
 	}
 	return v.redirect("/password?done")
@@ -176,10 +263,12 @@ func parseForm(r *http.Request) error {
 	return nil
 }
 
-// The session's cookie. Over TLS its name makes the browser hold it to this host and to TLS (RFC 6265bis, prefixes).
+// The cookies. Over TLS a name makes the browser hold the cookie to this host and to TLS (RFC 6265bis, prefixes).
 const (
-	cookieName       = "postern_session"
-	secureCookieName = "__Host-postern_session"
+	sessionCookie = "postern_session"
+	pendingCookie = "postern_pending" // a sign-in that waits for its second step
+	oidcCookie    = "postern_oidc"    // a sign-in that is at the OpenID provider
+	securePrefix  = "__Host-"
 
 	// cookieLifetime is longer than a session may rest: when it ends is the store's to say.
 	cookieLifetime = 90 * 24 * time.Hour
@@ -190,33 +279,39 @@ func (c *console) overTLS(r *http.Request) bool {
 	return r.TLS != nil || strings.HasPrefix(c.BaseURL, "https://")
 }
 
-func (c *console) cookieName(r *http.Request) string {
+func (c *console) cookieName(r *http.Request, plain string) string {
 	if c.overTLS(r) {
-		return secureCookieName
+		return securePrefix + plain
 	}
-	return cookieName
+	return plain
 }
 
-func (c *console) sessionToken(r *http.Request) string {
-	k, err := r.Cookie(c.cookieName(r))
+func (c *console) cookie(r *http.Request, plain string) string {
+	k, err := r.Cookie(c.cookieName(r, plain))
 	if err != nil {
 		return ""
 	}
 	return k.Value
 }
 
+func (c *console) sessionToken(r *http.Request) string { return c.cookie(r, sessionCookie) }
+
+// setSession signs a browser in; what was half-finished is over.
 func (c *console) setSession(w http.ResponseWriter, r *http.Request, token string) {
-	c.cookie(w, r, token, int(cookieLifetime/time.Second))
+	if c.cookie(r, pendingCookie) != "" {
+		c.endCookie(w, r, pendingCookie)
+	}
+	c.setCookie(w, r, sessionCookie, token, cookieLifetime, http.SameSiteStrictMode)
 }
 
-func (c *console) endSession(w http.ResponseWriter, r *http.Request) {
-	c.cookie(w, r, "", -1)
+func (c *console) endCookie(w http.ResponseWriter, r *http.Request, plain string) {
+	c.setCookie(w, r, plain, "", -time.Second, http.SameSiteStrictMode)
 }
 
-func (c *console) cookie(w http.ResponseWriter, r *http.Request, value string, maxAge int) {
+func (c *console) setCookie(w http.ResponseWriter, r *http.Request, plain, value string, life time.Duration, site http.SameSite) {
 	w.Header().Set("Cache-Control", "no-store")
 	http.SetCookie(w, &http.Cookie{
-		Name: c.cookieName(r), Value: value, Path: "/", MaxAge: maxAge,
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: c.overTLS(r),
+		Name: c.cookieName(r, plain), Value: value, Path: "/", MaxAge: int(life / time.Second),
+		HttpOnly: true, SameSite: site, Secure: c.overTLS(r),
 	})
 }

@@ -4,6 +4,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -75,7 +76,11 @@ func (d *door) createLink(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := d.Keyring.NewSignInLink(r.Context(), operator(), user)
+	link := d.Keyring.NewSignInLink
+	if in.ForgetsSecondFactor {
+		link = d.Keyring.NewRescueLink
+	}
+	token, err := link(r.Context(), operator(), user)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +89,13 @@ func (d *door) createLink(r *http.Request) (any, error) {
 
 // findUser finds a user by email address, or the only one there is.
 func (d *door) findUser(ctx context.Context, email string) (store.User, error) {
+	if email != "" {
+		// Also who has but a single key shared with him.
+		u, err := d.Store.UserByEmail(ctx, mail.Canonical(email))
+		if !errors.Is(err, store.ErrNotFound) {
+			return u, err
+		}
+	}
 	accounts, err := d.Store.Accounts(ctx)
 	if err != nil {
 		return store.User{}, err
@@ -96,9 +108,6 @@ func (d *door) findUser(ctx context.Context, email string) (store.User, error) {
 			return store.User{}, err
 		}
 		for _, u := range users {
-			if email != "" && u.Email == mail.Canonical(email) {
-				return u, nil
-			}
 			all, emails = append(all, u), append(emails, u.Email)
 		}
 	}

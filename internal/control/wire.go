@@ -41,7 +41,10 @@ type Link struct {
 }
 
 // NewLink asks for a sign-in link; Email may be empty when there is one user.
-type NewLink struct{ Email string }
+type NewLink struct {
+	Email               string
+	ForgetsSecondFactor bool `json:",omitempty"` // using it removes the second factor and the passkeys
+}
 
 // Key is an API key. Times are zero for "never".
 type Key struct {

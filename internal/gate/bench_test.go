@@ -3,8 +3,10 @@
 package gate_test
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"testing"
 	"time"
@@ -114,6 +116,56 @@ func BenchmarkRecheck(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := l.Recheck(home, p, account.MaySend); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkConnections measures what counting connections adds to a check: none counted, one steady connection of each
+// secret, and each secret used by four connections in turn.
+func BenchmarkConnections(b *testing.B) {
+	sources := []gate.Source{from("192.0.2.1"), from("192.0.2.2"), from("192.0.2.3"), from("2001:db8::1")}
+	for i := range sources {
+		sources[i].Client = "mailjet-api-v3-nodejs/6.0.8"
+	}
+	for _, c := range []struct {
+		name  string
+		count bool
+		turns int
+	}{{"off", false, 1}, {"steady", true, 1}, {"four-in-turn", true, 4}} {
+		b.Run(c.name, func(b *testing.B) {
+			w := newWorld(b, func(g *gate.Config) {
+				g.Now = nil
+				if c.count {
+					g.Flush = func(context.Context, []gate.Use) error { return nil }
+				}
+			})
+			k, s := w.key()
+			user := k.APIKey.String()
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if _, err := w.Verify(sources[i%c.turns], user, s); err != nil {
+					b.Fatal(err)
+				}
+				i++
+			}
+		})
+	}
+}
+
+func BenchmarkRestricted(b *testing.B) {
+	w := newWorld(b, func(g *gate.Config) { g.Now = nil })
+	k, s := w.key()
+	for i := range 100 {
+		k.Networks = append(k.Networks, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i), 0, 0}), 16))
+	}
+	k.Networks = append(k.Networks, netip.MustParsePrefix("192.0.2.0/24"))
+	w.Put(k)
+	user := k.APIKey.String()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.Verify(home, user, s); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -58,13 +58,18 @@ func (g *Gate) Put(k Key) {
 }
 
 // fill sets the slots from the secrets. A slot that stays is kept, with its last
-// use. It returns the ends of overlaps that are new.
+// use. A new one begins with the source that used the key last: programs that
+// still have the old secret empty that source's bucket, and the new secret must be
+// let in from there all the same. It returns the ends of overlaps that are new.
 func (e *entry) fill(old [2]*slot, same bool, secrets []Secret, now time.Time) []overlap {
 	e.slots = [2]*slot{}
 	var ends []overlap
 	n := 0
 	for _, x := range secrets {
 		s := &slot{secretID: x.ID, digest: x.Digest}
+		if same && old[0] != nil {
+			s.from.Store(old[0].from.Load())
+		}
 		for _, o := range old {
 			if same && o != nil && o.secretID == x.ID && o.digest == x.Digest {
 				s = o

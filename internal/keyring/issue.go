@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"postern/internal/account"
 	"postern/internal/credential"
@@ -70,6 +71,7 @@ type NewKey struct {
 	Restrict KeyChange
 	// An existing pair of another service, which goes on working; "" makes new ones.
 	APIKey, Secret string
+	SecretMadeAt   time.Time // of an existing one: the rotation policy counts from then; zero: now
 }
 
 // CreateSubaccount makes a subaccount of the account, with an API key and secret of its own. Errors: *Error on Name,
@@ -98,8 +100,11 @@ func (k *Keyring) CreateSubaccount(ctx context.Context, by Actor, accountID int6
 			return nil, err
 		}
 		var err error
-		out, err = k.issueWith(ctx, tx, by, key, n.Secret, log.text)
-		return &out.Key, err
+		if out, err = k.issueWith(ctx, tx, by, key, n.Secret, log.text); err != nil || n.SecretMadeAt.IsZero() || !n.SecretMadeAt.Before(tx.Now) {
+			return &out.Key, err
+		}
+		out.Key.Secrets[0].CreatedAt = n.SecretMadeAt.UTC()
+		return &out.Key, tx.BackdateSecret(ctx, out.Key.Secrets[0].ID, n.SecretMadeAt)
 	})
 	if n.Secret != "" {
 		out.Secret = "" // whoever brought it in has it

@@ -11,16 +11,20 @@ package keyring
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"postern/internal/account"
 	"postern/internal/audit"
 	"postern/internal/credential"
 	"postern/internal/gate"
 	"postern/internal/store"
+	"postern/internal/webhook"
 )
 
 // Actor is who makes a change, for the audit log.
@@ -37,12 +41,19 @@ type Keyring struct {
 	seal     *credential.Sealer
 	changed  func(keyID int64) // what mail of a key is checked against has changed
 	told     func()            // there is a notice to send
+	webhook  *webhook.Webhook
+	now      func() time.Time
 	log      *slog.Logger
+
+	pendingKey []byte // signs half-finished sign-ins
+	handleKey  []byte // makes the user handles of passkeys
 
 	// mu makes the gate see changes in the order in which the store committed them.
 	mu sync.Mutex
 	// hashing bounds the Argon2id computations that run at a time: each takes 19 MiB and tens of milliseconds.
 	hashing chan struct{}
+
+	tidied tidied
 }
 
 // Config of a Keyring.
@@ -53,6 +64,8 @@ type Config struct {
 	ServerKey    []byte            // seals what must be read again
 	RulesChanged func(keyID int64) // senders or limits of a key (0: of all keys) have changed; may be nil
 	Told         func()            // a notice waits to be sent; may be nil, must not block
+	Webhook      *webhook.Webhook  // tells accounts' URLs; nil: what is to be told is queued for one that runs later
+	Now          func() time.Time  // the clock of people's sign-ins; nil: time.Now
 	Log          *slog.Logger
 }
 
@@ -68,10 +81,24 @@ func New(c Config) (*Keyring, error) {
 	if c.Told == nil {
 		c.Told = func() {}
 	}
-	return &Keyring{
-		store: c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, log: c.Log,
+	if c.Webhook == nil {
+		if c.Webhook, err = webhook.New(webhook.Config{Store: c.Store, ServerKey: c.ServerKey, Log: c.Log}); err != nil {
+			return nil, err
+		}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	k := &Keyring{
+		webhook: c.Webhook,
+		store:   c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, now: c.Now, log: c.Log,
 		hashing: make(chan struct{}, 2),
-	}, nil
+	}
+	if k.pendingKey, err = hkdf.Key(sha256.New, c.ServerKey, nil, "postern pending sign-in 1", sha256.Size); err != nil {
+		return nil, err
+	}
+	k.handleKey, err = hkdf.Key(sha256.New, c.ServerKey, nil, "postern user handle 1", sha256.Size)
+	return k, err
 }
 
 // Warm puts all keys into the gate, and says how many there are.
@@ -87,7 +114,7 @@ func (k *Keyring) Warm(ctx context.Context) (int, error) {
 		policies[a.ID] = PolicyOf(a)
 	}
 	n := 0
-	err = k.store.EachKey(ctx, func(key store.Key) error {
+	err = k.store.EachCredential(ctx, func(key store.Key) error {
 		n++
 		return k.tellGate(key, policies[key.AccountID])
 	})

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"postern/internal/account"
 	"postern/internal/audit"
@@ -36,6 +37,7 @@ type ring struct {
 	up    keyring.SignedUp
 	scope store.Scope
 	log   *bytes.Buffer
+	now   time.Time // of people's sign-ins
 }
 
 func newRing(t *testing.T, s *store.Store) *ring {
@@ -45,8 +47,8 @@ func newRing(t *testing.T, s *store.Store) *ring {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &ring{store: s, gate: gate.New(gate.Config{Digester: d, Burst: 1 << 20}), log: &bytes.Buffer{}}
-	r.Keyring, err = keyring.New(keyring.Config{Store: s, Gate: r.gate, Digester: d, ServerKey: serverKey, Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	r := &ring{store: s, gate: gate.New(gate.Config{Digester: d, Burst: 1 << 20}), log: &bytes.Buffer{}, now: time.Now()}
+	r.Keyring, err = keyring.New(keyring.Config{Store: s, Gate: r.gate, Digester: d, ServerKey: serverKey, Now: func() time.Time { return r.now }, Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,18 +18,34 @@ import (
 // How long what a person signs in with is good for.
 const (
 	LinkLifetime    = 24 * time.Hour     // a one-time sign-in link
+	ResetLifetime   = time.Hour          // a mailed link that sets a new password
 	SessionLifetime = 7 * 24 * time.Hour // a session, from when it was last seen
 	sessionTouch    = 5 * time.Minute    // how often its end is moved
+	resetsAnHour    = 3                  // mails with such a link to one user
 )
 
 // NewSignInLink makes the token of a link that signs a user in once. It is part of a URL: letters and digits.
 func (k *Keyring) NewSignInLink(ctx context.Context, by Actor, user store.User) (token string, err error) {
+	return k.newLink(ctx, by, store.SignInLink{UserID: user.ID}, user)
+}
+
+// NewRescueLink is NewSignInLink for who has lost everything: using it forgets his second factors and passkeys too.
+func (k *Keyring) NewRescueLink(ctx context.Context, by Actor, user store.User) (token string, err error) {
+	return k.newLink(ctx, by, store.SignInLink{UserID: user.ID, ForgetsFactors: true}, user)
+}
+
+func (k *Keyring) newLink(ctx context.Context, by Actor, link store.SignInLink, user store.User) (token string, err error) {
 	token = rand.Text() + rand.Text() // 260 bits
+	link.Digest, link.Kind, link.ExpiresAt = tokenDigest(token), store.LinkOperator, k.now().Add(LinkLifetime)
+	detail := "one-time sign-in link"
+	if link.ForgetsFactors {
+		detail += " that forgets the second factor"
+	}
 	err = k.store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.AddSignInLink(ctx, tokenDigest(token), user.ID, tx.Now.Add(LinkLifetime)); err != nil {
+		if err := tx.AddSignInLink(ctx, link); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, user.AccountID, "user.link", "user "+user.Email, "one-time sign-in link"))
+		return tx.AddAudit(ctx, entry(by, user.AccountID, "user.link", "user "+user.Email, detail))
 	})
 	return token, err
 }
@@ -40,25 +56,85 @@ func tokenDigest(token string) []byte {
 	return d[:]
 }
 
-// UseSignInLink signs a user in by a link, once, and returns the token of his session. His password is forgotten: the
-// operator makes a link for who has none or has lost it, and a new one is set without it. Error: *Error NotFound.
+// person is a user as the actor of what he does to himself.
+func person(user store.User, from netip.Addr) Actor {
+	by := Actor{Name: "user " + user.Email}
+	if from.IsValid() {
+		by.Origin = from.String()
+	}
+	return by
+}
+
+// tellChanged tells a user that what he signs in with was changed: it may not have been him.
+func (k *Keyring) tellChanged(ctx context.Context, tx *store.Tx, user store.User, what string, from netip.Addr) error {
+	return k.tell(ctx, tx, user.AccountID, Notice{Kind: NoticeSignInChanged, To: []string{user.Email}, What: what, Address: person(user, from).Origin})
+}
+
+// commit is store.Update for what tells people something.
+func (k *Keyring) commit(ctx context.Context, fn func(tx *store.Tx) error) error {
+	err := k.store.Update(ctx, fn)
+	if err == nil {
+		k.told()
+	}
+	return err
+}
+
+// UseSignInLink signs a user in by the operator's link, once, and returns the token of his session. His password is
+// forgotten: the operator makes a link for who has none or has lost it, and a new one is set without it. Who has a
+// second factor is asked for it all the same, unless the link forgets it. Errors: *Error NotFound, or *SecondStep.
 func (k *Keyring) UseSignInLink(ctx context.Context, token string, from netip.Addr, client string) (session string, user store.User, err error) {
-	err = k.store.Update(ctx, func(tx *store.Tx) error {
-		var err error
-		if user, err = tx.UseSignInLink(ctx, tokenDigest(token)); err != nil {
+	second := false
+	err = k.commit(ctx, func(tx *store.Tx) error {
+		link, err := tx.UseSignInLink(ctx, store.LinkOperator, tokenDigest(token), k.now())
+		if err != nil {
 			return err
 		}
-		session, err = startSession(ctx, tx, user, "link", from, client)
+		was, err := tx.User(ctx, link.UserID)
+		if err != nil {
+			return err
+		}
+		if user, err = tx.ForgetPassword(ctx, link.UserID); err != nil {
+			return err
+		}
+		if was.PasswordHash != "" {
+			if err := k.tellChanged(ctx, tx, user, "password removed by a one-time link of the operator", from); err != nil {
+				return err
+			}
+		}
+		if link.ForgetsFactors {
+			if err := k.forgetFactors(ctx, tx, user, from); err != nil {
+				return err
+			}
+		}
+		if second, err = hasFactor(ctx, tx, user.ID); err != nil || second {
+			return err
+		}
+		session, err = k.startSession(ctx, tx, user, "link", from, client)
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		err = &Error{Kind: NotFound, Reason: "this link was used already, or has ended"}
+	case err == nil && second:
+		err = k.secondStep(user, "link")
 	}
 	return session, user, err
 }
 
+func (k *Keyring) forgetFactors(ctx context.Context, tx *store.Tx, user store.User, from netip.Addr) error {
+	any, err := tx.ForgetFactors(ctx, user.ID)
+	if err != nil || !any {
+		return err
+	}
+	if err := tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.factor.remove", "user "+user.Email, "all, with the passkeys, by the operator's link")); err != nil {
+		return err
+	}
+	return k.tellChanged(ctx, tx, user, "second factor and passkeys removed by a one-time link of the operator", from)
+}
+
 // SignIn checks an email address and password and returns the token of a new session. It takes as long when there is
-// no such user. Error: *Error NotAllowed, the same for both.
+// no such user. Errors: *Error NotAllowed, the same for both, or *SecondStep when the password is right and a second
+// factor is on.
 func (k *Keyring) SignIn(ctx context.Context, email, password string, from netip.Addr, client string) (session string, user store.User, err error) {
 	user, err = k.store.UserByEmail(ctx, mail.Canonical(email))
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -71,38 +147,56 @@ func (k *Keyring) SignIn(ctx context.Context, email, password string, from netip
 	if !ok {
 		return "", store.User{}, &Error{Kind: NotAllowed, Reason: "the email address or the password is wrong"}
 	}
+	second := false
 	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		var err error
-		session, err = startSession(ctx, tx, user, "password", from, client)
+		if second, err = hasFactor(ctx, tx, user.ID); err != nil || second {
+			return err
+		}
+		session, err = k.startSession(ctx, tx, user, "password", from, client)
 		return err
 	})
+	if err == nil && second {
+		err = k.secondStep(user, "password")
+	}
 	return session, user, err
 }
 
-func (k *Keyring) passwordIs(ctx context.Context, user store.User, password string) (bool, error) {
+func (k *Keyring) passwordIs(ctx context.Context, user store.User, password string) (ok bool, err error) {
+	err = k.whileHashing(ctx, func() error {
+		ok = account.VerifyPassword(user.PasswordHash, password)
+		return nil
+	})
+	return ok, err
+}
+
+func (k *Keyring) hashPassword(ctx context.Context, user store.User, password string) (hash string, err error) {
+	err = k.whileHashing(ctx, func() error {
+		if hash, err = account.HashPassword(password, user.Email); err != nil {
+			return invalid("Password", err)
+		}
+		return nil
+	})
+	return hash, err
+}
+
+func (k *Keyring) whileHashing(ctx context.Context, fn func() error) error {
 	select {
 	case k.hashing <- struct{}{}:
 		defer func() { <-k.hashing }()
-		return account.VerifyPassword(user.PasswordHash, password), nil
+		return fn()
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return ctx.Err()
 	}
 }
 
-func startSession(ctx context.Context, tx *store.Tx, user store.User, how string, from netip.Addr, client string) (string, error) {
+func (k *Keyring) startSession(ctx context.Context, tx *store.Tx, user store.User, how string, from netip.Addr, client string) (string, error) {
 	token := rand.Text() + rand.Text()
-	if len(client) > 200 {
-		client = client[:200]
-	}
-	address := ""
-	if from.IsValid() {
-		address = from.String()
-	}
-	err := tx.AddSession(ctx, store.Session{Digest: tokenDigest(token), UserID: user.ID, ExpiresAt: tx.Now.Add(SessionLifetime), Address: address, Client: client})
+	by := person(user, from)
+	err := tx.AddSession(ctx, store.Session{Digest: tokenDigest(token), UserID: user.ID, ExpiresAt: tx.Now.Add(SessionLifetime), ConfirmedAt: k.now(), Address: by.Origin, Client: cleanClient(client)})
 	if err != nil {
 		return "", err
 	}
-	by := Actor{Name: "user " + user.Email, Origin: address}
 	return token, tx.AddAudit(ctx, entry(by, user.AccountID, "user.sign_in", "user "+user.Email, "by "+how))
 }
 
@@ -127,6 +221,11 @@ func (k *Keyring) Session(ctx context.Context, token string) (SignedIn, error) {
 	return SignedIn{user, n}, err
 }
 
+// Sessions lists a user's live sessions, the last seen first.
+func (k *Keyring) Sessions(ctx context.Context, user store.User) ([]store.Session, error) {
+	return k.store.Sessions(ctx, user.ID, time.Now())
+}
+
 // SignOut ends a session. One that has ended already is no error.
 func (k *Keyring) SignOut(ctx context.Context, token string) error {
 	err := k.store.Update(ctx, func(tx *store.Tx) error { return tx.EndSession(ctx, tokenDigest(token)) })
@@ -136,10 +235,37 @@ func (k *Keyring) SignOut(ctx context.Context, token string) error {
 	return err
 }
 
+// EndSession ends one of a user's sessions, by its digest. Error: *Error NotFound.
+func (k *Keyring) EndSession(ctx context.Context, user store.User, digest []byte, from netip.Addr) error {
+	err := k.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.EndSessionOf(ctx, user.ID, digest); err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.session.end", "user "+user.Email, "one session"))
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return &Error{Kind: NotFound, Reason: "this session has ended already"}
+	}
+	return err
+}
+
+// EndOtherSessions ends all of a user's sessions but one, and says how many those were.
+func (k *Keyring) EndOtherSessions(ctx context.Context, user store.User, but []byte, from netip.Addr) (n int64, err error) {
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
+		if n, err = tx.EndOtherSessions(ctx, user.ID, but); err != nil || n == 0 {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.session.end", "user "+user.Email, "all others"))
+	})
+	return n, err
+}
+
 // SetPassword gives a user a password, ends all his sessions and returns the token of a new one. A user who has a
 // password already must give it. Errors: *Error on Password or OldPassword.
 func (k *Keyring) SetPassword(ctx context.Context, user store.User, old, password string, from netip.Addr, client string) (session string, err error) {
+	what := "password set"
 	if user.PasswordHash != "" {
+		what = "password changed"
 		ok, err := k.passwordIs(ctx, user, old)
 		if err != nil {
 			return "", err
@@ -148,20 +274,118 @@ func (k *Keyring) SetPassword(ctx context.Context, user store.User, old, passwor
 			return "", &Error{Kind: Invalid, Field: "OldPassword", Reason: "this is not your password"}
 		}
 	}
-	hash, err := account.HashPassword(password)
+	hash, err := k.hashPassword(ctx, user, password)
 	if err != nil {
-		return "", invalid("Password", err)
+		return "", err
 	}
-	err = k.store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.SetPassword(ctx, user.ID, hash); err != nil {
+	err = k.commit(ctx, func(tx *store.Tx) error {
+		if err := k.putPassword(ctx, tx, user, hash, what, from); err != nil {
 			return err
 		}
-		by := Actor{Name: "user " + user.Email, Origin: from.String()}
-		if err := tx.AddAudit(ctx, entry(by, user.AccountID, "user.password", "user "+user.Email, "set; all sessions ended")); err != nil {
-			return err
-		}
-		session, err = startSession(ctx, tx, user, "new password", from, client)
+		session, err = k.startSession(ctx, tx, user, "new password", from, client)
 		return err
 	})
 	return session, err
+}
+
+// putPassword stores a new password; all sessions end, and mailed links that would set another.
+func (k *Keyring) putPassword(ctx context.Context, tx *store.Tx, user store.User, hash, what string, from netip.Addr) error {
+	if err := tx.SetPassword(ctx, user.ID, hash); err != nil {
+		return err
+	}
+	if err := tx.EndSignInLinks(ctx, store.LinkReset, user.ID); err != nil {
+		return err
+	}
+	if err := tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.password", "user "+user.Email, "set; all sessions ended")); err != nil {
+		return err
+	}
+	return k.tellChanged(ctx, tx, user, what, from)
+}
+
+// MailPasswordReset mails a link that sets a new password to the user with an email address, if there is one, and at
+// most three times an hour. What the caller answers must not depend on it.
+func (k *Keyring) MailPasswordReset(ctx context.Context, email string, from netip.Addr) error {
+	user, err := k.store.UserByEmail(ctx, mail.Canonical(email))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	token := rand.Text() + rand.Text()
+	return k.commit(ctx, func(tx *store.Tx) error {
+		n, err := tx.CountSignInLinks(ctx, store.LinkReset, user.ID, tx.Now.Add(-time.Hour))
+		if err != nil || n >= resetsAnHour {
+			return err
+		}
+		until := k.now().Add(ResetLifetime)
+		if err := tx.AddSignInLink(ctx, store.SignInLink{Digest: tokenDigest(token), UserID: user.ID, Kind: store.LinkReset, ExpiresAt: until}); err != nil {
+			return err
+		}
+		by := Actor{Name: "somebody not signed in", Origin: person(user, from).Origin}
+		if err := tx.AddAudit(ctx, entry(by, user.AccountID, "user.link", "user "+user.Email, "mailed, to set a new password")); err != nil {
+			return err
+		}
+		return k.tell(ctx, tx, user.AccountID, Notice{Kind: NoticePasswordReset, To: []string{user.Email}, Link: "/reset/" + token, Until: until, Address: by.Origin})
+	})
+}
+
+// ResetLinkUser finds the user of a mailed link without using it up. Error: *Error NotFound.
+func (k *Keyring) ResetLinkUser(ctx context.Context, token string) (store.User, error) {
+	link, err := k.store.SignInLink(ctx, store.LinkReset, tokenDigest(token), k.now())
+	if errors.Is(err, store.ErrNotFound) {
+		return store.User{}, &Error{Kind: NotFound, Reason: "this link was used already, or has ended"}
+	}
+	if err != nil {
+		return store.User{}, err
+	}
+	return k.store.User(ctx, link.UserID)
+}
+
+// ResetPassword sets a new password by a mailed link, ends all sessions and returns the token of a new one. A password
+// that is refused uses nothing up. Errors: *Error NotFound or on Password, or *SecondStep.
+func (k *Keyring) ResetPassword(ctx context.Context, token, password string, from netip.Addr, client string) (session string, user store.User, err error) {
+	if user, err = k.ResetLinkUser(ctx, token); err != nil {
+		return "", user, err
+	}
+	hash, err := k.hashPassword(ctx, user, password)
+	if err != nil {
+		return "", user, err
+	}
+	second := false
+	err = k.commit(ctx, func(tx *store.Tx) error {
+		if _, err := tx.UseSignInLink(ctx, store.LinkReset, tokenDigest(token), k.now()); err != nil {
+			return err
+		}
+		if err := k.putPassword(ctx, tx, user, hash, "password set by a mailed link", from); err != nil {
+			return err
+		}
+		user.PasswordHash = hash
+		if second, err = hasFactor(ctx, tx, user.ID); err != nil || second {
+			return err
+		}
+		session, err = k.startSession(ctx, tx, user, "mailed link", from, client)
+		return err
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		err = &Error{Kind: NotFound, Reason: "this link was used already, or has ended"}
+	case err == nil && second:
+		err = k.secondStep(user, "mailed link")
+	}
+	return session, user, err
+}
+
+// cleanClient is what a browser says of itself, as the store can keep it.
+func cleanClient(client string) string {
+	out := make([]rune, 0, 200)
+	for _, r := range client {
+		if len(out) == cap(out) {
+			break
+		}
+		if r >= ' ' && r != 0x7f && r != '\uFFFD' {
+			out = append(out, r)
+		}
+	}
+	return string(out)
 }

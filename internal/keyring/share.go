@@ -187,7 +187,7 @@ func (k *Keyring) Accept(ctx context.Context, token string, user *store.User, fr
 			return err
 		}
 		if made {
-			session, err = startSession(ctx, tx, known, "invitation", from, client)
+			session, err = k.startSession(ctx, tx, known, "invitation", from, client)
 		}
 		return err
 	})

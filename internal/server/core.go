@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"postern/internal/config"
 	"postern/internal/credential"
@@ -29,6 +30,7 @@ import (
 	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/submit"
+	"postern/internal/webhook"
 )
 
 // Names in the data directory.
@@ -46,14 +48,26 @@ type Core struct {
 	Gate    *gate.Gate
 	Keyring *keyring.Keyring
 	Submit  *submit.Submit
+	Webhook *webhook.Webhook
 	Keys    int // in the gate
 
 	arrived func() // the queue's Wake, where there is a queue
+	told    func() // the notifier's Wake, where there is one
 }
 
 // Open opens the data directory, making what is missing. Errors are *config.Error; one that wraps store.ErrBusy says
 // that a server runs on it.
 func Open(ctx context.Context, c *config.Common, log *slog.Logger) (*Core, error) {
+	return open(ctx, c, serving{}, log)
+}
+
+// serving is what the engines need to know of the server's settings.
+type serving struct {
+	private bool          // webhooks may lead into private networks
+	grace   time.Duration // for what is under way at the end
+}
+
+func open(ctx context.Context, c *config.Common, own serving, log *slog.Logger) (*Core, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, &config.Error{Setting: "data", Reason: err.Error(), Err: err}
 	}
@@ -64,7 +78,7 @@ func Open(ctx context.Context, c *config.Common, log *slog.Logger) (*Core, error
 	if err != nil {
 		return nil, openError(c, err)
 	}
-	core, err := build(ctx, c, st, log)
+	core, err := build(ctx, c, own, st, log)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
@@ -104,7 +118,7 @@ func openError(c *config.Common, err error) error {
 	return &config.Error{Setting: setting, Reason: fmt.Sprintf("%s: %v", what, err), Err: err}
 }
 
-func build(ctx context.Context, c *config.Common, st *store.Store, log *slog.Logger) (*Core, error) {
+func build(ctx context.Context, c *config.Common, own serving, st *store.Store, log *slog.Logger) (*Core, error) {
 	key, err := serverKey(ctx, c, st, log)
 	if err != nil {
 		return nil, err
@@ -113,16 +127,20 @@ func build(ctx context.Context, c *config.Common, st *store.Store, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	core := &Core{Store: st, arrived: func() {}}
+	core := &Core{Store: st, arrived: func() {}, told: func() {}}
 	core.Gate = gate.New(gate.Config{
 		Digester: digester,
 		Flush:    func(ctx context.Context, uses []gate.Use) error { return core.Keyring.NoteUses(ctx, uses) },
 		Log:      log.With("part", "gate"),
 	})
 	core.Submit = submit.New(st, func() { core.arrived() }, log.With("part", "submit"))
+	core.Webhook, err = webhook.New(webhook.Config{Store: st, ServerKey: key, Private: own.private, Grace: own.grace, Log: log.With("part", "webhook")})
+	if err != nil {
+		return nil, err
+	}
 	core.Keyring, err = keyring.New(keyring.Config{
 		Store: st, Gate: core.Gate, Digester: digester, ServerKey: key,
-		RulesChanged: core.Submit.Forget, Log: log.With("part", "keyring"),
+		RulesChanged: core.Submit.Forget, Told: func() { core.told() }, Webhook: core.Webhook, Log: log.With("part", "keyring"),
 	})
 	if err != nil {
 		return nil, err

@@ -54,8 +54,10 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	e := emitter{out}
 	c.gate(e)
+	c.keyring(e)
 	c.submit(e)
 	c.queue(e)
+	c.notices(e)
 	for _, d := range c.s.mail {
 		smtpNumbers(e, d)
 	}
@@ -96,6 +98,15 @@ func (c *collector) gate(e emitter) {
 	}
 }
 
+// keyring are the things that end by themselves.
+func (c *collector) keyring(e emitter) {
+	k := c.s.core.Keyring.Tidied()
+	e.count("keyring_overlaps_ended_total", "Old secret keys whose overlap came to its end.", float64(k.Overlaps))
+	e.count("keyring_cancelled_total", "Queued messages of deleted subaccounts that were given up.", float64(k.Cancelled))
+	e.count("keyring_forgotten_total", "Messages past their plan's retention that were deleted.", float64(k.Forgotten))
+	e.count("keyring_errors_total", "Failures of these, each tried again.", float64(k.Errors))
+}
+
 func (c *collector) submit(e emitter) {
 	s := c.s.core.Submit.Stats()
 	const help = "Submissions (HTTP message objects and SMTP transactions), by what came of them."
@@ -118,6 +129,21 @@ func (c *collector) queue(e emitter) {
 	e.count("queue_record_seconds_sum", "Time between the other side's answers and their durable records, in which a crash makes a duplicate.", q.Window.Seconds())
 	e.count("queue_record_seconds_count", "How many such times are in the sum.", float64(q.Windows))
 	e.gauge("queue_record_seconds_max", "The longest such time.", q.WindowMax.Seconds())
+}
+
+// notices are the numbers of what Postern tells people and webhooks.
+func (c *collector) notices(e emitter) {
+	n := c.s.notify.Stats()
+	e.gauge("secrets_due", "Live secrets that are due for a reset by their accounts' policies, the overdue ones among them; counted every ten minutes.", float64(n.Due))
+	e.gauge("secrets_overdue", "Live secrets that are overdue; counted every ten minutes.", float64(n.Overdue))
+	e.count("notices_sent_total", "Notices whose mail was accepted.", float64(n.Sent))
+	e.count("notices_failed_total", "Attempts at a notice that failed.", float64(n.Failed))
+	e.count("notices_given_up_total", "Notices given up after three days.", float64(n.GivenUp))
+	w := c.s.core.Webhook.Stats()
+	const help = "Attempts to tell webhooks, by what came of them: failed ones are tried again, dropped ones were the last."
+	e.count("webhook_deliveries_total", help, float64(w.Delivered), "result", "delivered")
+	e.count("webhook_deliveries_total", help, float64(w.Failed), "result", "failed")
+	e.count("webhook_deliveries_total", help, float64(w.Dropped), "result", "dropped")
 }
 
 // smtpNumbers are those of one port.
@@ -151,6 +177,9 @@ func (c *collector) store(e emitter) {
 		up = 0
 		c.log.Warn("the queue could not be counted for metrics", "error", err)
 	}
+	if !c.waiting(ctx, e) {
+		up = 0
+	}
 	if n, err := c.s.core.Store.Size(ctx); err == nil {
 		e.gauge("store_bytes", "Size of the database.", float64(n), "engine", c.s.core.Store.Engine())
 	} else {
@@ -158,4 +187,24 @@ func (c *collector) store(e emitter) {
 		c.log.Warn("the store could not be measured for metrics", "error", err)
 	}
 	e.gauge("store_up", "1 when the store can be read.", up)
+}
+
+// waiting counts the outboxes, and says whether they could be read.
+func (c *collector) waiting(ctx context.Context, e emitter) bool {
+	n, oldest, err := c.s.core.Store.CountNotices(ctx)
+	if err == nil {
+		age := 0.0
+		if !oldest.IsZero() {
+			age = time.Since(oldest).Seconds()
+		}
+		e.gauge("notices_waiting", "Notices that are still to be sent.", float64(n))
+		e.gauge("notices_oldest_seconds", "Age of the oldest of them; 0 when there is none.", age)
+		n, err = c.s.core.Store.CountWebhookDeliveries(ctx)
+	}
+	if err != nil {
+		c.log.Warn("notices and webhooks could not be counted for metrics", "error", err)
+		return false
+	}
+	e.gauge("webhook_waiting", "What is still to be told to webhooks.", float64(n))
+	return true
 }

@@ -20,6 +20,8 @@ import (
 	"postern/internal/config"
 	"postern/internal/console"
 	"postern/internal/control"
+	"postern/internal/keyring"
+	"postern/internal/notify"
 	"postern/internal/queue"
 )
 
@@ -27,6 +29,7 @@ import (
 type Server struct {
 	core      *Core
 	queue     *queue.Queue
+	notify    *notify.Notify
 	courier   wayOut
 	listeners *listeners
 	mail      []smtpDoor
@@ -58,7 +61,11 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 		return nil, err
 	}
 	hostname := hostname(s.Hostname)
-	core, err := Open(ctx, c, log)
+	from, err := s.Notifier(hostname)
+	if err != nil {
+		return nil, err
+	}
+	core, err := open(ctx, c, serving{private: s.WebhookPrivate, grace: max(s.Drain/2, time.Millisecond)}, log)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +87,11 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 		Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true,
 	})
 	core.arrived = srv.queue.Wake
-	if err := srv.doors(s.MetricsToken); err != nil {
+	srv.notify = notify.New(notify.Config{
+		Store: core.Store, Keyring: core.Keyring, Submit: core.Submit, Webhook: core.Webhook, From: from, BaseURL: srv.baseURL, Log: log.With("part", "notify"),
+	})
+	core.told = srv.notify.Wake
+	if err := srv.doors(s); err != nil {
 		return nil, err
 	}
 	if srv.setUp, err = core.SetUp(ctx, s.Owner.Owner); err != nil || srv.setUp == nil {
@@ -95,12 +106,13 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 }
 
 // doors makes what takes requests.
-func (s *Server) doors(metricsToken string) error {
+func (s *Server) doors(settings *config.Serve) error {
 	s.mail = s.smtpDoors()
 	pages, err := console.New(console.Config{
 		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Client: s.proxies.client,
 		BaseURL: s.baseURL, SMTPAddr: s.reachable(s.listeners.smtp), SMTPTLS: s.tls != nil, SMTPSAddr: s.reachable(s.listeners.smtps),
 		Hostname: s.hostname, Route: s.route, Log: s.log.With("part", "console"),
+		OIDC: keyring.OIDCConfig{Issuer: settings.OIDCIssuer, ClientID: settings.OIDCClientID, ClientSecret: settings.OIDCSecret, Name: settings.OIDCName},
 	})
 	if err != nil {
 		return err
@@ -115,7 +127,7 @@ func (s *Server) doors(metricsToken string) error {
 	mux.Handle("/v3.1/", wire)
 	mux.Handle("/openapi.yaml", wire)
 	mux.Handle("GET /healthz", s.health)
-	mux.Handle("GET /metrics", s.metricsHandler(metricsToken))
+	mux.Handle("GET /metrics", s.metricsHandler(settings.MetricsToken))
 	s.pages = mux
 	s.control = control.New(control.Config{
 		Store: s.core.Store, Keyring: s.core.Keyring, Submit: s.core.Submit, QueueStats: s.queue.Stats,
@@ -147,7 +159,13 @@ func (s *Server) parts() [][]part {
 	for _, d := range s.mail {
 		doors = append(doors, part{d.name, func(ctx context.Context) error { return d.serve(ctx, grace) }})
 	}
-	return [][]part{{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}}, {{"queue", s.queue.Run}}, doors}
+	// Notices are mail: what sends them ends before the queue does.
+	return [][]part{
+		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}},
+		{{"queue", s.queue.Run}},
+		{{"notify", s.notify.Run}, {"webhook", s.core.Webhook.Run}},
+		doors,
+	}
 }
 
 // Run serves until ctx ends or a part fails, and then stops everything in order: the doors stop taking and what is in

@@ -13,6 +13,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -29,7 +30,10 @@ import (
 	"github.com/prometheus/common/model"
 
 	"postern/internal/config"
+	"postern/internal/control"
+	"postern/internal/keyring"
 	"postern/internal/server"
+	"postern/internal/store"
 	"postern/internal/store/storetest"
 )
 
@@ -103,7 +107,9 @@ func TestMetrics(t *testing.T) {
 	for _, name := range []string{
 		"postern_gate_keys", "postern_gate_secrets", "postern_gate_sessions", "postern_gate_checks_total", "postern_gate_throttled_sources",
 		"postern_submit_submissions_total", "postern_queue_waiting", "postern_queue_outcomes_total", "postern_queue_oldest_seconds", "postern_queue_record_seconds_sum",
-		"postern_smtp_connections_total", "postern_smtp_sessions", "postern_store_bytes", "postern_store_up", "go_goroutines", "process_open_fds",
+		"postern_smtp_connections_total", "postern_smtp_sessions", "postern_store_bytes", "postern_store_up",
+		"postern_secrets_due", "postern_secrets_overdue", "postern_notices_waiting", "postern_notices_oldest_seconds", "postern_notices_sent_total",
+		"postern_webhook_deliveries_total", "postern_webhook_waiting", "go_goroutines", "process_open_fds",
 	} {
 		if families[name] == nil {
 			t.Errorf("no %s", name)
@@ -229,4 +235,50 @@ func writeCertificate(t *testing.T, certFile, keyFile string) *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(cert)
 	return pool
+}
+
+// TestNoticesGoOut: what the command line left word of while no server ran is mailed by the next one, and the operator
+// sees it in the list of messages, by whose key it went.
+func TestNoticesGoOut(t *testing.T) {
+	c, s := settings(t)
+	s.NotifyFrom = "Harbour Mail <mail@example.com>"
+	core, err := server.Open(t.Context(), c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := core.SetUp(t.Context(), "owner@postern.localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := core.Keyring.Suspend(t.Context(), keyring.Actor{Name: "operator"}, store.KeyFilter{ID: set.KeyID}, "a test"); err != nil {
+		t.Fatal(err)
+	}
+	if err := core.Close(); err != nil {
+		t.Fatal(err)
+	}
+	srv, _ := start(t, c, s)
+	door := control.Dial(server.SocketPath(c.Data))
+	var list []control.Message
+	for end := time.Now().Add(10 * time.Second); len(list) == 0; time.Sleep(10 * time.Millisecond) {
+		if err := door.Get(t.Context(), "/messages?limit=10", &list); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(end) {
+			t.Fatal("no mail in 10 s")
+		}
+	}
+	if m := list[0]; m.KeyName != "Postern" || m.From != "mail@example.com" || m.To != "owner@postern.localhost" || !strings.Contains(m.Subject, "is suspended") {
+		t.Errorf("%+v", m)
+	}
+	var src control.Source
+	if err := door.Get(t.Context(), fmt.Sprintf("/messages/%d/source", list[0].ID), &src); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(src.Raw, fmt.Appendf(nil, "%s/keys/%d", srv.BaseURL(), set.KeyID)) || !bytes.Contains(src.Raw, []byte("From: \"Harbour Mail\" <mail@example.com>")) {
+		t.Errorf("%s", src.Raw)
+	}
+	var keys []control.Key
+	if err := door.Get(t.Context(), "/keys", &keys); err != nil || len(keys) != 1 {
+		t.Errorf("the system's key is in the list: %+v, %v", keys, err)
+	}
 }

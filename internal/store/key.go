@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 )
@@ -247,28 +248,63 @@ func (s *Store) KeysByID(ctx context.Context, scope Scope, ids []int64) (map[int
 	return out, err
 }
 
-// EachKey calls fn for every key that is not deleted with its live secrets, in two passes over the tables: for a warm gate at start.
+// EachKey calls fn for every key that is not deleted, without its secrets.
 func (s *Store) EachKey(ctx context.Context, fn func(Key) error) error {
-	secrets := map[int64][]Secret{}
-	all, err := collect(ctx, s, scanSecret, "SELECT "+secretColumns+" FROM secret WHERE ended_at IS NULL ORDER BY id DESC")
+	return each(ctx, s, scanKey, fn, "SELECT "+keyColumns+" FROM api_key WHERE deleted_at IS NULL ORDER BY id")
+}
+
+// EachCredential calls fn for every key that is not deleted with its live secrets, for a warm gate at start: of the key
+// it gives what the gate needs (ID, account, API key, kind, state, permissions, networks). Both tables are read once, side
+// by side in the order of keys, so that a million keys cost no memory.
+func (s *Store) EachCredential(ctx context.Context, fn func(Key) error) error {
+	secrets, err := s.rows(ctx, "SELECT "+secretColumns+" FROM secret WHERE ended_at IS NULL ORDER BY key_id, id")
 	if err != nil {
 		return err
 	}
-	for _, x := range all {
-		secrets[x.KeyID] = append(secrets[x.KeyID], x)
+	defer secrets.Close() //nolint:errcheck // secrets.Err says what went wrong
+	var next *Secret      // read, and not yet given
+	read := func() error {
+		next = nil
+		if !secrets.Next() {
+			return secrets.Err()
+		}
+		x, err := scanSecret(rowsScanner{secrets})
+		next = &x
+		return err
 	}
-	rows, err := s.rows(ctx, "SELECT "+keyColumns+" FROM api_key WHERE deleted_at IS NULL ORDER BY id")
+	if err := read(); err != nil {
+		return err
+	}
+	return each(ctx, s, func(r scanner) (Key, error) {
+		var k Key
+		err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Master, &k.State, &k.Permissions, &k.Networks)
+		return k, err
+	}, func(k Key) error {
+		for next != nil && next.KeyID <= k.ID {
+			if next.KeyID == k.ID { // others are of a deleted key
+				k.Secrets = slices.Insert(k.Secrets, 0, *next) // the newest first
+			}
+			if err := read(); err != nil {
+				return err
+			}
+		}
+		return fn(k)
+	}, "SELECT id, account_id, api_key, is_master, state, permissions, networks FROM api_key WHERE deleted_at IS NULL ORDER BY id")
+}
+
+// each calls fn for every row of a query, as it is read.
+func each[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), fn func(T) error, query string, args ...any) error {
+	rows, err := s.rows(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err says what went wrong
 	for rows.Next() {
-		k, err := scanKey(rowsScanner{rows})
+		v, err := scan(rowsScanner{rows})
 		if err != nil {
 			return err
 		}
-		k.Secrets = secrets[k.ID]
-		if err := fn(k); err != nil {
+		if err := fn(v); err != nil {
 			return err
 		}
 	}

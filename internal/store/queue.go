@@ -301,8 +301,10 @@ func (s *Store) CancelQueued(ctx context.Context, limit int) (n int, err error) 
 		counts := tally{}
 		var events []any
 		for i, c := range gone {
-			e := Event{ID: first + int64(i), MessageID: c.MessageID, KeyID: c.KeyID, Type: EventBlocked, At: tx.Now, Attempt: c.Attempt, Permanent: true,
-				StateID: int(mail.StatePreblocked), Reply: Reply{Line: "the subaccount was deleted, and what waited was cancelled"}}
+			e := Event{
+				ID: first + int64(i), MessageID: c.MessageID, KeyID: c.KeyID, Type: EventBlocked, At: tx.Now, Attempt: c.Attempt, Permanent: true,
+				StateID: int(mail.StatePreblocked), Reply: Reply{Line: "the subaccount was deleted, and what waited was cancelled"},
+			}
 			if err := tx.one(ctx, "UPDATE message SET status = $1, state_id = $2, state_permanent = TRUE, done_at = $3 WHERE id = $4", int(StatusBlocked), int(mail.StatePreblocked), micros(tx.Now), c.MessageID); err != nil {
 				return err
 			}

@@ -27,9 +27,15 @@ func scanSecret(r scanner) (Secret, error) {
 	return x, err
 }
 
-// AddSecret gives a key a live secret, known by its digest. A secret that is or was somebody's is ErrExists.
+// AddSecret gives a key a live secret, known by its digest. A secret that is or was somebody's is ErrExists. Nothing
+// opens the system account's key: for it there is ErrNotFound.
 func (tx *Tx) AddSecret(ctx context.Context, keyID int64, digest []byte, hint string) (Secret, error) {
-	return scanSecret(tx.row(ctx, "INSERT INTO secret (key_id, digest, hint, created_at) VALUES ($1, $2, $3, $4) RETURNING "+secretColumns, keyID, digest, hint, micros(tx.Now)))
+	return scanSecret(tx.row(ctx, "INSERT INTO secret (key_id, digest, hint, created_at) SELECT k.id, $1, $2, CAST($3 AS BIGINT) FROM api_key k JOIN account a ON a.id = k.account_id WHERE k.id = $4 AND NOT a.is_system RETURNING "+secretColumns, digest, hint, micros(tx.Now), keyID))
+}
+
+// BackdateSecret sets when a secret was made: one that is brought in from elsewhere may be old.
+func (tx *Tx) BackdateSecret(ctx context.Context, secretID int64, at time.Time) error {
+	return tx.one(ctx, "UPDATE secret SET created_at = $1 WHERE id = $2", micros(at), secretID)
 }
 
 // EndSecrets ends all live secrets of a key and says how many there were.

@@ -134,7 +134,11 @@ type Tx struct {
 	Now time.Time // UTC, to the microsecond
 
 	wanted []string // queries to keep prepared, once the writer's connection is free
+	after  []func()
 }
+
+// AfterCommit has fn called once the transaction is committed, and not at all when it is not.
+func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
 
 // Update runs fn in one write transaction and commits when fn returns nil. fn may be run again when the database
 // asks for a retry, so it has no effects but those on tx.
@@ -162,6 +166,9 @@ func (s *Store) update(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 	for _, query := range t.wanted {
 		s.keep(ctx, query)
+	}
+	for _, fn := range t.after {
+		fn()
 	}
 	return nil
 }

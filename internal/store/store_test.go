@@ -401,8 +401,8 @@ func TestSecretsLiveAndEnd(t *testing.T) {
 			t.Errorf("key %+v, %v", got, err)
 		}
 		seen := 0
-		if err := s.EachKey(t.Context(), func(x store.Key) error { seen += len(x.Secrets); return nil }); err != nil || seen != 1 {
-			t.Errorf("EachKey saw %d live secrets, %v", seen, err)
+		if err := s.EachCredential(t.Context(), func(x store.Key) error { seen += len(x.Secrets); return nil }); err != nil || seen != 1 {
+			t.Errorf("EachCredential saw %d live secrets, %v", seen, err)
 		}
 	})
 }
@@ -474,7 +474,7 @@ func TestSessionsAndLinks(t *testing.T) {
 			if u, err = tx.AddUser(t.Context(), store.User{AccountID: k.AccountID, Email: "a@example.com"}); err != nil {
 				return err
 			}
-			if err := tx.AddSignInLink(t.Context(), []byte("link"), u.ID, now.Add(time.Hour)); err != nil {
+			if err := tx.AddSignInLink(t.Context(), store.SignInLink{Digest: []byte("link"), UserID: u.ID, Kind: store.LinkOperator, ExpiresAt: now.Add(time.Hour)}); err != nil {
 				return err
 			}
 			return tx.AddSession(t.Context(), store.Session{Digest: []byte("session"), UserID: u.ID, ExpiresAt: now.Add(time.Hour)})
@@ -484,7 +484,7 @@ func TestSessionsAndLinks(t *testing.T) {
 		}
 		use := func() error {
 			return s.Update(t.Context(), func(tx *store.Tx) error {
-				_, err := tx.UseSignInLink(t.Context(), []byte("link"))
+				_, err := tx.UseSignInLink(t.Context(), store.LinkOperator, []byte("link"), now)
 				return err
 			})
 		}

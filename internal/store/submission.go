@@ -49,7 +49,7 @@ type Recipient struct {
 	Email  string
 	Domain string // lowercase A-labels
 	Kind   Kind
-	Due    time.Time // not before then; zero: at once
+	Hour   time.Time // in which it counts as sent; a later one than now is waited for. Zero: now
 	ID     int64
 	UUID   uuid.UUID
 }
@@ -113,8 +113,11 @@ func (s *Store) commitSubmissions(ctx context.Context, subs []*Submission) error
 			expires := micros(tx.Now.Add(x.Lifetime))
 			for _, r := range x.Recipients {
 				due, expires, leaves := due, expires, tx.Now
-				if r.Due.After(tx.Now) {
-					due, expires, leaves = micros(r.Due), micros(r.Due.Add(x.Lifetime)), r.Due
+				if !r.Hour.IsZero() {
+					leaves = r.Hour
+				}
+				if leaves.After(tx.Now) {
+					due, expires = micros(leaves), micros(leaves.Add(x.Lifetime))
 				}
 				uses.add(x.KeyID, x.AccountID, leaves)
 				messages = append(messages, r.ID, r.UUID[:], x.ID, x.AccountID, x.KeyID, r.Email, int(r.Kind), int(StatusQueued), now)

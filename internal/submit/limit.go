@@ -100,25 +100,35 @@ func (w window) room() int64 { return max(0, w.limit-w.m.sum(w.from, w.to)) }
 // reservation is what a submission took of its limits.
 type reservation struct {
 	meters []*meter
-	hours  []int64 // one for each message
+	hours  []int64 // one for each message, in Unix seconds
+	now    int64   // this hour
+}
+
+// later counts the messages that wait for another hour than the first.
+func (r *reservation) later() (n int64) {
+	for _, h := range r.hours {
+		if h > r.now {
+			n++
+		}
+	}
+	return n
 }
 
 // reserve takes room for n messages, or says in an *Error which limit is reached and when there is room again. What
-// may wait by the key's choice is given the hours in which it leaves: dues are one for each message, the zero time for
-// at once.
-func (l *limiter) reserve(ctx context.Context, p gate.Principal, r *rules, n int) (res *reservation, dues []time.Time, err error) {
+// may wait by the key's choice is given later hours: there is one for each message.
+func (l *limiter) reserve(ctx context.Context, p gate.Principal, r *rules, n int) (*reservation, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now().UTC()
 	key, err := l.meter(ctx, meterID{p.AccountID, p.KeyID}, now)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	res = &reservation{meters: []*meter{key}}
+	res := &reservation{meters: []*meter{key}, now: now.Truncate(time.Hour).Unix()}
 	var whole *meter
 	if r.AccountHour > 0 || r.AccountMonth > 0 {
 		if whole, err = l.meter(ctx, meterID{account: p.AccountID}, now); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		res.meters = append(res.meters, whole)
 	}
@@ -131,22 +141,18 @@ func (l *limiter) reserve(ctx context.Context, p gate.Principal, r *rules, n int
 	}
 	for _, w := range fixed {
 		if w.limit > 0 && w.room() < int64(n) {
-			return nil, nil, w.refusal(n, now)
+			return nil, w.refusal(n, now)
 		}
 	}
 	if res.hours, err = hoursFor(key, r, hour, n, now); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	dues = make([]time.Time, n)
-	for i, h := range res.hours {
-		if h > hour.Unix() {
-			dues[i] = time.Unix(h, 0).UTC()
-		}
+	for _, h := range res.hours {
 		for _, m := range res.meters {
 			m.hours[h]++
 		}
 	}
-	return res, dues, nil
+	return res, nil
 }
 
 // hoursFor finds the hours in which n messages of a key leave under its hourly limit.

@@ -184,18 +184,19 @@ func (s *Submit) accept(ctx context.Context, p gate.Principal, env Envelope, m M
 	if !r.limited() {
 		return s.keep(ctx, env, sub, m.Sandbox)
 	}
-	taken, dues, err := s.limits.reserve(ctx, p, r, len(recipients))
+	taken, err := s.limits.reserve(ctx, p, r, len(recipients))
 	if err != nil {
 		return Receipt{}, err
 	}
-	for i, due := range dues {
-		if sub.Recipients[i].Due = due; !due.IsZero() && !m.Sandbox {
-			s.delayed.Add(1)
-		}
+	for i, hour := range taken.hours {
+		sub.Recipients[i].Hour = time.Unix(hour, 0).UTC()
 	}
 	receipt, err := s.keep(ctx, env, sub, m.Sandbox)
-	if err != nil || m.Sandbox {
+	switch {
+	case err != nil || m.Sandbox:
 		s.limits.giveBack(taken)
+	default:
+		s.delayed.Add(taken.later())
 	}
 	return receipt, err
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"postern/internal/gate"
 	"postern/internal/mail"
@@ -25,6 +26,7 @@ type desk struct {
 	store *store.Store
 	p     gate.Principal
 	woken int
+	hour  time.Time // that the clock of limits began with
 }
 
 func newDesk(t *testing.T, s *store.Store) *desk {

@@ -139,6 +139,9 @@ func (s *Server) Start(t testing.TB) {
 	}
 }
 
+// PID is the process ID of the running server.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // ready waits until /healthz says that every part is.
 func (s *Server) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)

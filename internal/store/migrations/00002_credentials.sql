@@ -47,7 +47,6 @@ CREATE INDEX api_key_account_created ON api_key (account_id, created_at, id);
 -- When its owners were told that a secret is due, and overdue.
 ALTER TABLE secret ADD COLUMN due_told_at BIGINT;
 ALTER TABLE secret ADD COLUMN overdue_told_at BIGINT;
-CREATE INDEX secret_of_key ON secret (key_id, id);
 
 -- Who uses a secret: at most 256 rows for each, the longest unseen go.
 CREATE TABLE connection (

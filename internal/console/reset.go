@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"postern/internal/keyring"
+)
+
+// forgotTakes is how long every answer to "I forgot my password" takes, so that it does not tell whom there is.
+const forgotTakes = 300 * time.Millisecond
+
+type forgotBody struct {
+	Email, Problem string
+	Sent           bool
+}
+
+func (c *console) showForgot(w http.ResponseWriter, r *http.Request) {
+	c.render(w, r, http.StatusOK, "forgot", page{Title: "Set a new password", Body: forgotBody{}})
+}
+
+func (c *console) forgot(w http.ResponseWriter, r *http.Request) {
+	if err := parseForm(r); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	b := forgotBody{Email: clean(r.PostForm.Get("email"))}
+	status := http.StatusOK
+	addr := c.address(r)
+	if b.Email == "" {
+		status, b.Problem = http.StatusUnprocessableEntity, "Give your email address."
+	} else if wait := c.mails.take(addr); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds(wait)))
+		status, b.Problem = http.StatusTooManyRequests, "Too many attempts from your address. Try again in "+count(seconds(wait), "second")+"."
+	} else {
+		timer := time.NewTimer(forgotTakes)
+		defer timer.Stop()
+		// Who hangs up early stops nothing, and a failure is told to the log alone: only who exists could cause it.
+		if err := c.Keyring.MailPasswordReset(context.WithoutCancel(r.Context()), b.Email, addr); err != nil {
+			c.Log.ErrorContext(r.Context(), "a mail to set a new password was not sent", "error", err)
+		}
+		<-timer.C
+		b.Sent = true
+	}
+	c.render(w, r, status, "forgot", page{Title: "Set a new password", Body: b})
+}
+
+type resetBody struct {
+	Action, Email             string
+	NewProblem, RepeatProblem string
+	Problem                   string
+}
+
+// showReset answers the first request of a mailed link. It uses nothing up.
+func (c *console) showReset(w http.ResponseWriter, r *http.Request) {
+	c.resetPage(w, r, http.StatusOK, resetBody{})
+}
+
+func (c *console) resetPage(w http.ResponseWriter, r *http.Request, status int, b resetBody) {
+	user, err := c.Keyring.ResetLinkUser(r.Context(), r.PathValue("token"))
+	if err != nil {
+		c.fail(w, r, resetError(err))
+		return
+	}
+	b.Action, b.Email = r.URL.Path, user.Email
+	c.render(w, r, status, "reset", page{Title: "Set a new password", Body: b})
+}
+
+// resetError says what to do when a mailed link has ended.
+func resetError(err error) error {
+	var e *keyring.Error
+	if errors.As(err, &e) {
+		return &statusError{http.StatusNotFound, "This link does not work any more", "A link that sets a new password works once, and for an hour. Ask for another on the sign-in page."}
+	}
+	return err
+}
+
+func (c *console) reset(w http.ResponseWriter, r *http.Request) {
+	if err := parseForm(r); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	f := r.PostForm
+	if f.Get("password") != f.Get("repeat") {
+		c.resetPage(w, r, http.StatusUnprocessableEntity, resetBody{RepeatProblem: "The two are not the same."})
+		return
+	}
+	addr := c.address(r)
+	if problem := c.tooMany(w, addr); problem != "" {
+		c.resetPage(w, r, http.StatusTooManyRequests, resetBody{Problem: problem})
+		return
+	}
+	session, _, err := c.Keyring.ResetPassword(r.Context(), r.PathValue("token"), f.Get("password"), addr, r.UserAgent())
+	var e *keyring.Error
+	if errors.As(err, &e) && e.Field == "Password" {
+		c.throttle.giveBack(addr)
+		c.resetPage(w, r, http.StatusUnprocessableEntity, resetBody{NewProblem: sentence(e.Reason)})
+		return
+	}
+	if e != nil {
+		c.fail(w, r, resetError(err)) // a guessed token counts
+		return
+	}
+	c.throttle.giveBack(addr)
+	c.signedInNow(w, r, session, "/keys", err)
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keyring
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// How often what comes to its end by itself is looked for.
+const (
+	tidyEvery   = 30 * time.Second
+	forgetEvery = time.Hour
+	forgetBatch = 500
+)
+
+// Tidied are counts since the start.
+type Tidied struct {
+	Overlaps  int64 // ends of overlaps recorded
+	Cancelled int64 // queued messages of deleted subaccounts given up
+	Forgotten int64 // messages past their plan's retention deleted
+	Errors    int64
+}
+
+type tidied struct{ overlaps, cancelled, forgotten, errors atomic.Int64 }
+
+// Tidied reads the counts.
+func (k *Keyring) Tidied() Tidied {
+	return Tidied{k.tidied.overlaps.Load(), k.tidied.cancelled.Load(), k.tidied.forgotten.Load(), k.tidied.errors.Load()}
+}
+
+// Run records the ends of overlaps, cancels what deleted subaccounts still had under way, and deletes messages past
+// their plan's retention, until ctx ends.
+func (k *Keyring) Run(ctx context.Context) error {
+	tick := time.NewTicker(tidyEvery)
+	defer tick.Stop()
+	var forgot time.Time
+	for {
+		k.tidy(ctx, "overlaps that ended were not recorded", k.EndOverlaps, &k.tidied.overlaps)
+		k.tidy(ctx, "queued mail of deleted subaccounts was not cancelled", k.CancelQueued, &k.tidied.cancelled)
+		if now := time.Now(); now.Sub(forgot) >= forgetEvery {
+			k.tidy(ctx, "messages past their retention were not deleted", k.Forget, &k.tidied.forgotten)
+			forgot = now
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (k *Keyring) tidy(ctx context.Context, failed string, do func(context.Context) (int, error), count *atomic.Int64) {
+	n, err := do(ctx)
+	count.Add(int64(n))
+	if err != nil && ctx.Err() == nil {
+		k.tidied.errors.Add(1)
+		k.log.WarnContext(ctx, failed+"; it is tried again", "error", err)
+	}
+}
+
+// Forget deletes the finished messages that are older than their account's plan keeps them, and says how many.
+func (k *Keyring) Forget(ctx context.Context) (total int, err error) {
+	list, err := k.store.Retentions(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range list {
+		before := time.Now().AddDate(0, 0, -r.Days)
+		for n := forgetBatch; n == forgetBatch; total += n {
+			if n, err = k.store.Forget(ctx, r.AccountID, before, forgetBatch); err != nil {
+				return total, err
+			}
+		}
+	}
+	if total > 0 {
+		k.log.InfoContext(ctx, "messages past their retention are deleted", slog.Int("messages", total))
+	}
+	return total, nil
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keyring
+
+import (
+	"context"
+	"errors"
+
+	"postern/internal/credential"
+	"postern/internal/mail"
+	"postern/internal/store"
+)
+
+// SystemName is the name of the account, and of its key, that Postern's own mail is sent by.
+const SystemName = "Postern"
+
+// System is the key that Postern's own mail is sent by, with from for its one sender; both are made where they are
+// missing. The key has no secret: nothing opens it, and it is in no list but the operator's messages.
+func (k *Keyring) System(ctx context.Context, from string) (store.Key, error) {
+	by := Actor{Name: "postern"}
+	if err := mail.CheckEmail(from); err != nil {
+		return store.Key{}, invalid("Email", err)
+	}
+	email, domain := mail.Canonical(from), mail.Domain(from)
+	if err := k.ensureDKIM(ctx, domain); err != nil {
+		return store.Key{}, err
+	}
+	key, err := k.systemKey(ctx, by)
+	if err != nil {
+		return key, err
+	}
+	senders, err := k.store.KeySenders(ctx, key.ID)
+	if err != nil || len(senders) == 1 && senders[0].Email == email {
+		return key, err
+	}
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
+		for _, x := range senders {
+			if err := tx.DeleteSender(ctx, key.ID, x.Email); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.PutSender(ctx, store.Sender{KeyID: key.ID, Email: email, Domain: domain, Status: store.SenderActive}); err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, key.AccountID, "sender.add", "sender "+email, "for Postern's own mail"))
+	})
+	k.changed(key.ID)
+	return key, err
+}
+
+// systemKey finds the key, or makes it with its account. It is made without a secret, so the gate has nothing to know.
+func (k *Keyring) systemKey(ctx context.Context, by Actor) (store.Key, error) {
+	a, err := k.store.SystemAccount(ctx)
+	if err == nil {
+		return k.store.Key(ctx, store.OfAccount(a.ID), store.KeyFilter{})
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return store.Key{}, err
+	}
+	var key store.Key
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
+		a, err := tx.AddSystemAccount(ctx, SystemName)
+		if err != nil {
+			return err
+		}
+		key, err = tx.AddKey(ctx, store.Key{AccountID: a.ID, APIKey: credential.NewAPIKey().String(), Name: SystemName, Master: true, State: store.KeyActive})
+		if err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, a.ID, "account.create", "account "+SystemName, "for Postern's own mail, with a key that has no secret"))
+	})
+	return key, err
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package notify
+
+import (
+	"time"
+
+	"postern/internal/keyring"
+	"postern/internal/store"
+)
+
+// data is what a webhook is told of a credential. Its names are a promise: docs/howto/webhooks.md.
+type data struct {
+	Account      string     `json:"account"`
+	AccountID    int64      `json:"account_id"`
+	APIKey       string     `json:"api_key"`
+	KeyID        int64      `json:"key_id"`
+	KeyName      string     `json:"key_name"`
+	DaysLeft     *int       `json:"days_left,omitempty"`     // credential.due
+	DueBy        *time.Time `json:"due_by,omitempty"`        // credential.due: when it becomes overdue
+	OverdueSince *time.Time `json:"overdue_since,omitempty"` // credential.overdue
+	DaysOverdue  *int       `json:"days_overdue,omitempty"`  // credential.overdue
+	StopsWorking *bool      `json:"stops_working,omitempty"` // due, overdue: by the account's policy an overdue secret stops working
+	SecretHint   string     `json:"secret_hint,omitempty"`   // credential.leaked: the last four characters
+	ReportedFrom string     `json:"reported_from,omitempty"` // credential.leaked: an address
+}
+
+func dataOf(a store.Account, n keyring.Notice) data {
+	d := data{Account: a.Name, AccountID: a.ID, APIKey: n.APIKey, KeyID: n.KeyID, KeyName: n.KeyName, SecretHint: n.Hint, ReportedFrom: n.Address}
+	until := n.Until.UTC().Truncate(time.Second)
+	switch n.Kind {
+	case keyring.NoticeCredentialDue:
+		d.DaysLeft, d.DueBy, d.StopsWorking = &n.Days, &until, &n.Stops
+	case keyring.NoticeCredentialOverdue:
+		d.DaysOverdue, d.OverdueSince, d.StopsWorking = &n.Days, &until, &n.Stops
+	}
+	return d
+}

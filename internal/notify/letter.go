@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"net/mail"
+	"strings"
+	"time"
+
+	"postern/internal/account"
+	"postern/internal/keyring"
+)
+
+// letter is what a mail says, before it is text and HTML.
+type letter struct {
+	Subject string
+	Lines   []string // paragraphs before the facts
+	Facts   []fact
+	Quote   string // what somebody wrote
+	Button  string // what the link does
+	URL     string
+	After   []string // paragraphs after the link
+	Why     string   // why one gets it: the footer
+}
+
+type fact struct{ Name, Value string }
+
+// Why people get mail.
+const (
+	toOwner    = "You get this because you own this account on Postern."
+	toUser     = "You get this because you sign in to Postern with this address."
+	toAsker    = "You get this because you asked for it on Postern."
+	toOperator = "You get this because you operate this Postern server."
+)
+
+// write says in words what a notice tells. Each kind is written here and nowhere else.
+func write(baseURL string, n keyring.Notice) (letter, error) {
+	l := letter{URL: link(baseURL, n)}
+	switch n.Kind {
+	case keyring.NoticeInvitation, keyring.NoticeAccessGiven:
+		l.sharing(n)
+	case keyring.NoticeRequestMade, keyring.NoticeRequestGranted, keyring.NoticeRequestDeclined:
+		l.request(n)
+	case keyring.NoticePasswordReset, keyring.NoticeSignInChanged:
+		l.signIn(n)
+	case keyring.NoticeKeySuspended, keyring.NoticeKeyRestored:
+		l.key(n)
+	case keyring.NoticeCredentialDue, keyring.NoticeCredentialOverdue, keyring.NoticeCredentialLeaked:
+		l.credential(n)
+	default:
+		return l, fmt.Errorf("there are no words for a notice of the kind %q", n.Kind)
+	}
+	if l.Subject == "" {
+		return l, errors.New("a notice without a subject")
+	}
+	return l, nil
+}
+
+// link is the notice's own, or the page of its key, or the first page.
+func link(baseURL string, n keyring.Notice) string {
+	switch {
+	case strings.HasPrefix(n.Link, "/"):
+		return baseURL + n.Link
+	case n.KeyID != 0:
+		return fmt.Sprintf("%s/keys/%d", baseURL, n.KeyID)
+	}
+	return baseURL + "/"
+}
+
+func (l *letter) sharing(n keyring.Notice) {
+	by := person(n.By)
+	l.Facts = facts("Account", n.AccountName, "Keys", strings.Join(n.KeyNames, ", "), "Your role", roleWords(n.Role), "Given by", by, "When", when(n.At))
+	if n.Kind == keyring.NoticeAccessGiven {
+		l.Subject = "You have access to " + n.AccountName
+		l.Lines = []string{by + " has shared " + shared(n) + " on Postern with you. Sign in as you always do; the account is in the menu at the top of the page."}
+		l.Button, l.Why = "Open it", toUser
+		l.After = []string{"If you do not know " + by + ", do nothing: what you have here already is not touched."}
+		return
+	}
+	l.Subject = by + " invites you to " + n.AccountName
+	l.Lines = []string{by + " invites you to share " + shared(n) + " on Postern, a service that sends mail for programs."}
+	l.Button = "Accept the invitation"
+	l.After = []string{"The link works once, until " + when(n.Until) + ". It is meant for you alone: do not pass it on. If you do not know " + by + ", do nothing."}
+	l.Why = "You get this because somebody gave this address for an invitation. There will be no other mail unless you accept."
+}
+
+func shared(n keyring.Notice) string {
+	if len(n.KeyNames) == 0 {
+		return "the account " + n.AccountName
+	}
+	if len(n.KeyNames) == 1 {
+		return "a key of the account " + n.AccountName
+	}
+	return fmt.Sprintf("%d keys of the account %s", len(n.KeyNames), n.AccountName)
+}
+
+func roleWords(role string) string {
+	switch role {
+	case account.Owner:
+		return "owner: everything"
+	case account.Manager:
+		return "manager: keys and senders, but not people or the plan"
+	case account.Sender:
+		return "sender: sends, and sees what was sent"
+	case account.Analyst:
+		return "analyst: sees, and changes nothing"
+	}
+	return role
+}
+
+func (l *letter) request(n keyring.Notice) {
+	l.Quote = n.Reason
+	wanted := fmt.Sprintf("%d %s", n.Wanted, n.What)
+	switch n.Kind {
+	case keyring.NoticeRequestMade:
+		l.Subject = n.AccountName + " asks for " + wanted
+		l.Lines = []string{person(n.By) + " asks for more than the plan of the account gives."}
+		l.Facts = facts("Account", n.AccountName, "Wanted", wanted, "Asked by", person(n.By), "When", when(n.At))
+		l.Button, l.Why = "Grant or decline it", toOperator
+		l.After = []string{"Who asked is told by mail what you answer."}
+	case keyring.NoticeRequestGranted:
+		l.Subject = "Granted: " + wanted
+		l.Lines = []string{"Your request was granted. The account may now have " + wanted + "; there is nothing else to do."}
+		l.Facts = facts("Account", n.AccountName, "Granted", wanted, "When", when(n.At))
+		l.Button, l.Why = "See the account", toAsker
+	default:
+		l.Subject = "Declined: " + wanted
+		l.Lines = []string{"Your request was declined. The limits of the account stay as they are."}
+		l.Facts = facts("Account", n.AccountName, "Asked for", wanted, "When", when(n.At))
+		l.Button, l.Why = "See the account", toAsker
+		l.After = []string{"You can ask again on the account's page."}
+	}
+}
+
+func (l *letter) signIn(n keyring.Notice) {
+	l.Why = toUser
+	if n.Kind == keyring.NoticePasswordReset {
+		l.Subject = "Set a new password"
+		l.Lines = []string{"Somebody asked to set a new password for this address. If it was you, follow the link."}
+		l.Facts = facts("Asked from", n.Address, "When", when(n.At))
+		l.Button = "Set a new password"
+		l.After = []string{"The link works once, until " + when(n.Until) + ". If it was not you, do nothing: your password stays as it is."}
+		return
+	}
+	l.Subject = "Your sign-in has changed: " + n.What
+	l.Lines = []string{"What you sign in to Postern with has changed."}
+	l.Facts = facts("Changed", n.What, "By", person(n.By), "From", n.Address, "When", when(n.At))
+	l.Button = "Look at your sign-in"
+	l.After = []string{"If it was you, there is nothing to do. If not, set a new password at once, end your other sessions, and tell who operates your server."}
+}
+
+func (l *letter) key(n keyring.Notice) {
+	l.Facts = facts("Account", n.AccountName, "Key", n.KeyName, "API key", n.APIKey, "When", when(n.At))
+	l.Button, l.Why = "Open the key", toOwner
+	if n.Kind == keyring.NoticeKeySuspended {
+		l.Subject, l.Quote = "The key "+n.KeyName+" is suspended", n.Reason
+		l.Lines = []string{"The operator of your Postern server has suspended this key. Nothing is sent with it until he restores it; its history stays."}
+		l.After = []string{"To have it restored, answer to the operator."}
+		return
+	}
+	l.Subject = "The key " + n.KeyName + " works again"
+	l.Lines = []string{"The operator of your Postern server has restored this key. It is again what it was before it was suspended, with the same secret."}
+}
+
+func (l *letter) credential(n keyring.Notice) {
+	l.Facts = facts("Account", n.AccountName, "Key", n.KeyName, "API key", n.APIKey)
+	l.Button, l.Why = "Reset the secret key", toOwner
+	const how = "A reset makes a new secret key and shows it once. Choose how long the old one goes on working, and change your programs in that time; the page lists which connections still use it."
+	switch n.Kind {
+	case keyring.NoticeCredentialDue:
+		l.Subject = fmt.Sprintf("The secret key of %s is due in %s", n.KeyName, days(n.Days))
+		l.Lines = []string{"By your account's policy this secret key is to be reset by " + date(n.Until) + ". " + stops(n.Stops, "After that it stops working.", "It does not stop working by itself.")}
+		l.Facts = append(l.Facts, fact{"Days left", fmt.Sprint(n.Days)}, fact{"Due by", when(n.Until)})
+		l.After = []string{how}
+	case keyring.NoticeCredentialOverdue:
+		l.Subject = "The secret key of " + n.KeyName + " is overdue"
+		l.Lines = []string{"By your account's policy this secret key was to be reset by " + date(n.Until) + ". " + stops(n.Stops, "It has stopped working: nothing is sent with it until it is reset.", "It still works, and gets no safer.")}
+		l.Facts = append(l.Facts, fact{"Overdue since", when(n.Until)})
+		l.After = []string{how}
+	default:
+		l.Subject = "A secret key of " + n.KeyName + " has leaked and was revoked"
+		l.Lines = []string{"Somebody reported a secret key of yours that was found where it should not be. Whoever has it could send as you, so it was revoked at once: what still uses it is refused."}
+		l.Facts = append(l.Facts, facts("Secret key", "ends in "+n.Hint, "Reported from", n.Address, "When", when(n.At))...)
+		l.After = []string{
+			"Reset it to get a new one, and put that into your programs. Before you do, find the place that the old one leaked from, and look through the key's messages for what you did not send.",
+		}
+	}
+}
+
+func stops(does bool, yes, no string) string {
+	if does {
+		return yes
+	}
+	return no
+}
+
+func days(n int) string {
+	if n == 1 {
+		return "1 day"
+	}
+	return fmt.Sprintf("%d days", n)
+}
+
+// facts pairs names with values; those without a value are left out.
+func facts(pairs ...string) []fact {
+	var out []fact
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			out = append(out, fact{pairs[i], pairs[i+1]})
+		}
+	}
+	return out
+}
+
+// person is an actor's name for people: "user a@example.com" is a@example.com.
+func person(by string) string {
+	name := strings.TrimPrefix(by, "user ")
+	if _, err := mail.ParseAddress(name); err == nil {
+		return name
+	}
+	switch by {
+	case "", "postern":
+		return "Postern"
+	case "operator":
+		return "The operator"
+	}
+	return by
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2 January 2006, 15:04 UTC")
+}
+
+func date(t time.Time) string { return t.UTC().Format("2 January 2006") }

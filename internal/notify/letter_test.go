@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package notify_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"postern/internal/keyring"
+	"postern/internal/store/storetest"
+)
+
+// TestEveryKindHasWords reads the mail of each kind of notice as it came out.
+func TestEveryKindHasWords(t *testing.T) {
+	until := time.Date(2026, 12, 7, 9, 30, 0, 0, time.UTC)
+	const apiKey = "0123456789abcdef0123456789abcdef"
+	cases := []struct {
+		notice  keyring.Notice
+		subject string
+		link    string
+		says    []string // in the text and in the HTML
+	}{
+		{
+			keyring.Notice{Kind: keyring.NoticeInvitation, Link: "/invitation/TOKEN", Role: "sender", By: "user ann@example.com", AccountName: "Harbour", KeyNames: []string{"Shop", "Web"}, Until: until},
+			"ann@example.com invites you to Harbour", "/invitation/TOKEN",
+			[]string{"2 keys of the account Harbour", "Shop, Web", "sender: sends, and sees what was sent", "ann@example.com", "7 December 2026, 09:30 UTC", "23 November 2026, 09:30 UTC", "do nothing"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticeAccessGiven, Link: "/keys", Role: "owner", By: "operator", AccountName: "Harbour"},
+			"You have access to Harbour", "/keys",
+			[]string{"The operator has shared the account Harbour", "owner: everything", "23 November 2026, 09:30 UTC"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticeRequestMade, Link: "/operator/requests/7", By: "user ann@example.com", AccountName: "Harbour", What: "messages a month", Wanted: 50000, Reason: "Christmas is near.\nThank you!"},
+			"Harbour asks for 50000 messages a month", "/operator/requests/7",
+			[]string{"ann@example.com", "Christmas is near.", "Thank you!", "23 November 2026"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticeRequestGranted, Link: "/account", What: "subaccounts", Wanted: 20, Reason: "Have fun."},
+			"Granted: 20 subaccounts", "/account",
+			[]string{"was granted", "Have fun.", "Harbour"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticeRequestDeclined, Link: "/account", What: "people", Wanted: 20, Reason: "Pay first."},
+			"Declined: 20 people", "/account",
+			[]string{"was declined", "Pay first.", "ask again"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticePasswordReset, Link: "/reset/TOKEN", Until: until, Address: "198.51.100.7"},
+			"Set a new password", "/reset/TOKEN",
+			[]string{"198.51.100.7", "7 December 2026, 09:30 UTC", "your password stays as it is"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticeSignInChanged, What: "a passkey was added", Address: "198.51.100.7", Link: "/profile"},
+			"Your sign-in has changed: a passkey was added", "/profile",
+			[]string{"a passkey was added", "198.51.100.7", "23 November 2026, 09:30 UTC", "set a new password at once"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticeKeySuspended, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Reason: "Spam was sent."},
+			"The key Shop is suspended", "/keys/5",
+			[]string{"Shop", apiKey, "Spam was sent.", "23 November 2026, 09:30 UTC"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticeKeyRestored, KeyID: 5, KeyName: "Shop", APIKey: apiKey},
+			"The key Shop works again", "/keys/5",
+			[]string{"Shop", apiKey, "with the same secret"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticeCredentialDue, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Days: 14, Until: until},
+			"The secret key of Shop is due in 14 days", "/keys/5",
+			[]string{"by 7 December 2026", apiKey, "It does not stop working by itself", "which connections still use it"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticeCredentialOverdue, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Days: 1, Until: until, Stops: true},
+			"The secret key of Shop is overdue", "/keys/5",
+			[]string{"by 7 December 2026", apiKey, "It has stopped working"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticeCredentialLeaked, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Hint: "x9Zq", Address: "198.51.100.7"},
+			"A secret key of Shop has leaked and was revoked", "/keys/5",
+			[]string{"ends in x9Zq", "198.51.100.7", apiKey, "23 November 2026, 09:30 UTC", "revoked at once"},
+		},
+	}
+	seen := map[string]bool{}
+	for _, c := range cases {
+		seen[c.notice.Kind] = true
+		d := newDesk(t, storetest.New(t))
+		c.notice.To = []string{"friend@example.org"}
+		d.tell(d.up.Account.ID, c.notice)
+		d.Round(t.Context())
+		mails := d.mails()
+		if len(mails) != 1 {
+			t.Errorf("%s: %d mails\n%s", c.notice.Kind, len(mails), d.log)
+			continue
+		}
+		m := mails[0]
+		if m.View.Subject != c.subject || m.Message.Subject != c.subject {
+			t.Errorf("%s: the subject is %q, want %q", c.notice.Kind, m.View.Subject, c.subject)
+		}
+		text, html := strings.Join(strings.Fields(m.Text), " "), strings.Join(strings.Fields(unescape(m.HTML)), " ")
+		for _, want := range append(c.says, baseURL+c.link) {
+			if strings.Contains(want, "\n") || !strings.Contains(text, want) {
+				t.Errorf("%s: the text has no %q:\n%s", c.notice.Kind, want, m.Text)
+			}
+			if !strings.Contains(html, want) {
+				t.Errorf("%s: the HTML has no %q:\n%s", c.notice.Kind, want, m.HTML)
+			}
+		}
+		if !strings.Contains(m.Text, "\n"+baseURL+c.link+"\r\n") && !strings.Contains(m.Text, "\n"+baseURL+c.link+"\n") {
+			t.Errorf("%s: the link has no line of its own:\n%s", c.notice.Kind, m.Text)
+		}
+		if remote := regexp.MustCompile(`(?i)<(img|link|script|iframe|object|embed|video|audio|form)\b|\bsrc=|url\(|@import`).FindString(m.HTML); remote != "" {
+			t.Errorf("%s: the HTML has %s", c.notice.Kind, remote)
+		}
+		for line := range strings.SplitSeq(m.Text, "\n") {
+			if len([]rune(line)) > 78 && !strings.Contains(line, "://") && !strings.HasPrefix(line, "  ") {
+				t.Errorf("%s: a long line %q", c.notice.Kind, line)
+			}
+		}
+		if strings.Contains(m.Text, "  \n") || strings.Contains(text, "%!") || strings.Contains(text, " .") || strings.Contains(text, "January 0001") {
+			t.Errorf("%s reads badly:\n%s", c.notice.Kind, m.Text)
+		}
+		if strings.Contains(d.log.String(), "TOKEN") {
+			t.Errorf("%s: the link is in the log", c.notice.Kind)
+		}
+	}
+	source, err := os.ReadFile("../keyring/notice.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := regexp.MustCompile(`(?m)^\s+Notice\w+\s+= "([^"]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(kinds) < len(cases) {
+		t.Errorf("%d kinds found", len(kinds))
+	}
+	for _, k := range kinds {
+		if !seen[k[1]] {
+			t.Errorf("the mail of %q is not tested", k[1])
+		}
+	}
+}
+
+func unescape(s string) string {
+	return strings.NewReplacer("&#39;", "'", "&#34;", `"`, "&amp;", "&").Replace(s)
+}
+
+// TestWhatPeopleWriteStaysText: names and reasons neither become markup nor header fields.
+func TestWhatPeopleWriteStaysText(t *testing.T) {
+	d := newDesk(t, storetest.New(t))
+	d.tell(d.up.Account.ID, keyring.Notice{
+		Kind: keyring.NoticeInvitation, To: []string{"friend@example.org"}, AccountName: "A\r\nBcc: all@example.net\r\n\r\n<img src=x>", By: "user <b>x</b>", Role: "<i>", Link: "/invitation/x",
+	})
+	d.tell(d.up.Account.ID, keyring.Notice{Kind: keyring.NoticeKeySuspended, To: []string{"friend@example.org"}, KeyName: strings.Repeat("ü", 300), Reason: "</blockquote><script>alert(1)</script>\r\n.\r\nmore"})
+	d.tell(d.up.Account.ID, keyring.Notice{Kind: keyring.NoticePasswordReset, To: []string{"friend@example.org"}, Link: "//evil.example/x"})
+	d.Round(t.Context())
+	mails := d.mails()
+	if len(mails) != 3 {
+		t.Fatalf("%d mails\n%s", len(mails), d.log)
+	}
+	for _, m := range mails {
+		if regexp.MustCompile(`(?i)<(img|script|b|i)\b`).MatchString(m.HTML) || regexp.MustCompile(`(?mi)^Bcc:`).MatchString(m.raw) {
+			t.Errorf("%s", m.raw)
+		}
+	}
+	if !strings.Contains(mails[1].Text, "> more") || len([]rune(mails[1].View.Subject)) > 200 {
+		t.Errorf("%q\n%s", mails[1].View.Subject, mails[1].Text)
+	}
+	if !strings.Contains(mails[2].Text, baseURL+"//evil.example/x") {
+		t.Errorf("the link leads away:\n%s", mails[2].Text)
+	}
+}
