@@ -12,14 +12,21 @@ import (
 )
 
 type accountCmd struct {
-	Create accountCreateCmd `cmd:"" help:"Make a primary account with an owner and a master key; prints its secret, once."`
-	List   accountListCmd   `cmd:"" help:"List the primary accounts."`
+	Create  accountCreateCmd  `cmd:"" help:"Make a primary account with an owner and a master key; prints its secret, once."`
+	List    accountListCmd    `cmd:"" help:"List the primary accounts."`
+	Show    accountShowCmd    `cmd:"" help:"Show all of an account: its people, policy, plan and what it uses of it."`
+	Policy  accountPolicyCmd  `cmd:"" help:"Say after how many days an account's secrets are due, and what becomes of overdue ones."`
+	Limit   accountLimitCmd   `cmd:"" help:"Bound how many messages a day each key of an account sends that has no limit of its own."`
+	Plan    accountPlanCmd    `cmd:"" help:"Give an account a plan, or none."`
+	Rename  accountRenameCmd  `cmd:"" help:"Rename an account."`
+	Suspend accountSuspendCmd `cmd:"" help:"Close all keys of an account by the operator's word."`
+	Restore accountRestoreCmd `cmd:"" help:"End an account's suspension."`
 }
 
 type accountCreateCmd struct {
 	Name  string `arg:"" help:"Name of the organisation."`
 	Email string `required:"" help:"Email address that its owner signs in with."`
-	JSON  bool   `name:"json" help:"Print JSON."`
+	asJSON
 }
 
 // Help teaches.
@@ -55,9 +62,7 @@ func (s *streams) credential(c control.Credential, asJSON bool) error {
 	return s.printf("The secret key is shown once: keep it now.\n")
 }
 
-type accountListCmd struct {
-	JSON bool `name:"json" help:"Print JSON."`
-}
+type accountListCmd struct{ asJSON }
 
 // Run lists accounts.
 func (c *accountListCmd) Run(common *config.Common, s *streams) error {
@@ -71,8 +76,8 @@ func (c *accountListCmd) Run(common *config.Common, s *streams) error {
 		}
 		rows := make([][]string, 0, len(list))
 		for _, a := range list {
-			rows = append(rows, []string{strconv.FormatInt(a.ID, 10), a.Name, strings.Join(a.Users, ", "), a.APIKey, strconv.Itoa(a.Keys), when(a.CreatedAt, "")})
+			rows = append(rows, []string{strconv.FormatInt(a.ID, 10), a.Name, strings.Join(a.Users, ", "), a.APIKey, strconv.Itoa(a.Keys), orDash(a.Plan), when(a.CreatedAt, "")})
 		}
-		return s.table([]string{"ACCOUNT", "NAME", "USERS", "MASTER KEY", "KEYS", "CREATED (UTC)"}, rows)
+		return s.table([]string{"ACCOUNT", "NAME", "USERS", "MASTER KEY", "KEYS", "PLAN", "CREATED (UTC)"}, rows)
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/term"
 
 	"postern/internal/config"
+	"postern/internal/control"
 )
 
 // Exit codes.
@@ -43,6 +44,9 @@ type root struct {
 	Messages   messagesCmd   `cmd:"" help:"List messages, or show one with its history."`
 	Queue      queueCmd      `cmd:"" help:"Show what waits to be delivered."`
 	User       userCmd       `cmd:"" help:"People who sign in to the pages."`
+	Plan       planCmd       `cmd:"" help:"Plans: what an account may have."`
+	Request    requestCmd    `cmd:"" help:"What accounts ask for beyond their plans."`
+	Audit      auditCmd      `cmd:"" help:"The log of all changes to who may do what."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
@@ -55,8 +59,11 @@ Every setting is a flag (--log-level), an environment variable (POSTERN_LOG_LEVE
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 ended by a second signal.`
 
-// streams is where a command writes.
-type streams struct{ out, err io.Writer }
+// streams is where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
 
 // exited unwinds the stack when kong has printed help.
 type exited int
@@ -87,7 +94,7 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 	if err := r.Common.Check(); err != nil {
 		return report(stderr, err)
 	}
-	return report(stderr, ctx.Run(&r.Common, &streams{stdout, stderr}, parser.Model))
+	return report(stderr, ctx.Run(&r.Common, &streams{os.Stdin, stdout, stderr}, parser.Model))
 }
 
 // forgetEmpty unsets the variables of settings that are there and empty: they say nothing, as where a container's
@@ -150,6 +157,10 @@ func report(w io.Writer, err error) int {
 	if err == nil {
 		return 0
 	}
+	var e *control.Error
+	if errors.As(err, &e) {
+		e.Field = optionOf(e.Field)
+	}
 	fmt.Fprintln(w, "postern: "+err.Error()) //nolint:errcheck // there is nobody else to tell
 	var s *config.Error
 	var u *usageError
@@ -160,6 +171,23 @@ func report(w io.Writer, err error) int {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// optionOf is how the command line calls a property that it names otherwise than the door.
+func optionOf(field string) string {
+	switch field {
+	case "OverlapSeconds":
+		return "--overlap"
+	case "EndSecretID":
+		return "--end-secret"
+	case "SecretDays":
+		return "--days"
+	case "RemindDays":
+		return "--remind"
+	case "RetentionDays":
+		return "--retention"
+	}
+	return field
 }
 
 // logger makes the log that the settings ask for.

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -38,6 +39,7 @@ func (c *completionCmd) Run(s *streams, app *kong.Application) error {
 type completion struct {
 	command string
 	words   []string
+	values  map[string][]string // of its own flags that take one of a few
 }
 
 func completions(app *kong.Node) []completion {
@@ -45,9 +47,17 @@ func completions(app *kong.Node) []completion {
 	var visit func(n *kong.Node, command string, inherited []string)
 	visit = func(n *kong.Node, command string, inherited []string) {
 		flags := slices.Clone(inherited)
+		values := map[string][]string{}
 		for _, f := range n.Flags {
-			if !f.Hidden {
-				flags = append(flags, "--"+f.Name)
+			if f.Hidden {
+				continue
+			}
+			flags = append(flags, "--"+f.Name)
+			if f.Tag.Negatable != "" {
+				flags = append(flags, "--no-"+f.Name)
+			}
+			if few := noneEmpty(f.EnumSlice()); len(few) > 0 {
+				values["--"+f.Name] = few
 			}
 		}
 		var words []string
@@ -58,12 +68,15 @@ func completions(app *kong.Node) []completion {
 		for _, p := range n.Positional {
 			words = append(words, p.EnumSlice()...)
 		}
-		words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
-		out = append(out, completion{command, append(words, flags...)})
+		out = append(out, completion{command, append(noneEmpty(words), flags...), values})
 	}
 	visit(app, "", nil)
 	slices.SortFunc(out, func(a, b completion) int { return strings.Compare(a.command, b.command) })
 	return out
+}
+
+func noneEmpty(words []string) []string {
+	return slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })
 }
 
 func bashScript(all []completion) string {
@@ -73,12 +86,16 @@ func bashScript(all []completion) string {
   for ((i = 1; i < COMP_CWORD; i++)); do
     [[ "${COMP_WORDS[i]}" == -* ]] || command="${command:+$command }${COMP_WORDS[i]}"
   done
-  local candidates
+  local candidates last="${COMP_WORDS[COMP_CWORD-1]}"
   while :; do
     case "$command" in
 `)
 	for _, c := range all {
-		fmt.Fprintf(&b, "      %q) candidates=%q; break ;;\n", c.command, strings.Join(c.words, " "))
+		fmt.Fprintf(&b, "      %q) candidates=%q", c.command, strings.Join(c.words, " "))
+		for _, flag := range slices.Sorted(maps.Keys(c.values)) {
+			fmt.Fprintf(&b, "\n        [[ \"$last\" != %s ]] || candidates=%q", flag, strings.Join(c.values[flag], " "))
+		}
+		b.WriteString("\n        break ;;\n")
 	}
 	b.WriteString(`    esac
     if [[ "$command" == *" "* ]]; then command="${command% *}"; else command=""; fi
@@ -99,7 +116,11 @@ func fishScript(all []completion) string {
 		}
 		for _, w := range c.words {
 			if flag, ok := strings.CutPrefix(w, "--"); ok {
-				fmt.Fprintf(&b, "complete -c postern -n '%s' -l %s\n", cond, flag)
+				fmt.Fprintf(&b, "complete -c postern -n '%s' -l %s", cond, flag)
+				if few := c.values[w]; len(few) > 0 {
+					fmt.Fprintf(&b, " -x -a '%s'", strings.Join(few, " "))
+				}
+				b.WriteString("\n")
 			} else {
 				fmt.Fprintf(&b, "complete -c postern -f -n '%s' -a %s\n", cond, w)
 			}

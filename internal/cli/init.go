@@ -25,7 +25,7 @@ func (initCmd) Help() string {
 A directory that is prepared already is left as it is, and the exit code is 1.
 
 Examples:
-  postern init --data /var/lib/postern --email ops@example.com
+  postern init --data /var/lib/postern --owner ops@example.com
   postern init --json | jq -r .SecretKey`
 }
 

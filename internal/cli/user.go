@@ -10,7 +10,12 @@ import (
 )
 
 type userCmd struct {
-	Link userLinkCmd `cmd:"" help:"Make a one-time sign-in link, for a user who is locked out."`
+	List     userListCmd     `cmd:"" help:"List who may do what, and who is invited to."`
+	Invite   userInviteCmd   `cmd:"" help:"Invite somebody by mail to share an account, or some of its keys."`
+	Access   userAccessCmd   `cmd:"" help:"Change somebody's role."`
+	Remove   userRemoveCmd   `cmd:"" help:"Take somebody's access away, or an invitation back."`
+	Operator userOperatorCmd `cmd:"" help:"Let a user see the operator's pages."`
+	Link     userLinkCmd     `cmd:"" help:"Make a one-time sign-in link, for a user who is locked out."`
 }
 
 type userLinkCmd struct {

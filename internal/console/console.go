@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"postern/internal/gate"
@@ -63,7 +64,7 @@ var templateFiles embed.FS
 //go:embed static
 var staticFiles embed.FS
 
-// console is the door. Its fields do not change after newConsole.
+// console is the door. Its fields do not change after newConsole but for what they hold.
 type console struct {
 	Config
 	pages    *template.Template
@@ -76,6 +77,7 @@ type console struct {
 	party     *keyring.RelyingParty // nil where browsers offer no passkeys
 	noPasskey string                // why they do not
 	oidc      *keyring.OIDC         // nil without a provider
+	verifying sync.Mutex            // one check of the audit log at a time
 }
 
 // New makes the handler of the pages.

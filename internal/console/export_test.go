@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"postern/internal/account"
 	"postern/internal/mail"
 )
 
@@ -77,3 +78,22 @@ const ForgotTakes = forgotTakes
 
 // ClientWords says what a browser is.
 func ClientWords(agent string) string { return clientWords(agent) }
+
+// ActionWords says what an action is.
+func ActionWords(a account.Action) string { return actionWords(a) }
+
+// Route is a route of signed-in users as the tests see it.
+type Route struct {
+	Method, Pattern string
+	Action          account.Action
+	Fresh           bool
+}
+
+// Routes lists the routes of signed-in users.
+func Routes() []Route {
+	var out []Route
+	for _, r := range (&console{}).routes() {
+		out = append(out, Route{r.method, r.pattern, r.action, r.fresh})
+	}
+	return out
+}

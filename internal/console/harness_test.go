@@ -176,7 +176,7 @@ func (b *browser) do(method, path string, form url.Values, header map[string]str
 	a := answer{t: t, status: res.StatusCode, header: res.Header, url: res.Request.URL, body: string(text)}
 	a.doc, err = html.Parse(strings.NewReader(a.body))
 	ok(t, err)
-	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") && !strings.HasSuffix(a.url.Path, "/html") {
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") && res.StatusCode/100 != 3 && !strings.HasSuffix(a.url.Path, "/html") {
 		a.wellMade()
 	}
 	return a
@@ -347,8 +347,14 @@ func has(n *html.Node, key string) bool {
 func (a answer) form(action string) url.Values {
 	a.t.Helper()
 	v := url.Values{}
-	for _, in := range find(a.first("form[action="+action+"]"), "input") {
-		v.Set(attr(in, "name"), attr(in, "value"))
+	form := a.first("form[action=" + action + "]")
+	for _, in := range find(form, "input") {
+		if kind := attr(in, "type"); kind != "radio" && kind != "checkbox" || has(in, "checked") {
+			v.Add(attr(in, "name"), attr(in, "value"))
+		}
+	}
+	for _, in := range find(form, "textarea") {
+		v.Set(attr(in, "name"), textOf(in))
 	}
 	return v
 }

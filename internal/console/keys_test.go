@@ -68,7 +68,7 @@ func TestResetEndsTheOldSecret(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
 	sub := w.subaccount("Shop")
-	form := b.get(keyPath(sub.Key, "reset")).is(http.StatusOK).says("Reset the secret key of Shop?", "The old one ends at once").form(keyPath(sub.Key, "reset"))
+	form := b.get(keyPath(sub.Key, "reset")).is(http.StatusOK).says("Reset the secret key of Shop?", "Nothing has ever used it", "At once Programs that use it are refused").form(keyPath(sub.Key, "reset"))
 	a := b.post(keyPath(sub.Key, "reset"), form).is(http.StatusOK).says("The new secret key of Shop")
 	secret := secretIn(a)
 	if w.opens(sub.Key.APIKey, sub.Secret) || !w.opens(sub.Key.APIKey, secret) {

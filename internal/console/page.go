@@ -29,6 +29,9 @@ type page struct {
 	Body    any
 }
 
+// Can says whether the user may do something in the account, or on a key of it.
+func (p page) Can(action string) bool { return p.May[account.Action(action)] }
+
 // pageOf is a page of a signed-in user.
 func pageOf(v *visit, title, section string, body any) page {
 	p := page{Title: title, Section: section, User: v.user.Email, Account: v.account.Name, Others: v.others, May: map[account.Action]bool{account.Operate: v.user.Operator}, Body: body}
@@ -106,11 +109,13 @@ func (c *console) parse(files fs.FS, more template.FuncMap) (*template.Template,
 	funcs := template.FuncMap{
 		"static": c.staticPath,
 		"ago":    func(t time.Time) string { return ago(t, c.Now()) },
+		"ahead":  func(t time.Time) string { return ahead(t, c.Now()) },
 		"date":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
 		"clock":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
 		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"size":   size,
 		"number": number,
+		"many":   func(n int64) string { return number(int(n)) },
 		"first":  firstLetter,
 		"dict":   dict,
 	}

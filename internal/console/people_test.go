@@ -135,7 +135,7 @@ func TestCookies(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
-	const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; frame-src 'none'; base-uri 'none'"
+	const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; frame-src 'none'; base-uri 'none'"
 	for _, path := range []string{"/keys", "/messages", "/senders", "/password", "/keys/new", "/nothing"} {
 		h := b.get(path).header
 		for name, want := range map[string]string{

@@ -50,18 +50,18 @@ func (c *console) forgot(w http.ResponseWriter, r *http.Request) {
 	c.render(w, r, status, "forgot", page{Title: "Set a new password", Body: b})
 }
 
-type resetBody struct {
+type newPasswordBody struct {
 	Action, Email             string
 	NewProblem, RepeatProblem string
 	Problem                   string
 }
 
-// showReset answers the first request of a mailed link. It uses nothing up.
-func (c *console) showReset(w http.ResponseWriter, r *http.Request) {
-	c.resetPage(w, r, http.StatusOK, resetBody{})
+// showNewPassword answers the first request of a mailed link. It uses nothing up.
+func (c *console) showNewPassword(w http.ResponseWriter, r *http.Request) {
+	c.newPasswordPage(w, r, http.StatusOK, newPasswordBody{})
 }
 
-func (c *console) resetPage(w http.ResponseWriter, r *http.Request, status int, b resetBody) {
+func (c *console) newPasswordPage(w http.ResponseWriter, r *http.Request, status int, b newPasswordBody) {
 	user, err := c.Keyring.ResetLinkUser(r.Context(), r.PathValue("token"))
 	if err != nil {
 		c.fail(w, r, resetError(err))
@@ -87,19 +87,19 @@ func (c *console) reset(w http.ResponseWriter, r *http.Request) {
 	}
 	f := r.PostForm
 	if f.Get("password") != f.Get("repeat") {
-		c.resetPage(w, r, http.StatusUnprocessableEntity, resetBody{RepeatProblem: "The two are not the same."})
+		c.newPasswordPage(w, r, http.StatusUnprocessableEntity, newPasswordBody{RepeatProblem: "The two are not the same."})
 		return
 	}
 	addr := c.address(r)
 	if problem := c.tooMany(w, addr); problem != "" {
-		c.resetPage(w, r, http.StatusTooManyRequests, resetBody{Problem: problem})
+		c.newPasswordPage(w, r, http.StatusTooManyRequests, newPasswordBody{Problem: problem})
 		return
 	}
 	session, _, err := c.Keyring.ResetPassword(r.Context(), r.PathValue("token"), f.Get("password"), addr, r.UserAgent())
 	var e *keyring.Error
 	if errors.As(err, &e) && e.Field == "Password" {
 		c.throttle.giveBack(addr)
-		c.resetPage(w, r, http.StatusUnprocessableEntity, resetBody{NewProblem: sentence(e.Reason)})
+		c.newPasswordPage(w, r, http.StatusUnprocessableEntity, newPasswordBody{NewProblem: sentence(e.Reason)})
 		return
 	}
 	if e != nil {

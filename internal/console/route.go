@@ -85,7 +85,7 @@ type route struct {
 
 // routes are the pages of signed-in users. The rooms of the pages each list their own.
 func (c *console) routes() []route {
-	return slices.Concat(c.keyRoutes(), c.messageRoutes(), c.senderRoutes(), c.personRoutes())
+	return slices.Concat(c.keyRoutes(), c.messageRoutes(), c.senderRoutes(), c.accountRoutes(), c.auditRoutes(), c.operatorRoutes(), c.personRoutes())
 }
 
 func (c *console) personRoutes() []route {
@@ -115,16 +115,25 @@ func (c *console) personRoutes() []route {
 func (c *console) keyRoutes() []route {
 	return []route{
 		{"GET", "/keys", account.ReadKeys, false, c.showKeys},
+		{"GET", "/keys.csv", account.ReadKeys, false, c.exportKeys},
 		{"GET", "/keys/new", account.CreateKeys, false, c.showNewKey},
 		{"POST", "/keys/new", account.CreateKeys, false, c.createKey},
+		{"GET", "/keys/{id}", account.ReadKeys, false, c.showKey},
 		{"GET", "/keys/{id}/rename", account.ManageKeys, false, c.showKeyForm("rename")},
 		{"POST", "/keys/{id}/rename", account.ManageKeys, false, c.renameKey},
-		{"GET", "/keys/{id}/reset", account.ManageKeys, false, c.showKeyForm("reset")},
+		{"GET", "/keys/{id}/reset", account.ManageKeys, false, c.showReset},
 		{"POST", "/keys/{id}/reset", account.ManageKeys, true, c.resetKey},
+		{"GET", "/keys/{id}/secrets/{secret}/retire", account.ManageKeys, false, c.showRetire},
+		{"POST", "/keys/{id}/secrets/{secret}/retire", account.ManageKeys, true, c.retireSecret},
 		{"GET", "/keys/{id}/deactivate", account.ManageKeys, false, c.showKeyForm("deactivate")},
 		{"POST", "/keys/{id}/deactivate", account.ManageKeys, false, c.setKeyActive(false)},
 		{"GET", "/keys/{id}/activate", account.ManageKeys, false, c.showKeyForm("activate")},
 		{"POST", "/keys/{id}/activate", account.ManageKeys, false, c.setKeyActive(true)},
+		{"GET", "/keys/{id}/restrict", account.RestrictKeys, false, c.showRestrict},
+		{"POST", "/keys/{id}/restrict", account.RestrictKeys, true, c.restrictKey},
+		{"GET", "/keys/{id}/delete", account.DeleteKeys, false, c.showDelete},
+		{"POST", "/keys/{id}/delete", account.DeleteKeys, true, c.deleteKey},
+		{"POST", "/keys/{id}/test", account.SendTest, false, c.sendTest},
 		{"GET", "/keys/{id}/smtp", account.ReadKeys, false, c.showSMTP},
 	}
 }
@@ -149,6 +158,74 @@ func (c *console) senderRoutes() []route {
 	}
 }
 
+func (c *console) accountRoutes() []route {
+	return []route{
+		{"GET", "/account", account.ReadAccount, false, c.showAccount},
+		{"GET", "/account/name", account.ManageAccount, false, c.showSetting("name")},
+		{"POST", "/account/name", account.ManageAccount, false, c.renameAccount},
+		{"GET", "/account/policy", account.ManageAccount, false, c.showSetting("policy")},
+		{"POST", "/account/policy", account.ManageAccount, false, c.setPolicy},
+		{"GET", "/account/limit", account.ManageAccount, false, c.showSetting("limit")},
+		{"POST", "/account/limit", account.ManageAccount, false, c.setDayLimit},
+		{"GET", "/account/requests/new", account.ManageAccount, false, c.showAsk},
+		{"POST", "/account/requests/new", account.ManageAccount, false, c.ask},
+		// What changes sharing is asked for its proof before the form is filled in.
+		{"GET", "/account/invite", account.ManagePeople, true, c.showInvite},
+		{"POST", "/account/invite", account.ManagePeople, true, c.invite},
+		{"GET", "/account/invitations/{id}/withdraw", account.ManagePeople, true, c.showWithdraw},
+		{"POST", "/account/invitations/{id}/withdraw", account.ManagePeople, true, c.withdraw},
+		{"GET", "/account/people/{id}/role", account.ManagePeople, true, c.showAccess("role")},
+		{"POST", "/account/people/{id}/role", account.ManagePeople, true, c.changeRole},
+		{"GET", "/account/people/{id}/remove", account.ManagePeople, true, c.showAccess("remove")},
+		{"POST", "/account/people/{id}/remove", account.ManagePeople, true, c.removeAccess},
+	}
+}
+
+func (c *console) auditRoutes() []route {
+	return []route{
+		{"GET", "/audit", account.ReadAudit, false, c.showAudit(accountLog)},
+		{"GET", "/audit.csv", account.ReadAudit, false, c.exportAudit(accountLog, writeAuditCSV)},
+		{"GET", "/audit.json", account.ReadAudit, false, c.exportAudit(accountLog, writeAuditJSON)},
+		{"POST", "/audit/verify", account.ReadAudit, false, c.verifyAudit(accountLog)},
+	}
+}
+
+func (c *console) operatorRoutes() []route {
+	return []route{
+		{"GET", "/operator", account.Operate, false, c.showAccounts},
+		{"GET", "/operator/accounts/{id}", account.Operate, false, c.showOperated},
+		{"GET", "/operator/accounts/{id}/plan", account.Operate, true, c.showOperate("plan")},
+		{"POST", "/operator/accounts/{id}/plan", account.Operate, true, c.assignPlan},
+		{"GET", "/operator/accounts/{id}/suspend", account.Operate, true, c.showOperate("suspend")},
+		{"POST", "/operator/accounts/{id}/suspend", account.Operate, true, c.suspendAll},
+		{"GET", "/operator/accounts/{id}/restore", account.Operate, true, c.showOperate("restore")},
+		{"POST", "/operator/accounts/{id}/restore", account.Operate, true, c.restoreAll},
+		{"GET", "/operator/keys/{id}/suspend", account.Operate, true, c.showSuspension("suspend")},
+		{"POST", "/operator/keys/{id}/suspend", account.Operate, true, c.suspendKey},
+		{"GET", "/operator/keys/{id}/restore", account.Operate, true, c.showSuspension("restore")},
+		{"POST", "/operator/keys/{id}/restore", account.Operate, true, c.restoreKey},
+		{"GET", "/operator/requests", account.Operate, false, c.showRequests},
+		{"GET", "/operator/requests/{id}", account.Operate, true, c.showRequest},
+		{"POST", "/operator/requests/{id}", account.Operate, true, c.answerRequest},
+		{"GET", "/operator/plans", account.Operate, false, c.showPlans},
+		{"GET", "/operator/plans/new", account.Operate, false, c.showNewPlan},
+		{"POST", "/operator/plans/new", account.Operate, true, c.putPlan},
+		{"GET", "/operator/plans/{id}", account.Operate, false, c.showPlan("plan")},
+		{"POST", "/operator/plans/{id}", account.Operate, true, c.putPlan},
+		{"GET", "/operator/plans/{id}/remove", account.Operate, false, c.showPlan("remove")},
+		{"POST", "/operator/plans/{id}/remove", account.Operate, true, c.removePlan},
+		{"GET", "/operator/operators", account.Operate, false, c.showOperators},
+		{"GET", "/operator/operators/new", account.Operate, true, c.showNewOperator},
+		{"POST", "/operator/operators/new", account.Operate, true, c.makeOperator},
+		{"GET", "/operator/operators/{id}/remove", account.Operate, true, c.showUnmakeOperator},
+		{"POST", "/operator/operators/{id}/remove", account.Operate, true, c.unmakeOperator},
+		{"GET", "/operator/audit", account.Operate, false, c.showAudit(wholeLog)},
+		{"GET", "/operator/audit.csv", account.Operate, false, c.exportAudit(wholeLog, writeAuditCSV)},
+		{"GET", "/operator/audit.json", account.Operate, false, c.exportAudit(wholeLog, writeAuditJSON)},
+		{"POST", "/operator/audit/verify", account.Operate, false, c.verifyAudit(wholeLog)},
+	}
+}
+
 func (c *console) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /static/{name}", c.serveStatic)
@@ -162,10 +239,12 @@ func (c *console) handler() http.Handler {
 	mux.HandleFunc("POST /sign-out", c.signOut)
 	mux.HandleFunc("GET /forgot", c.showForgot)
 	mux.HandleFunc("POST /forgot", c.forgot)
-	mux.HandleFunc("GET /reset/{token}", c.showReset)
+	mux.HandleFunc("GET /reset/{token}", c.showNewPassword)
 	mux.HandleFunc("POST /reset/{token}", c.reset)
 	mux.HandleFunc("GET /welcome/{token}", c.showWelcome)
 	mux.HandleFunc("POST /welcome/{token}", c.welcome)
+	mux.HandleFunc("GET /invitation/{token}", c.showInvitation)
+	mux.HandleFunc("POST /invitation/{token}", c.acceptInvitation)
 	for _, rt := range c.routes() {
 		mux.HandleFunc(rt.method+" "+rt.pattern, c.signedIn(rt))
 	}
@@ -325,11 +404,19 @@ func (c *console) askToSignIn(w http.ResponseWriter, r *http.Request) {
 		c.render(w, r, http.StatusOK, "again", page{Title: "One moment", Body: localPath(r.URL.RequestURI())})
 		return
 	}
-	to := "/sign-in"
-	if next := r.URL.RequestURI(); r.Method == http.MethodGet && next != "/" {
-		to += "?next=" + url.QueryEscape(next)
+	next := "/"
+	if r.Method == http.MethodGet {
+		next = r.URL.RequestURI()
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, signInFor(next), http.StatusSeeOther)
+}
+
+// signInFor is the address of the sign-in page that leads to next.
+func signInFor(next string) string {
+	if next == "/" {
+		return "/sign-in"
+	}
+	return "/sign-in?next=" + url.QueryEscape(next)
 }
 
 // localPath is where to go after signing in: a path of this site, never another site's.
@@ -363,5 +450,5 @@ func setHeaders(h http.Header) {
 }
 
 func policy(frames string) string {
-	return "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; frame-src " + frames + "; base-uri 'none'"
+	return "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; frame-src " + frames + "; base-uri 'none'"
 }

@@ -4,15 +4,12 @@ package control
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
-	"postern/internal/credential"
 	"postern/internal/keyring"
-	"postern/internal/mail"
 	"postern/internal/store"
 )
 
@@ -21,28 +18,41 @@ func (d *door) listAccounts(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	plans, err := d.Store.Plans(r.Context())
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Account, 0, len(accounts))
 	for _, a := range accounts {
-		x := Account{ID: a.ID, Name: a.Name, CreatedAt: a.CreatedAt}
-		users, err := d.Store.Users(r.Context(), a.ID)
+		x, err := d.accountOf(r.Context(), a)
 		if err != nil {
 			return nil, err
 		}
-		for _, u := range users {
-			x.Users = append(x.Users, u.Email)
-		}
-		master := true
-		key, err := d.Store.Key(r.Context(), store.OfAccount(a.ID), store.KeyFilter{Master: &master})
-		if err != nil {
-			return nil, err
-		}
-		x.APIKey = key.APIKey
-		if _, x.Keys, err = d.Store.Keys(r.Context(), store.OfAccount(a.ID), store.KeyFilter{}, store.Page{Limit: 1}); err != nil {
-			return nil, err
+		if i := slices.IndexFunc(plans, func(p store.Plan) bool { return p.ID == a.PlanID }); i >= 0 {
+			x.Plan = plans[i].Name
 		}
 		out = append(out, x)
 	}
 	return out, nil
+}
+
+func (d *door) accountOf(ctx context.Context, a store.Account) (Account, error) {
+	x := Account{ID: a.ID, Name: a.Name, CreatedAt: a.CreatedAt}
+	users, err := d.Store.Users(ctx, a.ID)
+	if err != nil {
+		return x, err
+	}
+	for _, u := range users {
+		x.Users = append(x.Users, u.Email)
+	}
+	master := true
+	key, err := d.Store.Key(ctx, store.OfAccount(a.ID), store.KeyFilter{Master: &master})
+	if err != nil {
+		return x, err
+	}
+	x.APIKey = key.APIKey
+	_, x.Keys, err = d.Store.Keys(ctx, store.OfAccount(a.ID), store.KeyFilter{}, store.Page{Limit: 1})
+	return x, err
 }
 
 func (d *door) createAccount(r *http.Request) (any, error) {
@@ -87,103 +97,128 @@ func (d *door) createLink(r *http.Request) (any, error) {
 	return Link{Email: user.Email, SignInURL: d.SignInURL(token), ExpiresAt: time.Now().Add(keyring.LinkLifetime).UTC().Truncate(time.Second)}, nil
 }
 
-// findUser finds a user by email address, or the only one there is.
-func (d *door) findUser(ctx context.Context, email string) (store.User, error) {
-	if email != "" {
-		// Also who has but a single key shared with him.
-		u, err := d.Store.UserByEmail(ctx, mail.Canonical(email))
-		if !errors.Is(err, store.ErrNotFound) {
-			return u, err
-		}
-	}
-	accounts, err := d.Store.Accounts(ctx)
+func (d *door) showAccount(r *http.Request) (any, error) {
+	a, err := d.findAccount(r.Context(), r.PathValue("account"))
 	if err != nil {
-		return store.User{}, err
+		return nil, err
 	}
-	var all []store.User
-	var emails []string
-	for _, a := range accounts {
-		users, err := d.Store.Users(ctx, a.ID)
-		if err != nil {
-			return store.User{}, err
-		}
-		for _, u := range users {
-			all, emails = append(all, u), append(emails, u.Email)
-		}
-	}
-	switch {
-	case len(all) == 0:
-		return store.User{}, notFound("Email", "there are no users yet")
-	case email != "":
-		return store.User{}, notFound("Email", "there is no user %s", email)
-	case len(all) > 1:
-		return store.User{}, invalid("Email", "there are %d users: say which (%s)", len(all), strings.Join(emails[:min(5, len(emails))], ", "))
-	}
-	return all[0], nil
+	return d.accountDetails(r, a.ID)
 }
 
-// findAccount finds an account by number or name, or the only one there is.
-func (d *door) findAccount(ctx context.Context, which string) (store.Account, error) {
-	accounts, err := d.Store.Accounts(ctx)
+// accountDetails gathers all of an account.
+func (d *door) accountDetails(r *http.Request, id int64) (AccountDetails, error) {
+	ctx := r.Context()
+	a, err := d.Store.Account(ctx, id)
 	if err != nil {
-		return store.Account{}, err
+		return AccountDetails{}, err
 	}
-	var found []store.Account
-	for _, a := range accounts {
-		if which == "" || a.Name == which || strconv.FormatInt(a.ID, 10) == which {
-			found = append(found, a)
+	out := AccountDetails{Policy: Policy{a.SecretDays, a.RemindDays, a.StopOverdue}, DayLimit: a.DayLimit, States: map[string]int{}}
+	if out.Account, err = d.accountOf(ctx, a); err != nil {
+		return out, err
+	}
+	may, err := d.Keyring.Allowance(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	out.Plan = may.Plan
+	out.Allowance = Allowance{Plan: may.Plan, Subaccounts: may.Subaccounts, Month: may.Month, Hour: may.Hour, Users: may.Users, RetentionDays: may.RetentionDays}
+	for _, state := range []string{store.KeyActive, store.KeyDeactivated, store.KeySuspended} {
+		if _, out.States[state], err = d.Store.Keys(ctx, store.OfAccount(id), store.KeyFilter{State: state}, store.Page{Limit: 1}); err != nil {
+			return out, err
 		}
 	}
-	switch {
-	case len(accounts) == 0:
-		return store.Account{}, notFound("Account", "there are no accounts yet: run postern init, or start the server once")
-	case len(found) == 0:
-		return store.Account{}, notFound("Account", "there is no account %q", which)
-	case len(found) > 1 && which == "":
-		return store.Account{}, invalid("Account", "there are %d accounts: say which, by number or name", len(found))
-	case len(found) > 1:
-		return store.Account{}, invalid("Account", "%d accounts are called %q: say which by number", len(found), which)
+	now := time.Now()
+	hours, err := d.Store.AccountUse(ctx, id, monthOf(now))
+	if err != nil {
+		return out, err
 	}
-	return found[0], nil
+	use := useOf(hours, now)
+	out.Used.Subaccounts, out.Used.Month, out.Used.Hour = int64(out.Keys-1), use.ThisMonth, use.ThisHour
+	if out.People, err = d.people(ctx, a); err != nil {
+		return out, err
+	}
+	emails := map[string]bool{}
+	for _, p := range out.People {
+		emails[p.Email] = true
+	}
+	out.Used.Users = int64(len(emails))
+	out.Requests, err = d.requests(r, store.OfAccount(id), store.RequestFilter{State: store.RequestOpen})
+	return out, err
 }
 
-// findKey finds a key by API key, number or name, or the only account's master key.
-func (d *door) findKey(ctx context.Context, which string) (store.Key, error) {
-	if which == "" {
-		a, err := d.findAccount(ctx, "")
+func (d *door) changeAccount(r *http.Request) (any, error) {
+	var in AccountChange
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	a, err := d.findAccount(r.Context(), r.PathValue("account"))
+	if err != nil {
+		return nil, err
+	}
+	c := keyring.AccountChange{Name: in.Name, SecretDays: in.SecretDays, RemindDays: in.RemindDays, StopOverdue: in.StopOverdue, DayLimit: in.DayLimit}
+	if _, err := d.Keyring.ChangeAccount(r.Context(), operator(), a.ID, c); err != nil {
+		return nil, err
+	}
+	return d.accountDetails(r, a.ID)
+}
+
+// ofAccount begins the reason of a key that is suspended with its account, so that the account's restoration leaves
+// those alone that were suspended for themselves.
+const ofAccount = "the account is suspended: "
+
+func (d *door) suspendAccount(r *http.Request) (any, error) {
+	var in Suspension
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	in.Reason = strings.TrimSpace(in.Reason)
+	if in.Reason == "" {
+		return nil, invalid("Reason", "a reason is needed: the owners are told it")
+	}
+	return d.eachKeyOf(r, func(k store.Key) (bool, error) {
+		if k.State == store.KeySuspended {
+			return false, nil
+		}
+		_, err := d.Keyring.Suspend(r.Context(), operator(), store.KeyFilter{ID: k.ID}, ofAccount+in.Reason)
+		return true, err
+	})
+}
+
+func (d *door) restoreAccount(r *http.Request) (any, error) {
+	return d.eachKeyOf(r, func(k store.Key) (bool, error) {
+		if k.State != store.KeySuspended || !strings.HasPrefix(k.StateReason, ofAccount) {
+			return false, nil
+		}
+		_, err := d.Keyring.Restore(r.Context(), operator(), store.KeyFilter{ID: k.ID})
+		return true, err
+	})
+}
+
+// eachKeyOf changes the keys of the account that a request names, one by one. When it fails, calling it again goes on.
+func (d *door) eachKeyOf(r *http.Request, change func(store.Key) (bool, error)) (any, error) {
+	a, err := d.findAccount(r.Context(), r.PathValue("account"))
+	if err != nil {
+		return nil, err
+	}
+	var out KeysChanged
+	for at := 0; ; {
+		keys, total, err := d.Store.Keys(r.Context(), store.OfAccount(a.ID), store.KeyFilter{}, store.Page{Limit: 1000, Offset: at})
 		if err != nil {
-			return store.Key{}, d.askForKey(err)
+			return nil, err
 		}
-		master := true
-		return d.Store.Key(ctx, store.OfAccount(a.ID), store.KeyFilter{Master: &master})
+		for _, k := range keys {
+			done, err := change(k)
+			switch {
+			case err != nil:
+				return nil, err
+			case done:
+				out.Changed++
+			case k.State == store.KeySuspended:
+				out.Left++
+			}
+		}
+		if at += len(keys); len(keys) == 0 || at >= total {
+			return out, nil
+		}
 	}
-	if _, err := credential.ParseAPIKey(strings.ToLower(which)); err == nil {
-		return d.oneKey(ctx, which, store.KeyFilter{APIKey: strings.ToLower(which)})
-	}
-	key, err := d.oneKey(ctx, which, store.KeyFilter{Name: which})
-	if id, bad := strconv.ParseInt(which, 10, 64); err != nil && bad == nil && id > 0 {
-		return d.oneKey(ctx, which, store.KeyFilter{ID: id})
-	}
-	return key, err
-}
-
-// askForKey turns "say which account" into what can be said where a key is wanted.
-func (d *door) askForKey(err error) error {
-	if e := errorOf(err); e.Status == http.StatusBadRequest {
-		return invalid("Key", "there are several accounts: say which key, by API key, number or name")
-	}
-	return err
-}
-
-func (d *door) oneKey(ctx context.Context, which string, f store.KeyFilter) (store.Key, error) {
-	keys, total, err := d.Store.Keys(ctx, store.OfOperator(), f, store.Page{Limit: 1})
-	switch {
-	case err != nil:
-		return store.Key{}, err
-	case total == 0:
-		return store.Key{}, notFound("Key", "there is no key %q", which)
-	case total > 1:
-		return store.Key{}, invalid("Key", "%d keys are called %q: say which by API key", total, which)
-	}
-	return keys[0], nil
 }

@@ -44,21 +44,50 @@ func New(c Config) http.Handler {
 	d := &door{c}
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(*http.Request) (any, error){
-		"GET /accounts":             d.listAccounts,
-		"POST /accounts":            d.createAccount,
-		"POST /sign-in-links":       d.createLink,
-		"GET /keys":                 d.listKeys,
-		"POST /keys":                d.createKey,
-		"POST /keys/{key}/reset":    d.resetKey,
-		"POST /keys/{key}/change":   d.changeKey,
-		"GET /senders":              d.listSenders,
-		"POST /senders":             d.addSender,
-		"POST /senders/remove":      d.removeSender,
-		"GET /messages":             d.listMessages,
-		"GET /messages/{id}":        d.showMessage,
-		"GET /messages/{id}/source": d.showSource,
-		"POST /send":                d.send,
-		"GET /queue":                d.queueStats,
+		"GET /accounts":                    d.listAccounts,
+		"POST /accounts":                   d.createAccount,
+		"GET /accounts/{account}":          d.showAccount,
+		"POST /accounts/{account}/change":  d.changeAccount,
+		"POST /accounts/{account}/plan":    d.assignPlan,
+		"POST /accounts/{account}/suspend": d.suspendAccount,
+		"POST /accounts/{account}/restore": d.restoreAccount,
+		"GET /plans":                       d.listPlans,
+		"POST /plans":                      d.createPlan,
+		"POST /plans/{plan}/change":        d.changePlan,
+		"POST /plans/{plan}/remove":        d.removePlan,
+		"GET /requests":                    d.listRequests,
+		"POST /requests":                   d.makeRequest,
+		"POST /requests/{id}/grant":        d.grantRequest,
+		"POST /requests/{id}/decline":      d.declineRequest,
+		"GET /users":                       d.listPeople,
+		"POST /users/invite":               d.invite,
+		"POST /users/access":               d.changeAccess,
+		"POST /users/remove":               d.removePerson,
+		"POST /users/operator":             d.setOperator,
+		"POST /sign-in-links":              d.createLink,
+		"GET /keys":                        d.listKeys,
+		"POST /keys":                       d.createKey,
+		"POST /keys/import":                d.importKeys,
+		"GET /keys/{key}":                  d.showKey,
+		"GET /keys/{key}/connections":      d.listConnections,
+		"GET /keys/{key}/suggestion":       d.suggestNetworks,
+		"POST /keys/{key}/reset":           d.resetKey,
+		"POST /keys/{key}/retire":          d.retireSecret,
+		"POST /keys/{key}/change":          d.changeKey,
+		"POST /keys/{key}/suspend":         d.suspendKey,
+		"POST /keys/{key}/restore":         d.restoreKey,
+		"POST /keys/{key}/delete":          d.deleteKey,
+		"POST /leaked":                     d.reportLeak,
+		"GET /audit":                       d.listAudit,
+		"POST /audit/check":                d.checkAudit,
+		"GET /senders":                     d.listSenders,
+		"POST /senders":                    d.addSender,
+		"POST /senders/remove":             d.removeSender,
+		"GET /messages":                    d.listMessages,
+		"GET /messages/{id}":               d.showMessage,
+		"GET /messages/{id}/source":        d.showSource,
+		"POST /send":                       d.send,
+		"GET /queue":                       d.queueStats,
 	} {
 		mux.Handle(pattern, d.answer(h))
 	}
@@ -158,3 +187,6 @@ func number(r *http.Request, name string) (int64, error) {
 	}
 	return n, nil
 }
+
+// yes reads a yes or no of the query: it is there, or not.
+func yes(r *http.Request, name string) bool { return r.URL.Query().Get(name) != "" }

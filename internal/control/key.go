@@ -4,8 +4,11 @@ package control
 
 import (
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 
+	"postern/internal/account"
 	"postern/internal/credential"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -13,30 +16,50 @@ import (
 
 func (d *door) listKeys(r *http.Request) (any, error) {
 	scope := store.OfOperator()
-	if which := r.URL.Query().Get("account"); which != "" {
+	q := r.URL.Query()
+	if which := q.Get("account"); which != "" {
 		a, err := d.findAccount(r.Context(), which)
 		if err != nil {
 			return nil, err
 		}
 		scope = store.OfAccount(a.ID)
 	}
+	f := store.KeyFilter{Search: q.Get("search"), State: q.Get("state"), Deleted: yes(r, "deleted")}
+	switch f.State {
+	case "", store.KeyActive, store.KeyDeactivated, store.KeySuspended:
+	default:
+		return nil, invalid("state", "%q is not a state: there are active, deactivated and suspended", f.State)
+	}
 	policies, err := d.policies(r)
 	if err != nil {
 		return nil, err
 	}
 	out := []Key{}
-	for {
-		keys, total, err := d.Store.Keys(r.Context(), scope, store.KeyFilter{}, store.Page{Limit: 1000, Offset: len(out)})
+	for at := 0; ; {
+		keys, total, err := d.Store.Keys(r.Context(), scope, f, store.Page{Limit: 1000, Offset: at})
 		if err != nil {
 			return nil, err
 		}
 		for _, k := range keys {
-			out = append(out, keyOf(k, policies[k.AccountID], time.Now()))
+			x := keyOf(k, policies[k.AccountID], time.Now())
+			due, overdue := x.aged()
+			if yes(r, "due") && !due || yes(r, "overdue") && !overdue {
+				continue
+			}
+			out = append(out, x)
 		}
-		if len(keys) == 0 || len(out) >= total {
+		if at += len(keys); len(keys) == 0 || at >= total {
 			return out, nil
 		}
 	}
+}
+
+// aged says whether a live secret of the key is due for a reset, and whether one is overdue.
+func (k *Key) aged() (due, overdue bool) {
+	for _, x := range k.Secrets {
+		due, overdue = due || x.Due, overdue || x.Overdue
+	}
+	return due, overdue
 }
 
 // policies are the rotation policies of the accounts.
@@ -50,130 +73,155 @@ func (d *door) policies(r *http.Request) (map[int64]credential.Policy, error) {
 }
 
 func keyOf(k store.Key, policy credential.Policy, now time.Time) Key {
-	out := Key{ID: k.ID, AccountID: k.AccountID, APIKey: k.APIKey, Name: k.Name, Master: k.Master, State: k.State, CreatedAt: k.CreatedAt}
+	out := Key{
+		ID: k.ID, AccountID: k.AccountID, APIKey: k.APIKey, Name: k.Name, Reference: k.Reference, Master: k.Master,
+		State: k.State, StateReason: k.StateReason, CreatedAt: k.CreatedAt, DeletedAt: k.DeletedAt, Secrets: []Secret{},
+	}
 	for i, x := range k.Secrets {
+		s := secretOf(x, policy, now)
 		if i == 0 { // the newest
-			out.SecretHint, out.SecretCreatedAt = x.Hint, x.CreatedAt
-			out.SecretDaysLeft = policy.AgeOf(x.CreatedAt, now).DaysLeft
+			out.SecretHint, out.SecretCreatedAt, out.SecretDaysLeft = s.Hint, s.CreatedAt, s.DaysLeft
 		}
-		if x.LastUsedAt.After(out.LastUsedAt) {
-			out.LastUsedAt = x.LastUsedAt
+		if s.LastUsedAt.After(out.LastUsedAt) {
+			out.LastUsedAt = s.LastUsedAt
 		}
+		out.Secrets = append(out.Secrets, s)
 	}
 	return out
 }
 
-func (d *door) createKey(r *http.Request) (any, error) {
-	var in NewKey
-	if err := read(r, &in); err != nil {
-		return nil, err
+func secretOf(x store.Secret, policy credential.Policy, now time.Time) Secret {
+	age := policy.AgeOf(x.CreatedAt, now)
+	s := Secret{ID: x.ID, Hint: x.Hint, CreatedAt: x.CreatedAt, AgeDays: age.Days, DaysLeft: age.DaysLeft, ExpiresAt: x.ExpiresAt, LastUsedAt: x.LastUsedAt}
+	if x.ExpiresAt.IsZero() {
+		s.Due, s.Overdue = age.Due, age.Overdue // one that ends by itself is nobody's task
 	}
-	a, err := d.findAccount(r.Context(), in.Account)
-	if err != nil {
-		return nil, err
+	if policy.Stop && policy.Days > 0 {
+		s.StopsAt = policy.EndOf(x.CreatedAt)
 	}
-	made, err := d.Keyring.CreateSubaccount(r.Context(), operator(), a.ID, keyring.NewKey{Name: in.Name})
-	if err != nil {
-		return nil, err
-	}
-	return credentialOf(made), nil
+	return s
 }
 
-func (d *door) resetKey(r *http.Request) (any, error) {
+func (d *door) showKey(r *http.Request) (any, error) {
 	key, err := d.findKey(r.Context(), r.PathValue("key"))
 	if err != nil {
 		return nil, err
 	}
-	made, err := d.Keyring.Reset(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, keyring.Reset{})
-	if err != nil {
-		return nil, err
-	}
-	return credentialOf(made), nil
+	return d.details(r, key)
 }
 
-func (d *door) changeKey(r *http.Request) (any, error) {
-	var in KeyChange
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	key, err := d.findKey(r.Context(), r.PathValue("key"))
+// details gathers all of a key.
+func (d *door) details(r *http.Request, key store.Key) (KeyDetails, error) {
+	a, err := d.Store.Account(r.Context(), key.AccountID)
 	if err != nil {
-		return nil, err
+		return KeyDetails{}, err
 	}
-	changed, err := d.Keyring.Change(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, keyring.KeyChange{Name: in.Name, Active: in.Active}, 0)
+	now := time.Now()
+	out := KeyDetails{Key: keyOf(key, keyring.PolicyOf(a), now), AccountName: a.Name, ACL: key.ACL, Senders: []string{}}
+	out.Restrictions = restrictionsOf(key.Limits)
+	out.Restrictions.AccountDay = a.DayLimit
+	uses, err := d.Store.KeyUse(r.Context(), key.ID, monthOf(now))
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	policies, err := d.policies(r)
-	return keyOf(changed, policies[changed.AccountID], time.Now()), err
-}
-
-func (d *door) listSenders(r *http.Request) (any, error) {
-	keys, err := d.keysByID(r)
+	out.Use = useOf(uses, now)
+	senders, err := d.Store.KeySenders(r.Context(), key.ID)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	scope := store.OfOperator()
-	if which := r.URL.Query().Get("key"); which != "" {
-		k, err := d.findKey(r.Context(), which)
-		if err != nil {
-			return nil, err
-		}
-		scope = store.OfKey(k.AccountID, k.ID)
-	}
-	senders, err := d.Store.Senders(r.Context(), scope)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Sender, 0, len(senders))
 	for _, s := range senders {
-		out = append(out, senderOf(s, keys[s.KeyID]))
+		out.Senders = append(out.Senders, s.Email)
 	}
+	out.Connections, err = d.connections(r, key, store.ConnectionFilter{})
+	return out, err
+}
+
+func restrictionsOf(l store.Limits) Restrictions {
+	out := Restrictions{
+		Permissions: strings.Split(account.Permission(l.Permissions).String(), ","), Networks: strings.Fields(l.Networks), AllowedSenders: strings.Fields(l.AllowedSenders),
+		HourLimit: l.HourLimit, DayLimit: l.DayLimit, MonthLimit: l.MonthLimit, OverHour: "refuse",
+	}
+	if l.OverHourWaits {
+		out.OverHour = "wait"
+	}
+	return out
+}
+
+// monthOf is the beginning of a time's month, in UTC as all limits are.
+func monthOf(t time.Time) time.Time {
+	t = t.UTC()
+	return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
+}
+
+// useOf sums the hours of this month.
+func useOf(hours []store.HourUse, now time.Time) (u Use) {
+	hour, day, next := now.UTC().Truncate(time.Hour), now.UTC().Truncate(24*time.Hour), monthOf(now).AddDate(0, 1, 0)
+	for _, h := range hours {
+		if h.Hour.Equal(hour) {
+			u.ThisHour += h.Messages
+		}
+		if !h.Hour.Before(day) && h.Hour.Before(day.AddDate(0, 0, 1)) {
+			u.ThisDay += h.Messages
+		}
+		if h.Hour.Before(next) { // what waits for its hour may be in the next month
+			u.ThisMonth += h.Messages
+		}
+	}
+	return u
+}
+
+func (d *door) listConnections(r *http.Request) (any, error) {
+	key, err := d.findKey(r.Context(), r.PathValue("key"))
+	if err != nil {
+		return nil, err
+	}
+	return d.connections(r, key, store.ConnectionFilter{})
+}
+
+// connections lists how the live secrets of a key are used.
+func (d *door) connections(r *http.Request, key store.Key, f store.ConnectionFilter) ([]Connection, error) {
+	hints := map[int64]string{}
+	for _, x := range key.Secrets {
+		hints[x.ID] = x.Hint
+	}
+	f.KeyID = key.ID
+	list, err := d.Store.Connections(r.Context(), store.OfAccount(key.AccountID), f)
+	out := []Connection{}
+	for _, c := range list {
+		if hint, live := hints[c.SecretID]; live { // an overlap that is over may not be noted yet
+			out = append(out, Connection{
+				SecretID: c.SecretID, SecretHint: hint, Protocol: c.Protocol, Address: c.Address, Client: c.Client,
+				FirstSeenAt: c.FirstSeenAt, LastSeenAt: c.LastSeenAt, Count: c.Count,
+			})
+		}
+	}
+	return out, err
+}
+
+func (d *door) suggestNetworks(r *http.Request) (any, error) {
+	key, err := d.findKey(r.Context(), r.PathValue("key"))
+	if err != nil {
+		return nil, err
+	}
+	list, err := d.connections(r, key, store.ConnectionFilter{})
+	if err != nil {
+		return nil, err
+	}
+	out := Suggestion{Networks: []string{}}
+	seen := map[netip.Addr]bool{}
+	var all []netip.Addr
+	for _, c := range list {
+		a, err := netip.ParseAddr(c.Address)
+		if err != nil {
+			out.Unknown++
+			continue
+		}
+		if !seen[a] {
+			seen[a] = true
+			all = append(all, a)
+		}
+	}
+	out.Addresses = len(all)
+	out.Networks = append(out.Networks, strings.Fields(account.FormatNetworks(account.SuggestNetworks(all)))...)
 	return out, nil
-}
-
-// keysByID are all keys, to name them in listings.
-func (d *door) keysByID(r *http.Request) (map[int64]store.Key, error) {
-	keys := map[int64]store.Key{}
-	err := d.Store.EachKey(r.Context(), func(k store.Key) error {
-		keys[k.ID] = k
-		return nil
-	})
-	return keys, err
-}
-
-func senderOf(s store.Sender, k store.Key) Sender {
-	return Sender{Email: s.Email, Name: s.Name, Status: s.Status, APIKey: k.APIKey, KeyName: k.Name, CreatedAt: s.CreatedAt}
-}
-
-func (d *door) addSender(r *http.Request) (any, error) {
-	in, key, err := d.readSender(r)
-	if err != nil {
-		return nil, err
-	}
-	s, err := d.Keyring.AddSender(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, in.Email, in.Name)
-	if err != nil {
-		return nil, err
-	}
-	return senderOf(s, key), nil
-}
-
-func (d *door) removeSender(r *http.Request) (any, error) {
-	in, key, err := d.readSender(r)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.Keyring.RemoveSender(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, in.Email); err != nil {
-		return nil, err
-	}
-	return struct{}{}, nil
-}
-
-func (d *door) readSender(r *http.Request) (SenderOf, store.Key, error) {
-	var in SenderOf
-	if err := read(r, &in); err != nil {
-		return in, store.Key{}, err
-	}
-	key, err := d.findKey(r.Context(), in.Key)
-	return in, key, err
 }

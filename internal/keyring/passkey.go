@@ -83,7 +83,7 @@ func (h *holder) WebAuthnCredentials() []webauthn.Credential { return h.creds }
 // holder reads a user's passkeys. His handle says nothing of him to who does not have the server key.
 func (k *Keyring) holder(ctx context.Context, user store.User) (*holder, error) {
 	m := hmac.New(sha256.New, k.handleKey)
-	fmt.Fprintf(m, "user %d", user.ID)
+	fmt.Fprintf(m, "user %d", user.ID) //nolint:errcheck // never fails (hash.Hash)
 	h := &holder{user: user, handle: m.Sum(nil)}
 	var err error
 	if h.keys, err = k.store.Passkeys(ctx, user.ID); err != nil {

@@ -69,6 +69,11 @@ func (k *Keyring) roomForSubaccount(ctx context.Context, tx *store.Tx, accountID
 	if err != nil || n < may.Subaccounts {
 		return err
 	}
+	return noRoom(may, n)
+}
+
+// noRoom says what to do when the plan allows no further subaccount.
+func noRoom(may Allowance, n int64) error {
 	return &Error{Kind: LimitReached, Field: "Subaccounts", Reason: fmt.Sprintf("the plan%s allows %d subaccounts, and the account has %d: ask the operator for more, on the Account page or by POST /v3/REST/subaccountrequest, or delete one", planText(may), may.Subaccounts, n)}
 }
 

@@ -30,8 +30,13 @@ const accountColumns = "id, name, secret_days, remind_days, stop_overdue, day_li
 
 func scanAccount(r scanner) (Account, error) {
 	var a Account
-	err := r.scan(&a.ID, &a.Name, &a.SecretDays, &a.RemindDays, &a.StopOverdue, &a.DayLimit, &a.PlanID, &a.MaxSubaccounts, &a.MaxMonth, &a.MaxHour, &a.MaxUsers, &a.System, nullTime{&a.CreatedAt})
+	err := r.scan(a.columns()...)
 	return a, err
+}
+
+// columns are the places of accountColumns.
+func (a *Account) columns() []any {
+	return []any{&a.ID, &a.Name, &a.SecretDays, &a.RemindDays, &a.StopOverdue, &a.DayLimit, &a.PlanID, &a.MaxSubaccounts, &a.MaxMonth, &a.MaxHour, &a.MaxUsers, &a.System, nullTime{&a.CreatedAt}}
 }
 
 // AddAccount makes a primary account.

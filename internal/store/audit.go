@@ -63,6 +63,7 @@ type AuditFilter struct {
 	Target   string
 	From, To time.Time // To excluded
 	Below    int64     // numbers below this one
+	Above    int64     // numbers above this one
 }
 
 func (f AuditFilter) where(w *where) {
@@ -71,6 +72,9 @@ func (f AuditFilter) where(w *where) {
 	}
 	if f.Below != 0 {
 		w.and("id < ?", f.Below)
+	}
+	if f.Above != 0 {
+		w.and("id > ?", f.Above)
 	}
 	if f.Search != "" {
 		like := "%" + escapeLike(f.Search) + "%"
@@ -96,25 +100,32 @@ func (f AuditFilter) where(w *where) {
 	}
 }
 
+// narrow bounds a query by scope and filter. Who sees less than a whole account sees none.
+func (f AuditFilter) narrow(w *where, scope Scope) {
+	if !scope.Whole() {
+		w.and("1 = 0")
+	}
+	scope.where(w, "account_id", "account_id")
+	f.where(w)
+}
+
 // FindAudit lists entries of the scope, by number (p.Desc: newest first), and how many match
 // in all. Who sees less than a whole account sees none.
 func (s *Store) FindAudit(ctx context.Context, scope Scope, f AuditFilter, p Page) ([]audit.Entry, int, error) {
-	filter := func(w *where) {
-		if !scope.Whole() {
-			w.and("1 = 0")
-		}
-		scope.where(w, "account_id", "account_id")
-		f.where(w)
-	}
 	n := newWhere("SELECT count(*) FROM audit")
-	filter(n)
+	f.narrow(n, scope)
 	var total int
 	if err := s.row(ctx, n.String(), n.args...).scan(&total); err != nil {
 		return nil, 0, err
 	}
-	w := newWhere("SELECT " + auditColumns + " FROM audit")
-	filter(w)
-	w.page(p, "id")
-	out, err := collect(ctx, s, scanAudit, w.String(), w.args...)
+	out, err := s.AuditEntries(ctx, scope, f, p)
 	return out, total, err
+}
+
+// AuditEntries is FindAudit without the count, for who walks through many.
+func (s *Store) AuditEntries(ctx context.Context, scope Scope, f AuditFilter, p Page) ([]audit.Entry, error) {
+	w := newWhere("SELECT " + auditColumns + " FROM audit")
+	f.narrow(w, scope)
+	w.page(p, "id")
+	return collect(ctx, s, scanAudit, w.String(), w.args...)
 }

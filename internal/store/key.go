@@ -94,7 +94,9 @@ type KeyFilter struct {
 	Active    *bool
 	Deleted   bool      // those that are deleted, rather than those that are not
 	DueBefore time.Time // with a live secret, not to end by itself, that was made before then
-	Sort      string    // "ID" (default), "Name", "CreatedAt", "IsMaster", "IsActive", "Reference", "LastUsed"
+	// UnusedSince are keys that were made before then and whose secrets nobody has used since.
+	UnusedSince time.Time
+	Sort        string // "ID" (default), "Name", "CreatedAt", "IsMaster", "IsActive", "Reference", "LastUsed"
 }
 
 func (f KeyFilter) where(w *where) {
@@ -135,6 +137,10 @@ func (f KeyFilter) where(w *where) {
 	if !f.DueBefore.IsZero() {
 		w.and("EXISTS (SELECT 1 FROM secret x WHERE x.key_id = api_key.id AND x.ended_at IS NULL AND x.expires_at IS NULL AND x.created_at < ?)", micros(f.DueBefore))
 	}
+	if !f.UnusedSince.IsZero() {
+		w.and("created_at < ?", micros(f.UnusedSince))
+		w.and("NOT EXISTS (SELECT 1 FROM secret x WHERE x.key_id = api_key.id AND x.last_used_at >= ?)", micros(f.UnusedSince))
+	}
 }
 
 // notSystem leaves the system's own key out of a listing over all accounts.
@@ -146,8 +152,9 @@ func (f KeyFilter) notSystem(w *where, scope Scope) {
 
 // keyOrder maps the sortable properties to columns.
 var keyOrder = map[string]string{
-	"": "id", "ID": "id", "Name": "name", "CreatedAt": "created_at", "IsMaster": "is_master", "IsActive": "state", "Reference": "reference",
-	"LastUsed": "coalesce((SELECT max(x.last_used_at) FROM secret x WHERE x.key_id = api_key.id), 0)", // never used is longest ago, on each engine
+	"": "id", "ID": "id", "Name": "lower(name)", "CreatedAt": "created_at", "IsMaster": "is_master", "IsActive": "state", "Reference": "reference",
+	// Never is before all times, on both engines.
+	"LastUsed": "coalesce((SELECT max(x.last_used_at) FROM secret x WHERE x.key_id = api_key.id), 0)",
 }
 
 // order is what to sort by. The ID makes each order total.
@@ -229,6 +236,33 @@ func (s *Store) addSecrets(ctx context.Context, q queryable, keys []Key) error {
 		k.Secrets = append(k.Secrets, x)
 	}
 	return err
+}
+
+// LastUses says when keys of the scope were last used, with any of their secrets, ended ones included: at most a page
+// of them. Those that never were are not in the answer.
+func (s *Store) LastUses(ctx context.Context, scope Scope, ids []int64) (map[int64]time.Time, error) {
+	out := make(map[int64]time.Time, len(ids))
+	if len(ids) == 0 {
+		return out, nil
+	}
+	w := newWhere("SELECT x.key_id, max(x.last_used_at) FROM secret x JOIN api_key k ON k.id = x.key_id")
+	scope.where(w, "k.account_id", "k.id")
+	w.and("x.last_used_at IS NOT NULL")
+	w.and("x.key_id IN (?"+strings.Repeat(", ?", len(ids)-1)+")", anys(ids)...)
+	w.add(" GROUP BY x.key_id")
+	type row struct {
+		key int64
+		at  time.Time
+	}
+	rows, err := collect(ctx, s, func(r scanner) (row, error) {
+		var x row
+		err := r.scan(&x.key, nullTime{&x.at})
+		return x, err
+	}, w.String(), w.args...)
+	for _, x := range rows {
+		out[x.key] = x.at
+	}
+	return out, err
 }
 
 // KeysByID reads keys of the scope, without their secrets, by their IDs: at most a page of them. Those that are not in

@@ -103,8 +103,11 @@ type SignInLink struct {
 	ExpiresAt      time.Time
 }
 
-// AddSignInLink keeps a link.
+// AddSignInLink keeps a link, and forgets those that ended a week ago.
 func (tx *Tx) AddSignInLink(ctx context.Context, l SignInLink) error {
+	if _, err := tx.exec(ctx, "DELETE FROM sign_in_link WHERE expires_at < $1", micros(tx.Now.AddDate(0, 0, -7))); err != nil {
+		return err
+	}
 	_, err := tx.exec(ctx, "INSERT INTO sign_in_link (digest, user_id, kind, forgets_factors, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
 		l.Digest, l.UserID, l.Kind, l.ForgetsFactors, micros(tx.Now), micros(l.ExpiresAt))
 	return err

@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -59,12 +60,7 @@ func (s *Store) Volumes(ctx context.Context, scope Scope, keyIDs []int64, until 
 	first := until.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-days)
 	w := newWhere("SELECT u.key_id, u.hour, u.messages FROM usage u")
 	scope.where(w, "u.account_id", "u.key_id")
-	w.and("u.key_id IN (?")
-	w.args = append(w.args, keyIDs[0])
-	for _, id := range keyIDs[1:] {
-		w.add(", ?", id)
-	}
-	w.add(")")
+	w.and("u.key_id IN (?"+strings.Repeat(", ?", len(keyIDs)-1)+")", anys(keyIDs)...)
 	w.and("u.hour >= ?", first.Unix())
 	type row struct{ key, hour, n int64 }
 	rows, err := collect(ctx, s, func(r scanner) (row, error) {

@@ -63,7 +63,8 @@ func newPlace(t *testing.T) *place {
 	ok(t, err)
 	p.keys["Harbour Books"] = p.signed.Key
 	server := httptest.NewUnstartedServer(nil)
-	p.base = "http://" + server.Listener.Addr().String()
+	// A name, not an address: browsers bind passkeys to one.
+	p.base = strings.Replace("http://"+server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	server.Config.Handler, err = console.New(console.Config{
 		Store: p.store, Gate: g, Submit: p.submit, Keyring: p.keyring, BaseURL: p.base, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.harbour-books.example", Route: "capture", Log: log,
 	})
@@ -72,6 +73,9 @@ func newPlace(t *testing.T) *place {
 	t.Cleanup(server.Close)
 	return p
 }
+
+// signedFrom is where the account's people sit.
+func (p *place) signedFrom() netip.Addr { return netip.MustParseAddr("203.0.113.40") }
 
 func (p *place) link() string {
 	p.t.Helper()
@@ -209,7 +213,7 @@ func (p *place) past() (sent, bounced int64) {
 func TestATourOfEveryPage(t *testing.T) {
 	ctx := tab(t)
 	p := newPlace(t)
-	tour := &tour{t, ctx, os.Getenv("POSTERN_SCREENSHOTS")}
+	tour := &tour{t, ctx, screenshots()}
 
 	load(t, ctx, p.base+"/sign-in", 200)
 	tour.look("sign-in")
@@ -228,12 +232,21 @@ func TestATourOfEveryPage(t *testing.T) {
 	}
 
 	sent, bounced := p.past()
+	p.rotation()
 	key := p.keys["Shop"]
 	at := func(page string) string { return fmt.Sprintf("/keys/%d/%s", key.ID, page) }
 	for _, c := range []struct{ name, path string }{
 		{"keys", "/keys"},
 		{"keys-search", "/keys?q=no+such"},
 		{"key-new", "/keys/new"},
+		{"keys-due", "/keys?show=due"},
+		{"key", fmt.Sprintf("/keys/%d", p.keys["Billing"].ID)},
+		{"key-suspended", fmt.Sprintf("/keys/%d", p.keys["Newsletter"].ID)},
+		{"key-primary", fmt.Sprintf("/keys/%d", p.signed.Key.ID)},
+		{"key-reset-overlap", fmt.Sprintf("/keys/%d/reset", p.keys["Billing"].ID)},
+		{"key-retire", fmt.Sprintf("/keys/%d/secrets/%d/retire", p.keys["Billing"].ID, p.live("Billing")[1].ID)},
+		{"key-restrict", fmt.Sprintf("/keys/%d/restrict?networks=suggested", p.keys["Billing"].ID)},
+		{"key-delete", at("delete")},
 		{"key-reset", at("reset")},
 		{"key-rename", at("rename")},
 		{"key-deactivate", at("deactivate")},
@@ -269,6 +282,9 @@ func TestATourOfEveryPage(t *testing.T) {
 	tour.look("error")
 }
 
+// screenshots is where pictures go; "" takes none.
+func screenshots() string { return os.Getenv("POSTERN_SCREENSHOTS") }
+
 // tour looks at pages in both widths and both schemes.
 type tour struct {
 	t   *testing.T
@@ -288,11 +304,15 @@ func (l *tour) look(name string) {
 		if over > size.width {
 			l.t.Errorf("%s is %d pixels wide on a screen of %d: %s", name, over, size.width, eval[string](l.t, l.ctx, widest))
 		}
-		if l.dir == "" {
-			continue
-		}
 		for _, s := range []string{"light", "dark"} {
 			do(l.t, l.ctx, scheme(s))
+			for _, problem := range eval[[]string](l.t, l.ctx, accessible) {
+				l.t.Errorf("%s, %d pixels wide and %s: %s", name, size.width, s, problem)
+			}
+			if l.dir == "" {
+				continue
+			}
+			eval[bool](l.t, l.ctx, "scrollTo(0, 0), true") // a picture begins at the top
 			height := eval[float64](l.t, l.ctx, "document.querySelector('dialog[open]') ? 0 : document.documentElement.scrollHeight")
 			picture := l.picture(float64(size.width), min(max(height, size.height), 2600), height > size.height)
 			file := filepath.Join(l.dir, fmt.Sprintf("%s-%d-%s.png", name, size.width, s))

@@ -5,19 +5,24 @@
 package cli_test
 
 import (
+	"database/sql"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/smtp"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib" // opens PostgreSQL for tamper
 	"github.com/rogpeppe/go-internal/testscript"
+	_ "modernc.org/sqlite" // opens SQLite for tamper
 
 	"postern/internal/cli"
 	"postern/internal/store/storetest"
@@ -27,6 +32,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"postern": func() { os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr)) },
 		"ask":     ask,
+		"knock":   knock,
 	})
 }
 
@@ -54,6 +60,7 @@ func run(t *testing.T, postgres bool) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": ready, "field": field, "sigterm": sigterm, "busy": busy, "occupy": occupy, "status": status, "sent": sent,
+			"soon": soon, "tamper": tamper,
 		},
 	})
 }
@@ -183,6 +190,59 @@ func ask() {
 	fmt.Println(res.StatusCode)
 	if _, err := io.Copy(os.Stdout, res.Body); err != nil {
 		fail(err)
+	}
+}
+
+// knock logs in by SMTP with a pair and asks whether it may send from an address; it prints what the server said.
+func knock() {
+	pair := flag.String("u", "", "user:password")
+	from := flag.String("f", "", "sender")
+	flag.Parse()
+	conn, err := smtp.Dial(flag.Arg(0))
+	if err != nil {
+		fail(err)
+	}
+	defer conn.Close() //nolint:errcheck // what was to be known is known
+	user, password, _ := strings.Cut(*pair, ":")
+	host, _, _ := net.SplitHostPort(flag.Arg(0))
+	if err = conn.Hello("knock.test"); err == nil {
+		err = conn.Auth(smtp.PlainAuth("", user, password, host))
+	}
+	if err == nil && *from != "" {
+		err = conn.Mail(*from)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("let in")
+}
+
+// soon REGEX COMMAND… runs a command until its output matches.
+func soon(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile(args[0])
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("%q was not seen in 30 s; at last:\n%s", args[0], ts.ReadFile("stdout"))
+}
+
+// tamper SQL changes the database behind the program's back.
+func tamper(ts *testscript.TestScript, _ bool, args []string) {
+	driver, name := "sqlite", ts.MkAbs("postern-data/postern.db")
+	if url := ts.Getenv("POSTERN_DATABASE"); url != "" {
+		driver, name = "pgx", url
+	}
+	db, err := sql.Open(driver, name)
+	ts.Check(err)
+	defer db.Close() //nolint:errcheck // written already
+	res, err := db.Exec(args[0])
+	ts.Check(err)
+	if n, err := res.RowsAffected(); !strings.HasPrefix(args[0], "CREATE") && (err != nil || n == 0) {
+		ts.Fatalf("nothing was changed (%v)", err)
 	}
 }
 

@@ -53,22 +53,50 @@ for (const link of document.querySelectorAll("a[data-dialog]")) {
     if (!dialog || e.ctrlKey || e.metaKey || e.shiftKey) return;
     e.preventDefault();
     closeMenus();
-    dialog.querySelector("form").action = link.getAttribute("href");
-    for (const el of dialog.querySelectorAll("[data-fill]")) el.textContent = link.dataset[el.dataset.fill] ?? "";
-    const name = dialog.querySelector("input[name=name]");
-    if (name) name.value = link.dataset.name ?? "";
-    dialog.showModal();
-    if (name) name.select();
-    const back = link.closest("details.menu")?.querySelector("summary") ?? link;
-    dialog.addEventListener("close", () => back.focus(), { once: true });
+    openDialog(dialog, link);
   });
 }
-for (const link of document.querySelectorAll("dialog [data-close]")) {
-  link.addEventListener("click", (e) => {
-    e.preventDefault();
-    link.closest("dialog").close();
-  });
+
+async function openDialog(dialog, link) {
+  for (const el of dialog.querySelectorAll("[data-fill]")) el.textContent = link.dataset[el.dataset.fill] ?? "";
+  if ("load" in dialog.dataset && !(await loadPart(dialog, link.href))) {
+    location.href = link.href;
+    return;
+  }
+  const form = dialog.querySelector("form");
+  if (!("load" in dialog.dataset)) form.action = link.getAttribute("href");
+  for (const input of form.querySelectorAll("input[name=name], input[name=reference]")) input.value = link.dataset[input.name] ?? "";
+  dialog.showModal();
+  dialog.querySelector("input[name=name]")?.select();
+  const back = link.closest("details.menu")?.querySelector("summary") ?? link;
+  dialog.addEventListener("close", () => back.focus(), { once: true });
 }
+
+// Some dialogs show what is so now: their content is that of the page, asked for when they open.
+async function loadPart(dialog, href) {
+  try {
+    const answer = await fetch(href);
+    if (!answer.ok || answer.redirected) return false;
+    const part = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-part]");
+    dialog.querySelector("[data-loaded]").replaceChildren(...part.childNodes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+document.addEventListener("click", (e) => {
+  const link = e.target.closest("dialog [data-close]");
+  if (!link) return;
+  e.preventDefault();
+  link.closest("dialog").close();
+});
+
+// A field that belongs to one choice of several makes it.
+document.addEventListener("input", (e) => {
+  const value = e.target.dataset.picks;
+  const radio = value && e.target.form.querySelector(`input[type=radio][value="${value}"]`);
+  if (radio) radio.checked = true;
+});
 
 // The dialog with a new secret: modal, and gone for good when it is closed or the page is left. The address becomes
 // that of the page beneath, so that a reload asks for it and sends no form.
@@ -78,7 +106,7 @@ for (const dialog of document.querySelectorAll("dialog[data-modal]")) {
   dialog.addEventListener("cancel", (e) => e.preventDefault()); // Escape would lose it by accident
   dialog.addEventListener("close", () => dialog.remove());
   addEventListener("pagehide", () => dialog.remove());
-  history.replaceState(null, "", "/keys");
+  history.replaceState(null, "", dialog.dataset.modal);
 }
 
 for (const button of document.querySelectorAll("[data-download]")) {

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package console
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"postern/internal/account"
+	"postern/internal/credential"
+	"postern/internal/keyring"
+	"postern/internal/store"
+)
+
+// volumeDays is how far back a key's volume is shown.
+const volumeDays = 30
+
+// keyRow is a key as the pages show it.
+type keyRow struct {
+	store.Key
+	Meter    meter
+	LastUsed time.Time
+	Hint     string        // the last four characters of its newest secret
+	Ends     time.Time     // when its newest secret ends by itself; zero: it does not
+	Old      *store.Secret // the one that goes on beside the newest, until its end
+	OldLeft  string        // how long, in words
+	Volume   volume
+	May      keyRights
+}
+
+// keyRights is what the user may do to one key: somebody may be manager of one and analyst of another.
+type keyRights struct{ Send, Manage, Restrict, Delete bool }
+
+// Active says whether the key opens anything.
+func (k keyRow) Active() bool { return k.State == store.KeyActive }
+
+// Suspended says whether the operator closed it.
+func (k keyRow) Suspended() bool { return k.State == store.KeySuspended }
+
+// Restricted says whether anything bounds what the key may do.
+func (k keyRow) Restricted() bool {
+	l := k.Limits
+	return l.Permissions != store.AllPermissions || l.Networks != "" || l.AllowedSenders != "" || l.HourLimit > 0 || l.DayLimit > 0 || l.MonthLimit > 0
+}
+
+// meter is the age of a secret as a ring: Level is "ok", "due" or "overdue".
+type meter struct {
+	credential.Age
+	Max, Left int    // days of the whole ring, and of its part that is still to come
+	Level     string // colours it
+	Sign      string // in the middle of the ring
+	Text      string
+	Tip       string // what the ring says, in full
+}
+
+func (c *console) meter(createdAt time.Time, policy credential.Policy) meter {
+	a, maxDays := policy.AgeOf(createdAt, c.Now()), policy.Days
+	m := meter{Age: a, Max: maxDays, Left: a.DaysLeft, Level: "ok", Sign: strconv.Itoa(a.DaysLeft), Text: "days left"}
+	switch {
+	case a.Overdue:
+		m.Level, m.Left, m.Sign, m.Text = "overdue", maxDays, "!", "overdue"
+	case a.DaysLeft == 0:
+		m.Level, m.Text = "due", "reset today"
+	case a.DaysLeft == 1:
+		m.Level, m.Text = "due", "day left"
+	case a.Due:
+		m.Level = "due"
+	}
+	m.Tip = fmt.Sprintf("The secret key was made %s ago; it is due for a reset every %d days.", count(a.Days, "day"), maxDays)
+	return m
+}
+
+func (c *console) keyRow(v *visit, k store.Key) keyRow {
+	row := keyRow{Key: k, May: keyRights{
+		Send: v.may(account.SendTest, k.ID), Manage: v.may(account.ManageKeys, k.ID),
+		Restrict: v.may(account.RestrictKeys, k.ID), Delete: v.may(account.DeleteKeys, k.ID) && !k.Master,
+	}}
+	for i, x := range k.Secrets {
+		if x.LastUsedAt.After(row.LastUsed) {
+			row.LastUsed = x.LastUsedAt
+		}
+		if i == 0 {
+			row.Hint, row.Ends, row.Meter = x.Hint, x.ExpiresAt, c.meter(x.CreatedAt, keyring.PolicyOf(v.account))
+		} else {
+			row.Old, row.OldLeft = &k.Secrets[i], strings.TrimPrefix(ahead(x.ExpiresAt, c.Now()), "in ")
+		}
+	}
+	return row
+}
+
+// keyRows are keys with what has to be asked for them: their volume, and their last use also with a secret that ended.
+func (c *console) keyRows(v *visit, keys []store.Key) ([]keyRow, error) {
+	ids := make([]int64, len(keys))
+	for i, k := range keys {
+		ids[i] = k.ID
+	}
+	volumes, err := c.Store.Volumes(v.r.Context(), v.scope, ids, c.Now(), volumeDays)
+	if err != nil {
+		return nil, err
+	}
+	used, err := c.Store.LastUses(v.r.Context(), v.scope, ids)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]keyRow, len(keys))
+	for i, k := range keys {
+		rows[i] = c.keyRow(v, k)
+		rows[i].Volume = volumeOf(volumes[k.ID])
+		if at := used[k.ID]; at.After(rows[i].LastUsed) {
+			rows[i].LastUsed = at
+		}
+	}
+	return rows, nil
+}
+
+// volume is how many messages a key had on each of the last days, as a drawing. Each day is three units wide.
+type volume struct {
+	Total, Most int
+	Days        []int
+	Path        string // of the bars
+}
+
+// sparkHeight is the drawing's height in its own units, volumeWidth its width.
+const (
+	sparkHeight = 24
+	volumeWidth = 3 * volumeDays
+)
+
+func volumeOf(days []int64) volume {
+	var v volume
+	for _, n := range days {
+		v.Days = append(v.Days, int(n))
+		v.Total += int(n)
+		v.Most = max(v.Most, int(n))
+	}
+	var path strings.Builder
+	for i, n := range v.Days {
+		if n > 0 { // the smallest number is still to be seen
+			height := max(1.5, float64(n)/float64(v.Most)*(sparkHeight-2))
+			fmt.Fprintf(&path, "M%.1f %dv-%.1f", 3*float64(i)+1.5, sparkHeight-1, height)
+		}
+	}
+	v.Path = path.String()
+	return v
+}
+
+// ahead says in words how long it is until t.
+func ahead(t, now time.Time) string {
+	d := t.Sub(now)
+	switch {
+	case d < time.Minute:
+		return "in a moment"
+	case d < time.Hour:
+		return "in " + count(int(d/time.Minute), "minute")
+	case d < 48*time.Hour:
+		return "in " + count(int(d.Round(time.Hour)/time.Hour), "hour")
+	}
+	return "in " + count(int(d.Round(24*time.Hour)/(24*time.Hour)), "day")
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import "time"
+
+// Account is a primary account.
+type Account struct {
+	ID        int64
+	Name      string
+	Users     []string // email addresses
+	APIKey    string   // of the master key
+	Keys      int      // with the master key
+	Plan      string   `json:",omitempty"`
+	CreatedAt time.Time
+}
+
+// NewAccount asks for a primary account.
+type NewAccount struct{ Name, Email string }
+
+// AccountDetails is all of an account.
+type AccountDetails struct {
+	Account
+	Policy    Policy
+	DayLimit  int64 // messages a day of each key that has no limit of its own; 0: none
+	Allowance Allowance
+	Used      Allowance // the same of what there is; RetentionDays and Plan say nothing here
+	States    map[string]int
+	People    []Person
+	Requests  []Request // open ones
+}
+
+// Policy is an account's rotation policy.
+type Policy struct {
+	SecretDays  int  // until a secret is due
+	RemindDays  int  // before that, its owners are reminded
+	StopOverdue bool // an overdue secret stops working
+}
+
+// Allowance is what an account may have, by its plan and what was granted beyond. 0 is no limit.
+type Allowance struct {
+	Plan          string `json:",omitempty"`
+	Subaccounts   int64
+	Month, Hour   int64 // messages
+	Users         int64
+	RetentionDays int
+}
+
+// AccountChange is what to change of an account; nil leaves a property as it is.
+type AccountChange struct {
+	Name        *string `json:",omitempty"`
+	SecretDays  *int    `json:",omitempty"`
+	RemindDays  *int    `json:",omitempty"`
+	StopOverdue *bool   `json:",omitempty"`
+	DayLimit    *int64  `json:",omitempty"`
+}
+
+// PlanOf gives an account a plan, by name or number; "" none.
+type PlanOf struct{ Plan string }
+
+// KeysChanged says how many keys of an account were changed, and how many were left as they were.
+type KeysChanged struct {
+	Changed int
+	Left    int // suspended before, or for another reason than the account
+}
+
+// Plan says what an account may have. 0 is no limit.
+type Plan struct {
+	ID            int64
+	Name          string
+	Subaccounts   int64
+	MonthMessages int64
+	HourMessages  int64
+	Users         int64
+	RetentionDays int
+	Accounts      int64 // that have it
+	CreatedAt     time.Time
+}
+
+// PlanChange makes or changes a plan; nil leaves a property as it is.
+type PlanChange struct {
+	Name          *string `json:",omitempty"`
+	Subaccounts   *int64  `json:",omitempty"`
+	MonthMessages *int64  `json:",omitempty"`
+	HourMessages  *int64  `json:",omitempty"`
+	Users         *int64  `json:",omitempty"`
+	RetentionDays *int    `json:",omitempty"`
+}
+
+// Request asks for more than an account's plan gives.
+type Request struct {
+	ID          int64
+	AccountID   int64
+	AccountName string
+	AskedBy     string
+	Email       string `json:",omitempty"` // where the answer goes
+	Kind        string // subaccounts, month, hour, users
+	Wanted      int64
+	Reason      string
+	State       string // open, granted, declined
+	Answer      string `json:",omitempty"`
+	CreatedAt   time.Time
+	AnsweredAt  time.Time `json:",omitzero"`
+}
+
+// NewRequest asks for more on behalf of an account that asked by other ways.
+type NewRequest struct {
+	Account string
+	Email   string `json:",omitempty"` // where the answer goes; none: to the account's owners
+	Kind    string
+	Wanted  int64
+	Reason  string
+}
+
+// RequestAnswer answers a request. Limit is what is granted, 0: what was wanted. A declined one needs words.
+type RequestAnswer struct {
+	Limit int64  `json:",omitempty"`
+	Words string `json:",omitempty"`
+}
+
+// Person is what somebody may do: on an account, or on one key of it; or an open invitation to that.
+type Person struct {
+	Email        string
+	AccountID    int64  `json:",omitempty"`
+	AccountName  string `json:",omitempty"`
+	Role         string `json:",omitempty"`
+	APIKey       string `json:",omitempty"` // of the key, "" for the whole account
+	KeyName      string `json:",omitempty"`
+	Operator     bool   // sees the operator's pages
+	Invited      bool   // has not accepted yet
+	Since        time.Time
+	Until        time.Time `json:",omitzero"` // of an invitation
+	LastSignInAt time.Time
+}
+
+// Share gives somebody a role on an account, or on some keys of it.
+type Share struct {
+	Account string
+	Email   string
+	Role    string   `json:",omitempty"` // to take it away it need not be said
+	Keys    []string `json:",omitempty"` // by API key, name or number; none: the whole account
+	Days    int      `json:",omitempty"` // until an invitation ends
+}
+
+// Shared says what was taken away.
+type Shared struct{ Accesses, Invitations int }
+
+// OperatorOf says whether a user sees the operator's pages.
+type OperatorOf struct {
+	Email    string
+	Operator bool
+}
+
+// Link is a one-time sign-in link.
+type Link struct {
+	Email     string
+	SignInURL string
+	ExpiresAt time.Time
+}
+
+// NewLink asks for a sign-in link; Email may be empty when there is one user.
+type NewLink struct {
+	Email               string
+	ForgetsSecondFactor bool `json:",omitempty"` // using it removes the second factor and the passkeys
+}
+
+// AuditEntry is one entry of the audit log.
+type AuditEntry struct {
+	ID        int64
+	At        time.Time
+	AccountID int64 `json:",omitempty"`
+	Actor     string
+	Origin    string
+	Action    string
+	Target    string
+	Detail    string
+	Hash      string // hexadecimal
+}
+
+// AuditCheck is how far a check of the audit log has come. It is sent back to go on.
+type AuditCheck struct {
+	Entries  int64  // that are as they were written
+	Hash     string // of the last of them, hexadecimal
+	Total    int64
+	Done     bool
+	BrokenAt int64  `json:",omitempty"` // the first entry that is not as it was written
+	Reason   string `json:",omitempty"`
+}

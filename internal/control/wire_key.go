@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import "time"
+
+// Credential is an account or key with its secret in clear: to be shown once.
+type Credential struct {
+	AccountID int64
+	KeyID     int64
+	Name      string
+	Email     string `json:",omitempty"` // of a new account's owner
+	APIKey    string
+	SecretKey string
+	SignInURL string   `json:",omitempty"` // of a new account
+	Old       []Secret `json:",omitempty"` // after a reset with an overlap: what still works, and until when
+}
+
+// Key is an API key. Times are zero for "never".
+type Key struct {
+	ID              int64
+	AccountID       int64
+	APIKey          string
+	Name            string
+	Reference       string `json:",omitempty"` // the customer's own ID
+	Master          bool
+	State           string
+	StateReason     string `json:",omitempty"` // why the operator suspended it
+	CreatedAt       time.Time
+	DeletedAt       time.Time `json:",omitzero"`
+	SecretHint      string    // the last four characters of the newest live secret
+	SecretCreatedAt time.Time
+	SecretDaysLeft  int // to the reset that the account's policy asks for
+	LastUsedAt      time.Time
+	Secrets         []Secret // the live ones, the newest first
+}
+
+// Secret is what is known of a live secret key: not the secret.
+type Secret struct {
+	ID         int64
+	Hint       string // its last four characters
+	CreatedAt  time.Time
+	AgeDays    int
+	DaysLeft   int       // to the reset that the policy asks for; negative: overdue
+	Due        bool      // its owners are reminded; not when it ends by itself
+	Overdue    bool      //
+	ExpiresAt  time.Time `json:",omitzero"` // the end of an overlap
+	StopsAt    time.Time `json:",omitzero"` // when it is overdue and refused, by the account's policy
+	LastUsedAt time.Time
+}
+
+// KeyDetails is all of a key.
+type KeyDetails struct {
+	Key
+	AccountName  string
+	ACL          string `json:",omitempty"`
+	Restrictions Restrictions
+	Use          Use
+	Senders      []string
+	Connections  []Connection // of the live secrets
+}
+
+// Restrictions of a key. Empty lists and 0 restrict nothing.
+type Restrictions struct {
+	Permissions    []string // all three: nothing is restricted
+	Networks       []string
+	AllowedSenders []string
+	HourLimit      int64
+	DayLimit       int64
+	MonthLimit     int64
+	OverHour       string // "refuse" or "wait"
+	AccountDay     int64  // the account's daily limit of keys that have none of their own
+}
+
+// Use is how many messages were accepted.
+type Use struct{ ThisHour, ThisDay, ThisMonth int64 }
+
+// Connection is a way in which a live secret is used.
+type Connection struct {
+	SecretID    int64
+	SecretHint  string
+	Protocol    string // "http", "smtp"
+	Address     string // "" where there is none
+	Client      string // User-Agent, or EHLO name
+	FirstSeenAt time.Time
+	LastSeenAt  time.Time
+	Count       int64
+}
+
+// NewKey asks for a subaccount. Account is a number or a name, and may be empty when there is one.
+type NewKey struct {
+	Account   string
+	Name      string
+	Reference string `json:",omitempty"`
+}
+
+// KeyReset asks for a new secret; the zero value ends the old one at once.
+type KeyReset struct {
+	OverlapSeconds int64 `json:",omitempty"` // how long the old one goes on working
+	EndSecretID    int64 `json:",omitempty"` // which of two live ones ends at once
+}
+
+// KeyRetire ends a live secret early; 0: the one that has an end.
+type KeyRetire struct{ SecretID int64 }
+
+// KeyChange is what to change of a key; nil leaves a property as it is.
+type KeyChange struct {
+	Name           *string   `json:",omitempty"`
+	Reference      *string   `json:",omitempty"`
+	Active         *bool     `json:",omitempty"`
+	Permissions    *[]string `json:",omitempty"` // of send, statistics, manage
+	Networks       *string   `json:",omitempty"` // with white space or commas between; "" from everywhere
+	AllowedSenders *string   `json:",omitempty"` // likewise
+	HourLimit      *int64    `json:",omitempty"` // messages; 0: no limit
+	DayLimit       *int64    `json:",omitempty"`
+	MonthLimit     *int64    `json:",omitempty"`
+	OverHourWaits  *bool     `json:",omitempty"`
+}
+
+// ChangedKey is a key after a change, and whom its networks now shut out of those seen within seven days.
+type ChangedKey struct {
+	KeyDetails
+	ShutOut []Connection `json:",omitempty"`
+}
+
+// Suggestion is networks that hold all addresses from which a key is used.
+type Suggestion struct {
+	Networks  []string
+	Addresses int // that they are made of
+	Unknown   int // connections without an address, which no network holds
+}
+
+// Suspension closes a key, or all keys of an account; its owners are told the reason.
+type Suspension struct{ Reason string }
+
+// KeyDelete ends a subaccount for good.
+type KeyDelete struct {
+	CancelQueued bool // what waits is given up instead of sent
+}
+
+// Leak reports a secret that was found where it should not be.
+type Leak struct{ SecretKey string }
+
+// LeakAnswer says whether a leaked secret opened something.
+type LeakAnswer struct{ Live bool }
+
+// MaxImport is how many keys an import brings in with one request.
+const MaxImport = 100
+
+// KeyImport brings in pairs of another service: at most MaxImport.
+type KeyImport struct {
+	Account string
+	DryRun  bool  `json:",omitempty"` // only check
+	After   int64 `json:",omitempty"` // of a dry run: how many were found good before these
+	Keys    []ImportedKey
+}
+
+// ImportedKey is a pair of another service.
+type ImportedKey struct{ Name, APIKey, SecretKey, Reference string }
+
+// Imported says what became of a pair; Reason is empty when it was brought in, or would be.
+type Imported struct {
+	KeyID  int64  `json:",omitempty"`
+	Field  string `json:",omitempty"`
+	Reason string `json:",omitempty"`
+}
+
+// Sender is an address or *@domain that a key may send from.
+type Sender struct {
+	Email     string
+	Name      string `json:",omitempty"`
+	Status    string
+	APIKey    string
+	KeyName   string
+	CreatedAt time.Time
+}
+
+// SenderOf names a sender of a key. Key may be empty: the only account's master key.
+type SenderOf struct{ Key, Email, Name string }

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keyring
+
+import (
+	"context"
+	"errors"
+
+	"postern/internal/account"
+	"postern/internal/store"
+)
+
+// errTried takes back what was only tried.
+var errTried = errors.New("tried, and taken back")
+
+// TrySubaccount says what CreateSubaccount would say, and changes nothing. after is how many subaccounts are to be made
+// before this one: they count for the plan.
+func (k *Keyring) TrySubaccount(ctx context.Context, accountID int64, n NewKey, after int64) error {
+	name, err := account.CleanName(n.Name)
+	if err != nil {
+		return invalid("Name", err)
+	}
+	if n.Reference, err = account.CleanReference(n.Reference); err != nil {
+		return invalid("Reference", err)
+	}
+	if err := n.checkImported(); err != nil {
+		return err
+	}
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
+		may, err := k.allowance(ctx, tx, accountID)
+		if err != nil {
+			return err
+		}
+		has, err := tx.CountSubaccounts(ctx, accountID)
+		if err != nil {
+			return err
+		}
+		if may.Subaccounts != 0 && has+after >= may.Subaccounts {
+			return noRoom(may, has+after)
+		}
+		key := store.Key{AccountID: accountID, Name: name, Reference: n.Reference, APIKey: n.APIKey}
+		if _, err := k.issueWith(ctx, tx, Actor{}, key, n.Secret, ""); err != nil {
+			return err
+		}
+		return errTried
+	})
+	if errors.Is(err, errTried) {
+		return nil
+	}
+	return err
+}
