@@ -33,6 +33,7 @@ type accountBody struct {
 	Requests    []requestRow
 	Policy      policyView
 	DayLimit    string
+	Hook        hookView
 }
 
 // personRow is somebody with access, and what he has.
@@ -87,13 +88,15 @@ func doneWords(what string) string {
 		"renamed":   "The account has its new name.",
 		"policy":    "The rotation policy is changed.",
 		"limit":     "The daily limit is changed.",
+		"tested":    "A test is on its way. What comes of it stands at the webhook in a moment.",
+		"unhooked":  "The webhook is removed.",
 		"asked":     "The operator has your request. The answer comes by mail, and stands here.",
 	}[what]
 }
 
 func (c *console) showAccount(v *visit) error {
 	ctx := v.r.Context()
-	b := accountBody{Account: v.account, Done: doneWords(v.r.URL.Query().Get("done")), Query: clean(v.r.URL.Query().Get("q")), DayLimit: limitWords(v.account.DayLimit, "messages a day")}
+	b := accountBody{Account: v.account, Done: doneWords(v.r.URL.Query().Get("done")), Query: clean(v.r.URL.Query().Get("q")), DayLimit: limitWords(v.account.DayLimit, "messages a day"), Hook: c.hookOf(v)}
 	if err := c.people(v, &b); err != nil {
 		return err
 	}

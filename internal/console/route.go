@@ -169,6 +169,11 @@ func (c *console) accountRoutes() []route {
 		{"POST", "/account/limit", account.ManageAccount, false, c.setDayLimit},
 		{"GET", "/account/requests/new", account.ManageAccount, false, c.showAsk},
 		{"POST", "/account/requests/new", account.ManageAccount, false, c.ask},
+		{"GET", "/account/webhook", account.ManageAccount, true, c.showHook("set")},
+		{"POST", "/account/webhook", account.ManageAccount, true, c.setHook},
+		{"POST", "/account/webhook/test", account.ManageAccount, false, c.testHook},
+		{"GET", "/account/webhook/remove", account.ManageAccount, true, c.showHook("remove")},
+		{"POST", "/account/webhook/remove", account.ManageAccount, true, c.removeHook},
 		// What changes sharing is asked for its proof before the form is filled in.
 		{"GET", "/account/invite", account.ManagePeople, true, c.showInvite},
 		{"POST", "/account/invite", account.ManagePeople, true, c.invite},

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package console_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"postern/internal/account"
+	"postern/internal/console"
+	"postern/internal/credential"
+	"postern/internal/gate"
+	"postern/internal/keyring"
+)
+
+func TestTheWebhookIsSetTestedAndRemoved(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn()
+	b.get("/account").reads("Webhook Set one", "Your own program can be told by HTTP")
+	b.get("/account/webhook/remove").is(http.StatusNotFound)
+	b.post("/account/webhook/test", nil).is(http.StatusNotFound)
+
+	form := b.get("/account/webhook").is(http.StatusOK).form("/account/webhook")
+	b.post("/account/webhook", form).is(http.StatusUnprocessableEntity).says("Give the address that is to be told.")
+	form.Set("url", "http://10.0.0.1/x")
+	if a := b.post("/account/webhook", form).is(http.StatusUnprocessableEntity); a.text("#problem-URL") == "" || attr(a.first("input[name=url]"), "value") != "http://10.0.0.1/x" {
+		t.Error("what is wrong does not stand at the address, or the address is gone")
+	}
+	form = b.get("/account/webhook").form("/account/webhook")
+	form.Set("url", "https://me:hunter2@hooks.example.com/postern")
+	a := b.post("/account/webhook", form).is(http.StatusOK).says("The webhook is set", "The signing secret is shown this once.").lacks("hunter2")
+	secret := textOf(a.first("code.key"))
+	if !strings.HasPrefix(secret, "whsec_") {
+		t.Errorf("the secret is %q", secret)
+	}
+	b.post("/account/webhook", form).is(http.StatusConflict).says("The signing secret was shown already") // a reload
+	if got := len(w.log("webhook.set")); got != 1 {
+		t.Errorf("it was set %d times", got)
+	}
+
+	b.get("/account").is(http.StatusOK).reads("https://me:", "hooks.example.com/postern", "not used yet", "Send a test").lacks(secret, "hunter2")
+	b.get("/account/webhook").says("This one takes its place").lacks(secret, "hunter2")
+	b.post("/account/webhook/test", nil).is(http.StatusOK).at("/account").reads("A test is on its way.", "Waiting 1")
+	w.as(w.user("mate@example.com", account.Manager)).get("/account").says("hooks.example.com").lacks("/account/webhook")
+	b.get("/account/webhook/remove").is(http.StatusOK).says("is told nothing any more")
+	b.post("/account/webhook/remove", nil).at("/account").reads("The webhook is removed.", "Webhook Set one")
+	b.post("/account/webhook/remove", nil).is(http.StatusNotFound)
+	if got := len(w.log("webhook.remove")); got != 1 {
+		t.Errorf("it was removed %d times", got)
+	}
+}
+
+func TestAWebhookOfAnotherServerKeyCanBeSetAgain(t *testing.T) {
+	w := newWorld(t, func(c *console.Config) {
+		key := []byte("another server key, of 32 bytes.")
+		digester, err := credential.NewDigester(key)
+		ok(t, err)
+		c.Keyring, err = keyring.New(keyring.Config{Store: c.Store, Gate: gate.New(gate.Config{Digester: digester}), Digester: digester, ServerKey: key, Log: slogDiscard()})
+		ok(t, err)
+	})
+	_, err := w.keyring.SetWebhook(t.Context(), operator, w.signed.Account.ID, "https://hooks.example.com/lost")
+	ok(t, err)
+	b := w.signedIn()
+	b.get("/account").is(http.StatusOK).says("The webhook cannot be read")
+	form := b.get("/account/webhook").is(http.StatusOK).form("/account/webhook")
+	form.Set("url", "https://hooks.example.com/new")
+	b.post("/account/webhook", form).is(http.StatusOK).says("The webhook is set")
+	b.get("/account").says("https://hooks.example.com/new")
+}
