@@ -60,10 +60,12 @@ type keyOwner struct {
 	userID int64
 	policy credential.Policy
 	now    time.Time
+	used   map[int64]time.Time // when its keys were last used, by ID
 }
 
-// owner reads the user whom the account's keys belong to, 0 when it has none, and its rotation policy.
-func (a *api) owner(c *call) (keyOwner, error) {
+// owner reads what some keys on the wire say beyond themselves: the user whom the account's keys belong to, 0 when it
+// has none, its rotation policy, and when the keys were last used.
+func (a *api) owner(c *call, keys ...store.Key) (keyOwner, error) {
 	out := keyOwner{now: time.Now()}
 	of, err := a.Store.Account(c.Context(), c.who.AccountID)
 	if err != nil {
@@ -74,6 +76,14 @@ func (a *api) owner(c *call) (keyOwner, error) {
 	if err == nil && len(users) > 0 {
 		out.userID = users[0].ID
 	}
+	if err != nil {
+		return out, err
+	}
+	ids := make([]int64, len(keys))
+	for i := range keys {
+		ids[i] = keys[i].ID
+	}
+	out.used, err = a.Store.LastUses(c.Context(), c.managed(), ids)
 	return out, err
 }
 
@@ -81,6 +91,7 @@ func wireKey(k store.Key, owner keyOwner) apiKey {
 	out := apiKey{
 		ACL: k.ACL, APIKey: k.APIKey, AllowedSenders: listed(k.AllowedSenders), CreatedAt: timestamp(k.CreatedAt),
 		DayLimit: k.DayLimit, HourLimit: k.HourLimit, ID: k.ID, IsActive: k.State == store.KeyActive, IsMaster: k.Master,
+		LastUsedAt: timestamp(owner.used[k.ID]),
 		MonthLimit: k.MonthLimit, Name: k.Name, Networks: listed(k.Networks), OverHourWaits: k.OverHourWaits,
 		Permissions: strings.Split(account.Permission(k.Permissions).String(), ","), Reference: k.Reference, Runlevel: "Normal",
 		Secrets: []liveSecret{}, UserID: owner.userID,
@@ -91,11 +102,7 @@ func wireKey(k store.Key, owner keyOwner) apiKey {
 	case k.State == store.KeySuspended:
 		out.Runlevel = "Hardlock"
 	}
-	var last time.Time
 	for _, x := range k.Secrets {
-		if x.LastUsedAt.After(last) {
-			last = x.LastUsedAt
-		}
 		age := owner.policy.AgeOf(x.CreatedAt, owner.now)
 		out.Secrets = append(out.Secrets, liveSecret{
 			CreatedAt: timestamp(x.CreatedAt), DaysLeft: age.DaysLeft, ExpiresAt: timestamp(x.ExpiresAt), Hint: x.Hint, ID: x.ID,
@@ -103,7 +110,6 @@ func wireKey(k store.Key, owner keyOwner) apiKey {
 			IsDue: age.Due && x.ExpiresAt.IsZero(), IsOverdue: age.Overdue, LastUsedAt: timestamp(x.LastUsedAt),
 		})
 	}
-	out.LastUsedAt = timestamp(last)
 	return out
 }
 
@@ -112,7 +118,7 @@ func listed(s string) []string { return append([]string{}, strings.Fields(s)...)
 
 // oneKey answers a single key.
 func (a *api) oneKey(c *call, status int, k store.Key, secret string) (reply, error) {
-	owner, err := a.owner(c)
+	owner, err := a.owner(c, k)
 	if err != nil {
 		return reply{}, err
 	}
@@ -170,7 +176,7 @@ func (a *api) listKeys(c *call) (reply, error) {
 	if l.countOnly {
 		return rows[apiKey](nil, total), nil
 	}
-	owner, err := a.owner(c)
+	owner, err := a.owner(c, keys...)
 	if err != nil {
 		return reply{}, err
 	}

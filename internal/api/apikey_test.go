@@ -148,9 +148,9 @@ func TestListKeys(t *testing.T) {
 		names string
 	}{
 		{"", 5, "Example b a d c"},
-		{"?Sort=Name", 5, "Example a b c d"},
-		{"?sort=name+DESC", 5, "d c b a Example"},
-		{"?Sort=name%20desc&limit=2&OFFSET=1", 5, "c b"},
+		{"?Sort=Name", 5, "a b c d Example"},
+		{"?sort=name+DESC", 5, "Example d c b a"},
+		{"?Sort=name%20desc&limit=2&OFFSET=1", 5, "d c"},
 		{"?Sort=ID%2BDESC&Limit=1", 5, "c"},
 		{"?isactive=false", 1, "d"},
 		{"?IsActive=1&IsMaster=0", 3, "b a c"},

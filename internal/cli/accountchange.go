@@ -18,6 +18,14 @@ type whose struct {
 	Account string `arg:"" help:"The account: its number or name."`
 }
 
+// Validate is asked by kong. An empty name may be a variable that is not set.
+func (w whose) Validate() error {
+	if strings.TrimSpace(w.Account) == "" {
+		return errors.New("<account>: it is empty")
+	}
+	return nil
+}
+
 func (w whose) path(what string) string {
 	path := "/accounts/" + url.PathEscape(w.Account)
 	if what != "" {

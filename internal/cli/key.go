@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -34,7 +35,15 @@ type keyCmd struct {
 
 // which is the argument that names a key.
 type which struct {
-	Key string `arg:"" help:"The key: its API key, name, number or reference."`
+	Key string `arg:"" help:"The key: its API key, name, number or reference; ref:ID is always a reference."`
+}
+
+// Validate is asked by kong. An empty name may be a variable that is not set.
+func (w which) Validate() error {
+	if strings.TrimSpace(w.Key) == "" {
+		return errors.New("<key>: it is empty")
+	}
+	return nil
 }
 
 func (w which) path(what string) string {

@@ -14,15 +14,15 @@ import (
 
 type keyRestrictCmd struct {
 	which
-	Permissions []string `placeholder:"LIST" help:"What it may be used for: send, statistics, manage, with commas between; or all."`
-	Networks    *string  `placeholder:"LIST" help:"Where it may be used from: addresses and networks (192.0.2.0/24) with commas between; or none, for everywhere."`
-	Suggest     bool     `help:"Change nothing, but say which networks hold all addresses that use it now."`
-	Senders     *string  `placeholder:"LIST" help:"As whom it may send, of its senders: addresses and domains with commas between; or none, for all."`
-	Hour        *int64   `placeholder:"N" help:"Messages an hour; 0 for no limit."`
-	Day         *int64   `placeholder:"N" help:"Messages a day; 0 for the account's limit."`
-	Month       *int64   `placeholder:"N" help:"Messages a month; 0 for no limit."`
-	OverHour    string   `enum:"wait,refuse," default:"" placeholder:"WHAT" help:"Mail over the hourly limit: wait for the next hour, or refuse."`
-	Clear       bool     `help:"Take all restrictions away first."`
+	Permissions *string `placeholder:"LIST" help:"What it may be used for: send, statistics, manage, with commas between; or all."`
+	Networks    *string `placeholder:"LIST" help:"Where it may be used from: addresses and networks (192.0.2.0/24) with commas between; or none, for everywhere."`
+	Suggest     bool    `help:"Change nothing, but say which networks hold all addresses that used it in the last 30 days."`
+	Senders     *string `placeholder:"LIST" help:"As whom it may send, of its senders: addresses and domains with commas between; or none, for all."`
+	Hour        *int64  `placeholder:"N" help:"Messages an hour; 0 for no limit."`
+	Day         *int64  `placeholder:"N" help:"Messages a day; 0 for the account's limit."`
+	Month       *int64  `placeholder:"N" help:"Messages a month; 0 for no limit."`
+	OverHour    string  `enum:"wait,refuse," default:"" placeholder:"WHAT" help:"Mail over the hourly limit: wait for the next hour, or refuse."`
+	Clear       bool    `help:"Take all restrictions away first."`
 	asJSON
 }
 
@@ -75,14 +75,17 @@ func (c *keyRestrictCmd) change() (control.KeyChange, error) {
 			}
 		}
 	}
-	if len(c.Permissions) > 0 {
-		out.Permissions = &c.Permissions
-		if len(c.Permissions) == 1 && c.Permissions[0] == "all" {
-			all := everything()
-			out.Permissions = &all
-		}
+	permissions, err := list("--permissions", c.Permissions, nil)
+	if err != nil {
+		return out, err
 	}
-	var err error
+	if permissions != nil {
+		names := strings.Split(*permissions, ",")
+		if strings.EqualFold(*permissions, "all") {
+			names = everything()
+		}
+		out.Permissions = &names
+	}
 	if out.Networks, err = list("--networks", c.Networks, out.Networks); err != nil {
 		return out, err
 	}
@@ -135,9 +138,9 @@ func (c *keyRestrictCmd) suggest(ctx context.Context, d *control.Client, s *stre
 		return s.printJSON(out)
 	}
 	if len(out.Networks) == 0 {
-		return s.printf("Nothing has used its live secrets from an address yet: there is nothing to suggest.\n")
+		return s.printf("Nothing has used its live secrets from an address in the last 30 days: there is nothing to suggest.\n")
 	}
-	if err := s.printf("Its live secrets are used from %s, all in these networks:\n  postern key restrict %s --networks %s\n", count(out.Addresses, "address", "addresses"), word(c.Key), strings.Join(out.Networks, ",")); err != nil || out.Unknown == 0 {
+	if err := s.printf("Its live secrets were used from %s in the last 30 days, all in these networks:\n  postern key restrict %s --networks %s\n", count(out.Addresses, "address", "addresses"), word(c.Key), strings.Join(out.Networks, ",")); err != nil || out.Unknown == 0 {
 		return err
 	}
 	return s.printf("%s without an address would be shut out.\n", count(out.Unknown, "connection", "connections"))

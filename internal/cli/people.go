@@ -55,7 +55,7 @@ func (s *streams) people(title string, list []control.Person) error {
 type sharedWith struct {
 	Email   string   `arg:"" help:"The email address."`
 	Account string   `placeholder:"ACCOUNT" help:"The account, by number or name; needed when there are several."`
-	Key     []string `placeholder:"KEY" help:"Only this key, by API key, name or number; may be given more than once. Default: the whole account."`
+	Key     []string `sep:"none" placeholder:"KEY" help:"Only this key, by API key, name or number; may be given more than once. Default: the whole account."`
 }
 
 type userInviteCmd struct {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strings"
 
 	"postern/internal/config"
 	"postern/internal/control"
@@ -95,6 +96,14 @@ func putPlan(common *config.Common, s *streams, path string, in control.PlanChan
 // ofPlan is the argument that names a plan.
 type ofPlan struct {
 	Plan string `arg:"" help:"The plan: its name or number."`
+}
+
+// Validate is asked by kong. An empty name may be a variable that is not set.
+func (p ofPlan) Validate() error {
+	if strings.TrimSpace(p.Plan) == "" {
+		return errors.New("<plan>: it is empty")
+	}
+	return nil
 }
 
 type planChangeCmd struct {

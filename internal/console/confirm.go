@@ -18,11 +18,7 @@ func (c *console) isFresh(v *visit) bool {
 // askToConfirm sends a browser to prove that its person is there, and from there to the page that it asked for; after
 // a form to the page of that form, which is at the same address.
 func (c *console) askToConfirm(v *visit) error {
-	next := v.r.URL.Path
-	if v.r.Method == http.MethodGet {
-		next = v.r.URL.RequestURI()
-	}
-	return v.redirect("/confirm?next=" + url.QueryEscape(next))
+	return v.redirect("/confirm?next=" + url.QueryEscape(v.r.URL.RequestURI()))
 }
 
 // proveBody is a page that asks for a proof: the second step of signing in, or a confirmation.

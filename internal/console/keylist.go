@@ -209,7 +209,7 @@ func (c *console) aged(v *visit) (agedBanner, error) {
 	}{{&b.Due, policy.Days - policy.RemindDays}, {&b.Overdue, policy.Days}} {
 		var err error
 		_, *x.n, err = c.Store.Keys(v.r.Context(), v.scope, store.KeyFilter{State: store.KeyActive, DueBefore: c.madeBefore(x.days)}, store.Page{Limit: 1})
-		if err != nil {
+		if err != nil || *x.n == 0 {
 			return b, err
 		}
 	}

@@ -205,15 +205,11 @@ func (c *console) sharing(v *visit, k store.Key) (*sharing, error) {
 	if s.Key, err = c.Store.Accesses(v.r.Context(), whole, store.AccessFilter{KeyID: k.ID}); err != nil {
 		return nil, err
 	}
-	all, err := c.Store.Accesses(v.r.Context(), whole, store.AccessFilter{})
+	all, err := c.Store.Accesses(v.r.Context(), whole, store.AccessFilter{Whole: true})
 	if err != nil {
 		return nil, err
 	}
-	for _, x := range all {
-		if x.KeyID == 0 {
-			s.Whole++
-		}
-	}
+	s.Whole = len(all)
 	asked, err := c.Store.Invitations(v.r.Context(), v.account.ID)
 	for _, x := range asked {
 		if x.Open(c.Now()) && slices.Contains(x.KeyIDs, k.ID) {

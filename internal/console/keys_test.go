@@ -226,7 +226,8 @@ func TestNothingOfAnotherAccountIsShown(t *testing.T) {
 func TestSMTPSettings(t *testing.T) {
 	w := newWorld(t, func(c *console.Config) { c.SMTPAddr, c.SMTPTLS, c.SMTPSAddr = ":587", true, ":465" })
 	b := w.signedIn()
-	a := b.get(keyPath(w.signed.Key, "smtp")).is(http.StatusOK).says("mail.example.com", "587", "STARTTLS", "465", w.signed.Key.APIKey, "the secret key", "swaks --server mail.example.com:587", "smtp.starttls()", "you@example.com")
+	a := b.get(keyPath(w.signed.Key, "smtp")).is(http.StatusOK).says("mail.example.com", "587", "STARTTLS", "465", w.signed.Key.APIKey, "the secret key", "swaks --server mail.example.com:587", "smtp.starttls()", "you@example.com",
+		"relayhost = [mail.example.com]:587", "smtp_tls_security_level = encrypt", "tls_starttls on", `$mail->Port = 587;`, `$mail->SMTPSecure = "tls";`)
 	a.lacks(w.signed.Secret)
 	_, err := w.keyring.AddSender(t.Context(), operator, store.OfAccount(w.signed.Account.ID), store.KeyFilter{ID: w.signed.Key.ID}, "acme.example", "")
 	ok(t, err)

@@ -54,7 +54,7 @@ func (c *console) showAddPasskey(v *visit) error {
 
 func (c *console) passkeyPage(v *visit, status int, b passkeyBody) error {
 	if c.party == nil {
-		return &statusError{http.StatusForbidden, "Passkeys cannot be used here", c.noPasskey}
+		return &statusError{http.StatusConflict, "Passkeys cannot be used here", c.noPasskey}
 	}
 	var err error
 	if b.Passkey, err = c.Keyring.BeginAddPasskey(v.r.Context(), c.party, v.user); err != nil {

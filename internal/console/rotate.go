@@ -28,6 +28,15 @@ type secretUse struct {
 	Meter  meter
 	Recent []useRow // seen in the last 24 hours
 	All    []useRow // the latest seen first
+	rest   string   // when it was last used, in words
+}
+
+// Rest says how long nothing has used it: "for 9 days".
+func (s secretUse) Rest() string {
+	if words, ok := strings.CutSuffix(s.rest, " ago"); ok {
+		return "for " + words
+	}
+	return "since " + s.rest
 }
 
 // Some are the first of those that were seen lately.
@@ -70,7 +79,7 @@ func (c *console) uses(v *visit, k store.Key) ([]secretUse, error) {
 	}
 	out := make([]secretUse, 0, len(k.Secrets))
 	for i, x := range k.Secrets {
-		s := secretUse{Secret: x, Newest: i == 0, Meter: c.meter(x.CreatedAt, keyring.PolicyOf(v.account))}
+		s := secretUse{Secret: x, Newest: i == 0, Meter: c.meter(x.CreatedAt, keyring.PolicyOf(v.account)), rest: ago(x.LastUsedAt, c.Now())}
 		for _, conn := range list {
 			if conn.SecretID != x.ID {
 				continue
@@ -166,6 +175,9 @@ func (b *resetBody) readReset(form map[string][]string) (keyring.Reset, bool) {
 	b.Overlap, b.Hours = get("overlap"), get("hours")
 	var how keyring.Reset
 	switch {
+	case b.Hours != "" && b.Overlap != "own":
+		b.Field, b.Problem = "hours", "You gave a number of hours, and chose something else: choose the hours, or leave them empty."
+		return how, false
 	case b.Overlap == "" || b.Overlap == "0":
 		b.Overlap = "0"
 		return how, true

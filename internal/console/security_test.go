@@ -473,10 +473,10 @@ func TestPasskeysAtAnAddressAreNotOffered(t *testing.T) {
 	w := newWorld(t)
 	b := w.withPassword()
 	b.get("/security").is(http.StatusOK).says("Passkeys cannot be used here. These pages are opened at a bare IP address").lacks("Add a passkey")
-	b.get("/security/passkeys/new").is(http.StatusForbidden).says("bare IP address")
-	b.post("/security/passkeys/new", nil).is(http.StatusForbidden)
+	b.get("/security/passkeys/new").is(http.StatusConflict).says("bare IP address")
+	b.post("/security/passkeys/new", nil).is(http.StatusConflict)
 	w.browser().get("/sign-in").lacks("passkey")
-	w.browser().post("/sign-in/passkey", nil).is(http.StatusForbidden).says("bare IP address")
+	w.browser().post("/sign-in/passkey", nil).is(http.StatusConflict).says("bare IP address")
 
 	// Who has one from when the server had a name uses a recovery code.
 	ok(t, w.store.Update(t.Context(), func(tx *store.Tx) error {

@@ -74,7 +74,7 @@ func (d *door) findAccount(ctx context.Context, which string) (store.Account, er
 	return found[0], nil
 }
 
-// findKey finds a key by API key, name, number or reference, or the only account's master key.
+// findKey finds a key by API key, name, number or reference (with "ref:" before it by that alone), or the only account's master key.
 func (d *door) findKey(ctx context.Context, which string) (store.Key, error) {
 	if which == "" {
 		a, err := d.findAccount(ctx, "")
@@ -93,6 +93,13 @@ func (d *door) findKeyOf(ctx context.Context, a store.Account, which string) (st
 }
 
 func (d *door) keyIn(ctx context.Context, scope store.Scope, which string) (store.Key, error) {
+	reference, ok := strings.CutPrefix(which, "ref:")
+	switch {
+	case reference == "": // an empty filter would find any key
+		return store.Key{}, invalid("Key", "it is empty: say which key, by API key, name, number or reference")
+	case ok:
+		return d.oneKey(ctx, scope, which, store.KeyFilter{Reference: reference})
+	}
 	if _, err := credential.ParseAPIKey(strings.ToLower(which)); err == nil {
 		return d.oneKey(ctx, scope, which, store.KeyFilter{APIKey: strings.ToLower(which)})
 	}

@@ -198,12 +198,15 @@ func (d *door) connections(r *http.Request, key store.Key, f store.ConnectionFil
 	return out, err
 }
 
+// suggestDays is how far back a suggestion looks.
+const suggestDays = 30
+
 func (d *door) suggestNetworks(r *http.Request) (any, error) {
 	key, err := d.findKey(r.Context(), r.PathValue("key"))
 	if err != nil {
 		return nil, err
 	}
-	list, err := d.connections(r, key, store.ConnectionFilter{})
+	list, err := d.connections(r, key, store.ConnectionFilter{Since: time.Now().AddDate(0, 0, -suggestDays)})
 	if err != nil {
 		return nil, err
 	}

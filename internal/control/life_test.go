@@ -58,7 +58,7 @@ func TestKeysOfManyNames(t *testing.T) {
 	var shop, other control.Credential
 	post(t, d, "/keys", control.NewKey{Name: "Shop", Reference: "c1"}, &shop)
 	post(t, d, "/keys", control.NewKey{Name: "Other", Reference: fmt.Sprint(acme.KeyID)}, &other)
-	for which, want := range map[string]string{"c1": shop.APIKey, "Shop": shop.APIKey, fmt.Sprint(acme.KeyID): acme.APIKey, strings.ToUpper(other.APIKey): other.APIKey} {
+	for which, want := range map[string]string{"c1": shop.APIKey, "ref:c1": shop.APIKey, "ref:" + fmt.Sprint(acme.KeyID): other.APIKey, "Shop": shop.APIKey, fmt.Sprint(acme.KeyID): acme.APIKey, strings.ToUpper(other.APIKey): other.APIKey} {
 		var k control.KeyDetails
 		if get(t, d, "/keys/"+url.PathEscape(which), &k); k.APIKey != want {
 			t.Errorf("%q is %s, want %s", which, k.APIKey, want)

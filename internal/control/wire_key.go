@@ -123,7 +123,7 @@ type ChangedKey struct {
 	ShutOut []Connection `json:",omitempty"`
 }
 
-// Suggestion is networks that hold all addresses from which a key is used.
+// Suggestion is networks that hold all addresses from which a key was used in the last 30 days.
 type Suggestion struct {
 	Networks  []string
 	Addresses int // that they are made of

@@ -63,6 +63,8 @@ func link(baseURL string, n keyring.Notice) string {
 	switch {
 	case strings.HasPrefix(n.Link, "/"):
 		return baseURL + n.Link
+	case n.Kind == keyring.NoticeSignInChanged:
+		return baseURL + "/security"
 	case n.KeyID != 0:
 		return fmt.Sprintf("%s/keys/%d", baseURL, n.KeyID)
 	}
@@ -146,7 +148,7 @@ func (l *letter) signIn(n keyring.Notice) {
 	}
 	l.Subject = "Your sign-in has changed: " + n.What
 	l.Lines = []string{"What you sign in to Postern with has changed."}
-	l.Facts = facts("Changed", n.What, "By", person(n.By), "From", n.Address, "When", when(n.At))
+	l.Facts = facts("Changed", n.What, "From", n.Address, "When", when(n.At))
 	l.Button = "Look at your sign-in"
 	l.After = []string{"If it was you, there is nothing to do. If not, set a new password at once, end your other sessions, and tell who operates your server."}
 }

@@ -42,6 +42,10 @@ func (c *Core) SetUp(ctx context.Context, owner string) (*SetUp, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up: %w", err)
 	}
+	// Who sets a server up answers the requests of its accounts.
+	if err := c.Keyring.SetOperator(ctx, by, made.User.Email, true); err != nil {
+		return nil, fmt.Errorf("set up: %w", err)
+	}
 	token, err := c.Keyring.NewSignInLink(ctx, by, made.User)
 	if err != nil {
 		return nil, fmt.Errorf("set up: %w", err)

@@ -55,6 +55,7 @@ type AccessFilter struct {
 	ID     int64
 	UserID int64
 	KeyID  int64
+	Whole  bool // only of the whole account
 	Email  string
 }
 
@@ -69,6 +70,9 @@ func (f AccessFilter) where(w *where) {
 	}
 	if f.KeyID != 0 {
 		w.and("a.key_id = ?", f.KeyID)
+	}
+	if f.Whole {
+		w.and("a.key_id IS NULL")
 	}
 	if f.Email != "" {
 		w.and("u.email = ?", f.Email)

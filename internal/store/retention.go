@@ -20,13 +20,16 @@ type Retention struct {
 	Days      int
 }
 
-// Retentions lists the accounts whose plans bound how long messages are kept.
+// systemRetention is how many days Postern's own notices are kept: links in them open something for a while.
+const systemRetention = 14
+
+// Retentions lists the accounts whose plans bound how long messages are kept, and the system's own.
 func (s *Store) Retentions(ctx context.Context) ([]Retention, error) {
 	return collect(ctx, s, func(r scanner) (Retention, error) {
 		var x Retention
 		err := r.scan(&x.AccountID, &x.Days)
 		return x, err
-	}, "SELECT a.id, p.retention_days FROM account a JOIN plan p ON p.id = a.plan_id WHERE p.retention_days > 0 ORDER BY a.id")
+	}, "SELECT a.id, p.retention_days FROM account a JOIN plan p ON p.id = a.plan_id WHERE p.retention_days > 0 UNION ALL SELECT id, $1 FROM account WHERE is_system", systemRetention)
 }
 
 // Forget deletes up to limit messages of an account that were finished before a time, with their history and, when the

@@ -3,7 +3,7 @@
 package browser_test
 
 // accessible lists what is wrong with a page for people who see little, or use a keyboard, or a screen reader: text
-// without contrast (WCAG 1.4.3), controls without a name (4.1.2) or too small to hit (2.5.8), headings that skip a
+// without contrast (WCAG 1.4.3), controls without a name (4.1.2) or too small to hit (2.5.8; a line of text has 23 pixels and air around it), headings that skip a
 // level, positive tabindex. It looks at what is to be seen.
 const accessible = `(() => {
   const problems = [];
@@ -41,7 +41,7 @@ const accessible = `(() => {
     if (!label) problems.push("no name: " + name(e));
     const box = (e.labels?.[0] ?? e).getBoundingClientRect();
     const inText = getComputedStyle(e).display === "inline" || e.matches(".tabs input, .row-link"); // the first is drawn by its label, the second covers its row
-    if (!inText && (box.width < 23.5 || box.height < 23.5)) problems.push("too small, " + Math.round(box.width) + " by " + Math.round(box.height) + ": " + name(e));
+    if (!inText && (box.width < 23 || box.height < 23)) problems.push("too small, " + Math.round(box.width) + " by " + Math.round(box.height) + ": " + name(e));
   }
   let level = within === document.body ? 0 : 1;
   for (const h of within.querySelectorAll("h1, h2, h3, h4")) {

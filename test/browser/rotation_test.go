@@ -72,7 +72,7 @@ func TestAWholeRotation(t *testing.T) {
 	load(t, ctx, page, http.StatusOK)
 	says(t, ctx, "Retiring it should break nothing.")
 	press(t, ctx, click(".secret:last-of-type .secret-head a"))
-	says(t, ctx, "Nothing has used it in the last 24 hours: it was last used 1 day ago.")
+	says(t, ctx, "Nothing has used it for 1 day.")
 	press(t, ctx, click("form.form button"))
 	if at := where(ctx); at != page {
 		t.Errorf("after it was retired the browser is at %s", at)

@@ -29,7 +29,7 @@ func TestTheSnippetsSend(t *testing.T) {
 
 	sent := 0
 	for id, run := range map[string]struct{ program, file string }{
-		"s-curl-api": {"curl", ""}, "s-curl-smtp": {"curl", ""}, "s-swaks": {"swaks", ""}, "s-python": {"python3", "send.py"}, "s-go": {"go", "send.go"},
+		"s-curl-api": {"curl", ""}, "s-curl-smtp": {"curl", ""}, "s-swaks": {"swaks", ""}, "s-python": {"python3", "send.py"}, "s-go": {"go", "send.go"}, "s-msmtp": {"msmtp", ""},
 	} {
 		if _, err := exec.LookPath(run.program); err != nil {
 			if os.Getenv("CI") == "true" {
@@ -48,6 +48,9 @@ func TestTheSnippetsSend(t *testing.T) {
 				args = []string{"run", path}
 			}
 			cmd = exec.CommandContext(t.Context(), run.program, args...)
+		}
+		if run.file == "" {
+			cmd.Dir = t.TempDir()
 		}
 		cmd.Env = append(os.Environ(), "POSTERN_SECRET_KEY="+s.SecretKey)
 		out, err := cmd.CombinedOutput()

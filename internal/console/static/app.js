@@ -97,6 +97,12 @@ document.addEventListener("input", (e) => {
   const radio = value && e.target.form.querySelector(`input[type=radio][value="${value}"]`);
   if (radio) radio.checked = true;
 });
+document.addEventListener("change", (e) => {
+  if (!e.target.matches("input[type=radio]")) return;
+  for (const field of e.target.form.querySelectorAll("[data-picks]")) {
+    if (field.dataset.picks !== e.target.value && e.target.name === "overlap") field.value = "";
+  }
+});
 
 // The dialog with a new secret: modal, and gone for good when it is closed or the page is left. The address becomes
 // that of the page beneath, so that a reload asks for it and sends no form.
