@@ -463,3 +463,30 @@ func TestEveryActionHasWords(t *testing.T) {
 		}
 	}
 }
+
+func TestSharingIsChangedByWhoIsThere(t *testing.T) {
+	w := newWorld(t)
+	u := w.user("mate@example.com", account.Analyst)
+	b := w.operates()
+	b.post("/password", url.Values{"password": {password}, "repeat": {password}}).is(http.StatusOK)
+	list, err := w.store.Accesses(t.Context(), store.OfAccount(w.signed.Account.ID), store.AccessFilter{UserID: u.ID})
+	ok(t, err)
+	w.now = w.now.Add(time.Hour)
+	b.get("/account").is(http.StatusOK)
+	b.get("/account/invite?key=7").at("/confirm").says("Confirm that it is you")
+	for path, form := range map[string]url.Values{
+		"/account/invite": {"email": {"new@example.org"}, "role": {"owner"}, "on": {"account"}},
+		fmt.Sprintf("/account/people/%d/role", list[0].ID):             {"role": {account.Owner}},
+		fmt.Sprintf("/account/people/%d/remove", list[0].ID):           nil,
+		fmt.Sprintf("/operator/keys/%d/suspend", w.signed.Key.ID):      {"reason": {"x"}},
+		fmt.Sprintf("/operator/accounts/%d/plan", w.signed.Account.ID): {"plan": {"0"}},
+		"/operator/operators/new":                                      {"email": {"mate@example.com"}},
+		"/operator/plans/new":                                          {"name": {"Free"}},
+	} {
+		b.post(path, form).at("/confirm")
+	}
+	if n := len(w.log("access.")) + len(w.log("plan.")) + len(w.log("key.suspend")) + len(w.log("user.operator")); n != 1 {
+		t.Errorf("%d changes were made by somebody who was not asked", n-1)
+	}
+	b.post("/confirm", url.Values{"password": {password}, "next": {"/account/invite?key=7"}}).is(http.StatusOK)
+}

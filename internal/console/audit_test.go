@@ -3,19 +3,26 @@
 package console_test
 
 import (
+	"database/sql"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"postern/internal/account"
 	"postern/internal/audit"
+	"postern/internal/console"
+	"postern/internal/credential"
+	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/store"
+	"postern/internal/store/storetest"
+	"postern/internal/submit"
 )
 
 func TestTheAuditLogSaysWhoChangedWhat(t *testing.T) {
@@ -178,4 +185,42 @@ func TestOperatorsAreNamedInTheLog(t *testing.T) {
 	_, err := w.keyring.Restore(t.Context(), keyring.Actor{Name: "key " + w.signed.Key.APIKey}, store.KeyFilter{ID: w.signed.Key.ID})
 	ok(t, err)
 	b.get("/audit").reads("Key restored Acme", "API key "+w.signed.Key.APIKey)
+}
+
+func TestABrokenAuditLogIsFound(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "postern.db")
+	var st *store.Store
+	w := newWorld(t, func(c *console.Config) {
+		st = storetest.Open(t, file)
+		digester, err := credential.NewDigester([]byte("0123456789abcdefghijklmnopqrstuv"))
+		ok(t, err)
+		c.Store = st
+		c.Keyring, err = keyring.New(keyring.Config{Store: st, Gate: gate.New(gate.Config{Digester: digester}), Digester: digester, ServerKey: []byte("0123456789abcdefghijklmnopqrstuv"), Log: slogDiscard()})
+		ok(t, err)
+		c.Submit = submit.New(st, func() {}, slogDiscard())
+	})
+	k, err := keyring.New(keyring.Config{Store: st, Gate: w.gate, Digester: must(credential.NewDigester([]byte("0123456789abcdefghijklmnopqrstuv"))), ServerKey: []byte("0123456789abcdefghijklmnopqrstuv"), Log: slogDiscard()})
+	ok(t, err)
+	w.keyring, w.store = k, st
+	w.signed, err = k.SignUp(t.Context(), operator, "Acme", "owner@example.com")
+	ok(t, err)
+	b := w.signedIn()
+	b.post("/audit/verify", nil).is(http.StatusOK).says("The log is intact")
+
+	db, err := sql.Open("sqlite", file+"?_pragma=busy_timeout(5000)")
+	ok(t, err)
+	defer db.Close() //nolint:errcheck // written
+	_, err = db.ExecContext(t.Context(), "UPDATE audit SET actor = 'user nobody@example.com' WHERE id = 2")
+	ok(t, err)
+	b.post("/audit/verify", nil).is(http.StatusOK).says("The log is not as it was written", "entry 2 was changed.", "Up to entry 1 the log is intact")
+	_, err = db.ExecContext(t.Context(), "DELETE FROM audit WHERE id = 1")
+	ok(t, err)
+	b.post("/audit/verify", nil).is(http.StatusOK).says("entry 1 is missing.")
+}
+
+func must[T any](x T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return x
 }
