@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -309,7 +310,7 @@ func (s *Store) EachCredential(ctx context.Context, fn func(Key) error) error {
 	if err := read(); err != nil {
 		return err
 	}
-	return each(ctx, s, func(r scanner) (Key, error) {
+	err = each(ctx, s, func(r scanner) (Key, error) {
 		var k Key
 		err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Master, &k.State, &k.Permissions, &k.Networks)
 		return k, err
@@ -324,6 +325,7 @@ func (s *Store) EachCredential(ctx context.Context, fn func(Key) error) error {
 		}
 		return fn(k)
 	}, "SELECT id, account_id, api_key, is_master, state, permissions, networks FROM api_key WHERE deleted_at IS NULL ORDER BY id")
+	return errors.Join(err, secrets.Err())
 }
 
 // each calls fn for every row of a query, as it is read.

@@ -66,6 +66,21 @@ func (p *place) company() {
 	}
 }
 
+// lastLink is the link of the invitation that was made last.
+func (p *place) lastLink() string {
+	kept, err := p.store.DueNotices(p.t.Context(), p.signed.Account.CreatedAt.AddDate(1, 0, 0), 1000)
+	ok(p.t, err)
+	link := ""
+	for _, k := range kept {
+		n, err := p.keyring.OpenNotice(k)
+		ok(p.t, err)
+		if n.Kind == keyring.NoticeInvitation {
+			link = n.Link
+		}
+	}
+	return link
+}
+
 func TestATourOfAccountAndOperator(t *testing.T) {
 	ctx := tab(t)
 	p := newPlace(t)
@@ -109,6 +124,16 @@ func TestATourOfAccountAndOperator(t *testing.T) {
 		load(t, ctx, p.base+c.path, 200)
 		l.look(c.name)
 	}
+	_, err = p.keyring.SetWebhook(ctx, operator, p.signed.Account.ID, "https://hooks.harbour-books.example/postern")
+	ok(t, err)
+	for name, path := range map[string]string{"account-webhook-set": "/account", "account-webhook": "/account/webhook", "account-webhook-remove": "/account/webhook/remove"} {
+		load(t, ctx, p.base+path, 200)
+		l.look(name)
+	}
+	load(t, ctx, p.base+"/account/webhook", 200)
+	do(t, ctx, typed("input[name=url]", "https://hooks.harbour-books.example/new"))
+	press(t, ctx, click(".form button"))
+	l.look("account-webhook-secret")
 	load(t, ctx, p.base+"/account/policy", 200)
 	do(t, ctx, chromedp.SetValue(chromedp.CSS("input[name=days]"), "60"), click("input[name=stop]"))
 	press(t, ctx, click(".form button"))
@@ -116,6 +141,12 @@ func TestATourOfAccountAndOperator(t *testing.T) {
 	load(t, ctx, p.base+"/audit", 200)
 	press(t, ctx, click(".title form button"))
 	l.look("audit-check")
+	load(t, ctx, p.base+p.lastLink(), 200)
+	l.look("invitation-other")
+	press(t, ctx, click("button[name=sign-out]"))
+	l.look("invitation")
+	load(t, ctx, p.link(), 200)
+	press(t, ctx, click("button"))
 	load(t, ctx, p.base+"/account/invite", 200)
 	do(t, ctx, click("input[name=on][value=keys]"), seen(".pick"))
 }
