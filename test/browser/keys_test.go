@@ -47,6 +47,8 @@ func (p *place) rotation() {
 	p.used(p.live("Billing")[0].ID, "smtp", "192.0.2.7", "postfix/3.7", 2*time.Minute, 1204)
 	p.used(p.live("Billing")[0].ID, "http", "198.51.100.21", "mailjet-apiv3-nodejs/6.0.8", 3*time.Hour, 88)
 	p.used(p.live("Billing")[0].ID, "smtp", "203.0.113.80", "[10.0.0.4] PLAIN", 9*24*time.Hour, 12)
+	p.used(p.live("Shop")[0].ID, "http", "198.51.100.30", "mailjet-apiv3-go/4.0.7", 20*time.Second, 48_211)
+	p.used(p.live("Shop")[0].ID, "smtp", "198.51.100.31", "shop.harbour-books.example PLAIN", 11*time.Minute, 903)
 	scope := store.OfAccount(p.signed.Account.ID)
 	_, err := p.keyring.Reset(p.t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Billing"].ID}, keyring.Reset{Overlap: 7 * 24 * time.Hour})
 	ok(p.t, err)
