@@ -212,7 +212,7 @@ func (q *Queue) claim(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	suspects, err := q.claimSuspect(ctx, now)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		q.stats.errors.Add(1)
 		q.c.Log.ErrorContext(ctx, "the careful lane could not be read", "error", err)
 	}

@@ -59,6 +59,11 @@ func (tx *Tx) EndExpiredSecrets(ctx context.Context) ([]Secret, error) {
 }
 
 // SecretByDigest reads the live secret with that digest.
+func (s *Store) SecretByDigest(ctx context.Context, digest []byte) (Secret, error) {
+	return scanSecret(s.row(ctx, "SELECT "+secretColumns+" FROM secret WHERE digest = $1 AND ended_at IS NULL", digest))
+}
+
+// SecretByDigest is the same inside the transaction.
 func (tx *Tx) SecretByDigest(ctx context.Context, digest []byte) (Secret, error) {
 	return scanSecret(tx.row(ctx, "SELECT "+secretColumns+" FROM secret WHERE digest = $1 AND ended_at IS NULL", digest))
 }
