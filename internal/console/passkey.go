@@ -24,7 +24,7 @@ func (c *console) signInByPasskey(w http.ResponseWriter, r *http.Request) {
 	}
 	addr := c.address(r)
 	if c.party == nil {
-		again(http.StatusForbidden, c.noPasskey)
+		again(http.StatusConflict, c.noPasskey)
 		return
 	}
 	if problem := c.tooMany(w, addr); problem != "" {
