@@ -32,6 +32,8 @@ func CleanName(name string) (string, error) {
 		return "", errors.New("the name is not valid UTF-8")
 	case utf8.RuneCountInString(name) > MaxName:
 		return "", fmt.Errorf("the name has more than %d characters", MaxName)
+	case strings.HasSuffix(name, ")") && strings.Contains(name, " (deleted "):
+		return "", errors.New("the name ends like that of a deleted key")
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return "", errors.New("the name has a control character in it")
 	}

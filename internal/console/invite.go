@@ -145,7 +145,7 @@ func (c *console) showInvite(v *visit) error {
 func (c *console) inviteForm(v *visit, status int, b inviteBody, chosen []int64) error {
 	ctx := v.r.Context()
 	b.Roles, b.Beyond = roleRows(b.Role, false), beyondKeys()
-	_, total, err := c.Store.Keys(ctx, v.scope, store.KeyFilter{}, store.Page{Limit: 1})
+	_, total, err := c.Store.Keys(ctx, v.scope, store.KeyFilter{Master: new(false)}, store.Page{Limit: 1})
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (c *console) inviteForm(v *visit, status int, b inviteBody, chosen []int64)
 	if b.Keys, err = c.chosenKeys(ctx, v, chosen); err != nil {
 		return err
 	}
-	f, limit := store.KeyFilter{Sort: "Name"}, keysToChoose
+	f, limit := store.KeyFilter{Sort: "Name", Master: new(false)}, keysToChoose // the primary key is not shared by itself
 	if b.Many {
 		f.Search, limit = b.Query, keysAPage
 	}
@@ -179,7 +179,7 @@ func (c *console) chosenKeys(ctx context.Context, v *visit, ids []int64) ([]keyC
 			return nil, err
 		}
 		for _, id := range some {
-			if k, ok := keys[id]; ok && k.DeletedAt.IsZero() {
+			if k, ok := keys[id]; ok && k.DeletedAt.IsZero() && !k.Master {
 				out = append(out, keyChoice{k, true})
 			}
 		}

@@ -31,7 +31,7 @@ type keyRow struct {
 }
 
 // keyRights is what the user may do to one key: somebody may be manager of one and analyst of another.
-type keyRights struct{ Send, Manage, Restrict, Delete bool }
+type keyRights struct{ Send, Manage, Rotate, Restrict, Delete bool }
 
 // Active says whether the key opens anything.
 func (k keyRow) Active() bool { return k.State == store.KeyActive }
@@ -74,7 +74,7 @@ func (c *console) meter(createdAt time.Time, policy credential.Policy) meter {
 
 func (c *console) keyRow(v *visit, k store.Key) keyRow {
 	row := keyRow{Key: k, May: keyRights{
-		Send: v.may(account.SendTest, k.ID), Manage: v.may(account.ManageKeys, k.ID),
+		Send: v.may(account.SendTest, k.ID), Manage: v.may(account.ManageKeys, k.ID), Rotate: v.mayRotate(k),
 		Restrict: v.may(account.RestrictKeys, k.ID), Delete: v.may(account.DeleteKeys, k.ID) && !k.Master,
 	}}
 	for i, x := range k.Secrets {

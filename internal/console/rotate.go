@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postern/internal/credential"
+	"postern/internal/account"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -144,8 +145,23 @@ func (v *visit) back(keyID int64) error {
 	return v.redirect("/keys")
 }
 
-func (c *console) showReset(v *visit) error {
+// mayRotate says whether the visit's user may make and end secrets of a key. The primary key's secret opens everything
+// of the account by the API, sharing too: it is for who may share.
+func (v *visit) mayRotate(k store.Key) bool {
+	return v.may(account.ManageKeys, k.ID) && (!k.Master || v.may(account.ManagePeople, 0))
+}
+
+// rotated is the key of a page about its secrets.
+func (c *console) rotated(v *visit) (store.Key, error) {
 	k, err := c.keyOf(v.r.Context(), v)
+	if err == nil && !v.mayRotate(k) {
+		err = &statusError{http.StatusForbidden, "Your role does not allow this", "The secret of the primary key opens everything of the account by the API, and is for its owners to reset. An owner can change your role on the Account page."}
+	}
+	return k, err
+}
+
+func (c *console) showReset(v *visit) error {
+	k, err := c.rotated(v)
 	if err != nil {
 		return err
 	}
@@ -200,7 +216,7 @@ func (b *resetBody) readReset(form map[string][]string) (keyring.Reset, bool) {
 }
 
 func (c *console) resetKey(v *visit) error {
-	k, err := c.keyOf(v.r.Context(), v)
+	k, err := c.rotated(v)
 	if err != nil {
 		return err
 	}
@@ -238,7 +254,7 @@ type retireBody struct {
 
 // secretOf finds the live secret that the address names, beside another: the only one cannot be retired.
 func (c *console) secretOf(v *visit) (store.Key, retireBody, error) {
-	k, err := c.keyOf(v.r.Context(), v)
+	k, err := c.rotated(v)
 	if err != nil {
 		return k, retireBody{}, err
 	}

@@ -47,8 +47,14 @@ func (k *Keyring) Change(ctx context.Context, by Actor, scope store.Scope, f sto
 		if err != nil {
 			return nil, err
 		}
-		if key.ID == self && !key.Master && c.Restricts() {
-			return nil, notAllowed("Permissions", "a subaccount's key cannot change its own restrictions: the account's master key or its people can")
+		if key.ID == self && !key.Master {
+			switch {
+			case c.Restricts():
+				return nil, notAllowed("Permissions", "a subaccount's key cannot change its own restrictions: the account's master key or its people can")
+			case c.Name != nil && *c.Name != key.Name, c.Reference != nil && *c.Reference != key.Reference:
+				// A name or reference that is taken would tell of the account's other keys.
+				return nil, notAllowed("Name", "a subaccount's key cannot change its own name and reference: the account's master key or its people can")
+			}
 		}
 		var log changes
 		if err := c.apply(&key, self, &log); err != nil {
@@ -262,6 +268,9 @@ func (k *Keyring) Delete(ctx context.Context, by Actor, scope store.Scope, f sto
 		}
 		if key.Master {
 			return nil, notAllowed("ID", "the master key is the account's own and cannot be deleted")
+		}
+		if key.State == store.KeySuspended && !strings.HasPrefix(by.Name, "operator") {
+			return nil, notAllowed("ID", "the key is suspended by the operator, and can be deleted when it is restored")
 		}
 		if _, err := tx.EndSecrets(ctx, key.ID); err != nil {
 			return nil, err

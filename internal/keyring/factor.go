@@ -297,6 +297,9 @@ func (k *Keyring) checkCode(ctx context.Context, user store.User, code string) (
 			return notFoundIs(tx.UseRecoveryCode(ctx, user.ID, k.codeDigest(user.ID, code)), wrongCode())
 		}, "recovery code", nil
 	}
+	if k.codes.refuses(user.ID, k.now()) {
+		return nil, "", errTooManyCodes()
+	}
 	t, err := k.store.TOTP(ctx, user.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, "", wrongCode()
@@ -310,7 +313,7 @@ func (k *Keyring) checkCode(ctx context.Context, user store.User, code string) (
 	}
 	step, ok := k.stepOf(string(secret), code, t.LastStep)
 	if !ok {
-		return nil, "", wrongCode()
+		return nil, "", k.wrong(ctx, user)
 	}
 	return func(tx *store.Tx) error { return notFoundIs(tx.UseTOTP(ctx, user.ID, step), wrongCode()) }, "code", nil
 }

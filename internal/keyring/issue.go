@@ -92,6 +92,9 @@ func (k *Keyring) CreateSubaccount(ctx context.Context, by Actor, accountID int6
 		if err := k.roomForSubaccount(ctx, tx, accountID); err != nil {
 			return nil, err
 		}
+		if err := notSuspended(ctx, tx, accountID); err != nil {
+			return nil, err
+		}
 		key := store.Key{AccountID: accountID, Name: name, Reference: n.Reference, APIKey: n.APIKey, State: store.KeyActive}
 		key.Permissions = store.AllPermissions
 		var log changes
@@ -110,6 +113,15 @@ func (k *Keyring) CreateSubaccount(ctx context.Context, by Actor, accountID int6
 		out.Secret = "" // whoever brought it in has it
 	}
 	return out, err
+}
+
+// notSuspended says no when the operator has suspended an account's master key: a new subaccount would be a way round.
+func notSuspended(ctx context.Context, tx *store.Tx, accountID int64) error {
+	master, err := tx.Key(ctx, store.OfAccount(accountID), store.KeyFilter{Master: new(true)})
+	if err == nil && master.State == store.KeySuspended {
+		return notAllowed("Name", "the account's master key is suspended by the operator, and no subaccounts can be made until it is restored")
+	}
+	return err
 }
 
 // checkImported checks a pair of another service.

@@ -54,6 +54,7 @@ type Keyring struct {
 	hashing chan struct{}
 
 	tidied tidied
+	codes  wrongCodes
 }
 
 // Config of a Keyring.
@@ -137,20 +138,28 @@ func (k *Keyring) NoteUses(ctx context.Context, uses []gate.Use) error {
 
 // change runs fn in a transaction and tells the gate of the key that it returns, before anything else can change.
 func (k *Keyring) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key, error)) error {
+	ctx, cancel := whole(ctx)
+	defer cancel()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var key *store.Key
 	var owner store.Account
+	tried := false // fn was through: what failed then is the commit, of which nobody knows whether it is there
 	err := k.store.Update(ctx, func(tx *store.Tx) error {
+		tried = false
 		var err error
 		if key, err = fn(tx); err != nil || key == nil {
 			return err
 		}
 		owner, err = tx.Account(ctx, key.AccountID)
+		tried = err == nil
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return &Error{Kind: NotFound, Reason: "no such key"}
+	}
+	if err != nil && tried {
+		return errors.Join(err, k.tellGateAgain(ctx, key.ID))
 	}
 	if err != nil {
 		return err
@@ -160,6 +169,34 @@ func (k *Keyring) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key,
 		return nil
 	}
 	return k.tellGate(*key, PolicyOf(owner))
+}
+
+// changeTime bounds a change.
+const changeTime = time.Minute
+
+// whole lets a change be carried to its end when its caller hangs up: a commit without the gate's knowing of it would
+// leave a dead secret alive.
+func whole(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), changeTime)
+}
+
+// tellGateAgain makes the gate know a key as the store has it, after a commit that may have happened or not.
+func (k *Keyring) tellGateAgain(ctx context.Context, keyID int64) error {
+	for _, deleted := range []bool{false, true} {
+		key, err := k.store.Key(ctx, store.OfOperator(), store.KeyFilter{ID: keyID, Deleted: deleted})
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		a, err := k.store.Account(ctx, key.AccountID)
+		if err != nil {
+			return err
+		}
+		return k.tellGate(key, PolicyOf(a))
+	}
+	return nil
 }
 
 // update is change for what concerns no key: the gate is not told. A missing row is *Error NotFound about what.

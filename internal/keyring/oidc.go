@@ -139,7 +139,12 @@ func (k *Keyring) SignInByOIDC(ctx context.Context, o *OIDC, cookie string, answ
 		if err != nil {
 			return err
 		}
-		session, err = k.startSession(ctx, tx, user, o.Name, from, client)
+		proved := k.now()
+		if !s.Again {
+			// The provider may have known the browser: nobody has shown to be there.
+			proved = proved.Add(-FreshFor - time.Second)
+		}
+		session, err = k.startSessionAt(ctx, tx, user, o.Name, from, client, proved)
 		return err
 	})
 	return session, s.Next, err

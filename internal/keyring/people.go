@@ -96,6 +96,10 @@ func (k *Keyring) UseSignInLink(ctx context.Context, token string, from netip.Ad
 		if user, err = tx.ForgetPassword(ctx, link.UserID); err != nil {
 			return err
 		}
+		// Who needs a link may have lost a browser with it.
+		if _, err := tx.EndOtherSessions(ctx, user.ID, []byte{}); err != nil {
+			return err
+		}
 		if was.PasswordHash != "" {
 			if err := k.tellChanged(ctx, tx, user, "password removed by a one-time link of the operator", from); err != nil {
 				return err
@@ -191,9 +195,14 @@ func (k *Keyring) whileHashing(ctx context.Context, fn func() error) error {
 }
 
 func (k *Keyring) startSession(ctx context.Context, tx *store.Tx, user store.User, how string, from netip.Addr, client string) (string, error) {
+	return k.startSessionAt(ctx, tx, user, how, from, client, k.now())
+}
+
+// startSessionAt is startSession of a person who last proved to be there at a time.
+func (k *Keyring) startSessionAt(ctx context.Context, tx *store.Tx, user store.User, how string, from netip.Addr, client string, proved time.Time) (string, error) {
 	token := rand.Text() + rand.Text()
 	by := person(user, from)
-	err := tx.AddSession(ctx, store.Session{Digest: tokenDigest(token), UserID: user.ID, ExpiresAt: tx.Now.Add(SessionLifetime), ConfirmedAt: k.now(), Address: by.Origin, Client: cleanClient(client)})
+	err := tx.AddSession(ctx, store.Session{Digest: tokenDigest(token), UserID: user.ID, ExpiresAt: tx.Now.Add(SessionLifetime), ConfirmedAt: proved, Address: by.Origin, Client: cleanClient(client)})
 	if err != nil {
 		return "", err
 	}

@@ -83,6 +83,9 @@ func (k *Keyring) roomForPerson(ctx context.Context, tx *store.Tx, accountID int
 	if err != nil || may.Users == 0 {
 		return err
 	}
+	if err := tx.LockAccount(ctx, accountID); err != nil {
+		return err
+	}
 	n, err := tx.CountPeople(ctx, accountID)
 	if err != nil || n < may.Users {
 		return err
@@ -205,18 +208,23 @@ type AccountChange struct {
 // ChangeAccount changes an account's name, rotation policy, and the daily limit of keys that have none of their own.
 // When it has returned, overdue secrets are refused where the policy says so. Errors: *Error on the property.
 func (k *Keyring) ChangeAccount(ctx context.Context, by Actor, accountID int64, c AccountChange) (store.Account, error) {
+	ctx, cancel := whole(ctx)
+	defer cancel()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var out store.Account
+	limits := false
 	err := k.update(ctx, "account", func(tx *store.Tx) error {
 		a, err := tx.Account(ctx, accountID)
 		if err != nil {
 			return err
 		}
 		var log changes
+		was := a
 		if err := c.apply(&a, &log); err != nil {
 			return err
 		}
+		limits = a.DayLimit != was.DayLimit
 		out = a
 		if log.text == "" {
 			return nil
@@ -229,7 +237,9 @@ func (k *Keyring) ChangeAccount(ctx context.Context, by Actor, accountID int64, 
 	if err != nil {
 		return out, err
 	}
-	k.changed(0)
+	if limits {
+		k.changed(0)
+	}
 	return out, k.tellGateOfAccount(ctx, out)
 }
 

@@ -69,8 +69,10 @@ func (k *Keyring) Forget(ctx context.Context) (total int, err error) {
 	}
 	for _, r := range list {
 		before := time.Now().AddDate(0, 0, -r.Days)
-		for n := forgetBatch; n == forgetBatch; total += n {
-			if n, err = k.store.Forget(ctx, r.AccountID, before, forgetBatch); err != nil {
+		for after, more := int64(0), true; more; more = after != 0 {
+			n, last, err := k.store.Forget(ctx, r.AccountID, before, after, forgetBatch)
+			total, after = total+n, last
+			if err != nil {
 				return total, err
 			}
 		}

@@ -57,6 +57,10 @@ func (s *Share) check(ctx context.Context, tx *store.Tx, scope store.Scope) (nam
 		if err != nil {
 			return nil, err
 		}
+		if key.Master {
+			// Its secret opens the whole account by the API: who has it shares more than one key.
+			return nil, &Error{Kind: Invalid, Field: "Keys", Reason: "the primary key is the account's own and is not shared by itself: share the whole account"}
+		}
 		names = append(names, key.Name)
 	}
 	return names, nil
@@ -210,6 +214,9 @@ func (k *Keyring) give(ctx context.Context, tx *store.Tx, by Actor, action strin
 		}
 		names = append(names, key.Name)
 	}
+	if len(keyIDs) > 0 && len(names) == 0 {
+		return &Error{Kind: NotFound, Reason: "the subaccounts of this invitation are deleted"}
+	}
 	if len(keyIDs) == 0 {
 		if err := k.keepsAnOwner(ctx, tx, accountID, user.ID, role); err != nil {
 			return err
@@ -225,6 +232,9 @@ func (k *Keyring) give(ctx context.Context, tx *store.Tx, by Actor, action strin
 func (k *Keyring) keepsAnOwner(ctx context.Context, tx *store.Tx, accountID, userID int64, role string) error {
 	if role == account.Owner {
 		return nil
+	}
+	if err := tx.LockAccount(ctx, accountID); err != nil {
+		return err
 	}
 	has, err := tx.Accesses(ctx, store.OfAccount(accountID), store.AccessFilter{UserID: userID})
 	if err != nil || !slices.ContainsFunc(has, func(x store.Access) bool { return x.KeyID == 0 && x.Role == account.Owner }) {

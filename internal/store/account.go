@@ -64,6 +64,11 @@ func (tx *Tx) Account(ctx context.Context, id int64) (Account, error) {
 	return scanAccount(tx.row(ctx, "SELECT "+accountColumns+" FROM account WHERE id = $1", id))
 }
 
+// LockAccount makes who counts an account's people and then adds or removes one stand in line, on every engine.
+func (tx *Tx) LockAccount(ctx context.Context, id int64) error {
+	return tx.one(ctx, "UPDATE account SET name = name WHERE id = $1", id)
+}
+
 // ChangeAccount sets all of the account with a's ID but when it was made and whether it is the system's.
 func (tx *Tx) ChangeAccount(ctx context.Context, a Account) error {
 	var plan any

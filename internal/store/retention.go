@@ -32,27 +32,47 @@ func (s *Store) Retentions(ctx context.Context) ([]Retention, error) {
 	}, "SELECT a.id, p.retention_days FROM account a JOIN plan p ON p.id = a.plan_id WHERE p.retention_days > 0 UNION ALL SELECT id, $1 FROM account WHERE is_system", systemRetention)
 }
 
-// Forget deletes up to limit messages of an account that were finished before a time, with their history and, when the
-// last of a submission goes, its source. What is still in the queue is not finished, so it stays. Counters and usage stay.
-func (s *Store) Forget(ctx context.Context, accountID int64, before time.Time, limit int) (n int, err error) {
+// Forget deletes finished messages of an account that arrived before a time, with their history and, when the last of a
+// submission goes, its source; after is the ID to begin behind. It looks at up to limit messages, and returns how many it
+// deleted and the last that it looked at, 0 at the end. What is still in the queue is not finished, so it stays. Counters
+// and usage stay.
+//
+// IDs are in the order of arrival, so the old ones are found without looking at the others; they are looked for beside
+// the writer.
+func (s *Store) Forget(ctx context.Context, accountID int64, before time.Time, after int64, limit int) (n int, last int64, err error) {
+	type row struct {
+		id, submission int64
+		arrived, done  time.Time
+	}
+	seen, err := collect(ctx, s, func(r scanner) (row, error) {
+		var x row
+		err := r.scan(&x.id, &x.submission, nullTime{&x.arrived}, nullTime{&x.done})
+		return x, err
+	}, "SELECT id, submission_id, arrived_at, done_at FROM message WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3", accountID, after, limit)
+	if err != nil {
+		return 0, 0, err
+	}
+	var ids, submissions []any
+	for _, x := range seen {
+		if !x.arrived.Before(before) {
+			seen = nil // all later ones are younger
+			break
+		}
+		if x.done.IsZero() {
+			continue
+		}
+		ids = append(ids, x.id)
+		if k := len(submissions); k == 0 || submissions[k-1] != any(x.submission) {
+			submissions = append(submissions, x.submission)
+		}
+	}
+	if len(seen) == limit {
+		last = seen[len(seen)-1].id
+	}
+	if len(ids) == 0 {
+		return 0, last, nil
+	}
 	err = s.Update(ctx, func(tx *Tx) error {
-		type row struct{ id, submission int64 }
-		gone, err := collect(ctx, tx, func(r scanner) (row, error) {
-			var x row
-			err := r.scan(&x.id, &x.submission)
-			return x, err
-		}, "SELECT m.id, m.submission_id FROM message m WHERE m.account_id = $1 AND m.done_at < $2 AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.message_id = m.id) ORDER BY m.id LIMIT $3", accountID, micros(before), limit)
-		if err != nil {
-			return err
-		}
-		n = len(gone)
-		var ids, submissions []any
-		for i, x := range gone {
-			ids = append(ids, x.id)
-			if i == 0 || gone[i-1].submission != x.submission {
-				submissions = append(submissions, x.submission)
-			}
-		}
 		for _, step := range []struct {
 			b    *bulk
 			args []any
@@ -63,5 +83,5 @@ func (s *Store) Forget(ctx context.Context, accountID int64, before time.Time, l
 		}
 		return nil
 	})
-	return n, err
+	return len(ids), last, err
 }

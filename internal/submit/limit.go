@@ -5,6 +5,7 @@ package submit
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -36,6 +37,8 @@ type meterID struct{ account, key int64 }
 type meter struct {
 	hours map[int64]int64 // by the hour's Unix seconds
 	month time.Time       // from when it counts
+	open  int             // reservations that are not in the store yet: without them it could not be read anew
+	stale bool            // to be read anew
 }
 
 func newLimiter(st *store.Store, now func() time.Time) *limiter {
@@ -49,11 +52,11 @@ func monthOf(t time.Time) time.Time {
 // meter returns what was counted of a key or account. l.mu is held.
 func (l *limiter) meter(ctx context.Context, id meterID, now time.Time) (*meter, error) {
 	month := monthOf(now)
-	if m, ok := l.meters[id]; ok && m.month.Equal(month) {
+	if m, ok := l.meters[id]; ok && (m.open > 0 || !m.stale && m.month.Equal(month)) {
 		return m, nil
 	}
 	if len(l.meters) >= maxMeters {
-		clear(l.meters)
+		maps.DeleteFunc(l.meters, func(_ meterID, m *meter) bool { return m.open == 0 })
 	}
 	var used []store.HourUse
 	var err error
@@ -147,8 +150,9 @@ func (l *limiter) reserve(ctx context.Context, p gate.Principal, r *rules, n int
 	if res.hours, err = hoursFor(key, r, hour, n, now); err != nil {
 		return nil, err
 	}
-	for _, h := range res.hours {
-		for _, m := range res.meters {
+	for _, m := range res.meters {
+		m.open++
+		for _, h := range res.hours {
 			m.hours[h]++
 		}
 	}
@@ -196,28 +200,28 @@ func (w window) refusal(n int, now time.Time) *Error {
 	return e
 }
 
-// giveBack undoes a reservation, when the mail was not kept.
-func (l *limiter) giveBack(res *reservation) {
-	if res == nil {
-		return
-	}
+// end ends a reservation: its mail is in the store, or it was not kept and its room is given back.
+func (l *limiter) end(res *reservation, kept bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, m := range res.meters {
+		m.open--
 		for _, h := range res.hours {
-			m.hours[h]--
+			if !kept {
+				m.hours[h]--
+			}
 		}
 	}
 }
 
 // forget makes the next mail of a key, or with 0 of all, read its counts anew: a limit may have been set on a key that
-// was not counted before.
+// was not counted before. What has reservations under way is read when these have ended.
 func (l *limiter) forget(p int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for id := range l.meters {
+	for id, m := range l.meters {
 		if p == 0 || id.key == p {
-			delete(l.meters, id)
+			m.stale = true
 		}
 	}
 }

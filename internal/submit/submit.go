@@ -192,10 +192,9 @@ func (s *Submit) accept(ctx context.Context, p gate.Principal, env Envelope, m M
 		sub.Recipients[i].Hour = time.Unix(hour, 0).UTC()
 	}
 	receipt, err := s.keep(ctx, env, sub, m.Sandbox)
-	switch {
-	case err != nil || m.Sandbox:
-		s.limits.giveBack(taken)
-	default:
+	kept := err == nil && !m.Sandbox
+	s.limits.end(taken, kept)
+	if kept {
 		s.delayed.Add(taken.later())
 	}
 	return receipt, err
@@ -206,7 +205,8 @@ func (s *Submit) keep(ctx context.Context, env Envelope, sub *store.Submission, 
 	if sandbox {
 		return receiptOf(env, sub), nil
 	}
-	if err := s.store.Accept(ctx, sub); err != nil {
+	// A client that hangs up now does not take back what is on its way to the disk, nor what it took of a limit.
+	if err := s.store.Accept(context.WithoutCancel(ctx), sub); err != nil {
 		return Receipt{}, s.failed(ctx, err)
 	}
 	return receiptOf(env, sub), nil

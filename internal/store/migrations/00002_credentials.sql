@@ -72,6 +72,7 @@ CREATE INDEX usage_account ON usage (account_id, hour);
 INSERT INTO usage (key_id, account_id, hour, messages)
     SELECT key_id, account_id, arrived_at / 3600000000 * 3600, count(*) FROM message GROUP BY key_id, account_id, arrived_at / 3600000000 * 3600;
 CREATE INDEX queue_key ON queue (key_id);
+CREATE INDEX api_key_cancel ON api_key (id) WHERE cancel_queued;
 
 -- What a person may do: on a whole account (key_id NULL) or on one key of it.
 CREATE TABLE access (
