@@ -153,7 +153,7 @@ func matrix() map[string]cell {
 		"GET /v3/REST/apikey":                  {status: 200},
 		"POST /v3/REST/apikey":                 {need: manage, master: true, status: 201, request: plain("/v3/REST/apikey", `{"Name": "new"}`)},
 		"GET /v3/REST/apikey/{id}":             {status: 200, request: ofTarget("", "")},
-		"PUT /v3/REST/apikey/{id}":             {need: manage, status: 200, request: ofTarget("", `{"Name": "renamed"}`)},
+		"PUT /v3/REST/apikey/{id}":             {need: manage, status: 200, request: ofTarget("", `{"ACL": "changed"}`)},
 		"DELETE /v3/REST/apikey/{id}":          {need: manage, master: true, status: 204, request: ofTarget("", "")},
 		"POST /v3/REST/apikey/{id}/reset":      {need: manage, status: 200, request: ofTarget("/reset", "")},
 		"POST /v3/REST/apikey/{id}/retire":     {need: manage, status: 200, request: retire},

@@ -110,7 +110,11 @@ func (c *crowd) fillKey(k store.Key) things {
 	list, _, err := c.store.FindSenders(ctx, store.OfKey(k.AccountID, k.ID), store.SenderFilter{}, store.Page{})
 	ok(t, err)
 	x.sender = list[0].ID
-	i, err := c.keyring.Invite(ctx, operator, k.AccountID, keyring.Share{Email: c.word("invited", k.AccountID, 0) + "@example.com", Role: account.Sender, KeyIDs: []int64{k.ID}})
+	share := keyring.Share{Email: c.word("invited", k.AccountID, 0) + "@example.com", Role: account.Sender}
+	if !k.Master { // which is not shared by itself
+		share.KeyIDs = []int64{k.ID}
+	}
+	i, err := c.keyring.Invite(ctx, operator, k.AccountID, share)
 	ok(t, err)
 	x.invitation = i.ID
 	return x

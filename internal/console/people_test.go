@@ -35,11 +35,14 @@ func TestTheOneTimeLinkSignsInByItsButtonOnce(t *testing.T) {
 func TestPasswordThenSignInThenSignOut(t *testing.T) {
 	w := newWorld(t)
 	first := w.signedIn()
-	other := w.signedIn()
 	first.post("/password", url.Values{"password": {"short"}, "repeat": {"short"}}).is(http.StatusUnprocessableEntity).says("at least 10 are needed")
 	first.post("/password", url.Values{"password": {password}, "repeat": {password + "!"}}).is(http.StatusUnprocessableEntity).says("The two are not the same.")
 	first.post("/password", url.Values{"password": {password}, "repeat": {password}}).is(http.StatusOK).at("/keys")
+	other := w.browser()
+	other.post("/sign-in", url.Values{"email": {"owner@example.com"}, "password": {password}}).is(http.StatusOK).at("/keys")
+	first.post("/password", url.Values{"old": {password}, "password": {password + " too"}, "repeat": {password + " too"}}).is(http.StatusOK)
 	other.get("/keys").at("/sign-in") // a new password ends all other sessions
+	first.post("/password", url.Values{"old": {password + " too"}, "password": {password}, "repeat": {password}}).is(http.StatusOK)
 
 	b := w.browser()
 	b.get("/messages?state=sent").at("/sign-in")

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/credential"
 	"postern/internal/account"
+	"postern/internal/credential"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )

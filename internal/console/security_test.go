@@ -515,7 +515,11 @@ func TestSignInWithOpenID(t *testing.T) {
 	}
 	b.get("/security").says("Harbour ID Connected", "You have none yet.")
 
+	// The provider may have known the browser: what matters wants a proof of presence.
+	b.get("/security/app").at("/confirm").says("Sign in again with Harbour ID")
+
 	// A second factor of ours is not asked for; and an address alone opens nothing.
+	b.signInAs(w.signed.User)
 	_, _ = b.addApp()
 	c := w.browser()
 	c.get("/sign-in/oidc").is(http.StatusOK).at("/keys")

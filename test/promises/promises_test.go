@@ -156,7 +156,7 @@ func TestBadInputGetsAClearError(t *testing.T) {
 			{"POST", "/v3.1/send", message(map[string]any{"To": []any{map[string]any{"Email": "nobody"}}}), 400, []string{"mj-0013", "nobody"}},
 			{"POST", "/v3.1/send", message(map[string]any{"TextPart": nil}), 400, []string{"send-0003", "TextPart"}},
 			{"POST", "/v3.1/send", message(map[string]any{"From": map[string]any{"Email": "me@stranger.example"}}), 403, []string{"send-0008", "me@stranger.example"}},
-			{"POST", "/v3.1/send", "not an object", 400, []string{"mj-0004"}},
+			{"POST", "/v3.1/send", "not an object", 400, []string{"mj-0002", "expected an object"}},
 			{"POST", "/v3/REST/apikey", map[string]any{}, 400, []string{"Name", "a name is needed"}},
 			{"POST", "/v3/REST/apikey", map[string]any{"Name": "x", "Reference": "a/b"}, 400, []string{"Reference", "slash"}},
 			{"POST", "/v3/REST/apikey", map[string]any{"Name": "x", "Networks": []string{"300.1.2.3"}}, 400, []string{"Networks", "300.1.2.3"}},
