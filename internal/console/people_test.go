@@ -266,3 +266,25 @@ func TestRolesThatOnlyReadChangeNothing(t *testing.T) {
 		t.Error("a reader has reset a secret key")
 	}
 }
+
+// The primary key's secret opens everything of the account by the API, sharing too: who manages keys does not get it.
+func TestAManagerDoesNotResetThePrimaryKey(t *testing.T) {
+	w := newWorld(t)
+	sub := w.subaccount("Shop")
+	var manager store.User
+	ok(t, w.store.Update(t.Context(), func(tx *store.Tx) (err error) {
+		if manager, err = tx.AddUser(t.Context(), store.User{AccountID: w.signed.Account.ID, Email: "manager@example.com"}); err != nil {
+			return err
+		}
+		return tx.PutAccess(t.Context(), manager.ID, w.signed.Account.ID, 0, account.Manager)
+	}))
+	b := w.browser()
+	b.signInAs(manager)
+	b.get("/keys").is(http.StatusOK).lacks(keyPath(w.signed.Key, "reset"))
+	b.get(keyPath(w.signed.Key, "reset")).is(http.StatusForbidden)
+	nonce := b.get(keyPath(sub.Key, "reset")).is(http.StatusOK).form(keyPath(sub.Key, "reset")).Get("nonce")
+	b.post(keyPath(w.signed.Key, "reset"), url.Values{"nonce": {nonce}, "overlap": {"0"}}).is(http.StatusForbidden)
+	if !w.opens(w.signed.Key.APIKey, w.signed.Secret) {
+		t.Error("a manager has reset the primary key")
+	}
+}

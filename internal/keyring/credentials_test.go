@@ -592,3 +592,87 @@ func TestMessagesPastTheirRetentionAreDeleted(t *testing.T) {
 		}
 	})
 }
+
+// What a caller who hangs up began is whole or not at all: what is committed, the gate knows.
+func TestAChangeIsWholeWhenItsCallerHangsUp(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		r := newRing(t, s)
+		gone, hangUp := context.WithCancel(t.Context())
+		hangUp()
+		if _, err := r.Reset(gone, operator, r.scope, r.master(), keyring.Reset{}); err == nil || !r.opens(r.up.Key.APIKey, r.up.Secret) {
+			t.Errorf("a reset that was never begun: %v", err)
+		}
+		for range 20 { // hanging up at some moment of the reset
+			ctx, cancel := context.WithCancel(t.Context())
+			old := r.live(t)[0].ID
+			done := make(chan struct{})
+			go func() { defer close(done); r.Reset(ctx, operator, r.scope, r.master(), keyring.Reset{}) }() //nolint:errcheck // either way
+			cancel()
+			<-done
+			r.up.Secret = r.agree(t, old, r.up.Secret)
+		}
+		r.age(t, r.live(t)[0].ID, 100*24*time.Hour)
+		if _, err := r.ChangeAccount(gone, operator, r.up.Account.ID, keyring.AccountChange{StopOverdue: new(true)}); err != nil {
+			t.Fatal(err)
+		}
+		if r.opens(r.up.Key.APIKey, r.up.Secret) {
+			t.Error("an overdue secret opens after a change of policy whose caller was gone")
+		}
+	})
+}
+
+// agree checks that gate and store agree on whether a secret is still live, and gives the key a known one if it is not.
+func (r *ring) agree(t *testing.T, old int64, secret string) string {
+	t.Helper()
+	live := r.live(t)[0].ID == old
+	if r.opens(r.up.Key.APIKey, secret) != live {
+		t.Fatalf("the store says that the secret is live: %v, and the gate the opposite", live)
+	}
+	if live {
+		return secret
+	}
+	fresh, err := r.Reset(t.Context(), operator, r.scope, r.master(), keyring.Reset{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fresh.Secret
+}
+
+func TestASuspendedAccountMakesNoNewKeys(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		r := newRing(t, s)
+		user := keyring.Actor{Name: "user owner@example.com"}
+		sub, err := r.CreateSubaccount(t.Context(), user, r.up.Account.ID, keyring.NewKey{Name: "Shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Suspend(t.Context(), operator, store.KeyFilter{ID: sub.Key.ID}, "spam"); err != nil {
+			t.Fatal(err)
+		}
+		wants(t, r.Delete(t.Context(), user, r.scope, store.KeyFilter{ID: sub.Key.ID}, true), keyring.NotAllowed, "ID")
+		if _, err := r.Suspend(t.Context(), operator, r.master(), "spam"); err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.CreateSubaccount(t.Context(), user, r.up.Account.ID, keyring.NewKey{Name: "Another"})
+		wants(t, err, keyring.NotAllowed, "Name")
+		if err := r.Delete(t.Context(), operator, r.scope, store.KeyFilter{ID: sub.Key.ID}, true); err != nil {
+			t.Errorf("the operator deletes: %v", err)
+		}
+	})
+}
+
+func TestASubaccountsKeyDoesNotRenameItself(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		r := newRing(t, s)
+		sub, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: "Shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []keyring.KeyChange{{Name: new("Other")}, {Reference: new("cust-9")}} {
+			_, err := r.Change(t.Context(), operator, store.OfKey(r.up.Account.ID, sub.Key.ID), store.KeyFilter{ID: sub.Key.ID}, c, sub.Key.ID)
+			wants(t, err, keyring.NotAllowed, "Name")
+		}
+		_, err = r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: "Shop (deleted 2)"})
+		wants(t, err, keyring.Invalid, "Name")
+	})
+}

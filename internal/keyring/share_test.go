@@ -159,3 +159,11 @@ func TestAccountKeepsAnOwner(t *testing.T) {
 		}
 	})
 }
+
+func TestThePrimaryKeyIsNotSharedByItself(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		r := newRing(t, s)
+		_, err := r.Invite(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "a@example.com", Role: account.Manager, KeyIDs: []int64{r.up.Key.ID}})
+		wants(t, err, keyring.Invalid, "Keys")
+	})
+}

@@ -819,3 +819,33 @@ func TestWhatPeopleSignInWithIsNotInTheStore(t *testing.T) {
 		}
 	}
 }
+
+// Half-finished sign-ins are free to who has the password, so wrong codes are counted by user.
+func TestCodesAreNotGuessedByNewSignIns(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		r := newRing(t, s)
+		secret, codes := r.addApp(t, r.owner(t))
+		for range 5 {
+			half := r.pending(t)
+			for range 4 {
+				if _, err := r.finish(t, half, "000000"); err == nil {
+					t.Fatal("000000 is taken")
+				}
+			}
+		}
+		_, err := r.finish(t, r.pending(t), r.code(t, secret, time.Minute))
+		wants(t, err, keyring.Invalid, "Code")
+		says(t, err, "too many wrong codes")
+		if told := r.told(t, keyring.NoticeSignInChanged); len(told) == 0 || !strings.Contains(told[len(told)-1].What, "refused for an hour") {
+			t.Errorf("the user is told: %+v", told)
+		}
+		// The owner has another way, and the app again after an hour.
+		if _, err := r.finish(t, r.pending(t), codes[0]); err != nil {
+			t.Errorf("a recovery code: %v", err)
+		}
+		r.now = r.now.Add(61 * time.Minute)
+		if _, err := r.finish(t, r.pending(t), r.code(t, secret, 0)); err != nil {
+			t.Errorf("an hour later: %v", err)
+		}
+	})
+}
