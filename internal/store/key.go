@@ -116,7 +116,7 @@ func (f KeyFilter) where(w *where) {
 		w.and("name = ?", f.Name)
 	}
 	if f.Reference != "" {
-		w.and("reference = ?", f.Reference)
+		w.and("reference <> '' AND reference = ?", f.Reference) // said twice, so that SQLite sees the index of the non-empty ones
 	}
 	if f.Search != "" {
 		like := escapeLike(f.Search) + "%"
