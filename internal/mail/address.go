@@ -3,7 +3,9 @@
 package mail
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"mime"
 	netmail "net/mail"
 	"strings"
@@ -144,6 +146,18 @@ func Domain(email string) string {
 		return ""
 	}
 	return domain
+}
+
+// ContactID is the number of an address on the wire (ContactID): the first 52 bits of the SHA-256 of its canonical form,
+// so that it is the same everywhere, needs no table, and stays below 2^53.
+func ContactID(email string) int64 { return number(Canonical(email)) }
+
+// DestinationID is the number of a recipient domain on the wire, made like [ContactID].
+func DestinationID(domain string) int64 { return number("@" + domain) }
+
+func number(s string) int64 {
+	sum := sha256.Sum256([]byte(s))
+	return int64(binary.BigEndian.Uint64(sum[:8]) >> 12) //nolint:gosec // 52 bits
 }
 
 // NeedsUTF8 says whether a local part is not ASCII, so that the peer must offer

@@ -24,9 +24,10 @@ func sqliteDialect() *dialect {
 	return &dialect{
 		name: "sqlite",
 		words: map[string]string{
-			"{id}":   "INTEGER PRIMARY KEY AUTOINCREMENT",
-			"{key}":  "INTEGER PRIMARY KEY",
-			"{blob}": "BLOB",
+			"{id}":        "INTEGER PRIMARY KEY AUTOINCREMENT",
+			"{key}":       "INTEGER PRIMARY KEY",
+			"{blob}":      "BLOB",
+			"{clustered}": " WITHOUT ROWID",
 		},
 		writers:        1,
 		keepStatements: true,
