@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 )
 
@@ -16,6 +17,10 @@ const (
 	EventBounce   EventType = 2
 	EventBlocked  EventType = 3
 	EventDeferred EventType = 4
+	EventOpen     EventType = 5
+	EventClick    EventType = 6
+	EventSpam     EventType = 7
+	EventUnsub    EventType = 8
 )
 
 // String is the word of the API and the webhooks for the type.
@@ -29,6 +34,14 @@ func (t EventType) String() string {
 		return "blocked"
 	case EventDeferred:
 		return "deferred"
+	case EventOpen:
+		return "open"
+	case EventClick:
+		return "click"
+	case EventSpam:
+		return "spam"
+	case EventUnsub:
+		return "unsub"
 	}
 	return "unknown"
 }
@@ -44,6 +57,16 @@ type Event struct {
 	Reply
 	StateID   int
 	Permanent bool
+	Doing     // of open, click, spam and unsub
+}
+
+// Doing is what a recipient did, in the words of what reported it.
+type Doing struct {
+	IP      string
+	Agent   string // its User-Agent
+	URL     string // of a click: the link's target
+	Source  string // of spam and unsub: who reported it
+	Machine bool   // a prefetching proxy or a scanner, not a person: it counts apart
 }
 
 // Reply is what the other side said.
@@ -63,13 +86,18 @@ func (e *Event) args() []any {
 
 // Events lists the history of a message of the scope, oldest first. A message that is not in the scope has none.
 func (s *Store) Events(ctx context.Context, scope Scope, messageID int64) ([]Event, error) {
-	w := newWhere("SELECT e.id, e.message_id, e.key_id, e.type, e.at, e.attempt, e.code, e.enhanced, e.line, e.host, e.tls, e.state_id, e.permanent FROM event e JOIN message m ON m.id = e.message_id")
+	w := newWhere("SELECT e.id, e.message_id, e.key_id, e.type, e.at, e.attempt, e.code, e.enhanced, e.line, e.host, e.tls, e.state_id, e.permanent, g.ip, g.agent, g.url, g.source, g.machine FROM event e JOIN message m ON m.id = e.message_id LEFT JOIN engagement g ON g.event_id = e.id")
 	scope.where(w, "m.account_id", "m.key_id")
 	w.and("e.message_id = ?", messageID)
 	w.add(" ORDER BY e.id")
-	return collect(ctx, s, func(r scanner) (Event, error) {
-		var e Event
-		err := r.scan(&e.ID, &e.MessageID, &e.KeyID, &e.Type, nullTime{&e.At}, &e.Attempt, &e.Code, &e.Enhanced, &e.Line, &e.Host, &e.TLS, &e.StateID, &e.Permanent)
-		return e, err
-	}, w.String(), w.args...)
+	return collect(ctx, s, scanEvent, w.String(), w.args...)
+}
+
+func scanEvent(r scanner) (Event, error) {
+	var e Event
+	var ip, agent, url, source sql.NullString
+	var machine sql.NullBool
+	err := r.scan(&e.ID, &e.MessageID, &e.KeyID, &e.Type, nullTime{&e.At}, &e.Attempt, &e.Code, &e.Enhanced, &e.Line, &e.Host, &e.TLS, &e.StateID, &e.Permanent, &ip, &agent, &url, &source, &machine)
+	e.Doing = Doing{IP: ip.String, Agent: agent.String, URL: url.String, Source: source.String, Machine: machine.Bool}
+	return e, err
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"postern/internal/mail"
 )
 
 // Status is where a message stands. The numbers are those of the API's filter MessageStatus.
@@ -38,6 +40,18 @@ func (s Status) String() string {
 	return statusNames[s]
 }
 
+// Flags are what happened to a message at least once.
+type Flags int
+
+// Flags of a message.
+const (
+	FlagDeferred Flags = 1 << iota
+	FlagOpened
+	FlagClicked
+	FlagSpam
+	FlagUnsub
+)
+
 // Message is a submission as sent to one recipient, with what its submission says.
 type Message struct {
 	ID             int64
@@ -53,6 +67,8 @@ type Message struct {
 	Attempts       int
 	ArrivedAt      time.Time
 	DoneAt         time.Time // zero while it is queued
+	Flags          Flags
+	Contact        int64 // mail.ContactID of the recipient
 
 	SenderID     int64
 	Source       string
@@ -65,6 +81,7 @@ type Message struct {
 	CustomID     string
 	EventPayload string
 	Campaign     string
+	CampaignID   int64 // 0: none
 	Size         int64
 	Attachments  int
 	HasText      bool
@@ -73,14 +90,14 @@ type Message struct {
 	TrackClicks  int
 }
 
-const messageSelect = `SELECT m.id, m.uuid, m.submission_id, m.account_id, m.key_id, m.recipient, m.kind, m.status, m.state_id, m.state_permanent, m.attempts, m.arrived_at, m.done_at,
- s.sender_id, s.source, s.client, s.mail_from, s.header_from, s.from_name, s.subject, s.rfc_message_id, s.custom_id, s.event_payload, s.campaign, s.size, s.attachments, s.has_text, s.has_html, s.track_opens, s.track_clicks
+const messageSelect = `SELECT m.id, m.uuid, m.submission_id, m.account_id, m.key_id, m.recipient, m.kind, m.status, m.state_id, m.state_permanent, m.attempts, m.arrived_at, m.done_at, m.flags, m.contact,
+ s.sender_id, s.source, s.client, s.mail_from, s.header_from, s.from_name, s.subject, s.rfc_message_id, s.custom_id, s.event_payload, s.campaign, s.campaign_id, s.size, s.attachments, s.has_text, s.has_html, s.track_opens, s.track_clicks
  FROM message m JOIN submission s ON s.id = m.submission_id`
 
 func scanMessage(r scanner) (Message, error) {
 	var m Message
-	err := r.scan(&m.ID, uuidBytes{&m.UUID}, &m.SubmissionID, &m.AccountID, &m.KeyID, &m.Recipient, &m.Kind, &m.Status, &m.StateID, &m.StatePermanent, &m.Attempts, nullTime{&m.ArrivedAt}, nullTime{&m.DoneAt},
-		&m.SenderID, &m.Source, &m.Client, &m.MailFrom, &m.HeaderFrom, &m.FromName, &m.Subject, &m.MessageID, &m.CustomID, &m.EventPayload, &m.Campaign, &m.Size, &m.Attachments, &m.HasText, &m.HasHTML, &m.TrackOpens, &m.TrackClicks)
+	err := r.scan(&m.ID, uuidBytes{&m.UUID}, &m.SubmissionID, &m.AccountID, &m.KeyID, &m.Recipient, &m.Kind, &m.Status, &m.StateID, &m.StatePermanent, &m.Attempts, nullTime{&m.ArrivedAt}, nullTime{&m.DoneAt}, &m.Flags, &m.Contact,
+		&m.SenderID, &m.Source, &m.Client, &m.MailFrom, &m.HeaderFrom, &m.FromName, &m.Subject, &m.MessageID, &m.CustomID, &m.EventPayload, &m.Campaign, &m.CampaignID, &m.Size, &m.Attachments, &m.HasText, &m.HasHTML, &m.TrackOpens, &m.TrackClicks)
 	return m, err
 }
 
@@ -96,20 +113,22 @@ func (b uuidBytes) Scan(v any) error {
 
 // MessageFilter bounds a listing of messages within a scope. Zero fields do not filter.
 type MessageFilter struct {
-	ID        int64
-	UUID      uuid.UUID
-	KeyID     int64
-	CustomID  string
-	Campaign  string
-	Recipient string
-	Domain    string // of the recipient
-	SenderID  int64
-	Status    *Status
-	From, To  time.Time // of arrival, To excluded
-	Search    string    // part of a recipient or a subject
-	Below     int64     // IDs below this one
-	Above     int64     // IDs above this one
-	Sort      string    // "ID" (default), "ArrivedAt"
+	ID         int64
+	UUID       uuid.UUID
+	KeyID      int64
+	CustomID   string
+	Campaign   string
+	CampaignID int64
+	Recipient  string // whole, however its domain is written
+	Contact    int64  // mail.ContactID of the recipient
+	Domain     string // of the recipient
+	SenderID   int64
+	Status     *Status
+	From, To   time.Time // of arrival, To excluded
+	Search     string    // part of a recipient or a subject
+	Below      int64     // IDs below this one
+	Above      int64     // IDs above this one
+	Sort       string    // "ID" (default), "ArrivedAt"
 }
 
 func (f MessageFilter) where(w *where) {
@@ -134,8 +153,14 @@ func (f MessageFilter) where(w *where) {
 	if f.Campaign != "" {
 		w.and("s.campaign = ?", f.Campaign)
 	}
+	if f.CampaignID != 0 {
+		w.and("s.campaign_id = ?", f.CampaignID)
+	}
 	if f.Recipient != "" {
-		w.and("m.recipient = ?", f.Recipient)
+		w.and("m.contact = ?", mail.ContactID(f.Recipient))
+	}
+	if f.Contact != 0 {
+		w.and("m.contact = ?", f.Contact)
 	}
 	if f.Domain != "" {
 		w.and("lower(m.recipient) LIKE ? ESCAPE '!'", "%@"+escapeLike(f.Domain))

@@ -71,7 +71,10 @@ func (s *Store) migrations() ([]*goose.Migration, error) {
 			return nil, err
 		}
 		run := &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-			return s.runScript(ctx, tx, string(text))
+			if err := s.runScript(ctx, tx, string(text)); err != nil || version != reportingVersion {
+				return err
+			}
+			return s.fillReporting(ctx, tx)
 		}}
 		steps = append(steps, goose.NewGoMigration(version, run, nil))
 	}

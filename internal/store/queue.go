@@ -15,6 +15,8 @@ type Claimed struct {
 	MessageID    int64
 	SubmissionID int64
 	KeyID        int64
+	SenderID     int64
+	CampaignID   int64 // 0: none
 	Recipient    string
 	Domain       string
 	ArrivedAt    time.Time
@@ -35,7 +37,7 @@ const (
 const claimHead = `UPDATE queue SET owner = $1, due_at = $2, attempts = attempts + 1, lost = lost + CASE WHEN owner <> '' THEN 1 ELSE 0 END
  WHERE message_id IN (SELECT message_id FROM queue WHERE due_at <= $3 AND lost `
 
-const claimTail = `) RETURNING message_id, submission_id, key_id, recipient, domain, arrived_at, expires_at, attempts, lost`
+const claimTail = `) RETURNING message_id, submission_id, key_id, sender_id, campaign_id, recipient, domain, arrived_at, expires_at, attempts, lost`
 
 // Claim takes up to limit due messages for owner until the lease ends, in one statement, so that no two workers take
 // one row. The number of the attempt is durable before anything is sent.
@@ -57,7 +59,7 @@ func (s *Store) Claim(ctx context.Context, lane Lane, owner string, now, until t
 
 func scanClaimed(r scanner) (Claimed, error) {
 	var c Claimed
-	err := r.scan(&c.MessageID, &c.SubmissionID, &c.KeyID, &c.Recipient, &c.Domain, nullTime{&c.ArrivedAt}, nullTime{&c.ExpiresAt}, &c.Attempt, &c.Lost)
+	err := r.scan(&c.MessageID, &c.SubmissionID, &c.KeyID, &c.SenderID, &c.CampaignID, &c.Recipient, &c.Domain, nullTime{&c.ArrivedAt}, nullTime{&c.ExpiresAt}, &c.Attempt, &c.Lost)
 	return c, err
 }
 
@@ -175,7 +177,7 @@ func (s *Store) Complete(ctx context.Context, done []Completion) error {
 
 var (
 	dequeueSent = newInList("DELETE FROM queue WHERE message_id", 0, " RETURNING message_id")
-	markSent    = newInList("UPDATE message SET status = 2, state_id = 0, state_permanent = FALSE, attempts = attempts + 1, done_at = $1 WHERE id", 1, "")
+	markSent    = newInList("UPDATE message SET status = "+statusByFlags+", state_id = 0, state_permanent = FALSE, attempts = attempts + 1, done_at = $1 WHERE id", 1, "")
 )
 
 func (s *Store) commitCompletions(ctx context.Context, groups [][]Completion) error {
@@ -189,14 +191,13 @@ func (s *Store) commitCompletions(ctx context.Context, groups [][]Completion) er
 		if err != nil {
 			return err
 		}
-		counts := tally{}
-		var events []any
+		var events []recorded
 		id := firstEvent
 		for i := range all {
 			c := &all[i]
-			ok := applied[c.MessageID]
+			ok, first := applied[c.MessageID], false
 			if c.Result != CompletedSent {
-				if ok, err = tx.applyOther(ctx, c); err != nil {
+				if ok, first, err = tx.applyOther(ctx, c); err != nil {
 					return err
 				}
 			}
@@ -204,16 +205,16 @@ func (s *Store) commitCompletions(ctx context.Context, groups [][]Completion) er
 				continue
 			}
 			delete(applied, c.MessageID) // a message is sent once, whoever says it twice
-			e := c.event(id)
+			events = append(events, recorded{Event: c.event(id), counted: c.counted(), done: c.At, first: first})
 			id++
-			events = append(events, e.args()...)
-			counts.add(&e, c.ArrivedAt)
 		}
-		if err := insertEvents.run(ctx, tx, nil, events); err != nil {
-			return err
-		}
-		return counts.write(ctx, tx)
+		return tx.record(ctx, events, newTally())
 	})
+}
+
+// counted is what a claimed message's outcome counts under.
+func (c *Claimed) counted() counted {
+	return counted{key: c.KeyID, campaign: c.CampaignID, sender: c.SenderID, domain: c.Domain, arrived: c.ArrivedAt}
 }
 
 // applySent takes what was sent out of the queue and marks it, and says which messages were still there.
@@ -237,20 +238,20 @@ func (tx *Tx) applySent(ctx context.Context, all []Completion) (map[int64]bool, 
 	return got, markSent.run(ctx, tx, []any{micros(at)}, ids)
 }
 
-// applyOther defers, bounces or hands back one message, if its owner still holds it.
-func (tx *Tx) applyOther(ctx context.Context, c *Completion) (bool, error) {
+// applyOther defers, bounces or hands back one message, if its owner still holds it, and says whether this was the first
+// attempt that is recorded.
+func (tx *Tx) applyOther(ctx context.Context, c *Completion) (ok, first bool, err error) {
 	var n int64
-	var err error
-	status := StatusDeferred
+	status, flags := StatusDeferred, FlagDeferred
 	switch c.Result {
 	case CompletedReturned:
 		n, err = tx.exec(ctx, "UPDATE queue SET owner = '', due_at = $1, attempts = attempts - 1 WHERE message_id = $2 AND owner = $3", micros(c.Due), c.MessageID, c.Owner)
-		return n == 1, err
+		return n == 1, false, err
 	case CompletedDeferred:
 		n, err = tx.exec(ctx, "UPDATE queue SET owner = '', due_at = $1, lost = 0 WHERE message_id = $2 AND owner = $3", micros(c.Due), c.MessageID, c.Owner)
 	case CompletedBounced:
 		n, err = tx.exec(ctx, "DELETE FROM queue WHERE message_id = $1 AND owner = $2", c.MessageID, c.Owner)
-		status = StatusSoftBounced
+		status, flags = StatusSoftBounced, 0
 		if c.Permanent {
 			status = StatusHardBounced
 		}
@@ -259,14 +260,16 @@ func (tx *Tx) applyOther(ctx context.Context, c *Completion) (bool, error) {
 		}
 	}
 	if err != nil || n == 0 {
-		return false, err
+		return false, false, err
 	}
 	doneAt := micros(c.At)
 	if c.Result == CompletedDeferred {
 		doneAt = nil
 	}
-	return true, tx.one(ctx, "UPDATE message SET status = $1, state_id = $2, state_permanent = $3, attempts = attempts + 1, done_at = $4 WHERE id = $5",
-		int(status), c.StateID, c.Permanent, doneAt, c.MessageID)
+	var attempts int
+	err = tx.row(ctx, "UPDATE message SET status = $1, state_id = $2, state_permanent = $3, flags = flags | $4, attempts = attempts + 1, done_at = $5 WHERE id = $6 RETURNING attempts",
+		int(status), c.StateID, c.Permanent, int(flags), doneAt, c.MessageID).scan(&attempts)
+	return true, attempts == 1, err
 }
 
 func (c *Completion) event(id int64) Event {
@@ -304,7 +307,7 @@ func (s *Store) CancelQueued(ctx context.Context, limit int) (n int, err error) 
 		var gone []Claimed
 		for _, key := range keys {
 			some, err := collect(ctx, tx, scanClaimed, `DELETE FROM queue WHERE owner = '' AND message_id IN (SELECT message_id FROM queue WHERE key_id = $1 AND owner = '' LIMIT $2)
- RETURNING message_id, submission_id, key_id, recipient, domain, arrived_at, expires_at, attempts, lost`, key, limit-len(gone))
+ RETURNING message_id, submission_id, key_id, sender_id, campaign_id, recipient, domain, arrived_at, expires_at, attempts, lost`, key, limit-len(gone))
 			if err != nil {
 				return err
 			}
@@ -313,23 +316,20 @@ func (s *Store) CancelQueued(ctx context.Context, limit int) (n int, err error) 
 			}
 		}
 		n = len(gone)
-		counts := tally{}
-		var events []any
+		var events []recorded
 		for i, c := range gone {
-			e := Event{
-				ID: first + int64(i), MessageID: c.MessageID, KeyID: c.KeyID, Type: EventBlocked, At: tx.Now, Attempt: c.Attempt, Permanent: true,
-				StateID: int(mail.StatePreblocked), Reply: Reply{Line: "the subaccount was deleted, and what waited was cancelled"},
-			}
 			if err := tx.one(ctx, "UPDATE message SET status = $1, state_id = $2, state_permanent = TRUE, done_at = $3 WHERE id = $4", int(StatusBlocked), int(mail.StatePreblocked), micros(tx.Now), c.MessageID); err != nil {
 				return err
 			}
-			events = append(events, e.args()...)
-			counts.add(&e, c.ArrivedAt)
+			events = append(events, recorded{
+				Event: Event{
+					ID: first + int64(i), MessageID: c.MessageID, KeyID: c.KeyID, Type: EventBlocked, At: tx.Now, Attempt: c.Attempt, Permanent: true,
+					StateID: int(mail.StatePreblocked), Reply: Reply{Line: "the subaccount was deleted, and what waited was cancelled"},
+				},
+				counted: c.counted(), done: tx.Now,
+			})
 		}
-		if err := insertEvents.run(ctx, tx, nil, events); err != nil {
-			return err
-		}
-		return counts.write(ctx, tx)
+		return tx.record(ctx, events, newTally())
 	})
 	return n, err
 }

@@ -8,6 +8,7 @@ import (
 )
 
 var (
+	deleteDoings      = newInList("DELETE FROM engagement WHERE event_id IN (SELECT id FROM event WHERE message_id", 0, ")")
 	deleteEvents      = newInList("DELETE FROM event WHERE message_id", 0, "")
 	deleteMessages    = newInList("DELETE FROM message WHERE id", 0, "")
 	deleteBodies      = newInList("DELETE FROM body WHERE submission_id", 0, " AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = body.submission_id)")
@@ -76,7 +77,7 @@ func (s *Store) Forget(ctx context.Context, accountID int64, before time.Time, a
 		for _, step := range []struct {
 			b    *bulk
 			args []any
-		}{{deleteEvents, ids}, {deleteMessages, ids}, {deleteBodies, submissions}, {deleteSubmissions, submissions}} {
+		}{{deleteDoings, ids}, {deleteEvents, ids}, {deleteMessages, ids}, {deleteBodies, submissions}, {deleteSubmissions, submissions}} {
 			if err := step.b.run(ctx, tx, nil, step.args); err != nil {
 				return err
 			}

@@ -44,12 +44,13 @@ type Store struct {
 
 	stmts sync.Map // SQL text → *sql.Stmt of the writer, where the driver does not keep them itself
 
-	ids      idBlocks
-	accepts  *group[*Submission]
-	outcomes *group[[]Completion]
-	unlock   func() error
-	watch    func(context.Context) error // whether the lock is still ours; nil where it cannot be lost
-	closed   atomic.Bool
+	ids         idBlocks
+	accepts     *group[*Batch]
+	outcomes    *group[[]Completion]
+	engagements *group[*Engagement]
+	unlock      func() error
+	watch       func(context.Context) error // whether the lock is still ours; nil where it cannot be lost
+	closed      atomic.Bool
 }
 
 // Options of Open.
@@ -74,6 +75,7 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	}
 	s.accepts = newGroup(s.d.writers, maxGroup, s.commitSubmissions)
 	s.outcomes = newGroup(1, maxGroup, s.commitCompletions)
+	s.engagements = newGroup(1, maxGroup, s.commitEngagements)
 	return s, nil
 }
 
@@ -114,6 +116,7 @@ func (s *Store) Close() error {
 	}
 	s.accepts.close()
 	s.outcomes.close()
+	s.engagements.close()
 	err := s.w.Close()
 	if s.r != s.w {
 		err = errors.Join(err, s.r.Close())

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"postern/internal/mail"
 )
 
 // Submission is one HTTP message object or one SMTP transaction, with a message for each recipient.
@@ -25,11 +27,12 @@ type Submission struct {
 
 	CustomID           string
 	EventPayload       string
-	Campaign           string
+	Campaign           string // "": none
+	Deduplicate        bool   // a second mail of the campaign to one address is blocked
 	MonitoringCategory string
 	URLTags            string
 	Priority           int // 0 low to 3 first
-	TrackOpens         int // 0 as the account says, 1 off, 2 on
+	TrackOpens         int // TrackOff, TrackOn; 0: not decided, which is off
 	TrackClicks        int
 
 	Size        int64
@@ -42,7 +45,15 @@ type Submission struct {
 	Recipients []Recipient
 	CreatedAt  time.Time     // set by Accept
 	Lifetime   time.Duration // how long delivery is tried
+
+	campaignID int64
 }
+
+// Whether opens or clicks are tracked.
+const (
+	TrackOff = 1
+	TrackOn  = 2
+)
 
 // Recipient is one address of a submission. Its ID and UUID are set by Accept.
 type Recipient struct {
@@ -52,6 +63,11 @@ type Recipient struct {
 	Hour   time.Time // in which it counts as sent; a later one than now is waited for. Zero: now
 	ID     int64
 	UUID   uuid.UUID
+	// Refused is why the recipient gets no mail though the submission is accepted: its message is blocked at once, and
+	// never queued. 0: it is queued.
+	Refused mail.State
+
+	refused mail.State // Refused, or what the transaction found out
 }
 
 // Kind is where a recipient stood: in To, Cc or Bcc.
@@ -69,16 +85,37 @@ const priorityStep = 10 * time.Minute
 
 var (
 	insertSubmissions = newInsert("submission", "id", "account_id", "key_id", "sender_id", "source", "client", "mail_from", "header_from", "from_name", "subject",
-		"rfc_message_id", "custom_id", "event_payload", "campaign", "monitoring_category", "url_tags", "priority", "track_opens", "track_clicks", "size", "attachments",
+		"rfc_message_id", "custom_id", "event_payload", "campaign", "campaign_id", "monitoring_category", "url_tags", "priority", "track_opens", "track_clicks", "size", "attachments",
 		"has_text", "has_html", "utf8", "created_at")
 	insertBodies   = newInsert("body", "submission_id", "codec", "data")
-	insertMessages = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "kind", "status", "arrived_at")
-	insertQueue    = newInsert("queue", "message_id", "submission_id", "key_id", "recipient", "domain", "arrived_at", "expires_at", "due_at")
+	insertMessages = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind", "status", "arrived_at")
+	insertRefused  = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind", "status", "arrived_at", "state_id", "state_permanent", "done_at")
+	insertQueue    = newInsert("queue", "message_id", "submission_id", "key_id", "sender_id", "campaign_id", "recipient", "domain", "arrived_at", "expires_at", "due_at")
 )
+
+// Batch is what one call hands over: its submissions are kept together or not at all.
+type Batch struct {
+	Submissions []*Submission
+}
 
 // Accept makes a submission durable and gives it and its recipients their IDs. It returns after the commit that
 // holds it, which it shares with all that wait at the same time.
 func (s *Store) Accept(ctx context.Context, sub *Submission) error {
+	return s.AcceptBatch(ctx, &Batch{Submissions: []*Submission{sub}})
+}
+
+// AcceptBatch is Accept for several submissions, which are kept together or not at all.
+func (s *Store) AcceptBatch(ctx context.Context, b *Batch) error {
+	for _, sub := range b.Submissions {
+		if err := s.number(ctx, sub); err != nil {
+			return err
+		}
+	}
+	return s.accepts.add(ctx, b)
+}
+
+// number gives a submission and its recipients their IDs.
+func (s *Store) number(ctx context.Context, sub *Submission) error {
 	var err error
 	if sub.ID, err = s.ids.take(ctx, s, "submission", 1); err != nil {
 		return err
@@ -94,44 +131,110 @@ func (s *Store) Accept(ctx context.Context, sub *Submission) error {
 			return err
 		}
 	}
-	return s.accepts.add(ctx, sub)
+	return nil
 }
 
-// commitSubmissions writes a group of submissions in one transaction.
-func (s *Store) commitSubmissions(ctx context.Context, subs []*Submission) error {
+// mayRefuse counts the recipients that a commit may have to record as refused.
+func mayRefuse(subs []*Submission) (n int) {
+	for _, x := range subs {
+		for i := range x.Recipients {
+			if x.Deduplicate || x.Recipients[i].Refused != 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// commitSubmissions writes a group of batches in one transaction.
+func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
+	var subs []*Submission
+	for _, b := range batches {
+		subs = append(subs, b.Submissions...)
+	}
+	var event int64
+	if n := mayRefuse(subs); n > 0 {
+		var err error
+		if event, err = s.ids.take(ctx, s, "event", n); err != nil {
+			return err
+		}
+	}
 	return s.Update(ctx, func(tx *Tx) error {
-		now := micros(tx.Now)
-		var rows, bodies, messages, queue []any
-		uses := usage{}
+		if err := tx.putCampaigns(ctx, subs); err != nil {
+			return err
+		}
+		if err := tx.refuse(ctx, subs); err != nil {
+			return err
+		}
+		a := acceptance{now: micros(tx.Now), uses: usage{}, counts: newTally(), event: event}
 		for _, x := range subs {
 			x.CreatedAt = tx.Now
-			rows = append(rows, x.ID, x.AccountID, x.KeyID, x.SenderID, x.Source, x.Client, x.MailFrom, x.HeaderFrom, x.FromName, x.Subject,
-				x.MessageID, x.CustomID, x.EventPayload, x.Campaign, x.MonitoringCategory, x.URLTags, x.Priority, x.TrackOpens, x.TrackClicks, x.Size, x.Attachments,
-				x.HasText, x.HasHTML, x.UTF8, now)
-			bodies = append(bodies, x.ID, x.Body.codec, x.Body.data)
-			due := micros(tx.Now.Add(-time.Duration(x.Priority) * priorityStep))
-			expires := micros(tx.Now.Add(x.Lifetime))
-			for _, r := range x.Recipients {
-				due, expires, leaves := due, expires, tx.Now
-				if !r.Hour.IsZero() {
-					leaves = r.Hour
-				}
-				if leaves.After(tx.Now) {
-					due, expires = micros(leaves), micros(leaves.Add(x.Lifetime))
-				}
-				uses.add(x.KeyID, x.AccountID, leaves)
-				messages = append(messages, r.ID, r.UUID[:], x.ID, x.AccountID, x.KeyID, r.Email, int(r.Kind), int(StatusQueued), now)
-				queue = append(queue, r.ID, x.ID, x.KeyID, r.Email, r.Domain, now, expires, due)
-			}
+			a.submission(x)
 		}
 		for _, step := range []struct {
 			b    *bulk
 			args []any
-		}{{insertSubmissions, rows}, {insertBodies, bodies}, {insertMessages, messages}, {insertQueue, queue}} {
+		}{{insertSubmissions, a.rows}, {insertBodies, a.bodies}, {insertMessages, a.messages}, {insertRefused, a.refused}, {insertQueue, a.queue}} {
 			if err := step.b.run(ctx, tx, nil, step.args); err != nil {
 				return err
 			}
 		}
-		return uses.write(ctx, tx)
+		if err := a.uses.write(ctx, tx); err != nil {
+			return err
+		}
+		return tx.record(ctx, a.events, a.counts)
 	})
+}
+
+// acceptance gathers the rows of a group of submissions.
+type acceptance struct {
+	now                                    any
+	rows, bodies, messages, refused, queue []any
+	uses                                   usage
+	counts                                 *tally
+	events                                 []recorded
+	event                                  int64 // ID of the next
+}
+
+func (a *acceptance) submission(x *Submission) {
+	a.rows = append(a.rows, x.ID, x.AccountID, x.KeyID, x.SenderID, x.Source, x.Client, x.MailFrom, x.HeaderFrom, x.FromName, x.Subject,
+		x.MessageID, x.CustomID, x.EventPayload, x.Campaign, x.campaignID, x.MonitoringCategory, x.URLTags, x.Priority, x.TrackOpens, x.TrackClicks, x.Size, x.Attachments,
+		x.HasText, x.HasHTML, x.UTF8, a.now)
+	a.bodies = append(a.bodies, x.ID, x.Body.codec, x.Body.data)
+	for i := range x.Recipients {
+		r := &x.Recipients[i]
+		of := counted{key: x.KeyID, campaign: x.campaignID, sender: x.SenderID, domain: r.Domain, arrived: x.CreatedAt}
+		a.counts.accepted(of)
+		leaves := x.CreatedAt
+		if r.Hour.After(leaves) {
+			leaves = r.Hour
+		}
+		if r.Refused == 0 {
+			a.uses.add(x.KeyID, x.AccountID, leaves)
+		}
+		if r.refused != 0 {
+			a.refuse(x, r, of)
+			continue
+		}
+		due := x.CreatedAt.Add(-time.Duration(x.Priority) * priorityStep)
+		if leaves.After(x.CreatedAt) {
+			due = leaves
+		}
+		a.messages = append(a.messages, r.ID, r.UUID[:], x.ID, x.AccountID, x.KeyID, r.Email, mail.ContactID(r.Email), int(r.Kind), int(StatusQueued), a.now)
+		a.queue = append(a.queue, r.ID, x.ID, x.KeyID, x.SenderID, x.campaignID, r.Email, r.Domain, a.now, micros(leaves.Add(x.Lifetime)), micros(due))
+	}
+}
+
+// refuse adds a recipient whose message is blocked at once, with the event that says so.
+func (a *acceptance) refuse(x *Submission, r *Recipient, of counted) {
+	a.refused = append(a.refused, r.ID, r.UUID[:], x.ID, x.AccountID, x.KeyID, r.Email, mail.ContactID(r.Email), int(r.Kind), int(StatusBlocked), a.now, int(r.refused), true, a.now)
+	line := "the address is on the suppression list of this API key"
+	if r.refused == mail.StateDuplicateInCampaign {
+		line = "the address was sent this campaign before"
+	}
+	a.events = append(a.events, recorded{
+		Event:   Event{ID: a.event, MessageID: r.ID, KeyID: x.KeyID, Type: EventBlocked, At: x.CreatedAt, StateID: int(r.refused), Permanent: true, Reply: Reply{Line: line}},
+		counted: of, done: x.CreatedAt,
+	})
+	a.event++
 }

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"postern/internal/mail"
+)
+
+// Campaign groups the messages of a key that name it (CustomCampaign).
+type Campaign struct {
+	ID             int64
+	AccountID      int64
+	KeyID          int64
+	Name           string
+	Subject        string // of its first mail, as all that follows
+	SenderID       int64
+	FromEmail      string
+	FromName       string
+	FirstMessageID int64
+	WithHTML       int64 // submissions
+	WithText       int64
+	OpensTracked   int64
+	ClicksTracked  int64
+	Starred        bool
+	Deleted        bool // hidden from listings; what was sent stays
+	CreatedAt      time.Time
+	LastAt         time.Time // when mail was last accepted for it
+}
+
+const campaignColumns = "c.id, c.account_id, c.key_id, c.name, c.subject, c.sender_id, c.from_email, c.from_name, c.first_message_id, c.with_html, c.with_text, c.opens_tracked, c.clicks_tracked, c.is_starred, c.is_deleted, c.created_at, c.last_at"
+
+func scanCampaign(r scanner) (Campaign, error) {
+	var c Campaign
+	err := r.scan(&c.ID, &c.AccountID, &c.KeyID, &c.Name, &c.Subject, &c.SenderID, &c.FromEmail, &c.FromName, &c.FirstMessageID, &c.WithHTML, &c.WithText,
+		&c.OpensTracked, &c.ClicksTracked, &c.Starred, &c.Deleted, nullTime{&c.CreatedAt}, nullTime{&c.LastAt})
+	return c, err
+}
+
+// Campaign reads a campaign of the scope by its ID.
+func (s *Store) Campaign(ctx context.Context, scope Scope, id int64) (Campaign, error) {
+	w := newWhere("SELECT " + campaignColumns + " FROM campaign c")
+	scope.where(w, "c.account_id", "c.key_id")
+	w.and("c.id = ?", id)
+	return scanCampaign(s.row(ctx, w.String(), w.args...))
+}
+
+// putCampaigns finds or makes the campaigns of a group of submissions and gives these their IDs. It holds the campaigns'
+// rows to the end of the transaction, in one order for all: who looks for duplicates in them is alone.
+func (tx *Tx) putCampaigns(ctx context.Context, subs []*Submission) error {
+	type place struct {
+		key  int64
+		name string
+	}
+	groups := map[place][]*Submission{}
+	for _, x := range subs {
+		x.campaignID = 0
+		if x.Campaign != "" {
+			p := place{x.KeyID, x.Campaign}
+			groups[p] = append(groups[p], x)
+		}
+	}
+	places := make([]place, 0, len(groups))
+	for p := range groups {
+		places = append(places, p)
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.name, b.name)) })
+	for _, p := range places {
+		id, err := tx.putCampaign(ctx, groups[p])
+		if err != nil {
+			return err
+		}
+		for _, x := range groups[p] {
+			x.campaignID = id
+		}
+	}
+	return nil
+}
+
+// putCampaign adds submissions, all of one campaign, to what is known of it.
+func (tx *Tx) putCampaign(ctx context.Context, subs []*Submission) (id int64, err error) {
+	var html, text, opens, clicks int
+	count := func(n *int, is bool) {
+		if is {
+			*n++
+		}
+	}
+	for _, x := range subs {
+		count(&html, x.HasHTML)
+		count(&text, x.HasText)
+		count(&opens, x.TrackOpens == TrackOn)
+		count(&clicks, x.TrackClicks == TrackOn)
+	}
+	x := subs[0]
+	err = tx.row(ctx, `INSERT INTO campaign (account_id, key_id, name, subject, sender_id, from_email, from_name, first_message_id, with_html, with_text, opens_tracked, clicks_tracked, created_at, last_at)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13) ON CONFLICT (key_id, name) DO UPDATE SET last_at = excluded.last_at, with_html = campaign.with_html + excluded.with_html,
+ with_text = campaign.with_text + excluded.with_text, opens_tracked = campaign.opens_tracked + excluded.opens_tracked, clicks_tracked = campaign.clicks_tracked + excluded.clicks_tracked RETURNING id`,
+		x.AccountID, x.KeyID, x.Campaign, x.Subject, x.SenderID, x.HeaderFrom, x.FromName, x.Recipients[0].ID, html, text, opens, clicks, micros(tx.Now)).scan(&id)
+	return id, err
+}
+
+// refuse decides which recipients of a group of submissions are refused at once, and why. A campaign whose mail asks not
+// to be sent twice to one address is looked at here, in the transaction that accepts it.
+func (tx *Tx) refuse(ctx context.Context, subs []*Submission) error {
+	type place struct{ campaign, contact int64 }
+	seen := map[place]bool{}
+	for _, x := range subs {
+		for i := range x.Recipients {
+			r := &x.Recipients[i]
+			r.refused = r.Refused
+			p := place{x.campaignID, mail.ContactID(r.Email)}
+			if r.refused != 0 || x.campaignID == 0 {
+				continue
+			}
+			if x.Deduplicate {
+				twice := seen[p]
+				if !twice {
+					var err error
+					if twice, err = tx.inCampaign(ctx, p.campaign, p.contact); err != nil {
+						return err
+					}
+				}
+				if twice {
+					r.refused = mail.StateDuplicateInCampaign
+				}
+			}
+			seen[p] = true
+		}
+	}
+	return nil
+}
+
+// inCampaign says whether an address was sent, or is to be sent, mail of a campaign. What was blocked was not.
+func (tx *Tx) inCampaign(ctx context.Context, campaignID, contact int64) (is bool, err error) {
+	err = tx.row(ctx, "SELECT EXISTS (SELECT 1 FROM message m JOIN submission s ON s.id = m.submission_id WHERE m.contact = $1 AND s.campaign_id = $2 AND m.status <> 8)", contact, campaignID).scan(&is)
+	return is, err
+}
