@@ -22,21 +22,7 @@ var migrations embed.FS
 
 // migrate brings the schema up to date, under a lock, each step in a transaction of its own.
 func (s *Store) migrate(ctx context.Context) error {
-	steps, err := s.migrations()
-	if err != nil {
-		return err
-	}
-	opts := []goose.ProviderOption{goose.WithGoMigrations(steps...), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger())}
-	kind := goose.DialectSQLite3
-	if s.d.name == "postgres" {
-		kind = goose.DialectPostgres
-		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockMigrate))
-		if err != nil {
-			return fmt.Errorf("migrate: %w", err)
-		}
-		opts = append(opts, goose.WithSessionLocker(locker))
-	}
-	p, err := goose.NewProvider(kind, s.w, nil, opts...)
+	p, newest, err := s.provider()
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
@@ -44,13 +30,33 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	if newest := steps[len(steps)-1].Version; have > newest {
+	if have > newest {
 		return fmt.Errorf("the store has schema %d and this program knows %d: start the newer program", have, newest)
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
+}
+
+// provider is what runs the steps, and the newest of them.
+func (s *Store) provider() (*goose.Provider, int64, error) {
+	steps, err := s.migrations()
+	if err != nil {
+		return nil, 0, err
+	}
+	opts := []goose.ProviderOption{goose.WithGoMigrations(steps...), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger())}
+	kind := goose.DialectSQLite3
+	if s.d.name == "postgres" {
+		kind = goose.DialectPostgres
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockMigrate))
+		if err != nil {
+			return nil, 0, err
+		}
+		opts = append(opts, goose.WithSessionLocker(locker))
+	}
+	p, err := goose.NewProvider(kind, s.w, nil, opts...)
+	return p, steps[len(steps)-1].Version, err
 }
 
 // migrations makes a step of each file, with the dialect's words filled in. "00001_first.sql" is version 1.

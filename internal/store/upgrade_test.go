@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"postern/internal/mail"
+)
+
+// A store of before is opened by this program: what was sent has its campaigns, contacts and counts.
+func TestUpgradeFromBeforeReporting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "postern.db")
+	old, err := openSQLite(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _, err := old.provider()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(t.Context(), reportingVersion-1); err != nil {
+		t.Fatal(err)
+	}
+	hour := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+	at := hour.UnixMicro()
+	for _, q := range []string{
+		`INSERT INTO account (id, name, created_at) VALUES (1, 'Old', 1)`,
+		`INSERT INTO api_key (id, account_id, api_key, name, is_master, state, created_at) VALUES (1, 1, '0123456789abcdef0123456789abcdef', 'Old', TRUE, 'active', 1)`,
+		`INSERT INTO submission (id, account_id, key_id, sender_id, source, client, mail_from, header_from, from_name, subject, rfc_message_id, custom_id, event_payload, campaign, monitoring_category, url_tags, priority, track_opens, track_clicks, size, attachments, has_text, has_html, utf8, created_at)
+ VALUES (1, 1, 1, 7, 'http', '', 'a@example.com', 'a@example.com', '', 'S', 'm', '', '', 'spring', '', '', 2, 0, 0, 10, 0, TRUE, FALSE, FALSE, $1)`,
+		`INSERT INTO message (id, uuid, submission_id, account_id, key_id, recipient, kind, status, attempts, arrived_at, done_at) VALUES (1, x'01', 1, 1, 1, 'b@Example.net', 0, 2, 3, $1, $1)`,
+		`INSERT INTO message (id, uuid, submission_id, account_id, key_id, recipient, kind, status, arrived_at) VALUES (2, x'02', 1, 1, 1, 'c@example.org', 0, 1, $1)`,
+		`INSERT INTO queue (message_id, submission_id, key_id, recipient, domain, arrived_at, expires_at, due_at) VALUES (2, 1, 1, 'c@example.org', 'example.org', $1, $1, $1)`,
+		`INSERT INTO event (id, message_id, key_id, type, at, attempt, code, enhanced, line, host, tls, state_id, permanent) VALUES (1, 1, 1, 4, $1, 1, 451, '', '', '', '', 10, FALSE), (2, 1, 1, 4, $1 + 3600000000, 2, 451, '', '', '', '', 10, FALSE), (3, 1, 1, 1, $1 + 7200000000, 3, 250, '', '', '', '', 0, FALSE)`,
+	} {
+		if _, err := old.w.ExecContext(t.Context(), q, at); err != nil {
+			t.Fatalf("%v: %s", err, q)
+		}
+	}
+	if err := old.w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.r.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	s, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // of a test
+	m, err := s.Message(t.Context(), OfKey(1, 1), MessageFilter{Recipient: "B@example.net"})
+	if err != nil || m.ID != 1 || m.Flags != FlagDeferred || m.CampaignID == 0 || m.Contact != mail.ContactID("b@example.net") {
+		t.Errorf("the old message: %+v, %v", m, err)
+	}
+	if c, err := s.Campaign(t.Context(), OfKey(1, 1), m.CampaignID); err != nil || c.Name != "spring" || c.FirstMessageID != 1 {
+		t.Errorf("its campaign: %+v, %v", c, err)
+	}
+	want := Counts{Total: 2, Sent: 1, Deferred: 1}
+	if got, err := s.Counters(t.Context(), OfKey(1, 1), ByMessage, hour, hour.Add(5*time.Minute)); err != nil || got != want {
+		t.Errorf("by message %+v, %v; want %+v", got, err, want)
+	}
+	if got, err := s.Counters(t.Context(), OfKey(1, 1), ByEvent, hour.Add(2*time.Hour), time.Time{}); err != nil || got != (Counts{Sent: 1}) {
+		t.Errorf("by event, two hours later: %+v, %v", got, err)
+	}
+	var domains, campaigns int
+	if err := s.row(t.Context(), "SELECT count(*), sum(total) FROM domain_counter WHERE campaign_id = $1", m.CampaignID).scan(&domains, &campaigns); err != nil || domains != 2 || campaigns != 2 {
+		t.Errorf("%d domains with %d messages, %v; want 2 and 2", domains, campaigns, err)
+	}
+	claimed, err := s.Claim(t.Context(), MainLane, "new", time.Now(), time.Now().Add(time.Minute), 10)
+	if err != nil || len(claimed) != 1 || claimed[0].SenderID != 7 || claimed[0].CampaignID != m.CampaignID {
+		t.Errorf("claimed %+v, %v", claimed, err)
+	}
+}
