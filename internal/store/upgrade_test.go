@@ -31,8 +31,8 @@ func TestUpgradeFromBeforeReporting(t *testing.T) {
 		`INSERT INTO api_key (id, account_id, api_key, name, is_master, state, created_at) VALUES (1, 1, '0123456789abcdef0123456789abcdef', 'Old', TRUE, 'active', 1)`,
 		`INSERT INTO submission (id, account_id, key_id, sender_id, source, client, mail_from, header_from, from_name, subject, rfc_message_id, custom_id, event_payload, campaign, monitoring_category, url_tags, priority, track_opens, track_clicks, size, attachments, has_text, has_html, utf8, created_at)
  VALUES (1, 1, 1, 7, 'http', '', 'a@example.com', 'a@example.com', '', 'S', 'm', '', '', 'spring', '', '', 2, 0, 0, 10, 0, TRUE, FALSE, FALSE, $1)`,
-		`INSERT INTO message (id, uuid, submission_id, account_id, key_id, recipient, kind, status, attempts, arrived_at, done_at) VALUES (1, x'01', 1, 1, 1, 'b@Example.net', 0, 2, 3, $1, $1)`,
-		`INSERT INTO message (id, uuid, submission_id, account_id, key_id, recipient, kind, status, arrived_at) VALUES (2, x'02', 1, 1, 1, 'c@example.org', 0, 1, $1)`,
+		`INSERT INTO message (id, uuid, submission_id, account_id, key_id, recipient, kind, status, attempts, arrived_at, done_at) VALUES (1, x'01a20cb4c0ff72bab24e96ae34d633a1', 1, 1, 1, 'b@Example.net', 0, 2, 3, $1, $1)`,
+		`INSERT INTO message (id, uuid, submission_id, account_id, key_id, recipient, kind, status, arrived_at) VALUES (2, x'01a20cb4c0ff72bab24e96ae34d633a2', 1, 1, 1, 'c@example.org', 0, 1, $1)`,
 		`INSERT INTO queue (message_id, submission_id, key_id, recipient, domain, arrived_at, expires_at, due_at) VALUES (2, 1, 1, 'c@example.org', 'example.org', $1, $1, $1)`,
 		`INSERT INTO event (id, message_id, key_id, type, at, attempt, code, enhanced, line, host, tls, state_id, permanent) VALUES (1, 1, 1, 4, $1, 1, 451, '', '', '', '', 10, FALSE), (2, 1, 1, 4, $1 + 3600000000, 2, 451, '', '', '', '', 10, FALSE), (3, 1, 1, 1, $1 + 7200000000, 3, 250, '', '', '', '', 0, FALSE)`,
 	} {
