@@ -23,6 +23,8 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver that makes and drops databases
+
+	"postern/internal/store"
 )
 
 // ClusterURL names the environment variable with the URL of a PostgreSQL cluster that tests may make databases in.
@@ -42,28 +44,49 @@ var own struct {
 // there is no PostgreSQL the test is skipped, in CI it fails.
 func Database(t testing.TB) string {
 	t.Helper()
-	cluster := os.Getenv(ClusterURL)
-	if cluster == "" {
-		own.Do(func() {
-			var c *Cluster
-			if c, own.err = StartCluster(context.Background()); own.err == nil {
-				own.url = c.URL // it ends with this process
-			}
-		})
-		if own.err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("PostgreSQL: %v", own.err)
-			}
-			t.Skipf("SKIPPED ALOUD: no PostgreSQL: %v", own.err)
-		}
-		cluster = own.url
+	return database(t, cluster(t), "")
+}
+
+// postgresMigrated is Database with the schema in it: a copy of one that is migrated once for all.
+func postgresMigrated(t testing.TB) string {
+	t.Helper()
+	url := cluster(t)
+	copied.Do(func() { copied.err = makeTemplate(t.Context(), url) })
+	if copied.err != nil {
+		t.Fatal(copied.err)
 	}
+	return database(t, url, " TEMPLATE "+template)
+}
+
+// cluster finds or starts the server and returns its URL.
+func cluster(t testing.TB) string {
+	t.Helper()
+	if url := os.Getenv(ClusterURL); url != "" {
+		return url
+	}
+	own.Do(func() {
+		var c *Cluster
+		if c, own.err = StartCluster(context.Background()); own.err == nil {
+			own.url = c.URL // it ends with this process
+		}
+	})
+	if own.err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("PostgreSQL: %v", own.err)
+		}
+		t.Skipf("SKIPPED ALOUD: no PostgreSQL: %v", own.err)
+	}
+	return own.url
+}
+
+func database(t testing.TB, cluster, how string) string {
+	t.Helper()
 	db, err := sql.Open("pgx", cluster)
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := "t" + strings.ToLower(rand.Text())
-	if _, err := db.ExecContext(t.Context(), "CREATE DATABASE "+name); err != nil {
+	if _, err := db.ExecContext(t.Context(), "CREATE DATABASE "+name+how); err != nil {
 		t.Fatal(errors.Join(err, db.Close()))
 	}
 	t.Cleanup(func() {
@@ -72,7 +95,57 @@ func Database(t testing.TB) string {
 		}
 		db.Close() //nolint:errcheck,gosec // nothing is left to do with it
 	})
-	return strings.Replace(cluster, "/postgres?", "/"+name+"?", 1)
+	return named(cluster, name)
+}
+
+func named(cluster, database string) string {
+	return strings.Replace(cluster, "/postgres?", "/"+database+"?", 1)
+}
+
+// template is the database that others are copies of. It has its name when it is whole.
+const (
+	template       = "migrated"
+	templateLock   = 0x7073746e03
+	templateUnborn = "migrating"
+)
+
+var copied struct {
+	sync.Once
+	err error
+}
+
+// makeTemplate makes the template unless another test process has: one at a time.
+func makeTemplate(ctx context.Context, cluster string) error {
+	db, err := sql.Open("pgx", cluster)
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // its lock goes with it
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(templateLock)); err != nil {
+		return err
+	}
+	var there bool
+	if err := conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)", template).Scan(&there); err != nil || there {
+		return err
+	}
+	for _, q := range []string{"DROP DATABASE IF EXISTS " + templateUnborn, "CREATE DATABASE " + templateUnborn} {
+		if _, err := conn.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	s, err := store.Open(ctx, named(cluster, templateUnborn), store.Options{})
+	if err != nil {
+		return err
+	}
+	if err := s.Close(); err != nil {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, "ALTER DATABASE "+templateUnborn+" RENAME TO "+template)
+	return err
 }
 
 // Cluster is a temporary PostgreSQL server.
