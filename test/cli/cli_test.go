@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/smtp"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -24,13 +25,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	_ "modernc.org/sqlite" // opens SQLite for tamper
 
-	"postern/internal/cli"
 	"postern/internal/store/storetest"
+	"postern/test/program"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"postern": func() { os.Exit(cli.Main(os.Args[1:], os.Stdout, os.Stderr)) },
 		"ask":     ask,
 		"knock":   knock,
 	})
@@ -41,10 +41,12 @@ func TestSQLite(t *testing.T) { run(t, false) }
 func TestPostgres(t *testing.T) { run(t, true) }
 
 func run(t *testing.T, postgres bool) {
+	path := filepath.Dir(program.Build(t)) // without the race detector, under which each command would take a second to start
 	testscript.Run(t, testscript.Params{
 		Dir:                 ".",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", path+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("POSTERN_HTTP", free())
 			env.Setenv("POSTERN_SMTP", free())
 			if postgres {
