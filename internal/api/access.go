@@ -95,7 +95,11 @@ func (a *api) accessFilter(c *call, q query) (f store.AccessFilter, none bool, e
 			return f, false, badRequest(fmt.Sprintf("User: %q is neither an ID nor an email address.", user))
 		}
 	}
-	name := q.first("apikey", "apikeyalt", "apikeyid")
+	// An access that is taken away is gone.
+	if active, err := q.choice("isactive", "IsActive"); err != nil || active != nil && !*active {
+		return f, true, err
+	}
+	name := q.first("apikey", "apikeyalt", "apikeyid", "subaccount", "subaccountid")
 	if name == "" {
 		return f, false, nil
 	}

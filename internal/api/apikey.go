@@ -129,7 +129,46 @@ func (a *api) oneKey(c *call, status int, k store.Key, secret string) (reply, er
 	return r, nil
 }
 
-// keyFilter reads the filters of a listing of keys.
+// keyFilter reads the filters of a listing of keys. none: they name keys that there are not.
+func (a *api) keyFilter(c *call, q query) (f store.KeyFilter, none bool, err error) {
+	if f, err = q.keyFilter(); err != nil {
+		return f, false, err
+	}
+	switch kind := strings.ToLower(q["keytype"]); kind {
+	case "":
+	case "master", "sub":
+		is := kind == "master"
+		none = f.Master != nil && *f.Master != is
+		f.Master = &is
+	default:
+		return f, false, badRequest(fmt.Sprintf("KeyType: %q is neither Master nor Sub.", q["keytype"]))
+	}
+	switch level := strings.ToLower(q["customstatus"]); level {
+	case "":
+	case "normal":
+		f.NotSuspended = true
+	case "softlock":
+		none = true // nothing here is half locked
+	case "hardlock":
+		none = none || f.State != "" && f.State != store.KeySuspended
+		f.State = store.KeySuspended
+	case "deleted":
+		f.Deleted = true
+	default:
+		return f, false, badRequest(fmt.Sprintf("CustomStatus: %q is none of Normal, Softlock, Hardlock and Deleted.", q["customstatus"]))
+	}
+	if user := q.first("user", "userid", "useralt"); user != "" {
+		u, err := a.person(c)
+		if err != nil {
+			return f, false, err
+		}
+		// All of an account's keys belong to its owner.
+		none = none || user != strconv.FormatInt(u.ID, 10) && (u.Email == "" || !strings.EqualFold(user, u.Email))
+	}
+	return f, none, nil
+}
+
+// keyFilter reads the filters that concern the keys alone.
 func (q query) keyFilter() (store.KeyFilter, error) {
 	f := store.KeyFilter{APIKey: strings.ToLower(q["apikey"]), Name: q["name"], Reference: q["reference"], Search: q["search"]}
 	var err error
@@ -162,9 +201,9 @@ func (a *api) listKeys(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	f, err := q.keyFilter()
-	if err != nil {
-		return reply{}, err
+	f, none, err := a.keyFilter(c, q)
+	if err != nil || none {
+		return rows[apiKey](nil, 0), err
 	}
 	if f.Sort = l.sort; f.Sort == "LastUsedAt" {
 		f.Sort = "LastUsed"

@@ -144,6 +144,20 @@ func (w *world) plan(t testing.TB, accountID int64, p store.Plan) {
 	}
 }
 
+// ofUser is a request about the caller's account's owner.
+func ofUser(body string) func(testing.TB, *world, principal) (string, string) {
+	return func(_ testing.TB, _ *world, p principal) (string, string) {
+		return fmt.Sprintf("/v3/REST/user/%d", p.up.User.ID), body
+	}
+}
+
+// ofProfile is a request about the caller's account's profile.
+func ofProfile(body string) func(testing.TB, *world, principal) (string, string) {
+	return func(_ testing.TB, _ *world, p principal) (string, string) {
+		return fmt.Sprintf("/v3/REST/myprofile/%d", p.up.Account.ID), body
+	}
+}
+
 // matrix says for each route who is let in. A route that is not in it fails the test: who may call it has to be said.
 func matrix() map[string]cell {
 	const send, read, manage = account.MaySend, account.MayRead, account.MayManage
@@ -184,8 +198,15 @@ func matrix() map[string]cell {
 		"GET /v3/REST/sender/{id}":    {need: manage, status: 200, request: plain("/v3/REST/sender/*@example.com", "")},
 		"PUT /v3/REST/sender/{id}":    {need: manage, status: 200, request: plain("/v3/REST/sender/*@example.com", `{"Name": "Shop"}`)},
 		"DELETE /v3/REST/sender/{id}": {need: manage, status: 204, request: plain("/v3/REST/sender/*@example.com", "")},
+		"GET /v3/REST/apikeytotals":   {need: read, status: 200},
 		"GET /v3/REST/user":           {status: 200},
+		"PUT /v3/REST/user":           {need: manage, master: true, status: 200, request: plain("/v3/REST/user", `{"Locale": "de_DE"}`)},
+		"GET /v3/REST/user/{id}":      {status: 200, request: ofUser("")},
+		"PUT /v3/REST/user/{id}":      {need: manage, master: true, status: 200, request: ofUser(`{"Locale": "de_DE"}`)},
 		"GET /v3/REST/myprofile":      {status: 200},
+		"PUT /v3/REST/myprofile":      {need: manage, master: true, status: 200, request: plain("/v3/REST/myprofile", `{"AddressCity": "Bonn"}`)},
+		"GET /v3/REST/myprofile/{id}": {status: 200, request: ofProfile("")},
+		"PUT /v3/REST/myprofile/{id}": {need: manage, master: true, status: 200, request: ofProfile(`{"AddressCity": "Bonn"}`)},
 		"GET /openapi.yaml":           {open: true, status: 200},
 	}
 	for _, name := range []string{"contact", "contactslist", "contactmetadata", "listrecipient", "campaign", "template", "newsletter"} {

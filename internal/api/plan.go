@@ -28,6 +28,14 @@ type plan struct {
 }
 
 func (a *api) getPlan(c *call) (reply, error) {
+	q, err := c.query()
+	if err != nil {
+		return reply{}, err
+	}
+	l, err := q.listing("Name")
+	if err != nil {
+		return reply{}, err
+	}
 	may, err := a.Keyring.Allowance(c.Context(), c.who.AccountID)
 	if err != nil {
 		return reply{}, err
@@ -36,7 +44,7 @@ func (a *api) getPlan(c *call) (reply, error) {
 	if err := a.used(c.Context(), c.managed(), &out); err != nil {
 		return reply{}, err
 	}
-	return one(out), nil
+	return pageOf(l, []plan{out}), nil
 }
 
 // used counts what an account uses of its plan.

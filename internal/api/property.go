@@ -4,7 +4,9 @@ package api
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // object is a resource's body: what was given and is not null, under folded names.
@@ -21,6 +23,36 @@ func (o object) text(property string) (*string, error) {
 		return nil, badRequest("Property " + property + ": expected a string.")
 	}
 	return &s, nil
+}
+
+// textOrNumber reads a property that is a string, or a whole number that some SDKs declare it to be; nil when it is not
+// given.
+func (o object) textOrNumber(property string) (*string, error) {
+	if v, given := o[fold(property)]; given {
+		if n, ok := v.integer(); ok {
+			s := strconv.FormatInt(n, 10)
+			return &s, nil
+		}
+	}
+	return o.text(property)
+}
+
+// date reads a property that is a time of RFC 3339 or a date, the zero time when it is "" and nil when it is not given.
+func (o object) date(property string) (*time.Time, error) {
+	s, err := o.text(property)
+	if err != nil || s == nil {
+		return nil, err
+	}
+	var at time.Time
+	if *s == "" {
+		return &at, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err = time.Parse(layout, *s); err == nil {
+			return &at, nil
+		}
+	}
+	return nil, badRequest(fmt.Sprintf("Property %s: %q is neither a time of RFC 3339 (1990-11-23T00:00:00Z) nor a date (1990-11-23).", property, *s))
 }
 
 // firstText reads the first of some properties that is given; names beyond the first are other spellings of it. The

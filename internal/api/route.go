@@ -89,9 +89,8 @@ func (a *api) routes() []route {
 		{method: "GET", pattern: rest + "sender/{id}", handle: a.getSender, need: manage},
 		{method: "PUT", pattern: rest + "sender/{id}", handle: a.changeSender, need: manage},
 		{method: "DELETE", pattern: rest + "sender/{id}", handle: a.deleteSender, need: manage},
-		{method: "GET", pattern: rest + "user", handle: a.getUser},
-		{method: "GET", pattern: rest + "myprofile", handle: a.getProfile},
 	}
+	all = append(all, a.accountRoutes()...)
 	for _, name := range marketing {
 		all = append(all, route{method: "GET", pattern: rest + name, handle: a.emptyList})
 	}

@@ -91,10 +91,12 @@ type KeyFilter struct {
 	Reference string
 	Search    string // part of the name or reference, or the beginning of the API key
 	State     string // "active", "deactivated", "suspended"
-	Master    *bool
-	Active    *bool
-	Deleted   bool      // those that are deleted, rather than those that are not
-	DueBefore time.Time // with a live secret, not to end by itself, that was made before then
+	// NotSuspended are those that the operator has not suspended.
+	NotSuspended bool
+	Master       *bool
+	Active       *bool
+	Deleted      bool      // those that are deleted, rather than those that are not
+	DueBefore    time.Time // with a live secret, not to end by itself, that was made before then
 	// UnusedSince are keys that were made before then and whose secrets nobody has used since.
 	UnusedSince time.Time
 	Sort        string // "ID" (default), "Name", "CreatedAt", "IsMaster", "IsActive", "Reference", "LastUsed"
@@ -124,6 +126,9 @@ func (f KeyFilter) where(w *where) {
 	}
 	if f.State != "" {
 		w.and("state = ?", f.State)
+	}
+	if f.NotSuspended {
+		w.and("state <> ?", KeySuspended)
 	}
 	if f.Master != nil {
 		w.and("is_master = ?", *f.Master)

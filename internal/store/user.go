@@ -17,13 +17,15 @@ type User struct {
 	PasswordHash string // PHC string of Argon2id; "" until one is set
 	CreatedAt    time.Time
 	LastSignInAt time.Time
+
+	Locale, Timezone, ACL string // what he says of himself; nothing depends on it
 }
 
-const userColumns = "id, account_id, email, name, is_operator, password_hash, created_at, last_sign_in_at"
+const userColumns = "id, account_id, email, name, is_operator, password_hash, created_at, last_sign_in_at, locale, timezone, acl"
 
 func scanUser(r scanner) (User, error) {
 	var u User
-	err := r.scan(&u.ID, &u.AccountID, &u.Email, &u.Name, &u.Operator, &u.PasswordHash, nullTime{&u.CreatedAt}, nullTime{&u.LastSignInAt})
+	err := r.scan(&u.ID, &u.AccountID, &u.Email, &u.Name, &u.Operator, &u.PasswordHash, nullTime{&u.CreatedAt}, nullTime{&u.LastSignInAt}, &u.Locale, &u.Timezone, &u.ACL)
 	return u, err
 }
 
@@ -40,6 +42,11 @@ func (tx *Tx) SetPassword(ctx context.Context, userID int64, hash string) error 
 	}
 	_, err := tx.exec(ctx, "DELETE FROM session WHERE user_id = $1", userID)
 	return err
+}
+
+// SetUserSettings keeps a user's locale, time zone and ACL.
+func (tx *Tx) SetUserSettings(ctx context.Context, u User) error {
+	return tx.one(ctx, "UPDATE users SET locale = $1, timezone = $2, acl = $3 WHERE id = $4", u.Locale, u.Timezone, u.ACL, u.ID)
 }
 
 // UserByEmail reads the user with a canonical email.
