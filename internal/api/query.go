@@ -26,15 +26,19 @@ const (
 type query map[string]string
 
 func (c *call) query() (query, error) {
-	values, err := url.ParseQuery(c.URL.RawQuery)
-	if err != nil {
-		return nil, badRequest("The query string is not well escaped.")
-	}
 	q := query{}
-	for name, v := range values {
+	for pair := range strings.SplitSeq(c.URL.RawQuery, "&") {
+		name, v, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(name)
+		if err == nil {
+			v, err = url.QueryUnescape(v)
+		}
+		if err != nil || strings.Contains(pair, ";") {
+			return nil, badRequest("The query string is not well escaped.")
+		}
 		name = fold(name)
-		if _, twice := q[name]; !twice && v[0] != "" {
-			q[name] = v[0]
+		if _, twice := q[name]; !twice && v != "" {
+			q[name] = v
 		}
 	}
 	return q, nil

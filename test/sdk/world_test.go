@@ -178,8 +178,14 @@ func (w *world) fill(t *testing.T) {
 	}
 	w.send(t)
 	for _, x := range [][3]string{
-		{"keyID", "apikey/" + w.APIKey, "ID"}, {"accessID", "apikeyaccess", "ID"}, {"userID", "user", "ID"}, {"accountID", "myprofile", "ID"},
-		{"senderID", "sender?Email=*@example.com", "ID"}, {"dnsID", "dns", "ID"}, {"campaignID", "campaign", "ID"}, {"callbackID", "eventcallbackurl?EventType=6", "ID"},
+		{"keyID", "apikey/" + w.APIKey, "ID"},
+		{"accessID", "apikeyaccess", "ID"},
+		{"userID", "user", "ID"},
+		{"accountID", "myprofile", "ID"},
+		{"senderID", "sender?Email=*@example.com", "ID"},
+		{"dnsID", "dns", "ID"},
+		{"campaignID", "campaign", "ID"},
+		{"callbackID", "eventcallbackurl?EventType=6", "ID"},
 	} {
 		w.learn(t, x[0], x[1], x[2])
 	}
