@@ -316,8 +316,20 @@ func (m *Incoming) lookAt(contentType, disposition string, body []byte, depth in
 
 // splitParts cuts a multipart body at its boundary (RFC 2046 §5.1.1).
 func splitParts(body []byte, boundary string) [][]byte {
-	delim := []byte("--" + boundary)
 	var parts [][]byte
+	for _, s := range partSpans(body, boundary) {
+		parts = append(parts, body[s.start:s.end])
+	}
+	return parts
+}
+
+// span is a piece of something, its end excluded.
+type span struct{ start, end int }
+
+// partSpans says where the parts of a multipart body are, the CRLF before a boundary left out.
+func partSpans(body []byte, boundary string) []span {
+	delim := []byte("--" + boundary)
+	var parts []span
 	start := -1
 	for at := 0; at < len(body); {
 		end := bytes.Index(body[at:], crlf)
@@ -325,19 +337,22 @@ func splitParts(body []byte, boundary string) [][]byte {
 		if end < 0 {
 			next = len(body)
 		}
-		if line := body[at:next]; bytes.HasPrefix(line, delim) {
-			if start >= 0 {
-				parts = append(parts, body[start:max(start, at-2)])
-			}
-			start = next
-			if bytes.HasPrefix(line[len(delim):], []byte("--")) {
-				return parts
+		if rest, ok := bytes.CutPrefix(body[at:next], delim); ok {
+			rest = bytes.TrimRight(rest, " \t\r\n")
+			last := bytes.HasPrefix(rest, []byte("--"))
+			if last || len(rest) == 0 { // otherwise it is a longer boundary, of a part inside
+				if start >= 0 {
+					parts = append(parts, span{start, max(start, at-2)})
+				}
+				if start = next; last {
+					return parts
+				}
 			}
 		}
 		at = next
 	}
 	if start >= 0 {
-		parts = append(parts, body[start:])
+		parts = append(parts, span{start, len(body)})
 	}
 	return parts
 }

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package track
+
+import (
+	"bytes"
+	"regexp"
+	"time"
+
+	"postern/internal/mail"
+)
+
+// Paths of the links, after the base.
+const (
+	openPath  = "/o/"
+	clickPath = "/c/"
+	unsubPath = "/u/"
+)
+
+// Ways are what is done to a mail on its way out, as bits. The numbers are in the store: never change them.
+type Ways int
+
+// Ways to make a mail its recipient's own.
+const (
+	Opens     Ways = 1 << iota // a pixel in its HTML
+	Clicks                     // links of its HTML lead through us
+	Tags                       // links of its HTML get URLTags
+	UnsubHead                  // List-Unsubscribe and List-Unsubscribe-Post (RFC 8058)
+	UnsubText                  // its text has a place for the link to unsubscribe
+)
+
+// Unsubscribes says whether the mail offers to unsubscribe by us.
+func (w Ways) Unsubscribes() bool { return w&(UnsubHead|UnsubText) != 0 }
+
+// Mail is what a mail is to become.
+type Mail struct {
+	MessageID int64
+	At        time.Time
+	Base      string // what links begin with: scheme and host
+	Host      string // what links are signed for: the account's own host name, "" for the server's
+	Ways      Ways
+	URLTags   string // to be added to links: a=b&c=d
+}
+
+// places are where a writer wants the link to unsubscribe, with or without a language behind; editors that take it for
+// a URL write its brackets in percent.
+var places = regexp.MustCompile(`(?i)(?:\[\[|%5B%5B)UNSUB_LINK(?:_[A-Z]{2}(?:[_-][A-Z]{2})?)?(?:\]\]|%5D%5D)`)
+
+// placeWord is in all of them.
+var placeWord = []byte("unsub_link")
+
+// HasPlace says whether a message's text has a place for the link to unsubscribe.
+func HasPlace(raw []byte) bool {
+	found := false
+	mail.RewriteShown(raw, func(s *mail.Shown) []byte {
+		found = found || hasPlace(s.Text)
+		return nil
+	})
+	return found
+}
+
+func hasPlace(text []byte) bool {
+	return containsFold(text, placeWord) && places.Match(text)
+}
+
+// containsFold finds a word in lower-case ASCII that begins with u.
+func containsFold(text, word []byte) bool {
+	for len(text) >= len(word) {
+		i := bytes.IndexAny(text, "uU")
+		if i < 0 || len(text)-i < len(word) {
+			return false
+		}
+		if bytes.EqualFold(text[i:i+len(word)], word) {
+			return true
+		}
+		text = text[i+1:]
+	}
+	return false
+}
+
+// Personalise makes a message's source one recipient's own. What the mail's ways do not touch stays byte for byte.
+func (s *Signer) Personalise(raw []byte, m Mail) []byte {
+	unsub := ""
+	if m.Ways.Unsubscribes() {
+		unsub = m.Base + unsubPath + s.Sign(Token{Kind: Unsub, MessageID: m.MessageID, At: m.At}, m.Host, "")
+	}
+	p := &personaliser{signer: s, mail: m, unsub: unsub, tags: escapeQuery(m.URLTags)}
+	out := mail.RewriteShown(raw, p.text)
+	if m.Ways&UnsubHead != 0 && !mail.HasField(raw, "List-Unsubscribe") {
+		out = mail.AddFields(out,
+			mail.Field{Name: "List-Unsubscribe", Value: "<" + unsub + ">"},
+			mail.Field{Name: "List-Unsubscribe-Post", Value: "List-Unsubscribe=One-Click"}) // RFC 8058 §3.1
+	}
+	return out
+}
+
+// personaliser rewrites the texts of one mail.
+type personaliser struct {
+	signer *Signer
+	mail   Mail
+	unsub  string // the URL, "" when the mail offers none
+	tags   string
+	links  int  // how many were signed
+	opened bool // the pixel is in
+}
+
+// text is what a shown text becomes; nil when it stays as it is.
+func (p *personaliser) text(s *mail.Shown) []byte {
+	text := s.Text
+	if p.unsub != "" && hasPlace(text) {
+		text = places.ReplaceAllLiteral(text, []byte(p.unsub))
+	}
+	if s.HTML && p.mail.Ways&(Opens|Clicks|Tags) != 0 {
+		text = p.html(text, s.UTF8)
+	}
+	if len(text) == len(s.Text) && bytes.Equal(text, s.Text) {
+		return nil
+	}
+	return text
+}
+
+// pixel is an image that nobody sees and that most programs load when a mail is looked at.
+func (p *personaliser) pixel() []byte {
+	t := Token{Kind: Open, MessageID: p.mail.MessageID, At: p.mail.At}
+	src := p.mail.Base + openPath + p.signer.Sign(t, p.mail.Host, "") + ".gif"
+	return []byte(`<img src="` + src + `" width="1" height="1" alt="" style="display:block;border:0;width:1px;height:1px">`)
+}
+
+// link is the URL that stands for a link of the mail, "" for one that stays as it is.
+func (p *personaliser) link(href string) string {
+	target, ok := normal(href)
+	if !ok || p.unsub != "" && target == p.unsub {
+		return ""
+	}
+	if p.mail.Ways&Tags != 0 {
+		target = addTags(target, p.tags)
+	}
+	if p.mail.Ways&Clicks == 0 || len(target) > maxTarget {
+		return target
+	}
+	p.links++
+	t := Token{Kind: Click, MessageID: p.mail.MessageID, Link: p.links, At: p.mail.At}
+	return p.mail.Base + clickPath + p.signer.Sign(t, p.mail.Host, target) + "/" + EncodeTarget(target)
+}
