@@ -29,6 +29,7 @@ type Job struct {
 	Domain       string // the recipients' domain in A-labels, where the route is direct
 	Recipients   []Recipient
 	UTF8         bool // an address needs SMTPUTF8 (RFC 6531)
+	Own          bool // the source is this job's own, and no other's of the submission
 }
 
 // Recipient is one message of a job.
@@ -60,7 +61,8 @@ type Outcome struct {
 	Captured  bool
 }
 
-// Signer makes the DKIM-Signature field to put before a body, nil for no signature.
+// Signer makes the DKIM-Signature field to put before a body, nil for no signature. A submission's signature may be kept
+// for its other jobs; submissionID 0 is a body that no other job has.
 type Signer interface {
 	Sign(ctx context.Context, submissionID int64, domain string, body []byte) ([]byte, error)
 }

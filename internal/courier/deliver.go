@@ -243,7 +243,11 @@ func sign(ctx context.Context, s Signer, job *Job) ([]byte, error) {
 	if s == nil || job.SenderDomain == "" {
 		return nil, nil
 	}
-	header, err := s.Sign(ctx, job.SubmissionID, job.SenderDomain, job.Body)
+	id := job.SubmissionID
+	if job.Own {
+		id = 0
+	}
+	header, err := s.Sign(ctx, id, job.SenderDomain, job.Body)
 	if err != nil {
 		return nil, fmt.Errorf("DKIM: %w", err)
 	}

@@ -3,7 +3,8 @@
 // Package dkim signs outgoing mail (RFC 6376) with a key for each sending domain: RSA with 2048 bits (RFC 8301),
 // relaxed canonicalisation of header and body, so that what relays do to blanks breaks nothing.
 //
-// A submission is signed once, however many domains its recipients are in: signing costs about a millisecond. From is
+// A submission is signed once, however many domains its recipients are in: signing costs about a millisecond. Only what
+// is each recipient's own (tracked mail) is signed for each. From is
 // signed once more than it stands there, so that a second From cannot be added.
 package dkim
 
@@ -107,11 +108,14 @@ func NewSigner(lookup Lookup) *Signer {
 }
 
 // Sign returns the DKIM-Signature field, with its CRLF, to put before body, a submission's source; nil when the
-// domain has no key.
+// domain has no key. submissionID 0 is a source that is one recipient's own: its signature is not kept.
 func (s *Signer) Sign(ctx context.Context, submissionID int64, domain string, body []byte) ([]byte, error) {
 	key, err := s.key(ctx, domain)
 	if err != nil || key.key == nil {
 		return nil, err
+	}
+	if submissionID == 0 {
+		return sign(domain, key, body)
 	}
 	sig, mine := s.claim(submissionID)
 	if mine {

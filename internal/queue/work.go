@@ -37,7 +37,7 @@ func makeJobs(got []store.Claimed, perDomain bool) []job {
 		if perDomain {
 			p.domain = c.Domain
 		}
-		if c.Lost >= 2 {
+		if c.Lost >= 2 || c.Ways != 0 { // dangerous, or with a mail of its own
 			p.alone = c.MessageID
 		}
 		i, ok := at[p]
@@ -154,6 +154,9 @@ func (q *Queue) deliver(ctx context.Context, j job) (outcomes map[int64]courier.
 		return outcomes
 	}
 	cj := courier.Job{SubmissionID: j.submission, From: out.MailFrom, SenderDomain: mail.Domain(out.HeaderFrom), Body: out.Body, Domain: j.domain, UTF8: out.UTF8}
+	if ways := j.messages[0].Ways; ways != 0 && q.c.Personalise != nil {
+		cj.Own, cj.Body = true, q.c.Personalise(out, j.messages[0].MessageID, ways)
+	}
 	if cj.Domain == "" {
 		cj.Domain = j.messages[0].Domain
 	}

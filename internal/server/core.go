@@ -30,6 +30,7 @@ import (
 	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/submit"
+	"postern/internal/track"
 	"postern/internal/webhook"
 )
 
@@ -49,9 +50,11 @@ type Core struct {
 	Keyring *keyring.Keyring
 	Submit  *submit.Submit
 	Webhook *webhook.Webhook
+	Links   *track.Signer // of tracked mail
 	Keys    int // in the gate
 
 	arrived func() // the queue's Wake, where there is a queue
+	hosts   func() // tells the door of tracked mail that keys' host names may have changed, where there is one
 	told    func() // the notifier's Wake, where there is one
 }
 
@@ -127,7 +130,10 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 	if err != nil {
 		return nil, err
 	}
-	core := &Core{Store: st, arrived: func() {}, told: func() {}}
+	core := &Core{Store: st, arrived: func() {}, told: func() {}, hosts: func() {}}
+	if core.Links, err = track.NewSigner(key); err != nil {
+		return nil, err
+	}
 	core.Gate = gate.New(gate.Config{
 		Digester: digester,
 		Flush:    func(ctx context.Context, uses []gate.Use) error { return core.Keyring.NoteUses(ctx, uses) },
@@ -140,13 +146,19 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 	}
 	core.Keyring, err = keyring.New(keyring.Config{
 		Store: st, Gate: core.Gate, Digester: digester, ServerKey: key,
-		RulesChanged: core.Submit.Forget, Told: func() { core.told() }, Webhook: core.Webhook, Log: log.With("part", "keyring"),
+		RulesChanged: core.rulesChanged, Told: func() { core.told() }, Webhook: core.Webhook, Log: log.With("part", "keyring"),
 	})
 	if err != nil {
 		return nil, err
 	}
 	core.Keys, err = core.Keyring.Warm(ctx)
 	return core, err
+}
+
+// rulesChanged makes the parts that remember something of a key, or with 0 of all keys, read it anew.
+func (c *Core) rulesChanged(keyID int64) {
+	c.Submit.Forget(keyID)
+	c.hosts()
 }
 
 // Close closes the store.

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"postern/internal/gate"
+	"postern/internal/hits"
 )
 
 // metricsHandler serves the numbers in Prometheus' format to this machine, and to who has the token.
@@ -58,6 +59,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.submit(e)
 	c.queue(e)
 	c.notices(e)
+	c.hits(e)
 	for _, d := range c.s.mail {
 		smtpNumbers(e, d)
 	}
@@ -144,6 +146,19 @@ func (c *collector) notices(e emitter) {
 	e.count("webhook_deliveries_total", help, float64(w.Delivered), "result", "delivered")
 	e.count("webhook_deliveries_total", help, float64(w.Failed), "result", "failed")
 	e.count("webhook_deliveries_total", help, float64(w.Dropped), "result", "dropped")
+}
+
+// hits are the numbers of the links of tracked mail.
+func (c *collector) hits(e emitter) {
+	h := c.s.hits.Stats()
+	for kind, n := range map[string]hits.Kind{"open": h.Open, "click": h.Click, "unsub": h.Unsub} {
+		for result, v := range map[string]int64{
+			"person": n.Person, "machine": n.Machine, "repeated": n.Repeated, "unknown": n.Unknown, "refused": n.Refused, "shed": n.Shed, "failed": n.Failed,
+		} {
+			e.count("hits_total", "Requests for links of tracked mail, by what came of them: those of persons and machines were written down, shed and failed ones are lost.", float64(v), "kind", kind, "result", result)
+		}
+	}
+	e.gauge("hits_waiting", "Opens and clicks that wait to be written down.", float64(h.Waiting))
 }
 
 // smtpNumbers are those of one port.

@@ -20,6 +20,7 @@ import (
 	"postern/internal/config"
 	"postern/internal/console"
 	"postern/internal/control"
+	"postern/internal/hits"
 	"postern/internal/keyring"
 	"postern/internal/notify"
 	"postern/internal/queue"
@@ -30,6 +31,7 @@ type Server struct {
 	core      *Core
 	queue     *queue.Queue
 	notify    *notify.Notify
+	hits      *hits.Hits
 	courier   wayOut
 	listeners *listeners
 	mail      []smtpDoor
@@ -84,9 +86,11 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	srv.baseURL = baseURL(c, srv.listeners, hostname)
 	srv.queue = queue.New(queue.Config{
 		Store: core.Store, Courier: srv.courier, PerDomain: srv.route == "direct", Grace: max(s.Drain/2, time.Millisecond),
-		Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true,
+		Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true, Personalise: srv.personalise,
 	})
 	core.arrived = srv.queue.Wake
+	srv.hits = hits.New(hits.Config{Store: core.Store, Signer: core.Links, Client: srv.proxies.client, Log: log.With("part", "hits")})
+	core.hosts = srv.hits.HostsChanged
 	srv.notify = notify.New(notify.Config{
 		Store: core.Store, Keyring: core.Keyring, Submit: core.Submit, Webhook: core.Webhook, From: from, BaseURL: srv.baseURL, Log: log.With("part", "notify"),
 	})
@@ -126,9 +130,12 @@ func (s *Server) doors(settings *config.Serve) error {
 	mux.Handle("/v3/", wire)
 	mux.Handle("/v3.1/", wire)
 	mux.Handle("/openapi.yaml", wire)
+	for _, path := range []string{"/o/", "/c/", "/u/"} {
+		mux.Handle(path, s.hits)
+	}
 	mux.Handle("GET /healthz", s.health)
 	mux.Handle("GET /metrics", s.metricsHandler(settings.MetricsToken))
-	s.pages = mux
+	s.pages = s.hits.Beside(mux)
 	s.control = control.New(control.Config{
 		Store: s.core.Store, Keyring: s.core.Keyring, Submit: s.core.Submit, QueueStats: s.queue.Stats,
 		SignInURL: func(token string) string { return LinkURL(s.baseURL, token) }, Hostname: s.hostname, Log: s.log.With("part", "control"),
@@ -163,7 +170,7 @@ func (s *Server) parts() [][]part {
 	return [][]part{
 		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}},
 		{{"queue", s.queue.Run}},
-		{{"notify", s.notify.Run}, {"webhook", s.core.Webhook.Run}},
+		{{"notify", s.notify.Run}, {"webhook", s.core.Webhook.Run}, {"hits", s.hits.Run}},
 		doors,
 	}
 }

@@ -22,11 +22,12 @@ type Account struct {
 	// What the operator granted beyond the plan; nil: what the plan says.
 	MaxSubaccounts, MaxMonth, MaxHour, MaxUsers *int64
 
+	Tracking  Tracking
 	System    bool // Postern's own, which sends notices
 	CreatedAt time.Time
 }
 
-const accountColumns = "id, name, secret_days, remind_days, stop_overdue, day_limit, coalesce(plan_id, 0), max_subaccounts, max_month, max_hour, max_users, is_system, created_at"
+const accountColumns = "id, name, secret_days, remind_days, stop_overdue, day_limit, coalesce(plan_id, 0), max_subaccounts, max_month, max_hour, max_users, track_opens, track_clicks, add_unsubscribe, is_system, created_at"
 
 func scanAccount(r scanner) (Account, error) {
 	var a Account
@@ -36,7 +37,7 @@ func scanAccount(r scanner) (Account, error) {
 
 // columns are the places of accountColumns.
 func (a *Account) columns() []any {
-	return []any{&a.ID, &a.Name, &a.SecretDays, &a.RemindDays, &a.StopOverdue, &a.DayLimit, &a.PlanID, &a.MaxSubaccounts, &a.MaxMonth, &a.MaxHour, &a.MaxUsers, &a.System, nullTime{&a.CreatedAt}}
+	return []any{&a.ID, &a.Name, &a.SecretDays, &a.RemindDays, &a.StopOverdue, &a.DayLimit, &a.PlanID, &a.MaxSubaccounts, &a.MaxMonth, &a.MaxHour, &a.MaxUsers, &a.Tracking.Opens, &a.Tracking.Clicks, &a.Tracking.Unsubscribe, &a.System, nullTime{&a.CreatedAt}}
 }
 
 // AddAccount makes a primary account.
@@ -75,8 +76,9 @@ func (tx *Tx) ChangeAccount(ctx context.Context, a Account) error {
 	if a.PlanID != 0 {
 		plan = a.PlanID
 	}
-	return tx.one(ctx, "UPDATE account SET name = $1, secret_days = $2, remind_days = $3, stop_overdue = $4, day_limit = $5, plan_id = $6, max_subaccounts = $7, max_month = $8, max_hour = $9, max_users = $10 WHERE id = $11",
-		a.Name, a.SecretDays, a.RemindDays, a.StopOverdue, a.DayLimit, plan, a.MaxSubaccounts, a.MaxMonth, a.MaxHour, a.MaxUsers, a.ID)
+	return tx.one(ctx, `UPDATE account SET name = $1, secret_days = $2, remind_days = $3, stop_overdue = $4, day_limit = $5, plan_id = $6, max_subaccounts = $7, max_month = $8, max_hour = $9, max_users = $10,
+ track_opens = $11, track_clicks = $12, add_unsubscribe = $13 WHERE id = $14`,
+		a.Name, a.SecretDays, a.RemindDays, a.StopOverdue, a.DayLimit, plan, a.MaxSubaccounts, a.MaxMonth, a.MaxHour, a.MaxUsers, a.Tracking.Opens, a.Tracking.Clicks, a.Tracking.Unsubscribe, a.ID)
 }
 
 // Accounts lists all accounts but the system's own, for the operator.

@@ -27,6 +27,7 @@ type Key struct {
 	Master    bool
 	State     string
 	Reference string // the customer's own ID for it, unique in the account; "" none
+	TrackHost string // host name of the links in its mail; "" the server's
 	Limits
 
 	StateBefore  string // what a suspended key was before
@@ -51,11 +52,11 @@ type Limits struct {
 	OverHourWaits  bool // mail over the hourly limit waits for the next hour instead of being refused
 }
 
-const keyColumns = "id, account_id, api_key, name, acl, is_master, state, reference, permissions, networks, allowed_senders, hour_limit, day_limit, month_limit, over_hour_waits, state_before, state_reason, created_at, deleted_at, cancel_queued"
+const keyColumns = "id, account_id, api_key, name, acl, is_master, state, reference, track_host, permissions, networks, allowed_senders, hour_limit, day_limit, month_limit, over_hour_waits, state_before, state_reason, created_at, deleted_at, cancel_queued"
 
 func scanKey(r scanner) (Key, error) {
 	var k Key
-	err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Name, &k.ACL, &k.Master, &k.State, &k.Reference, &k.Permissions, &k.Networks, &k.AllowedSenders,
+	err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Name, &k.ACL, &k.Master, &k.State, &k.Reference, &k.TrackHost, &k.Permissions, &k.Networks, &k.AllowedSenders,
 		&k.HourLimit, &k.DayLimit, &k.MonthLimit, &k.OverHourWaits, &k.StateBefore, &k.StateReason, nullTime{&k.CreatedAt}, nullTime{&k.DeletedAt}, &k.CancelQueued)
 	return k, err
 }
@@ -70,11 +71,11 @@ func (tx *Tx) AddKey(ctx context.Context, k Key) (Key, error) {
 		k.AccountID, k.APIKey, k.Name, k.ACL, k.Master, k.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, micros(tx.Now)))
 }
 
-// ChangeKey sets what can be changed of the key with k's ID: name, ACL, state, reference and restrictions.
+// ChangeKey sets what can be changed of the key with k's ID: name, ACL, state, reference, host of links and restrictions.
 func (tx *Tx) ChangeKey(ctx context.Context, k Key) error {
 	return tx.one(ctx, `UPDATE api_key SET name = $1, acl = $2, state = $3, reference = $4, permissions = $5, networks = $6, allowed_senders = $7,
- hour_limit = $8, day_limit = $9, month_limit = $10, over_hour_waits = $11, state_before = $12, state_reason = $13 WHERE id = $14 AND account_id = $15`,
-		k.Name, k.ACL, k.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, k.StateBefore, k.StateReason, k.ID, k.AccountID)
+ hour_limit = $8, day_limit = $9, month_limit = $10, over_hour_waits = $11, state_before = $12, state_reason = $13, track_host = $14 WHERE id = $15 AND account_id = $16`,
+		k.Name, k.ACL, k.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, k.StateBefore, k.StateReason, k.TrackHost, k.ID, k.AccountID)
 }
 
 // DeleteKey ends a subaccount for good: its name and reference are free again, its row and API key stay.

@@ -88,16 +88,17 @@ type Message struct {
 	HasHTML      bool
 	TrackOpens   int
 	TrackClicks  int
+	Ways         int // track.Ways of its submission
 }
 
 const messageSelect = `SELECT m.id, m.uuid, m.submission_id, m.account_id, m.key_id, m.recipient, m.kind, m.status, m.state_id, m.state_permanent, m.attempts, m.arrived_at, m.done_at, m.flags, m.contact,
- s.sender_id, s.source, s.client, s.mail_from, s.header_from, s.from_name, s.subject, s.rfc_message_id, s.custom_id, s.event_payload, s.campaign, s.campaign_id, s.size, s.attachments, s.has_text, s.has_html, s.track_opens, s.track_clicks
+ s.sender_id, s.source, s.client, s.mail_from, s.header_from, s.from_name, s.subject, s.rfc_message_id, s.custom_id, s.event_payload, s.campaign, s.campaign_id, s.size, s.attachments, s.has_text, s.has_html, s.track_opens, s.track_clicks, s.ways
  FROM message m JOIN submission s ON s.id = m.submission_id`
 
 func scanMessage(r scanner) (Message, error) {
 	var m Message
 	err := r.scan(&m.ID, uuidBytes{&m.UUID}, &m.SubmissionID, &m.AccountID, &m.KeyID, &m.Recipient, &m.Kind, &m.Status, &m.StateID, &m.StatePermanent, &m.Attempts, nullTime{&m.ArrivedAt}, nullTime{&m.DoneAt}, &m.Flags, &m.Contact,
-		&m.SenderID, &m.Source, &m.Client, &m.MailFrom, &m.HeaderFrom, &m.FromName, &m.Subject, &m.MessageID, &m.CustomID, &m.EventPayload, &m.Campaign, &m.CampaignID, &m.Size, &m.Attachments, &m.HasText, &m.HasHTML, &m.TrackOpens, &m.TrackClicks)
+		&m.SenderID, &m.Source, &m.Client, &m.MailFrom, &m.HeaderFrom, &m.FromName, &m.Subject, &m.MessageID, &m.CustomID, &m.EventPayload, &m.Campaign, &m.CampaignID, &m.Size, &m.Attachments, &m.HasText, &m.HasHTML, &m.TrackOpens, &m.TrackClicks, &m.Ways)
 	return m, err
 }
 

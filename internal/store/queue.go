@@ -23,6 +23,7 @@ type Claimed struct {
 	ExpiresAt    time.Time // when it is given up
 	Attempt      int       // of this claim, from 1
 	Lost         int       // how often a process ended while it held this message
+	Ways         int       // track.Ways: how its mail is made its own; 0: it gets what all get
 }
 
 // Lane is which messages a claim takes.
@@ -37,7 +38,7 @@ const (
 const claimHead = `UPDATE queue SET owner = $1, due_at = $2, attempts = attempts + 1, lost = lost + CASE WHEN owner <> '' THEN 1 ELSE 0 END
  WHERE message_id IN (SELECT message_id FROM queue WHERE due_at <= $3 AND lost `
 
-const claimTail = `) RETURNING message_id, submission_id, key_id, sender_id, campaign_id, recipient, domain, arrived_at, expires_at, attempts, lost`
+const claimTail = `) RETURNING message_id, submission_id, key_id, sender_id, campaign_id, recipient, domain, arrived_at, expires_at, attempts, lost, ways`
 
 // Claim takes up to limit due messages for owner until the lease ends, in one statement, so that no two workers take
 // one row. The number of the attempt is durable before anything is sent.
@@ -59,7 +60,7 @@ func (s *Store) Claim(ctx context.Context, lane Lane, owner string, now, until t
 
 func scanClaimed(r scanner) (Claimed, error) {
 	var c Claimed
-	err := r.scan(&c.MessageID, &c.SubmissionID, &c.KeyID, &c.SenderID, &c.CampaignID, &c.Recipient, &c.Domain, nullTime{&c.ArrivedAt}, nullTime{&c.ExpiresAt}, &c.Attempt, &c.Lost)
+	err := r.scan(&c.MessageID, &c.SubmissionID, &c.KeyID, &c.SenderID, &c.CampaignID, &c.Recipient, &c.Domain, nullTime{&c.ArrivedAt}, nullTime{&c.ExpiresAt}, &c.Attempt, &c.Lost, &c.Ways)
 	return c, err
 }
 
@@ -125,6 +126,8 @@ type Outgoing struct {
 	MailFrom     string
 	HeaderFrom   string
 	UTF8         bool
+	URLTags      string
+	TrackHost    string // of its key
 	Body         []byte
 }
 
@@ -132,8 +135,8 @@ type Outgoing struct {
 func (s *Store) Outgoing(ctx context.Context, submissionID int64) (Outgoing, error) {
 	var o Outgoing
 	var b Body
-	err := s.row(ctx, "SELECT s.id, s.mail_from, s.header_from, s.utf8, b.codec, b.data FROM submission s JOIN body b ON b.submission_id = s.id WHERE s.id = $1", submissionID).
-		scan(&o.SubmissionID, &o.MailFrom, &o.HeaderFrom, &o.UTF8, &b.codec, &b.data)
+	err := s.row(ctx, "SELECT s.id, s.mail_from, s.header_from, s.utf8, s.url_tags, k.track_host, b.codec, b.data FROM submission s JOIN api_key k ON k.id = s.key_id JOIN body b ON b.submission_id = s.id WHERE s.id = $1", submissionID).
+		scan(&o.SubmissionID, &o.MailFrom, &o.HeaderFrom, &o.UTF8, &o.URLTags, &o.TrackHost, &b.codec, &b.data)
 	if err != nil {
 		return Outgoing{}, err
 	}
@@ -307,7 +310,7 @@ func (s *Store) CancelQueued(ctx context.Context, limit int) (n int, err error) 
 		var gone []Claimed
 		for _, key := range keys {
 			some, err := collect(ctx, tx, scanClaimed, `DELETE FROM queue WHERE owner = '' AND message_id IN (SELECT message_id FROM queue WHERE key_id = $1 AND owner = '' LIMIT $2)
- RETURNING message_id, submission_id, key_id, sender_id, campaign_id, recipient, domain, arrived_at, expires_at, attempts, lost`, key, limit-len(gone))
+ RETURNING message_id, submission_id, key_id, sender_id, campaign_id, recipient, domain, arrived_at, expires_at, attempts, lost, ways`, key, limit-len(gone))
 			if err != nil {
 				return err
 			}

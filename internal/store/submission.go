@@ -34,6 +34,7 @@ type Submission struct {
 	Priority           int // 0 low to 3 first
 	TrackOpens         int // TrackOff, TrackOn; 0: not decided, which is off
 	TrackClicks        int
+	Ways               int // track.Ways: how it is made each recipient's own on its way out
 
 	Size        int64
 	Attachments int
@@ -86,11 +87,11 @@ const priorityStep = 10 * time.Minute
 var (
 	insertSubmissions = newInsert("submission", "id", "account_id", "key_id", "sender_id", "source", "client", "mail_from", "header_from", "from_name", "subject",
 		"rfc_message_id", "custom_id", "event_payload", "campaign", "campaign_id", "monitoring_category", "url_tags", "priority", "track_opens", "track_clicks", "size", "attachments",
-		"has_text", "has_html", "utf8", "created_at")
+		"has_text", "has_html", "utf8", "ways", "created_at")
 	insertBodies   = newInsert("body", "submission_id", "codec", "data")
 	insertMessages = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind", "status", "arrived_at")
 	insertRefused  = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind", "status", "arrived_at", "state_id", "state_permanent", "done_at")
-	insertQueue    = newInsert("queue", "message_id", "submission_id", "key_id", "sender_id", "campaign_id", "recipient", "domain", "arrived_at", "expires_at", "due_at")
+	insertQueue    = newInsert("queue", "message_id", "submission_id", "key_id", "sender_id", "campaign_id", "recipient", "domain", "arrived_at", "expires_at", "due_at", "ways")
 )
 
 // Batch is what one call hands over: its submissions are kept together or not at all.
@@ -199,7 +200,7 @@ type acceptance struct {
 func (a *acceptance) submission(x *Submission) {
 	a.rows = append(a.rows, x.ID, x.AccountID, x.KeyID, x.SenderID, x.Source, x.Client, x.MailFrom, x.HeaderFrom, x.FromName, x.Subject,
 		x.MessageID, x.CustomID, x.EventPayload, x.Campaign, x.campaignID, x.MonitoringCategory, x.URLTags, x.Priority, x.TrackOpens, x.TrackClicks, x.Size, x.Attachments,
-		x.HasText, x.HasHTML, x.UTF8, a.now)
+		x.HasText, x.HasHTML, x.UTF8, x.Ways, a.now)
 	a.bodies = append(a.bodies, x.ID, x.Body.codec, x.Body.data)
 	for i := range x.Recipients {
 		r := &x.Recipients[i]
@@ -221,7 +222,7 @@ func (a *acceptance) submission(x *Submission) {
 			due = leaves
 		}
 		a.messages = append(a.messages, r.ID, r.UUID[:], x.ID, x.AccountID, x.KeyID, r.Email, mail.ContactID(r.Email), int(r.Kind), int(StatusQueued), a.now)
-		a.queue = append(a.queue, r.ID, x.ID, x.KeyID, x.SenderID, x.campaignID, r.Email, r.Domain, a.now, micros(leaves.Add(x.Lifetime)), micros(due))
+		a.queue = append(a.queue, r.ID, x.ID, x.KeyID, x.SenderID, x.campaignID, r.Email, r.Domain, a.now, micros(leaves.Add(x.Lifetime)), micros(due), x.Ways)
 	}
 }
 

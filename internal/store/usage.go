@@ -87,6 +87,7 @@ type Rules struct {
 	MonthLimit                int64
 	OverHourWaits             bool
 	AccountHour, AccountMonth int64 // of the plan, with what was granted
+	Tracking                  Tracking
 	Senders                   []Sender
 }
 
@@ -94,9 +95,9 @@ type Rules struct {
 func (s *Store) Rules(ctx context.Context, keyID int64) (Rules, error) {
 	var r Rules
 	err := s.row(ctx, `SELECT k.allowed_senders, k.hour_limit, CASE WHEN k.day_limit > 0 THEN k.day_limit ELSE a.day_limit END, k.month_limit, k.over_hour_waits,
- coalesce(a.max_hour, p.hour_messages, 0), coalesce(a.max_month, p.month_messages, 0)
+ coalesce(a.max_hour, p.hour_messages, 0), coalesce(a.max_month, p.month_messages, 0), a.track_opens, a.track_clicks, a.add_unsubscribe
  FROM api_key k JOIN account a ON a.id = k.account_id LEFT JOIN plan p ON p.id = a.plan_id WHERE k.id = $1 AND k.deleted_at IS NULL`, keyID).
-		scan(&r.AllowedSenders, &r.HourLimit, &r.DayLimit, &r.MonthLimit, &r.OverHourWaits, &r.AccountHour, &r.AccountMonth)
+		scan(&r.AllowedSenders, &r.HourLimit, &r.DayLimit, &r.MonthLimit, &r.OverHourWaits, &r.AccountHour, &r.AccountMonth, &r.Tracking.Opens, &r.Tracking.Clicks, &r.Tracking.Unsubscribe)
 	if err != nil {
 		return r, err
 	}

@@ -181,6 +181,7 @@ func (s *Submit) accept(ctx context.Context, p gate.Principal, env Envelope, m M
 		return Receipt{}, err
 	}
 	sub := newSubmission(p, env, m, sender.ID, recipients)
+	r.track(sub, m)
 	if !r.limited() {
 		return s.keep(ctx, env, sub, m.Sandbox)
 	}

@@ -239,3 +239,21 @@ func BenchmarkPersonalise(b *testing.B) {
 		s.Personalise(raw, all(track.Opens|track.Clicks|track.UnsubHead))
 	}
 }
+
+func BenchmarkHasPlace(b *testing.B) {
+	text, err := os.ReadFile("testdata/latin1.eml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	line := strings.Repeat("A", 76) + "\r\n"
+	large := "From: a@example.com\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>under=20the=20sun</p>\r\n" +
+		"--b\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat(line, 60_000) + "--b--\r\n"
+	for name, raw := range map[string][]byte{"small": text, "html": []byte("Content-Type: text/html\r\n\r\n" + strings.Repeat("<p>buy under the sun, unsubscribe</p>\r\n", 300)), "5MB": []byte(large)} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(raw)))
+			for b.Loop() {
+				track.HasPlace(raw)
+			}
+		})
+	}
+}

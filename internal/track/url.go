@@ -16,7 +16,9 @@ const maxTarget = 4096
 // line ends within, what is not printable ASCII in percent, its host in A-labels. ok is false for every other link.
 func normal(href string) (target string, ok bool) {
 	s := strings.Trim(href, " \t\r\n\f")
-	s = strings.NewReplacer("\t", "", "\r", "", "\n", "").Replace(s)
+	if strings.ContainsAny(s, "\t\r\n") {
+		s = strings.NewReplacer("\t", "", "\r", "", "\n", "").Replace(s)
+	}
 	colon := strings.IndexByte(s, ':')
 	if colon < 0 {
 		return "", false
@@ -96,4 +98,17 @@ func addTags(target, tags string) string {
 		target += "&"
 	}
 	return target + tags + fragment
+}
+
+// Base is what links begin with under an account's own host name: it leads to where the server's base URL does, and is
+// reached in the same way.
+func Base(baseURL, host string) string {
+	u, err := url.Parse(baseURL)
+	if host == "" || err != nil {
+		return strings.TrimSuffix(baseURL, "/")
+	}
+	if port := u.Port(); port != "" {
+		host += ":" + port
+	}
+	return u.Scheme + "://" + host
 }
