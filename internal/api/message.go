@@ -13,6 +13,7 @@ import (
 
 	"postern/internal/mail"
 	"postern/internal/store"
+	"postern/internal/track"
 )
 
 // message is a message on the wire. ContactAlt, CustomID and Subject are filled in where they are asked for.
@@ -47,7 +48,7 @@ type show struct{ contact, customID, subject bool }
 func (s show) wire(m store.Message) message {
 	out := message{
 		ArrivedAt: timestamp(m.ArrivedAt), AttachmentCount: m.Attachments, AttemptCount: m.Attempts, ID: m.ID,
-		IsClickTracked: m.TrackClicks == trackOn, IsHTMLPartIncluded: m.HasHTML, IsOpenTracked: m.TrackOpens == trackOn, IsTextPartIncluded: m.HasText,
+		IsClickTracked: m.TrackClicks == trackOn, IsHTMLPartIncluded: m.HasHTML, IsOpenTracked: m.TrackOpens == trackOn, IsTextPartIncluded: m.HasText, IsUnsubTracked: track.Ways(m.Ways).Unsubscribes(),
 		MessageSize: m.Size, SenderID: m.SenderID, StateID: m.StateID, StatePermanent: m.StatePermanent, Status: m.Status.String(), UUID: m.UUID.String(),
 	}
 	if !m.DoneAt.IsZero() {

@@ -41,8 +41,8 @@ const (
 
 // Config of a Queue. Zero numbers are defaults.
 type Config struct {
-	Store       *store.Store
-	Courier     Courier
+	Store   *store.Store
+	Courier Courier
 	// Personalise makes a submission's source the recipient's own, in the ways (track.Ways) that were decided at its
 	// acceptance. Such messages go one by one. nil: all get the source as it is.
 	Personalise func(out store.Outgoing, messageID int64, ways int) []byte

@@ -51,7 +51,7 @@ type Core struct {
 	Submit  *submit.Submit
 	Webhook *webhook.Webhook
 	Links   *track.Signer // of tracked mail
-	Keys    int // in the gate
+	Keys    int           // in the gate
 
 	arrived func() // the queue's Wake, where there is a queue
 	hosts   func() // tells the door of tracked mail that keys' host names may have changed, where there is one
