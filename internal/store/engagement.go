@@ -58,6 +58,7 @@ type engagedMessage struct {
 	flags Flags
 	done  time.Time
 	counted
+	recipient string
 }
 
 var selectEngaged = newInList("SELECT m.id, m.key_id, s.campaign_id, s.sender_id, m.recipient, m.arrived_at, m.done_at, m.flags FROM message m JOIN submission s ON s.id = m.submission_id WHERE m.id", 0, "")
@@ -80,7 +81,7 @@ func (s *Store) commitEngagements(ctx context.Context, items []*Engagement) erro
 			}
 			r := recorded{
 				Event:   Event{ID: first + int64(len(events)), MessageID: x.MessageID, KeyID: m.key, Type: x.Type, At: x.At, Doing: x.Doing},
-				counted: m.counted, done: m.done,
+				counted: m.counted, recipient: m.recipient, done: m.done,
 			}
 			if bit := x.Type.flag(); !x.Machine && m.flags&bit == 0 {
 				m.flags |= bit
@@ -107,9 +108,8 @@ func (tx *Tx) engagedMessages(ctx context.Context, items []*Engagement) (map[int
 	err := selectEngaged.each(tx, nil, ids, func(text string, args []any) error {
 		list, err := collect(ctx, tx, func(r scanner) (*engagedMessage, error) {
 			m := &engagedMessage{}
-			var recipient string
-			err := r.scan(&m.id, &m.key, &m.campaign, &m.sender, &recipient, nullTime{&m.arrived}, nullTime{&m.done}, &m.flags)
-			m.domain = mail.Domain(recipient)
+			err := r.scan(&m.id, &m.key, &m.campaign, &m.sender, &m.recipient, nullTime{&m.arrived}, nullTime{&m.done}, &m.flags)
+			m.domain = mail.Domain(m.recipient)
 			return m, err
 		}, text, args...)
 		for _, m := range list {

@@ -39,6 +39,7 @@ func postgresDialect() *dialect {
 			"{key}":       "BIGINT PRIMARY KEY",
 			"{blob}":      "BYTEA",
 			"{clustered}": "",
+			"{bytewise}":  ` COLLATE "C"`,
 		},
 		writers:    4,
 		numbered:   true,

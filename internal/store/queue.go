@@ -6,8 +6,6 @@ import (
 	"context"
 	"slices"
 	"time"
-
-	"postern/internal/mail"
 )
 
 // Claimed is a message that this process may try to deliver until its lease ends.
@@ -38,7 +36,10 @@ const (
 const claimHead = `UPDATE queue SET owner = $1, due_at = $2, attempts = attempts + 1, lost = lost + CASE WHEN owner <> '' THEN 1 ELSE 0 END
  WHERE message_id IN (SELECT message_id FROM queue WHERE due_at <= $3 AND lost `
 
-const claimTail = `) RETURNING message_id, submission_id, key_id, sender_id, campaign_id, recipient, domain, arrived_at, expires_at, attempts, lost, ways`
+// claimedColumns are those of scanClaimed.
+const claimedColumns = "message_id, submission_id, key_id, sender_id, campaign_id, recipient, domain, arrived_at, expires_at, attempts, lost, ways"
+
+const claimTail = ") RETURNING " + claimedColumns
 
 // Claim takes up to limit due messages for owner until the lease ends, in one statement, so that no two workers take
 // one row. The number of the attempt is durable before anything is sent.
@@ -208,7 +209,7 @@ func (s *Store) commitCompletions(ctx context.Context, groups [][]Completion) er
 				continue
 			}
 			delete(applied, c.MessageID) // a message is sent once, whoever says it twice
-			events = append(events, recorded{Event: c.event(id), counted: c.counted(), done: c.At, first: first})
+			events = append(events, recorded{Event: c.event(id), counted: c.counted(), recipient: c.Recipient, done: c.At, first: first})
 			id++
 		}
 		return tx.record(ctx, events, newTally())
@@ -309,8 +310,7 @@ func (s *Store) CancelQueued(ctx context.Context, limit int) (n int, err error) 
 	err = s.Update(ctx, func(tx *Tx) error {
 		var gone []Claimed
 		for _, key := range keys {
-			some, err := collect(ctx, tx, scanClaimed, `DELETE FROM queue WHERE owner = '' AND message_id IN (SELECT message_id FROM queue WHERE key_id = $1 AND owner = '' LIMIT $2)
- RETURNING message_id, submission_id, key_id, sender_id, campaign_id, recipient, domain, arrived_at, expires_at, attempts, lost, ways`, key, limit-len(gone))
+			some, err := collect(ctx, tx, scanClaimed, `DELETE FROM queue WHERE owner = '' AND message_id IN (SELECT message_id FROM queue WHERE key_id = $1 AND owner = '' LIMIT $2) RETURNING `+claimedColumns, key, limit-len(gone))
 			if err != nil {
 				return err
 			}
@@ -319,20 +319,7 @@ func (s *Store) CancelQueued(ctx context.Context, limit int) (n int, err error) 
 			}
 		}
 		n = len(gone)
-		var events []recorded
-		for i, c := range gone {
-			if err := tx.one(ctx, "UPDATE message SET status = $1, state_id = $2, state_permanent = TRUE, done_at = $3 WHERE id = $4", int(StatusBlocked), int(mail.StatePreblocked), micros(tx.Now), c.MessageID); err != nil {
-				return err
-			}
-			events = append(events, recorded{
-				Event: Event{
-					ID: first + int64(i), MessageID: c.MessageID, KeyID: c.KeyID, Type: EventBlocked, At: tx.Now, Attempt: c.Attempt, Permanent: true,
-					StateID: int(mail.StatePreblocked), Reply: Reply{Line: "the subaccount was deleted, and what waited was cancelled"},
-				},
-				counted: c.counted(), done: tx.Now,
-			})
-		}
-		return tx.record(ctx, events, newTally())
+		return tx.block(ctx, gone, first, "the subaccount was deleted, and what waited was cancelled")
 	})
 	return n, err
 }

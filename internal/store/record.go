@@ -11,8 +11,9 @@ import (
 type recorded struct {
 	Event
 	counted
-	done  time.Time // when its message ended, zero while it is queued
-	first bool      // of a deferral and of what a recipient did: the message's first
+	recipient string
+	done      time.Time // when its message ended, zero while it is queued
+	first     bool      // of a deferral and of what a recipient did: the message's first
 }
 
 // engaged says whether an event is a recipient's doing, which has a row of its own beside the event's.
@@ -36,6 +37,9 @@ func (tx *Tx) record(ctx context.Context, events []recorded, counts *tally) erro
 		return err
 	}
 	if err := insertDoings.run(ctx, tx, nil, doings); err != nil {
+		return err
+	}
+	if err := tx.suppress(ctx, events); err != nil {
 		return err
 	}
 	return counts.write(ctx, tx)

@@ -28,6 +28,7 @@ func sqliteDialect() *dialect {
 			"{key}":       "INTEGER PRIMARY KEY",
 			"{blob}":      "BLOB",
 			"{clustered}": " WITHOUT ROWID",
+			"{bytewise}":  "",
 		},
 		writers:        1,
 		keepStatements: true,

@@ -43,6 +43,9 @@ type Store struct {
 	d    *dialect
 
 	stmts sync.Map // SQL text → *sql.Stmt of the writer, where the driver does not keep them itself
+	reads sync.Map // the same of the readers, of what every mail asks
+
+	suppressing suppressing
 
 	ids         idBlocks
 	accepts     *group[*Batch]
@@ -71,6 +74,9 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 		return nil, err
 	}
 	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.loadSuppressing(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.accepts = newGroup(s.d.writers, maxGroup, s.commitSubmissions)

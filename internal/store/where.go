@@ -55,15 +55,23 @@ type Page struct {
 	Desc          bool
 }
 
+func (p Page) limit() int {
+	if p.Limit <= 0 || p.Limit > 1000 {
+		return 1000
+	}
+	return p.Limit
+}
+
 func (w *where) page(p Page, column string) {
+	w.order(p, column)
+	w.add(" LIMIT ? OFFSET ?", p.limit(), max(p.Offset, 0))
+}
+
+func (w *where) order(p Page, column string) {
 	w.text.WriteString(" ORDER BY " + column)
 	if p.Desc {
 		w.text.WriteString(" DESC")
 	}
-	if p.Limit <= 0 || p.Limit > 1000 {
-		p.Limit = 1000
-	}
-	w.add(" LIMIT ? OFFSET ?", p.Limit, max(p.Offset, 0))
 }
 
 // escapeLike makes s match itself in LIKE … ESCAPE '!', in lower case.

@@ -117,6 +117,17 @@ func (r *reservation) later() (n int64) {
 	return n
 }
 
+// spread gives the recipients that are sent to their hours.
+func (r *reservation) spread(recipients []store.Recipient) {
+	next := 0
+	for i := range recipients {
+		if recipients[i].Refused == 0 {
+			recipients[i].Hour = time.Unix(r.hours[next], 0).UTC()
+			next++
+		}
+	}
+}
+
 // reserve takes room for n messages, or says in an *Error which limit is reached and when there is room again. What
 // may wait by the key's choice is given later hours: there is one for each message.
 func (l *limiter) reserve(ctx context.Context, p gate.Principal, r *rules, n int) (*reservation, error) {

@@ -105,7 +105,7 @@ type Submit struct {
 	arrived func() // tells the queue that there is something
 	log     *slog.Logger
 
-	accepted, refused, limited, delayed atomic.Int64
+	accepted, refused, limited, delayed, suppressed atomic.Int64
 }
 
 // New makes the way in over st. arrived is called after each accepted submission and must not block.
@@ -123,11 +123,12 @@ type Stats struct {
 	Accepted, Refused int64 // submissions
 	Limited           int64 // of the refused, those over a limit of messages
 	Delayed           int64 // messages that wait for a later hour
+	Suppressed        int64 // messages blocked since their address is on the key's suppression list
 }
 
 // Stats reads the counts.
 func (s *Submit) Stats() Stats {
-	return Stats{Accepted: s.accepted.Load(), Refused: s.refused.Load(), Limited: s.limited.Load(), Delayed: s.delayed.Load()}
+	return Stats{Accepted: s.accepted.Load(), Refused: s.refused.Load(), Limited: s.limited.Load(), Delayed: s.delayed.Load(), Suppressed: s.suppressed.Load()}
 }
 
 // Forget makes the next mail of a key, or with 0 of all keys, read its senders and limits anew. Whoever changes them
@@ -180,18 +181,22 @@ func (s *Submit) accept(ctx context.Context, p gate.Principal, env Envelope, m M
 	if err != nil {
 		return Receipt{}, err
 	}
+	going := len(recipients)
+	if !m.Sandbox {
+		if going, err = s.suppress(ctx, p.KeyID, recipients); err != nil {
+			return Receipt{}, err
+		}
+	}
 	sub := newSubmission(p, env, m, sender.ID, recipients)
 	r.track(sub, m)
 	if !r.limited() {
 		return s.keep(ctx, env, sub, m.Sandbox)
 	}
-	taken, err := s.limits.reserve(ctx, p, r, len(recipients))
+	taken, err := s.limits.reserve(ctx, p, r, going)
 	if err != nil {
 		return Receipt{}, err
 	}
-	for i, hour := range taken.hours {
-		sub.Recipients[i].Hour = time.Unix(hour, 0).UTC()
-	}
+	taken.spread(sub.Recipients)
 	receipt, err := s.keep(ctx, env, sub, m.Sandbox)
 	kept := err == nil && !m.Sandbox
 	s.limits.end(taken, kept)
@@ -199,6 +204,20 @@ func (s *Submit) accept(ctx context.Context, p gate.Principal, env Envelope, m M
 		s.delayed.Add(taken.later())
 	}
 	return receipt, err
+}
+
+// suppress marks the recipients that the key sends nothing to, and says how many others there are. They count against no
+// limit.
+func (s *Submit) suppress(ctx context.Context, keyID int64, recipients []store.Recipient) (going int, err error) {
+	off, err := s.store.Suppressed(ctx, keyID, recipients)
+	if err != nil {
+		return 0, s.failed(ctx, err)
+	}
+	for _, i := range off {
+		recipients[i].Refused = mail.StatePreblocked
+	}
+	s.suppressed.Add(int64(len(off)))
+	return len(recipients) - len(off), nil
 }
 
 // keep makes a submission durable, unless it is in the sandbox.
