@@ -93,7 +93,7 @@ func wireKey(k store.Key, owner keyOwner) apiKey {
 		DayLimit: k.DayLimit, HourLimit: k.HourLimit, ID: k.ID, IsActive: k.State == store.KeyActive, IsMaster: k.Master,
 		LastUsedAt: timestamp(owner.used[k.ID]),
 		MonthLimit: k.MonthLimit, Name: k.Name, Networks: listed(k.Networks), OverHourWaits: k.OverHourWaits,
-		Permissions: strings.Split(account.Permission(k.Permissions).String(), ","), Reference: k.Reference, Runlevel: "Normal",
+		Permissions: strings.Split(account.Permission(k.Permissions).String(), ","), Reference: k.Reference, Runlevel: "Normal", TrackHost: k.TrackHost,
 		Secrets: []liveSecret{}, UserID: owner.userID,
 	}
 	switch {
@@ -298,6 +298,7 @@ func (c *call) keyChange() (keyring.KeyChange, error) {
 		{"Name", &change.Name, body.text},
 		{"ACL", &change.ACL, body.text},
 		{"Reference", &change.Reference, body.text},
+		{"TrackHost", &change.TrackHost, body.text},
 		{"Networks", &change.Networks, body.joined},
 		{"AllowedSenders", &change.AllowedSenders, body.joined},
 	} {

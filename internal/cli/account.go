@@ -12,15 +12,16 @@ import (
 )
 
 type accountCmd struct {
-	Create  accountCreateCmd  `cmd:"" help:"Make a primary account with an owner and a master key; prints its secret, once."`
-	List    accountListCmd    `cmd:"" help:"List the primary accounts."`
-	Show    accountShowCmd    `cmd:"" help:"Show all of an account: its people, policy, plan and what it uses of it."`
-	Policy  accountPolicyCmd  `cmd:"" help:"Say after how many days an account's secrets are due, and what becomes of overdue ones."`
-	Limit   accountLimitCmd   `cmd:"" help:"Bound how many messages a day each key of an account sends that has no limit of its own."`
-	Plan    accountPlanCmd    `cmd:"" help:"Give an account a plan, or none."`
-	Rename  accountRenameCmd  `cmd:"" help:"Rename an account."`
-	Suspend accountSuspendCmd `cmd:"" help:"Close all keys of an account by the operator's word."`
-	Restore accountRestoreCmd `cmd:"" help:"End an account's suspension."`
+	Create   accountCreateCmd   `cmd:"" help:"Make a primary account with an owner and a master key; prints its secret, once."`
+	List     accountListCmd     `cmd:"" help:"List the primary accounts."`
+	Show     accountShowCmd     `cmd:"" help:"Show all of an account: its people, policy, plan and what it uses of it."`
+	Policy   accountPolicyCmd   `cmd:"" help:"Say after how many days an account's secrets are due, and what becomes of overdue ones."`
+	Limit    accountLimitCmd    `cmd:"" help:"Bound how many messages a day each key of an account sends that has no limit of its own."`
+	Tracking accountTrackingCmd `cmd:"" help:"Say what an account's mail tells of its recipients: opens, clicks, and how to unsubscribe."`
+	Plan     accountPlanCmd     `cmd:"" help:"Give an account a plan, or none."`
+	Rename   accountRenameCmd   `cmd:"" help:"Rename an account."`
+	Suspend  accountSuspendCmd  `cmd:"" help:"Close all keys of an account by the operator's word."`
+	Restore  accountRestoreCmd  `cmd:"" help:"End an account's suspension."`
 }
 
 type accountCreateCmd struct {

@@ -86,6 +86,7 @@ func (s *streams) account(a control.AccountDetails, asJSON bool) error {
 		{"Keys", fmt.Sprintf("%d active, %d deactivated, %d suspended", a.States["active"], a.States["deactivated"], a.States["suspended"])},
 		{"Secrets", fmt.Sprintf("are due after %d days, with reminders from %d days before; overdue ones %s", a.Policy.SecretDays, a.Policy.RemindDays, overdue)},
 		{"A day, each key", limit(a.DayLimit)},
+		{"Mail tells of", tells(a.Tracking)},
 		{"Plan", orDash(a.Plan)},
 		{"Subaccounts", used(a.Used.Subaccounts, a.Allowance.Subaccounts)},
 		{"This month", used(a.Used.Month, a.Allowance.Month)},

@@ -23,6 +23,7 @@ type keyCmd struct {
 	Retire      keyRetireCmd      `cmd:"" help:"End the old secret of an overlap early."`
 	Leaked      keyLeakedCmd      `cmd:"" help:"End a secret that was found where it should not be, whosever it is."`
 	Restrict    keyRestrictCmd    `cmd:"" help:"Bound what a key may do, from where, as whom and how much."`
+	TrackHost   keyTrackHostCmd   `cmd:"" name:"track-host" help:"Give the links in a key's mail a host name of its own."`
 	Deactivate  keyDeactivateCmd  `cmd:"" help:"Stop a key: nothing can be sent with it."`
 	Activate    keyActivateCmd    `cmd:"" help:"Let a deactivated key be used again."`
 	Suspend     keySuspendCmd     `cmd:"" help:"Close a key by the operator's word, whatever its owner does."`

@@ -88,6 +88,7 @@ func doneWords(what string) string {
 		"renamed":   "The account has its new name.",
 		"policy":    "The rotation policy is changed.",
 		"limit":     "The daily limit is changed.",
+		"tracking":  "What mail tells of its recipients is changed. It holds for mail from now on.",
 		"tested":    "A test is on its way. What comes of it stands at the webhook in a moment.",
 		"unhooked":  "The webhook is removed.",
 		"asked":     "The operator has your request. The answer comes by mail, and stands here.",

@@ -156,7 +156,7 @@ func (g *grounds) secretOf(keyID int64) int64 {
 func (g *grounds) form(b *browser, x things) url.Values {
 	return url.Values{
 		"name": {"Changed"}, "key": {x.apiKey}, "sender": {"new@acme.example"}, "email": {"invited@example.org"}, "role": {account.Analyst}, "on": {"account"}, "reason": {"A reason"}, "answer": {"decline"}, "words": {"No"},
-		"days": {"20"}, "remind": {"5"}, "limit": {"5"}, "plan": {"0"}, "kind": {"subaccounts"}, "wanted": {"2000"}, "account": {"1"}, "url": {"https://hooks.example.com/postern"},
+		"days": {"20"}, "remind": {"5"}, "limit": {"5"}, "plan": {"0"}, "kind": {"subaccounts"}, "wanted": {"2000"}, "account": {"1"}, "url": {"https://hooks.example.com/postern"}, "unsubscribe": {"all"}, "host": {""},
 	}
 }
 

@@ -112,7 +112,7 @@ func (d *door) accountDetails(r *http.Request, id int64) (AccountDetails, error)
 	if err != nil {
 		return AccountDetails{}, err
 	}
-	out := AccountDetails{Policy: Policy{a.SecretDays, a.RemindDays, a.StopOverdue}, DayLimit: a.DayLimit, States: map[string]int{}}
+	out := AccountDetails{Policy: Policy{a.SecretDays, a.RemindDays, a.StopOverdue}, Tracking: Tracking{a.Tracking.Opens, a.Tracking.Clicks, keyring.UnsubscribeWord(a.Tracking.Unsubscribe)}, DayLimit: a.DayLimit, States: map[string]int{}}
 	if out.Account, err = d.accountOf(ctx, a); err != nil {
 		return out, err
 	}
@@ -155,7 +155,10 @@ func (d *door) changeAccount(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := keyring.AccountChange{Name: in.Name, SecretDays: in.SecretDays, RemindDays: in.RemindDays, StopOverdue: in.StopOverdue, DayLimit: in.DayLimit}
+	c := keyring.AccountChange{
+		Name: in.Name, SecretDays: in.SecretDays, RemindDays: in.RemindDays, StopOverdue: in.StopOverdue, DayLimit: in.DayLimit,
+		TrackOpens: in.TrackOpens, TrackClicks: in.TrackClicks, Unsubscribe: in.Unsubscribe,
+	}
 	if _, err := d.Keyring.ChangeAccount(r.Context(), operator(), a.ID, c); err != nil {
 		return nil, err
 	}

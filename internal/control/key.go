@@ -74,7 +74,7 @@ func (d *door) policies(r *http.Request) (map[int64]credential.Policy, error) {
 
 func keyOf(k store.Key, policy credential.Policy, now time.Time) Key {
 	out := Key{
-		ID: k.ID, AccountID: k.AccountID, APIKey: k.APIKey, Name: k.Name, Reference: k.Reference, Master: k.Master,
+		ID: k.ID, AccountID: k.AccountID, APIKey: k.APIKey, Name: k.Name, Reference: k.Reference, TrackHost: k.TrackHost, Master: k.Master,
 		State: k.State, StateReason: k.StateReason, CreatedAt: k.CreatedAt, DeletedAt: k.DeletedAt, Secrets: []Secret{},
 	}
 	for i, x := range k.Secrets {

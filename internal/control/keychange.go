@@ -89,7 +89,7 @@ func (d *door) changeKey(r *http.Request) (any, error) {
 		return nil, err
 	}
 	c := keyring.KeyChange{
-		Name: in.Name, Reference: in.Reference, Active: in.Active, Networks: in.Networks, AllowedSenders: in.AllowedSenders,
+		Name: in.Name, Reference: in.Reference, TrackHost: in.TrackHost, Active: in.Active, Networks: in.Networks, AllowedSenders: in.AllowedSenders,
 		HourLimit: in.HourLimit, DayLimit: in.DayLimit, MonthLimit: in.MonthLimit, OverHourWaits: in.OverHourWaits,
 	}
 	if in.Permissions != nil {

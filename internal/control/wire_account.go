@@ -22,6 +22,7 @@ type NewAccount struct{ Name, Email string }
 type AccountDetails struct {
 	Account
 	Policy    Policy
+	Tracking  Tracking
 	DayLimit  int64 // messages a day of each key that has no limit of its own; 0: none
 	Allowance Allowance
 	Used      Allowance // the same of what there is; RetentionDays and Plan say nothing here
@@ -35,6 +36,12 @@ type Policy struct {
 	SecretDays  int  // until a secret is due
 	RemindDays  int  // before that, its owners are reminded
 	StopOverdue bool // an overdue secret stops working
+}
+
+// Tracking is what an account's mail tells of its recipients, where the mail itself does not say.
+type Tracking struct {
+	Opens, Clicks bool
+	Unsubscribe   string // which mail gets a List-Unsubscribe field: never, campaigns, all
 }
 
 // Allowance is what an account may have, by its plan and what was granted beyond. 0 is no limit.
@@ -53,6 +60,9 @@ type AccountChange struct {
 	RemindDays  *int    `json:",omitempty"`
 	StopOverdue *bool   `json:",omitempty"`
 	DayLimit    *int64  `json:",omitempty"`
+	TrackOpens  *bool   `json:",omitempty"`
+	TrackClicks *bool   `json:",omitempty"`
+	Unsubscribe *string `json:",omitempty"` // never, campaigns, all
 }
 
 // PlanOf gives an account a plan, by name or number; "" none.

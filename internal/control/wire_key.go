@@ -23,6 +23,7 @@ type Key struct {
 	APIKey          string
 	Name            string
 	Reference       string `json:",omitempty"` // the customer's own ID
+	TrackHost       string `json:",omitempty"` // host name of the links in its mail; none: the server's
 	Master          bool
 	State           string
 	StateReason     string `json:",omitempty"` // why the operator suspended it
@@ -108,6 +109,7 @@ type KeyChange struct {
 	Name           *string   `json:",omitempty"`
 	Reference      *string   `json:",omitempty"`
 	Active         *bool     `json:",omitempty"`
+	TrackHost      *string   `json:",omitempty"`
 	Permissions    *[]string `json:",omitempty"` // of send, statistics, manage
 	Networks       *string   `json:",omitempty"` // with white space or commas between; "" from everywhere
 	AllowedSenders *string   `json:",omitempty"` // likewise

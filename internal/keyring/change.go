@@ -19,6 +19,7 @@ type KeyChange struct {
 	ACL       *string
 	Reference *string
 	Active    *bool
+	TrackHost *string // host name of the links in its mail; "" the server's
 
 	// Restrictions.
 	Permissions    *account.Permission
@@ -57,8 +58,14 @@ func (k *Keyring) Change(ctx context.Context, by Actor, scope store.Scope, f sto
 			}
 		}
 		var log changes
+		host := key.TrackHost
 		if err := c.apply(&key, self, &log); err != nil {
 			return nil, err
+		}
+		if key.TrackHost != host && key.TrackHost != "" {
+			if err := k.allowHost(ctx, tx, by, &key); err != nil {
+				return nil, err
+			}
 		}
 		out = key
 		if log.text == "" {
@@ -72,7 +79,7 @@ func (k *Keyring) Change(ctx context.Context, by Actor, scope store.Scope, f sto
 		}
 		return &key, tx.AddAudit(ctx, entry(by, key.AccountID, "key.change", "key "+key.APIKey, log.text))
 	})
-	if err == nil && c.Restricts() {
+	if err == nil && (c.Restricts() || c.TrackHost != nil) {
 		k.changed(out.ID)
 	}
 	return out, err
@@ -102,6 +109,14 @@ func (c *KeyChange) apply(key *store.Key, self int64, log *changes) error {
 		}
 		log.note("ACL", key.ACL, *c.ACL)
 		key.ACL = *c.ACL
+	}
+	if c.TrackHost != nil {
+		host, err := cleanHost(*c.TrackHost)
+		if err != nil {
+			return invalid("TrackHost", err)
+		}
+		log.note("host of links", key.TrackHost, host)
+		key.TrackHost = host
 	}
 	if err := c.applyState(key, self, log); err != nil {
 		return err

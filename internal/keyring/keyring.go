@@ -41,6 +41,7 @@ type Keyring struct {
 	seal     *credential.Sealer
 	changed  func(keyID int64) // what mail of a key is checked against has changed
 	told     func()            // there is a notice to send
+	ownHost  func(string) bool // may be nil
 	webhook  *webhook.Webhook
 	now      func() time.Time
 	log      *slog.Logger
@@ -64,6 +65,7 @@ type Config struct {
 	Digester     *credential.Digester
 	ServerKey    []byte            // seals what must be read again
 	RulesChanged func(keyID int64) // senders or limits of a key (0: of all keys) have changed; may be nil
+	OwnHost      func(string) bool // says whether a host name is the server's own; may be nil
 	Told         func()            // a notice waits to be sent; may be nil, must not block
 	Webhook      *webhook.Webhook  // tells accounts' URLs; nil: what is to be told is queued for one that runs later
 	Now          func() time.Time  // the clock of people's sign-ins; nil: time.Now
@@ -92,7 +94,7 @@ func New(c Config) (*Keyring, error) {
 	}
 	k := &Keyring{
 		webhook: c.Webhook,
-		store:   c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, now: c.Now, log: c.Log,
+		store:   c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, ownHost: c.OwnHost, now: c.Now, log: c.Log,
 		hashing: make(chan struct{}, 2),
 	}
 	if k.pendingKey, err = hkdf.Key(sha256.New, c.ServerKey, nil, "postern pending sign-in 1", sha256.Size); err != nil {

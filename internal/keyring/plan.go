@@ -203,9 +203,13 @@ type AccountChange struct {
 	RemindDays  *int  //
 	StopOverdue *bool //
 	DayLimit    *int64
+
+	TrackOpens, TrackClicks *bool   // where a mail does not say
+	Unsubscribe             *string // which mail gets a List-Unsubscribe field: never, campaigns, all
 }
 
-// ChangeAccount changes an account's name, rotation policy, and the daily limit of keys that have none of their own.
+// ChangeAccount changes an account's name, rotation policy, the daily limit of keys that have none of their own, and
+// what its mail tells of its recipients.
 // When it has returned, overdue secrets are refused where the policy says so. Errors: *Error on the property.
 func (k *Keyring) ChangeAccount(ctx context.Context, by Actor, accountID int64, c AccountChange) (store.Account, error) {
 	ctx, cancel := whole(ctx)
@@ -224,7 +228,7 @@ func (k *Keyring) ChangeAccount(ctx context.Context, by Actor, accountID int64, 
 		if err := c.apply(&a, &log); err != nil {
 			return err
 		}
-		limits = a.DayLimit != was.DayLimit
+		limits = a.DayLimit != was.DayLimit || a.Tracking != was.Tracking
 		out = a
 		if log.text == "" {
 			return nil
@@ -277,7 +281,7 @@ func (c *AccountChange) apply(a *store.Account, log *changes) error {
 		log.note("messages a day of each key", limitText(a.DayLimit), limitText(*c.DayLimit))
 		a.DayLimit = *c.DayLimit
 	}
-	return nil
+	return c.track(&a.Tracking, log)
 }
 
 // tellGateOfAccount makes the gate know all keys of an account under its policy. k.mu is held.

@@ -54,6 +54,7 @@ type Core struct {
 	Keys    int           // in the gate
 
 	arrived func() // the queue's Wake, where there is a queue
+	baseURL string // what links begin with
 	hosts   func() // tells the door of tracked mail that keys' host names may have changed, where there is one
 	told    func() // the notifier's Wake, where there is one
 }
@@ -130,7 +131,7 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 	if err != nil {
 		return nil, err
 	}
-	core := &Core{Store: st, arrived: func() {}, told: func() {}, hosts: func() {}}
+	core := &Core{Store: st, arrived: func() {}, told: func() {}, hosts: func() {}, baseURL: OfflineURL(c)}
 	if core.Links, err = track.NewSigner(key); err != nil {
 		return nil, err
 	}
@@ -146,13 +147,19 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 	}
 	core.Keyring, err = keyring.New(keyring.Config{
 		Store: st, Gate: core.Gate, Digester: digester, ServerKey: key,
-		RulesChanged: core.rulesChanged, Told: func() { core.told() }, Webhook: core.Webhook, Log: log.With("part", "keyring"),
+		RulesChanged: core.rulesChanged, OwnHost: core.ownHost, Told: func() { core.told() }, Webhook: core.Webhook, Log: log.With("part", "keyring"),
 	})
 	if err != nil {
 		return nil, err
 	}
 	core.Keys, err = core.Keyring.Warm(ctx)
 	return core, err
+}
+
+// ownHost says whether a host name is the one that the pages are under.
+func (c *Core) ownHost(host string) bool {
+	u, err := url.Parse(c.baseURL)
+	return err == nil && strings.EqualFold(u.Hostname(), host)
 }
 
 // rulesChanged makes the parts that remember something of a key, or with 0 of all keys, read it anew.

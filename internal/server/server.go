@@ -84,6 +84,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 		return nil, err
 	}
 	srv.baseURL = baseURL(c, srv.listeners, hostname)
+	core.baseURL = srv.baseURL
 	srv.queue = queue.New(queue.Config{
 		Store: core.Store, Courier: srv.courier, PerDomain: srv.route == "direct", Grace: max(s.Drain/2, time.Millisecond),
 		Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true, Personalise: srv.personalise,
