@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package api is the HTTP door, in Mailjet's wire format: POST /v3.1/send, the resources below /v3/REST, and its own
-// description at /openapi.yaml (OpenAPI 3.1).
+// description at /openapi.yaml and /openapi.json (OpenAPI 3.1).
 //
 // A request passes, in this order: the path is brought into one spelling, credentials are refused in clear text and
 // checked by the gate, the handler of its route runs, and what it returns is written as JSON: an object, or the one
@@ -12,7 +12,6 @@
 package api
 
 import (
-	_ "embed"
 	"log/slog"
 	"net"
 	"net/http"
@@ -51,9 +50,6 @@ const (
 	composeMemory = 256 << 20 // mails being composed and stored
 )
 
-//go:embed openapi.yaml
-var description []byte
-
 // api is the door. Its fields do not change after New.
 type api struct {
 	Config
@@ -63,7 +59,7 @@ type api struct {
 	leaks     *semaphore.Weighted // reports of leaked secrets
 }
 
-// New makes the handler of /v3/, /v3.1/ and /openapi.yaml.
+// New makes the handler of /v3/, /v3.1/, /openapi.yaml and /openapi.json.
 func New(c Config) http.Handler {
 	if c.Client == nil {
 		c.Client = directClient

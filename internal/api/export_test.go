@@ -18,7 +18,7 @@ func Canonical(r *http.Request) (path, rawPath string) {
 
 // Routes are the operations of the mux, "GET /path".
 func Routes() []string {
-	list := []string{"GET /openapi.yaml"}
+	list := []string{"GET /openapi.yaml", "GET /openapi.json"}
 	for _, rt := range (&api{}).routes() {
 		list = append(list, rt.method+" "+rt.pattern)
 	}

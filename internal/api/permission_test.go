@@ -208,6 +208,7 @@ func matrix() map[string]cell {
 		"GET /v3/REST/myprofile/{id}": {status: 200, request: ofProfile("")},
 		"PUT /v3/REST/myprofile/{id}": {need: manage, master: true, status: 200, request: ofProfile(`{"AddressCity": "Bonn"}`)},
 		"GET /openapi.yaml":           {open: true, status: 200},
+		"GET /openapi.json":           {open: true, status: 200},
 	}
 	for _, name := range []string{"contact", "contactslist", "contactmetadata", "listrecipient", "campaign", "template", "newsletter"} {
 		m["GET /v3/REST/"+name] = cell{status: 200}

@@ -109,11 +109,13 @@ func (a *api) mount() {
 		a.mux.Handle(pattern, a.operation(route{handle: methodNotAllowed(methods), open: open[pattern]}))
 	}
 	a.mux.HandleFunc("GET /openapi.yaml", describe)
+	a.mux.HandleFunc("GET /openapi.json", a.describeJSON)
 	a.mux.Handle("/openapi.yaml", a.operation(route{handle: methodNotAllowed([]string{"GET"})}))
+	a.mux.Handle("/openapi.json", a.operation(route{handle: methodNotAllowed([]string{"GET"})}))
 	a.mux.Handle("/v3/send", a.operation(route{handle: noSendV3}))
 	a.mux.Handle("/v3/send/message", a.operation(route{handle: noSendV3}))
 	a.mux.Handle("/", a.operation(route{handle: func(c *call) (reply, error) {
-		return reply{}, &fault{status: http.StatusNotFound, message: fmt.Sprintf("There is no resource at %q. GET /openapi.yaml lists what there is.", c.URL.Path)}
+		return reply{}, &fault{status: http.StatusNotFound, message: fmt.Sprintf("There is no resource at %q. GET /openapi lists what there is.", c.URL.Path)}
 	}}))
 }
 
@@ -133,12 +135,6 @@ func methodNotAllowed(methods []string) handler {
 
 func noSendV3(*call) (reply, error) {
 	return reply{}, &fault{status: http.StatusNotFound, message: "Send API v3 is not served here: use Send API v3.1, POST /v3.1/send."}
-}
-
-func describe(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
-	w.Header().Set("Cache-Control", "public, max-age=300")
-	w.Write(description) //nolint:errcheck,gosec // the client has gone
 }
 
 // ServeHTTP answers a request. A panic is answered with 500 and logged.

@@ -29,6 +29,7 @@ import (
 
 	"postern/internal/gate"
 	"postern/internal/keyring"
+	"postern/internal/openapi"
 	"postern/internal/store"
 	"postern/internal/submit"
 )
@@ -54,6 +55,8 @@ type Config struct {
 
 	OIDC keyring.OIDCConfig // the OpenID provider whose people may sign in; its RedirectURL is made of BaseURL
 
+	Description []byte // of the API, in OpenAPI 3.1 as YAML; none: there is no page of it
+
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: none
 }
@@ -78,6 +81,7 @@ type console struct {
 	noPasskey string                // why they do not
 	oidc      *keyring.OIDC         // nil without a provider
 	verifying sync.Mutex            // one check of the audit log at a time
+	described *openapi.Document     // nil without a description
 }
 
 // New makes the handler of the pages.
@@ -108,6 +112,11 @@ func newConsole(c Config, templates fs.FS, funcs template.FuncMap) (http.Handler
 		}
 	}
 	var err error
+	if len(c.Description) > 0 {
+		if d.described, err = openapi.Parse(c.Description); err != nil {
+			return nil, err
+		}
+	}
 	if d.static, err = readStatic(staticFiles); err != nil {
 		return nil, err
 	}

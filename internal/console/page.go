@@ -26,6 +26,7 @@ type page struct {
 	Account string
 	Others  []otherAccount          // accounts to switch to
 	May     map[account.Action]bool // what the user may do in the account, or on a key of it
+	Wide    bool                    // takes the room of a signed-in user's page also for others
 	Body    any
 }
 

@@ -234,6 +234,7 @@ func (c *console) operatorRoutes() []route {
 func (c *console) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /static/{name}", c.serveStatic)
+	mux.HandleFunc("GET /openapi", c.showDescription)
 	mux.HandleFunc("GET /sign-in", c.showSignIn)
 	mux.HandleFunc("POST /sign-in", c.signIn)
 	mux.HandleFunc("POST /sign-in/passkey", c.signInByPasskey)

@@ -116,7 +116,7 @@ func (s *Server) doors(settings *config.Serve) error {
 	pages, err := console.New(console.Config{
 		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Client: s.proxies.client,
 		BaseURL: s.baseURL, SMTPAddr: s.reachable(s.listeners.smtp), SMTPTLS: s.tls != nil, SMTPSAddr: s.reachable(s.listeners.smtps),
-		Hostname: s.hostname, Route: s.route, Log: s.log.With("part", "console"),
+		Hostname: s.hostname, Route: s.route, Log: s.log.With("part", "console"), Description: api.Description(),
 		OIDC: keyring.OIDCConfig{Issuer: settings.OIDCIssuer, ClientID: settings.OIDCClientID, ClientSecret: settings.OIDCSecret, Name: settings.OIDCName},
 	})
 	if err != nil {
@@ -134,6 +134,7 @@ func (s *Server) doors(settings *config.Serve) error {
 	for _, path := range []string{"/o/", "/c/", "/u/"} {
 		mux.Handle(path, s.hits)
 	}
+	mux.Handle("/openapi.json", wire)
 	mux.Handle("GET /healthz", s.health)
 	mux.Handle("GET /metrics", s.metricsHandler(settings.MetricsToken))
 	s.pages = s.hits.Beside(mux)

@@ -21,6 +21,7 @@ import (
 	"github.com/chromedp/chromedp"
 	_ "modernc.org/sqlite" // to age what was made just now
 
+	"postern/internal/api"
 	"postern/internal/console"
 	"postern/internal/credential"
 	"postern/internal/gate"
@@ -66,7 +67,7 @@ func newPlace(t *testing.T) *place {
 	// A name, not an address: browsers bind passkeys to one.
 	p.base = strings.Replace("http://"+server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	server.Config.Handler, err = console.New(console.Config{
-		Store: p.store, Gate: g, Submit: p.submit, Keyring: p.keyring, BaseURL: p.base, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.harbour-books.example", Route: "capture", Log: log,
+		Store: p.store, Gate: g, Submit: p.submit, Keyring: p.keyring, BaseURL: p.base, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.harbour-books.example", Route: "capture", Log: log, Description: api.Description(),
 	})
 	ok(t, err)
 	server.Start()
@@ -220,6 +221,7 @@ func TestATourOfEveryPage(t *testing.T) {
 	do(t, ctx, typed("input[name=email]", "mara@harbour-books.example"), typed("input[name=password]", "not this one"))
 	press(t, ctx, click("form button"))
 	tour.look("sign-in-refused")
+	tour.description(p.base)
 	load(t, ctx, p.base+"/nothing", 404)
 	tour.look("error-signed-out")
 	load(t, ctx, p.link(), 200)
@@ -280,6 +282,19 @@ func TestATourOfEveryPage(t *testing.T) {
 	tour.look("user-menu")
 	load(t, ctx, p.base+"/messages/999999", 404)
 	tour.look("error")
+}
+
+// description looks at the page of the API: whole for its width, and for the rest at one operation of each group, since
+// they are many and alike.
+func (l *tour) description(base string) {
+	l.t.Helper()
+	load(l.t, l.ctx, base+"/openapi", 200)
+	do(l.t, l.ctx, chromedp.EmulateViewport(360, 740))
+	if over := eval[int64](l.t, l.ctx, "document.documentElement.scrollWidth"); over > 360 {
+		l.t.Errorf("openapi is %d pixels wide on a screen of 360: %s", over, eval[string](l.t, l.ctx, widest))
+	}
+	eval[bool](l.t, l.ctx, `document.querySelectorAll(".operation ~ .operation, .contents ul:nth-of-type(n + 3)").forEach((e) => e.remove()), true`)
+	l.look("openapi")
 }
 
 // screenshots is where pictures go; "" takes none.
