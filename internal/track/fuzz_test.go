@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -81,5 +82,28 @@ func FuzzMail(f *testing.F) {
 			t.Error("the source was changed")
 		}
 		track.HasPlace(raw)
+	})
+}
+
+// FuzzPlace compares the search for places with the pattern that says what they are.
+func FuzzPlace(f *testing.F) {
+	pattern := regexp.MustCompile(`(?i)(?:\[\[|%5B%5B)UNSUB_LINK(?:_[A-Z]{2}(?:[_-][A-Z]{2})?)?(?:\]\]|%5D%5D)`)
+	for _, x := range []string{"[[UNSUB_LINK]]", "[[[unsub_link_en]]]", "%5b%5BUNSUB_LINK_pt-br%5d%5D", "[[UNSUB_LINK[[UNSUB_LINK]]", "[[UNSUB_LINK_E]]", "UNSUB_LINK]][[UNSUB_LINK_EN_GB]]"} {
+		f.Add(x)
+	}
+	s := signer(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.ContainsAny(text, "\u017f\u212a") { // to the pattern the long s and the Kelvin sign are letters
+			return
+		}
+		raw := []byte("Content-Type: text/plain\r\nContent-Transfer-Encoding: binary\r\n\r\n" + text)
+		want := pattern.MatchString(text)
+		if got := track.HasPlace(raw); got != want {
+			t.Fatalf("%q: %v", text, got)
+		}
+		made := s.Personalise(raw, all(track.UnsubText))
+		if n := len(pattern.FindAllString(text, -1)); bytes.Count(made, []byte("https://track.example.com/u/"))-strings.Count(text, "https://track.example.com/u/") != n {
+			t.Errorf("%q: not %d links: %s", text, n, made)
+		}
 	})
 }

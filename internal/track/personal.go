@@ -4,7 +4,6 @@ package track
 
 import (
 	"bytes"
-	"regexp"
 	"time"
 
 	"postern/internal/mail"
@@ -42,42 +41,6 @@ type Mail struct {
 	URLTags   string // to be added to links: a=b&c=d
 }
 
-// places are where a writer wants the link to unsubscribe, with or without a language behind; editors that take it for
-// a URL write its brackets in percent.
-var places = regexp.MustCompile(`(?i)(?:\[\[|%5B%5B)UNSUB_LINK(?:_[A-Z]{2}(?:[_-][A-Z]{2})?)?(?:\]\]|%5D%5D)`)
-
-// placeWord is in all of them.
-var placeWord = []byte("unsub_link")
-
-// HasPlace says whether a message's text has a place for the link to unsubscribe.
-func HasPlace(raw []byte) bool {
-	found := false
-	mail.RewriteShown(raw, func(s *mail.Shown) []byte {
-		found = found || hasPlace(s.Text)
-		return nil
-	})
-	return found
-}
-
-func hasPlace(text []byte) bool {
-	return containsFold(text, placeWord) && places.Match(text)
-}
-
-// containsFold finds a word in lower-case ASCII that begins with u.
-func containsFold(text, word []byte) bool {
-	for len(text) >= len(word) {
-		i := bytes.IndexAny(text, "uU")
-		if i < 0 || len(text)-i < len(word) {
-			return false
-		}
-		if bytes.EqualFold(text[i:i+len(word)], word) {
-			return true
-		}
-		text = text[i+1:]
-	}
-	return false
-}
-
 // Personalise makes a message's source one recipient's own. What the mail's ways do not touch stays byte for byte.
 func (s *Signer) Personalise(raw []byte, m Mail) []byte {
 	unsub := ""
@@ -107,8 +70,8 @@ type personaliser struct {
 // text is what a shown text becomes; nil when it stays as it is.
 func (p *personaliser) text(s *mail.Shown) []byte {
 	text := s.Text
-	if p.unsub != "" && hasPlace(text) {
-		text = places.ReplaceAllLiteral(text, []byte(p.unsub))
+	if p.unsub != "" {
+		text = fillPlaces(text, p.unsub)
 	}
 	if s.HTML && p.mail.Ways&(Opens|Clicks|Tags) != 0 {
 		text = p.html(text, s.UTF8)
