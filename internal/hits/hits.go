@@ -67,8 +67,8 @@ func New(c Config) *Hits {
 	h.hosts.Store(&map[string]bool{})
 	h.mux.HandleFunc("GET /o/{token}", h.open)
 	h.mux.HandleFunc("GET /c/{token}/{target}", h.click)
-	h.mux.HandleFunc("GET /u/{token}", h.ask)
-	h.mux.HandleFunc("POST /u/{token}", h.leave)
+	h.mux.HandleFunc("GET /u/{token}/{address}", h.ask)
+	h.mux.HandleFunc("POST /u/{token}/{address}", h.leave)
 	h.mux.HandleFunc("GET /u/page.css", style)
 	h.mux.HandleFunc("/", h.notFound)
 	return h

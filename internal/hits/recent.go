@@ -13,7 +13,7 @@ import (
 type hit struct {
 	kind    track.Kind
 	message int64
-	link    int
+	link    int64
 	ip      string
 }
 

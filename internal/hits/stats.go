@@ -15,7 +15,7 @@ type Kind struct {
 	Person   int64 // written down as a recipient's doing
 	Machine  int64 // written down as a machine's
 	Repeated int64 // the same from the same address within a moment: let go
-	Unknown  int64 // of a message that is not kept any more
+	Unknown  int64 // of a message that is not kept any more; an unsubscription is honoured all the same
 	Refused  int64 // not signed by us
 	Shed     int64 // let go, since too much came at once
 	Failed   int64 // not written down: the store failed

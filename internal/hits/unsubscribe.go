@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/track"
 )
@@ -55,7 +56,7 @@ func (h *Hits) notFound(w http.ResponseWriter, _ *http.Request) {
 
 // ask shows the page with the button. Looking at it changes nothing: programs that look into mail follow every link.
 func (h *Hits) ask(w http.ResponseWriter, r *http.Request) {
-	if _, ok := h.check(r, track.Unsub, r.PathValue("token"), ""); !ok {
+	if _, ok := h.check(r, track.Unsub, r.PathValue("token"), r.PathValue("address")); !ok {
 		h.stats.unsub.refused.Add(1)
 		h.notFound(w, r)
 		return
@@ -70,7 +71,7 @@ func question(r *http.Request) page {
 // leave unsubscribes: by the button of the page, or at once by the mail program's (RFC 8058 §3.2: a POST, without
 // cookies, that is not answered with a redirect).
 func (h *Hits) leave(w http.ResponseWriter, r *http.Request) {
-	t, ok := h.check(r, track.Unsub, r.PathValue("token"), "")
+	t, ok := h.check(r, track.Unsub, r.PathValue("token"), r.PathValue("address"))
 	if !ok {
 		h.stats.unsub.refused.Add(1)
 		h.notFound(w, r)
@@ -87,18 +88,14 @@ func (h *Hits) leave(w http.ResponseWriter, r *http.Request) {
 	if e.Machine = false; by != "" { // a machine that posts this was told to
 		e.Agent = by
 	}
-	switch err := h.unsubscribe(r.Context(), e, now); {
-	case errors.Is(err, store.ErrNotFound):
-		h.stats.unsub.unknown.Add(1)
-		h.show(w, http.StatusGone, page{Title: "This mail is too old", Text: "The server does not know the mail any more that this link is from. Use the link of a newer one, or write to its sender."})
-	case err != nil:
+	if err := h.unsubscribe(r.Context(), e, t, r.PathValue("address")); err != nil {
 		h.stats.unsub.failed.Add(1)
 		h.c.Log.ErrorContext(r.Context(), "an unsubscription was not written down", "message", e.MessageID, "error", err)
 		w.Header().Set("Retry-After", "60")
 		h.show(w, http.StatusServiceUnavailable, page{Title: "Not yet", Text: "The server could not note it down. Please try again in a minute.", Ask: true, Action: r.URL.Path})
-	default:
-		h.show(w, http.StatusOK, page{Title: "You are unsubscribed", Text: "No more mail from this sender goes to the address that this mail was sent to."})
+		return
 	}
+	h.show(w, http.StatusOK, page{Title: "You are unsubscribed", Text: "No more mail from this sender goes to the address that this mail was sent to."})
 }
 
 // form reads what a POST says, and by whom it was sent: by "" a person, else the mail program.
@@ -117,18 +114,44 @@ func form(r *http.Request) (by string, ok bool) {
 }
 
 // unsubscribe writes an unsubscription down, once.
-func (h *Hits) unsubscribe(ctx context.Context, e store.Engagement, now time.Time) error {
+func (h *Hits) unsubscribe(ctx context.Context, e store.Engagement, t track.Token, address string) error {
 	x := hit{kind: track.Unsub, message: e.MessageID}
-	if h.recent.known(x, now) {
+	if h.recent.known(x, e.At) {
 		h.stats.unsub.repeated.Add(1)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
-	if err := h.c.Store.Engage(ctx, e); err != nil {
+	n := &h.stats.unsub.person
+	err := h.c.Store.Engage(ctx, e)
+	if errors.Is(err, store.ErrNotFound) {
+		n = &h.stats.unsub.unknown
+		err = h.suppress(ctx, t, address)
+	}
+	if err != nil {
 		return err
 	}
-	h.recent.seen(x, now, againGone)
-	h.stats.unsub.person.Add(1)
+	h.recent.seen(x, e.At, againGone)
+	n.Add(1)
 	return nil
+}
+
+// suppress honours an unsubscription from a message that is forgotten with its plan's retention: the link has what it
+// takes. Of a key that is gone there is no more mail anyway.
+func (h *Hits) suppress(ctx context.Context, t track.Token, address string) error {
+	email, ok := h.c.Signer.OpenAddress(t, address)
+	if !ok {
+		return errors.New("the address in the link cannot be read")
+	}
+	return h.c.Store.Update(ctx, func(tx *store.Tx) error {
+		k, err := tx.Key(ctx, store.OfOperator(), store.KeyFilter{ID: t.Link})
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.AddSuppressions(ctx, k, []store.Suppression{{Email: mail.Canonical(email), Reason: store.SuppressedUnsub, MessageID: t.MessageID}})
+		return err
+	})
 }

@@ -45,7 +45,7 @@ type Config struct {
 	Courier Courier
 	// Personalise makes a submission's source the recipient's own, in the ways (track.Ways) that were decided at its
 	// acceptance. Such messages go one by one. nil: all get the source as it is.
-	Personalise func(out store.Outgoing, messageID int64, ways int) []byte
+	Personalise func(out store.Outgoing, c store.Claimed) []byte
 	PerDomain   bool          // a job is one domain's recipients of a submission, not all of them: the route is direct
 	Workers     int           // attempts at a time; 64
 	MaxPerHost  int           // attempts at a time for one domain, where PerDomain; 10

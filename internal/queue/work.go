@@ -154,8 +154,8 @@ func (q *Queue) deliver(ctx context.Context, j job) (outcomes map[int64]courier.
 		return outcomes
 	}
 	cj := courier.Job{SubmissionID: j.submission, From: out.MailFrom, SenderDomain: mail.Domain(out.HeaderFrom), Body: out.Body, Domain: j.domain, UTF8: out.UTF8}
-	if ways := j.messages[0].Ways; ways != 0 && q.c.Personalise != nil {
-		cj.Own, cj.Body = true, q.c.Personalise(out, j.messages[0].MessageID, ways)
+	if c := j.messages[0]; c.Ways != 0 && q.c.Personalise != nil {
+		cj.Own, cj.Body = true, q.c.Personalise(out, c)
 	}
 	if cj.Domain == "" {
 		cj.Domain = j.messages[0].Domain

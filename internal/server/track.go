@@ -10,8 +10,9 @@ import (
 )
 
 // personalise makes a mail its recipient's own on its way out.
-func (s *Server) personalise(out store.Outgoing, messageID int64, ways int) []byte {
+func (s *Server) personalise(out store.Outgoing, c store.Claimed) []byte {
 	return s.core.Links.Personalise(out.Body, track.Mail{
-		MessageID: messageID, At: time.Now(), Base: track.Base(s.baseURL, out.TrackHost), Host: out.TrackHost, Ways: track.Ways(ways), URLTags: out.URLTags,
+		MessageID: c.MessageID, KeyID: c.KeyID, Recipient: c.Recipient, At: time.Now(),
+		Base: track.Base(s.baseURL, out.TrackHost), Host: out.TrackHost, Ways: track.Ways(c.Ways), URLTags: out.URLTags,
 	})
 }

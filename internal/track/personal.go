@@ -34,6 +34,8 @@ func (w Ways) Unsubscribes() bool { return w&(UnsubHead|UnsubText) != 0 }
 // Mail is what a mail is to become.
 type Mail struct {
 	MessageID int64
+	KeyID     int64
+	Recipient string
 	At        time.Time
 	Base      string // what links begin with: scheme and host
 	Host      string // what links are signed for: the account's own host name, "" for the server's
@@ -45,7 +47,9 @@ type Mail struct {
 func (s *Signer) Personalise(raw []byte, m Mail) []byte {
 	unsub := ""
 	if m.Ways.Unsubscribes() {
-		unsub = m.Base + unsubPath + s.Sign(Token{Kind: Unsub, MessageID: m.MessageID, At: m.At}, m.Host, "")
+		t := Token{Kind: Unsub, MessageID: m.MessageID, Link: m.KeyID, At: m.At}
+		address := s.SealAddress(t, m.Recipient)
+		unsub = m.Base + unsubPath + s.Sign(t, m.Host, address) + "/" + address
 	}
 	p := &personaliser{signer: s, mail: m, unsub: unsub, tags: escapeQuery(m.URLTags)}
 	out := mail.RewriteShown(raw, p.text)
@@ -63,8 +67,8 @@ type personaliser struct {
 	mail   Mail
 	unsub  string // the URL, "" when the mail offers none
 	tags   string
-	links  int  // how many were signed
-	opened bool // the pixel is in
+	links  int64 // how many were signed
+	opened bool  // the pixel is in
 }
 
 // text is what a shown text becomes; nil when it stays as it is.

@@ -10,6 +10,8 @@
 package track
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -36,7 +38,7 @@ const (
 type Token struct {
 	Kind      Kind
 	MessageID int64
-	Link      int       // which link of the mail, from 1; 0 of other kinds
+	Link      int64     // of a click: which link of the mail, from 1; of an unsubscription: from which key; else 0
 	At        time.Time // when the mail went out, to the millisecond
 }
 
@@ -47,21 +49,33 @@ const (
 )
 
 // Signer makes and checks links. It may be used from many goroutines.
-type Signer struct{ states sync.Pool }
+type Signer struct {
+	states sync.Pool
+	seal   cipher.AEAD // of addresses
+}
 
-// NewSigner makes a signer under a key derived from the server key (HKDF, RFC 5869).
+// NewSigner makes a signer under keys derived from the server key (HKDF, RFC 5869).
 func NewSigner(serverKey []byte) (*Signer, error) {
 	key, err := hkdf.Key(sha256.New, serverKey, nil, "postern track 1", sha256.Size)
 	if err != nil {
 		return nil, fmt.Errorf("server key: %w", err)
 	}
+	sealing, err := hkdf.Key(sha256.New, serverKey, nil, "postern track address 1", 32)
+	if err != nil {
+		return nil, fmt.Errorf("server key: %w", err)
+	}
+	block, err := aes.NewCipher(sealing)
+	if err != nil {
+		return nil, err
+	}
 	s := &Signer{}
 	s.states.New = func() any { return hmac.New(sha256.New, key) }
-	return s, nil
+	s.seal, err = cipher.NewGCM(block)
+	return s, err
 }
 
 // Sign makes a token. host is the host name that the link will have where it is an account's own, "" for the server's;
-// target is where a click leads, "" for other kinds. Both are signed: a link of one account shows nothing under the
+// target is where a click leads, the sealed address of an unsubscription, "" of a pixel. Both are signed: a link of one account shows nothing under the
 // name of another's host.
 func (s *Signer) Sign(t Token, host, target string) string {
 	b := t.bytes(make([]byte, 0, 64))
@@ -71,7 +85,7 @@ func (s *Signer) Sign(t Token, host, target string) string {
 func (t Token) bytes(b []byte) []byte {
 	b = append(b, byte(t.Kind))
 	b = binary.AppendUvarint(b, uint64(t.MessageID)) //nolint:gosec // IDs are positive
-	b = binary.AppendUvarint(b, uint64(t.Link))      //nolint:gosec // counts from 0
+	b = binary.AppendUvarint(b, uint64(t.Link))      //nolint:gosec // likewise
 	return binary.AppendUvarint(b, uint64(max(t.At.UnixMilli(), 0)))
 }
 
@@ -115,8 +129,29 @@ func (s *Signer) Check(kind Kind, text, host, target string) (Token, bool) {
 	if len(rest) > 0 {
 		return Token{}, false
 	}
-	t.MessageID, t.Link, t.At = int64(numbers[0]), int(numbers[1]), time.UnixMilli(int64(numbers[2])).UTC() //nolint:gosec // bounded above
+	t.MessageID, t.Link, t.At = int64(numbers[0]), int64(numbers[1]), time.UnixMilli(int64(numbers[2])).UTC() //nolint:gosec // bounded above
 	return t, true
+}
+
+// SealAddress hides the address of an unsubscription in its link, so that the link still works when the mail itself is
+// forgotten, and gives no address away in logs that it passes.
+func (s *Signer) SealAddress(t Token, email string) string {
+	return base64.RawURLEncoding.EncodeToString(s.seal.Seal(nil, t.nonce(), []byte(email), nil))
+}
+
+// OpenAddress reads what SealAddress hid for the same token.
+func (s *Signer) OpenAddress(t Token, text string) (email string, ok bool) {
+	raw, ok := decode(text)
+	if !ok {
+		return "", false
+	}
+	plain, err := s.seal.Open(nil, t.nonce(), raw, nil)
+	return string(plain), err == nil
+}
+
+// nonce is of a message, and a message has one address: none is used for two texts.
+func (t Token) nonce() []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, uint64(t.MessageID)), uint32(t.At.Unix())) //nolint:gosec // IDs are positive; of the time any bits do
 }
 
 // EncodeTarget is a click's target as it stands in the link.

@@ -32,7 +32,7 @@ func signer(t testing.TB) *track.Signer {
 var at = time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 
 func all(ways track.Ways) track.Mail {
-	return track.Mail{MessageID: 4242, At: at, Base: "https://track.example.com", Host: "track.example.com", Ways: ways, URLTags: "utm_source=mail&utm_medium=a b"}
+	return track.Mail{MessageID: 4242, KeyID: 7, Recipient: "reader@example.net", At: at, Base: "https://track.example.com", Host: "track.example.com", Ways: ways, URLTags: "utm_source=mail&utm_medium=a b"}
 }
 
 // The mails in testdata are of the kinds that people send; what becomes of each is beside it, to be looked at.
@@ -184,6 +184,29 @@ func TestToken(t *testing.T) {
 	}
 	if _, ok := other.Check(track.Click, text, "h", "https://example.com/"); ok {
 		t.Error("taken under another server key")
+	}
+}
+
+// The address in a link to unsubscribe is read by nobody else, and is of that link alone.
+func TestAddress(t *testing.T) {
+	s := signer(t)
+	token := track.Token{Kind: track.Unsub, MessageID: 5, Link: 7, At: at}
+	text := s.SealAddress(token, "reader@example.net")
+	if got, ok := s.OpenAddress(token, text); !ok || got != "reader@example.net" {
+		t.Errorf("%q %v", got, ok)
+	}
+	if raw, _ := base64.RawURLEncoding.DecodeString(text); bytes.Contains(raw, []byte("reader")) {
+		t.Error("the address stands there")
+	}
+	other := token
+	other.MessageID++
+	for name, x := range map[string]string{"changed": flip(t, text, 0), "cut": text[:20], "empty": "", "in clear": track.EncodeTarget("reader@example.net")} {
+		if got, ok := s.OpenAddress(token, x); ok {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got, ok := s.OpenAddress(other, text); ok {
+		t.Errorf("of another message: %q", got)
 	}
 }
 
