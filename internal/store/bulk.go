@@ -103,11 +103,16 @@ func (b *bulk) ids(ctx context.Context, tx *Tx, fixed []any, args []any) (map[in
 }
 
 func (b *bulk) each(tx *Tx, fixed []any, args []any, do func(text string, args []any) error) error {
+	return b.chunked(tx.s.d.numbered, fixed, args, do)
+}
+
+// chunked is each for statements that are not of a transaction.
+func (b *bulk) chunked(numbered bool, fixed []any, args []any, do func(text string, args []any) error) error {
 	buf := make([]any, 0, len(fixed)+min(len(args), chunks[0]*b.columns))
 	for i, n := range chunks {
 		for size := n * b.columns; len(args) >= size; args = args[size:] {
 			buf = append(append(buf[:0], fixed...), args[:size]...)
-			if err := do(b.texts[tx.s.d.numbered][i], buf); err != nil {
+			if err := do(b.texts[numbered][i], buf); err != nil {
 				return err
 			}
 		}

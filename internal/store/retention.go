@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,9 @@ var (
 	deleteMessages    = newInList("DELETE FROM message WHERE id", 0, "")
 	deleteBodies      = newInList("DELETE FROM body WHERE submission_id", 0, " AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = body.submission_id)")
 	deleteSubmissions = newInList("DELETE FROM submission WHERE id", 0, " AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = submission.id)")
+
+	// What waits to be told to webhooks is made of the message when it is told.
+	waitingHookMessages = newInList("SELECT DISTINCT message_id FROM hook_event WHERE message_id", 0, "")
 )
 
 // Retention is how long an account's finished messages are kept.
@@ -35,8 +39,8 @@ func (s *Store) Retentions(ctx context.Context) ([]Retention, error) {
 
 // Forget deletes finished messages of an account that arrived before a time, with their history and, when the last of a
 // submission goes, its source; after is the ID to begin behind. It looks at up to limit messages, and returns how many it
-// deleted and the last that it looked at, 0 at the end. What is still in the queue is not finished, so it stays. Counters
-// and usage stay.
+// deleted and the last that it looked at, 0 at the end. What is still in the queue is not finished, so it stays, and so
+// does a message with events that are still to be told to webhooks. Counters and usage stay.
 //
 // IDs are in the order of arrival, so the old ones are found without looking at the others; they are looked for beside
 // the writer.
@@ -74,6 +78,12 @@ func (s *Store) Forget(ctx context.Context, accountID int64, before time.Time, a
 		return 0, last, nil
 	}
 	err = s.Update(ctx, func(tx *Tx) error {
+		told, err := waitingHookMessages.ids(ctx, tx, nil, ids)
+		if err != nil {
+			return err
+		}
+		ids := slices.DeleteFunc(slices.Clone(ids), func(id any) bool { return told[id.(int64)] }) //nolint:forcetypeassert // they are
+		n = len(ids)
 		for _, step := range []struct {
 			b    *bulk
 			args []any
@@ -84,5 +94,5 @@ func (s *Store) Forget(ctx context.Context, accountID int64, before time.Time, a
 		}
 		return nil
 	})
-	return len(ids), last, err
+	return n, last, err
 }

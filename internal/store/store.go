@@ -51,6 +51,10 @@ type Store struct {
 	accepts     *group[*Batch]
 	outcomes    *group[[]Completion]
 	engagements *group[*Engagement]
+	tellings    *group[*HookTold]
+	hooked      hookedKeys
+	attempts    attemptCounts
+	onHooks     atomic.Pointer[func([]int64)]
 	unlock      func() error
 	watch       func(context.Context) error // whether the lock is still ours; nil where it cannot be lost
 	closed      atomic.Bool
@@ -82,6 +86,11 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	s.accepts = newGroup(s.d.writers, maxGroup, s.commitSubmissions)
 	s.outcomes = newGroup(1, maxGroup, s.commitCompletions)
 	s.engagements = newGroup(1, maxGroup, s.commitEngagements)
+	s.attempts = attemptCounts{}
+	s.tellings = newGroup(1, maxGroup, s.commitHookTold)
+	if err := s.loadHooked(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -123,6 +132,7 @@ func (s *Store) Close() error {
 	s.accepts.close()
 	s.outcomes.close()
 	s.engagements.close()
+	s.tellings.close()
 	err := s.w.Close()
 	if s.r != s.w {
 		err = errors.Join(err, s.r.Close())
