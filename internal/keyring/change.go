@@ -293,6 +293,9 @@ func (k *Keyring) Delete(ctx context.Context, by Actor, scope store.Scope, f sto
 		if err := tx.DeleteKey(ctx, key, cancelQueued); err != nil {
 			return nil, err
 		}
+		if err := tx.RemoveHooksOf(ctx, key.ID); err != nil {
+			return nil, err
+		}
 		detail := "name " + key.Name + "; queued mail is sent"
 		if cancelQueued {
 			detail = "name " + key.Name + "; queued mail is cancelled"

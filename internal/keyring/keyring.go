@@ -97,6 +97,7 @@ func New(c Config) (*Keyring, error) {
 		store:   c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, ownHost: c.OwnHost, now: c.Now, log: c.Log,
 		hashing: make(chan struct{}, 2),
 	}
+	k.webhook.OnDead(k.hooksDied)
 	if k.pendingKey, err = hkdf.Key(sha256.New, c.ServerKey, nil, "postern pending sign-in 1", sha256.Size); err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ const (
 	NoticeCredentialDue     = "credential.due"     // to the owners: KeyName, APIKey, Days left, Until
 	NoticeCredentialOverdue = "credential.overdue" // to the owners: KeyName, APIKey, Days over, Stops
 	NoticeCredentialLeaked  = "credential.leaked"  // to the owners: KeyName, APIKey, Hint, Address
+	NoticeHookDead          = "hook.dead"          // to the owners: KeyName, APIKey, What events, Address of the URL, Reason, Until when it worked, Days: events that a backup has now, Wanted: events dropped
 )
 
 // Notice is something to tell people, and perhaps a webhook. Until it is sent it is in the store, sealed: a link in it

@@ -49,6 +49,8 @@ func write(baseURL string, n keyring.Notice) (letter, error) {
 		l.key(n)
 	case keyring.NoticeCredentialDue, keyring.NoticeCredentialOverdue, keyring.NoticeCredentialLeaked:
 		l.credential(n)
+	case keyring.NoticeHookDead:
+		l.hook(n)
 	default:
 		return l, fmt.Errorf("there are no words for a notice of the kind %q", n.Kind)
 	}
@@ -189,6 +191,20 @@ func (l *letter) credential(n keyring.Notice) {
 			"Reset it to get a new one, and put that into your programs. Before you do, find the place that the old one leaked from, and look through the key's messages for what you did not send.",
 		}
 	}
+}
+
+func (l *letter) hook(n keyring.Notice) {
+	l.Subject = "A webhook of " + n.KeyName + " is dead"
+	l.Lines = []string{"A URL that this key's events are posted to has answered nothing but errors for a day, so it is told nothing more."}
+	switch {
+	case n.Days > 0 && n.Wanted == 0:
+		l.Lines = append(l.Lines, "Your backup URL has taken over what waited and what comes.")
+	case n.Wanted > 0:
+		l.Lines = append(l.Lines, fmt.Sprintf("What waited for it was dropped: %d events. They are still in the messages' histories.", n.Wanted))
+	}
+	l.Facts = facts("Account", n.AccountName, "Key", n.KeyName, "API key", n.APIKey, "URL", n.Address, "Events", n.What, "Failing since", when(n.Until), "Last error", n.Reason)
+	l.Button, l.Why = "Open the webhooks", toOwner
+	l.After = []string{"Once your receiver works again, set the URL anew: that brings it back to life."}
 }
 
 func stops(does bool, yes, no string) string {

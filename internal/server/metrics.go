@@ -60,6 +60,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.queue(e)
 	c.notices(e)
 	c.hits(e)
+	c.hooks(e)
 	for _, d := range c.s.mail {
 		smtpNumbers(e, d)
 	}
@@ -192,7 +193,7 @@ func (c *collector) store(e emitter) {
 		up = 0
 		c.log.Warn("the queue could not be counted for metrics", "error", err)
 	}
-	if !c.waiting(ctx, e) {
+	if !c.waiting(ctx, e) || !c.hooksWaiting(ctx, e) {
 		up = 0
 	}
 	if n, err := c.s.core.Store.Size(ctx); err == nil {

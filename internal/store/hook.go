@@ -137,6 +137,11 @@ func (tx *Tx) ChangeHook(ctx context.Context, h Hook) error {
 	return tx.settleHooks(ctx, h.KeyID)
 }
 
+// SetHookVersion changes the version of a hook, and nothing else.
+func (tx *Tx) SetHookVersion(ctx context.Context, id int64, version int) error {
+	return tx.one(ctx, "UPDATE hook SET version = $1 WHERE id = $2", version, id)
+}
+
 // RemoveHook removes a hook and what waits for it.
 func (tx *Tx) RemoveHook(ctx context.Context, h Hook) error {
 	if _, err := tx.exec(ctx, "DELETE FROM hook_event WHERE receiver_id = $1 AND hook_id = $2", h.ReceiverID, h.ID); err != nil {
@@ -178,12 +183,6 @@ func (s *Store) loadHooked(ctx context.Context) error {
 		s.hooked.add(id)
 	}
 	return err
-}
-
-func scanID(r scanner) (int64, error) {
-	var id int64
-	err := r.scan(&id)
-	return id, err
 }
 
 // HookSecret is what a key's requests are signed with.

@@ -42,7 +42,9 @@ func (s *Store) commitHookTold(ctx context.Context, items []*HookTold) error {
 		var gone, log []any
 		receivers := map[int64]*receiverNews{}
 		for _, x := range items {
-			log = append(log, x.args()...)
+			if x.Count > 0 {
+				log = append(log, x.args()...)
+			}
 			gone = append(gone, anys(x.Gone)...)
 			if x.Outcome == HookDelivered {
 				gone = append(gone, anys(x.EventIDs)...)

@@ -5,6 +5,8 @@ package webhook
 import (
 	"context"
 	"net/netip"
+
+	"postern/internal/store"
 )
 
 // Round tries all that is due once and waits for what comes of it.
@@ -22,3 +24,33 @@ func Control(address string) error { return control("tcp", address, nil) }
 
 // PerWebhook is how many deliveries of a webhook are under way at a time.
 const PerWebhook = perWebhook
+
+// HookRound tells keys' hooks all that is due and waits for what comes of it.
+func (w *Webhook) HookRound(ctx context.Context) {
+	count := func() (n int64) {
+		for i := range w.hooks.requests {
+			n += w.hooks.requests[i].Load()
+		}
+		return n
+	}
+	for {
+		before := count()
+		w.findLanes(ctx)
+		w.serveLanes(ctx, ctx)
+		w.work.running.Wait()
+		if count() == before {
+			return
+		}
+	}
+}
+
+// Sweep removes what is left over.
+func (w *Webhook) Sweep(ctx context.Context) { w.sweepHooks(ctx) }
+
+// PerReceiver is how many requests to one URL of a key are under way at a time.
+const PerReceiver = perReceiver
+
+// Encode writes the body of a request.
+func Encode(version int, events []store.ToldEvent) ([]byte, int, error) {
+	return encode(version, events)
+}

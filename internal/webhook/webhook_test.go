@@ -58,7 +58,7 @@ func newReceiver(t *testing.T, answer func(http.ResponseWriter, *http.Request)) 
 		answer := r.answer
 		r.mu.Unlock()
 		if answer != nil {
-			answer(w, q)
+			answer(w, q.WithContext(context.WithValue(q.Context(), bodyKey{}, x.body)))
 		}
 	}))
 	t.Cleanup(r.Close)

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"postern/internal/store"
+	"postern/internal/webhook"
+)
+
+// HookTypes are the types of events that a hook can be told of, in the order of a message's life.
+func HookTypes() []store.EventType {
+	return []store.EventType{store.EventSent, store.EventOpen, store.EventClick, store.EventBounce, store.EventBlocked, store.EventSpam, store.EventUnsub}
+}
+
+// HookTypeOf reads the name of a type.
+func HookTypeOf(name string) (store.EventType, error) {
+	for _, t := range HookTypes() {
+		if strings.EqualFold(t.String(), strings.TrimSpace(name)) {
+			return t, nil
+		}
+	}
+	names := make([]string, 0, len(HookTypes()))
+	for _, t := range HookTypes() {
+		names = append(names, t.String())
+	}
+	return 0, invalid("EventType", fmt.Errorf("%q is not among the events that are told: %s", name, strings.Join(names, ", ")))
+}
+
+// Hook is a key's hook with its URL in words.
+type Hook struct {
+	store.Hook
+	Shown      string // the URL, its password as xxxxx
+	Unreadable bool   // it was sealed under another server key: it can be set anew
+}
+
+// Alive says whether the hook's URL is not dead.
+func (h Hook) Alive() bool { return h.DeadAt.IsZero() }
+
+// Bounds of the overlap of signing secrets.
+const (
+	HookOverlap    = 24 * time.Hour // when none is chosen
+	maxHookOverlap = 30 * 24 * time.Hour
+)
+
+// shown makes hooks readable.
+func (k *Keyring) shown(list []store.Hook) []Hook {
+	out := make([]Hook, 0, len(list))
+	for _, h := range list {
+		x := Hook{Hook: h}
+		u, err := k.webhook.HookURL(h.KeyID, h.URL)
+		if x.Unreadable = err != nil; !x.Unreadable {
+			x.Shown = webhook.Redacted(u)
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// Hooks lists hooks of the scope by ID, and says how many there are in all.
+func (k *Keyring) Hooks(ctx context.Context, scope store.Scope, f store.HookFilter, p store.Page) ([]Hook, int, error) {
+	list, total, err := k.store.Hooks(ctx, scope, f, p)
+	return k.shown(list), total, err
+}
+
+// Hook reads one hook of the scope. Error: *Error NotFound.
+func (k *Keyring) Hook(ctx context.Context, scope store.Scope, f store.HookFilter) (Hook, error) {
+	list, _, err := k.store.Hooks(ctx, scope, f, store.Page{Limit: 1})
+	if err == nil && len(list) == 0 {
+		err = noHook()
+	}
+	if err != nil {
+		return Hook{}, err
+	}
+	return k.shown(list)[0], nil
+}
+
+func noHook() error { return &Error{Kind: NotFound, Reason: "no such webhook"} }
+
+// HookSet is what a key's events of some types are to be told to.
+type HookSet struct {
+	URL     string
+	Types   []store.EventType
+	Version int // 0: 1
+	Backup  bool
+	Replace bool // hooks that are there are changed, rather than a conflict
+}
+
+// SetHooks adds hooks to a key of the scope, or with Replace changes those that are there; what waits for one that is
+// changed goes to its new URL, and one that was dead is alive again. Errors: *Error on Url, Version, EventType.
+func (k *Keyring) SetHooks(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, set HookSet) ([]Hook, error) {
+	u, err := k.checkHook(&set)
+	if err != nil {
+		return nil, err
+	}
+	var keyID int64
+	err = k.update(ctx, "key", func(tx *store.Tx) error {
+		key, err := tx.Key(ctx, scope, f)
+		if err != nil {
+			return err
+		}
+		keyID = key.ID
+		receiver, err := k.webhook.Receiver(ctx, tx, key.AccountID, key.ID, u)
+		if err != nil {
+			return err
+		}
+		for _, t := range set.Types {
+			h := store.Hook{AccountID: key.AccountID, KeyID: key.ID, ReceiverID: receiver, Type: t, Backup: set.Backup, Version: set.Version}
+			if err := k.putHook(ctx, tx, by, key, h, set.Replace, webhook.Origin(u)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	list, _, err := k.store.Hooks(ctx, store.OfOperator(), store.HookFilter{KeyID: keyID, Backup: &set.Backup}, store.Page{})
+	list = slices.DeleteFunc(list, func(h store.Hook) bool { return !slices.Contains(set.Types, h.Type) })
+	return k.shown(list), err
+}
+
+func (k *Keyring) checkHook(set *HookSet) (*url.URL, error) {
+	if set.Version == 0 {
+		set.Version = 1
+	}
+	if set.Version != 1 && set.Version != 2 {
+		return nil, invalid("Version", errors.New("is 1 (an event a request) or 2 (an array of them)"))
+	}
+	if len(set.Types) == 0 {
+		return nil, invalid("EventType", errors.New("is missing"))
+	}
+	u, err := webhook.Check(set.URL, k.webhook.Private)
+	if err != nil {
+		return nil, invalid("Url", err)
+	}
+	return u, nil
+}
+
+// putHook adds or changes one hook, with its audit entry.
+func (k *Keyring) putHook(ctx context.Context, tx *store.Tx, by Actor, key store.Key, h store.Hook, replace bool, origin string) error {
+	there, err := tx.Hooks(ctx, store.OfKey(key.AccountID, key.ID), store.HookFilter{KeyID: key.ID, Type: h.Type, Backup: &h.Backup})
+	if err != nil {
+		return err
+	}
+	action := "hook.add"
+	switch {
+	case len(there) == 0:
+		_, err = tx.AddHook(ctx, h)
+	case !replace:
+		return conflict("EventType|Backup", fmt.Sprintf("a URL for %s|%t is set already", h.Type, h.Backup))
+	default:
+		action, h.ID = "hook.change", there[0].ID
+		if h.ReceiverID != there[0].ReceiverID {
+			_, _, err = tx.MoveHookEvents(ctx, there[0], h, 0, 0)
+		}
+		if err == nil {
+			err = tx.ChangeHook(ctx, h)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := tx.CheckBackup(ctx, h); errors.Is(err, store.ErrSameReceiver) {
+		return invalid("Url", errors.New("is the one that the backup stands in for: a backup has another URL"))
+	} else if err != nil {
+		return err
+	}
+	return tx.AddAudit(ctx, entry(by, key.AccountID, action, "webhook "+hookName(h)+" "+origin, fmt.Sprintf("version %d; for key %s", h.Version, key.APIKey)))
+}
+
+func hookName(h store.Hook) string {
+	if h.Backup {
+		return h.Type.String() + " (backup)"
+	}
+	return h.Type.String()
+}
+
+// HookChange is what is to be different of a hook; nil stays as it is.
+type HookChange struct {
+	URL     *string
+	Version *int
+	Revive  bool // a dead URL is to be tried again
+}
+
+// ChangeHook changes a hook of the scope. A URL that is given, even the same, makes a dead hook alive. Errors: *Error on
+// Url and Version, NotFound.
+func (k *Keyring) ChangeHook(ctx context.Context, by Actor, scope store.Scope, id int64, c HookChange) (Hook, error) {
+	h, err := k.Hook(ctx, scope, store.HookFilter{ID: id})
+	if err != nil {
+		return h, err
+	}
+	if c.URL == nil && !c.Revive && (c.Version == nil || *c.Version == h.Version) {
+		return h, nil
+	}
+	set := HookSet{Types: []store.EventType{h.Type}, Version: h.Version, Backup: h.Backup, Replace: true}
+	if c.Version != nil {
+		if set.Version = *c.Version; set.Version == 0 {
+			set.Version = 3 // none
+		}
+	}
+	if c.URL != nil && strings.TrimSpace(*c.URL) != h.Shown { // what is shown has no password in it
+		set.URL = *c.URL
+	} else if u, err := k.webhook.HookURL(h.KeyID, h.URL); err == nil {
+		set.URL = u.String()
+	}
+	if c.URL == nil && !c.Revive && !h.Alive() {
+		return k.changeVersion(ctx, by, h, set.Version)
+	}
+	list, err := k.SetHooks(ctx, by, scope, store.KeyFilter{ID: h.KeyID}, set)
+	if err != nil {
+		return h, err
+	}
+	return list[0], nil
+}
+
+// changeVersion changes the version of a hook that stays dead.
+func (k *Keyring) changeVersion(ctx context.Context, by Actor, h Hook, version int) (Hook, error) {
+	if version != 1 && version != 2 {
+		return h, invalid("Version", errors.New("is 1 (an event a request) or 2 (an array of them)"))
+	}
+	err := k.update(ctx, "webhook", func(tx *store.Tx) error {
+		if err := tx.SetHookVersion(ctx, h.ID, version); err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, h.AccountID, "hook.change", "webhook "+hookName(h.Hook), fmt.Sprintf("version %d", version)))
+	})
+	h.Version = version
+	return h, err
+}
+
+// RemoveHook removes a hook of the scope: what waits for it is not told. Error: *Error NotFound.
+func (k *Keyring) RemoveHook(ctx context.Context, by Actor, scope store.Scope, id int64) error {
+	return k.update(ctx, "webhook", func(tx *store.Tx) error {
+		list, err := tx.Hooks(ctx, scope, store.HookFilter{ID: id})
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return store.ErrNotFound
+		}
+		origin := "unreadable"
+		if u, err := k.webhook.HookURL(list[0].KeyID, list[0].URL); err == nil {
+			origin = webhook.Origin(u)
+		}
+		if err := tx.RemoveHook(ctx, list[0]); err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, list[0].AccountID, "hook.remove", "webhook "+hookName(list[0])+" "+origin, fmt.Sprintf("for key number %d", list[0].KeyID)))
+	})
+}
+
+// TestHook posts a sample to the URL of a hook of the scope and returns what came of it. Error: *Error NotFound.
+func (k *Keyring) TestHook(ctx context.Context, scope store.Scope, id int64) (store.HookAttempt, error) {
+	h, err := k.Hook(ctx, scope, store.HookFilter{ID: id})
+	if err != nil {
+		return store.HookAttempt{}, err
+	}
+	return k.webhook.TestHook(ctx, h.Hook)
+}
+
+// HookBody makes the body of an attempt again, and says how many of its events are still kept.
+func (k *Keyring) HookBody(ctx context.Context, a store.HookAttempt) ([]byte, int, error) {
+	return k.webhook.HookBody(ctx, a)
+}
+
+// ReplayAttempt queues the events of an attempt of the scope anew, and says how many it is. Error: *Error NotFound.
+func (k *Keyring) ReplayAttempt(ctx context.Context, by Actor, scope store.Scope, id int64) (n int, err error) {
+	list, err := k.store.HookAttempts(ctx, scope, store.AttemptFilter{ID: id}, 1)
+	if err != nil {
+		return 0, err
+	}
+	if len(list) == 0 {
+		return 0, &Error{Kind: NotFound, Reason: "no such delivery"}
+	}
+	return k.replay(ctx, by, list[0].AccountID, list[0].KeyID, list[0].EventIDs, fmt.Sprintf("delivery %s", list[0].WebhookID))
+}
+
+// ReplayFailed queues anew what a key of the scope failed to be told since a time, by its log, and was not told after; it
+// says how many events it is.
+func (k *Keyring) ReplayFailed(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, since time.Time) (int, error) {
+	key, err := k.store.Key(ctx, scope, f)
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, &Error{Kind: NotFound, Reason: "no such key"}
+	}
+	if err != nil {
+		return 0, err
+	}
+	list, err := k.store.HookAttempts(ctx, scope, store.AttemptFilter{KeyID: key.ID, From: since}, 0)
+	if err != nil {
+		return 0, err
+	}
+	told := map[int64]bool{}
+	var failed []int64
+	for _, a := range list { // the latest first
+		for _, id := range a.EventIDs {
+			if a.Outcome != store.HookDelivered && !told[id] {
+				failed = append(failed, id)
+			}
+			told[id] = true // or in failed already
+		}
+	}
+	return k.replay(ctx, by, key.AccountID, key.ID, failed, "what failed since "+since.UTC().Format(time.RFC3339))
+}
+
+func (k *Keyring) replay(ctx context.Context, by Actor, accountID, keyID int64, events []int64, what string) (n int, err error) {
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
+		if n, err = tx.ReplayHookEvents(ctx, keyID, events); err != nil || n == 0 {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, accountID, "hook.replay", what, fmt.Sprintf("%d events; for key number %d", n, keyID)))
+	})
+	return n, err
+}
+
+// SigningSecret is what is told of a key's signing secrets: not what they are.
+type SigningSecret struct {
+	CreatedAt time.Time // zero: there is none, requests are not signed
+	OldEndsAt time.Time // when the one before stops signing beside it; zero: there is none
+}
+
+// HookSecret says since when a key of the scope has a signing secret. Error: *Error NotFound.
+func (k *Keyring) HookSecret(ctx context.Context, scope store.Scope, f store.KeyFilter) (SigningSecret, error) {
+	key, err := k.store.Key(ctx, scope, f)
+	if errors.Is(err, store.ErrNotFound) {
+		return SigningSecret{}, &Error{Kind: NotFound, Reason: "no such key"}
+	}
+	if err != nil {
+		return SigningSecret{}, err
+	}
+	list, err := k.store.HookSecrets(ctx, scope, key.ID, k.now())
+	var out SigningSecret
+	for _, x := range list {
+		if x.ExpiresAt.IsZero() {
+			out.CreatedAt = x.CreatedAt
+		} else {
+			out.OldEndsAt = x.ExpiresAt
+		}
+	}
+	return out, err
+}
+
+// NewHookSecret makes a new signing secret for a key of the scope and returns it: to be shown once. The one before goes on
+// signing beside it for the overlap. Errors: *Error on OverlapSeconds, NotFound.
+func (k *Keyring) NewHookSecret(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, overlap time.Duration) (secret string, err error) {
+	if overlap < 0 || overlap > maxHookOverlap {
+		return "", invalid("OverlapSeconds", fmt.Errorf("is from 0 to %d (30 days)", int64(maxHookOverlap/time.Second)))
+	}
+	err = k.update(ctx, "key", func(tx *store.Tx) error {
+		key, err := tx.Key(ctx, scope, f)
+		if err != nil {
+			return err
+		}
+		if secret, err = k.webhook.NewHookSecret(ctx, tx, key.ID, overlap); err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, key.AccountID, "hook.secret", "the signing secret of webhooks", fmt.Sprintf("a new one, the old one beside it for %s; for key %s", overlap, key.APIKey)))
+	})
+	if err != nil {
+		return "", err
+	}
+	return secret, nil
+}
+
+// hooksDied leaves word of hooks whose URL is dead, and notes it in the audit log.
+func (k *Keyring) hooksDied(ctx context.Context, tx *store.Tx, d webhook.Dead) error {
+	key, err := tx.Key(ctx, store.OfOperator(), store.KeyFilter{ID: d.KeyID})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // deleted: there is nobody to tell
+	}
+	if err != nil {
+		return err
+	}
+	by := Actor{Name: "postern"}
+	names := make([]string, len(d.Types))
+	for i, t := range d.Types {
+		names[i] = t.String()
+	}
+	detail := fmt.Sprintf("failed since %s; %d by a backup now; %d events dropped; for key %s", d.Since.Format(time.RFC3339), len(d.TakenOver), d.Dropped, key.APIKey)
+	if err := tx.AddAudit(ctx, entry(by, d.AccountID, "hook.dead", "webhook "+strings.Join(names, ", ")+" "+d.Target, detail)); err != nil {
+		return err
+	}
+	tx.AfterCommit(k.told)
+	return k.tell(ctx, tx, d.AccountID, Notice{
+		Kind: NoticeHookDead, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, What: strings.Join(names, ", "), Address: d.Target, Reason: d.Error,
+		Wanted: int64(d.Dropped), Days: len(d.TakenOver), Until: d.Since, Link: fmt.Sprintf("/webhooks?key=%s", key.APIKey),
+	})
+}
