@@ -83,6 +83,11 @@ func TestEveryKindHasWords(t *testing.T) {
 			"A secret key of Shop has leaked and was revoked", "/keys/5",
 			[]string{"ends in x9Zq", "198.51.100.7", apiKey, "23 November 2026, 09:30 UTC", "revoked at once"},
 		},
+		{
+			keyring.Notice{Kind: keyring.NoticeHookDead, KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "sent, open", Address: "https://hooks.example.com", Reason: "no answer in time", Wanted: 12, Until: until, Link: "/webhooks?key=" + apiKey},
+			"A webhook of Shop is dead", "/webhooks?key=" + apiKey,
+			[]string{"errors for a day", "12 events", "sent, open", "https://hooks.example.com", "no answer in time", "set the URL anew"},
+		},
 	}
 	seen := map[string]bool{}
 	for _, c := range cases {
