@@ -35,8 +35,13 @@ type Config struct {
 	Dir string // an empty folder for queue and configuration, on the disk that is meant
 	// Relay is where all mail goes, "host:port" with User and Password by SASL; "" keeps all mail in the queue.
 	Relay, User, Password string
-	Processes             int // smtpd processes at most; 100
+	// BySender are the credentials of single senders, which come before User's.
+	BySender  map[string]Login
+	Processes int // smtpd processes at most; 100
 }
+
+// Login is what Postfix shows a relay.
+type Login struct{ User, Password string }
 
 // Instance is a running Postfix.
 type Instance struct {
@@ -120,11 +125,8 @@ func (p *Instance) prepare(ctx context.Context, c Config) error {
 	if err := os.WriteFile(filepath.Join(p.conf(), "master.cf"), []byte(p.masterCF(c)), 0o644); err != nil { //nolint:gosec // as above
 		return err
 	}
-	if c.User != "" {
-		line := "[" + host(c.Relay) + "]:" + port(c.Relay) + " " + c.User + ":" + c.Password + "\n"
-		if err := os.WriteFile(filepath.Join(p.conf(), "sasl_passwd"), []byte(line), 0o600); err != nil {
-			return err
-		}
+	if err := p.writeLogins(c); err != nil {
+		return err
 	}
 	out, err := exec.CommandContext(ctx, filepath.Join(daemons, "post-install"), "create-missing", "config_directory="+p.conf(), "daemon_directory="+daemons, "queue_directory="+filepath.Join(c.Dir, "queue"), //nolint:gosec // test fixture
 		"command_directory=/usr/sbin", "data_directory="+filepath.Join(c.Dir, "data"), "mail_owner=postfix", "setgid_group=postdrop", "sendmail_path=/usr/sbin/sendmail", "mailq_path=/usr/bin/mailq", "newaliases_path=/usr/bin/newaliases",
@@ -133,6 +135,23 @@ func (p *Instance) prepare(ctx context.Context, c Config) error {
 		return fmt.Errorf("post-install: %w: %s", err, out)
 	}
 	return nil
+}
+
+// writeLogins writes the maps of credentials and, for senders with their own, of relays.
+func (p *Instance) writeLogins(c Config) error {
+	relay := "[" + host(c.Relay) + "]:" + port(c.Relay)
+	logins, relays := "", ""
+	for sender, l := range c.BySender {
+		logins += sender + " " + l.User + ":" + l.Password + "\n"
+		relays += sender + " " + relay + "\n"
+	}
+	if c.User != "" {
+		logins += relay + " " + c.User + ":" + c.Password + "\n"
+	}
+	if err := os.WriteFile(filepath.Join(p.conf(), "sasl_passwd"), []byte(logins), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(p.conf(), "sender_relay"), []byte(relays), 0o644) //nolint:gosec // Postfix reads it as other users
 }
 
 func host(addr string) string { h, _, _ := net.SplitHostPort(addr); return h }
@@ -171,7 +190,10 @@ func (p *Instance) mainCF(c Config) string {
 	} else {
 		lines = append(lines, "relayhost = ["+host(c.Relay)+"]:"+port(c.Relay))
 	}
-	if c.User != "" {
+	if len(c.BySender) > 0 {
+		lines = append(lines, "smtp_sender_dependent_authentication = yes", "sender_dependent_relayhost_maps = texthash:"+filepath.Join(p.conf(), "sender_relay"))
+	}
+	if c.User != "" || len(c.BySender) > 0 {
 		lines = append(lines, "smtp_sasl_auth_enable = yes", "smtp_sasl_password_maps = texthash:"+filepath.Join(p.conf(), "sasl_passwd"), "smtp_sasl_security_options = noanonymous", "smtp_tls_security_level = may")
 	}
 	return strings.Join(lines, "\n") + "\n"
