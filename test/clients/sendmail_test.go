@@ -108,7 +108,9 @@ func TestPostfixSendsForTwoSubaccounts(t *testing.T) {
 func (w *world) subaccount(t *testing.T, name string) postfix.Login {
 	t.Helper()
 	a, err := w.Call(t.Context(), http.MethodPost, "/v3/REST/apikey", map[string]any{"Name": name})
-	var made struct{ Data []struct{ APIKey, SecretKey string } }
+	var made struct {
+		Data []struct{ APIKey, SecretKey string }
+	}
 	if err == nil {
 		err = json.Unmarshal(a.Body, &made)
 	}

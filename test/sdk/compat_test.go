@@ -38,10 +38,10 @@ type compat struct {
 	Send3 struct {
 		Message, Answer table
 	}
-	SMTP     []line `yaml:"smtp"`
-	Headers  table
-	Events   map[string]table
-	Delivery []line
+	Submission []line `yaml:"smtp"`
+	Headers    table
+	Events     map[string]table
+	Delivery   []line
 }
 
 // resource is one of /v3/REST.
@@ -131,7 +131,7 @@ func TestCompatFile(t *testing.T) {
 			t.Errorf("%s: the status %q is none of %v", where, s, statuses)
 		}
 	}
-	for _, lines := range [][]line{c.Conventions, c.SMTP, c.Delivery} {
+	for _, lines := range [][]line{c.Conventions, c.Submission, c.Delivery} {
 		for _, l := range lines {
 			status(l[0], word(l, 1))
 		}

@@ -28,17 +28,17 @@ func page(c *compat) []byte {
 	p.resources(c.Resources)
 	p.WriteString("\n## Send API v3.1: POST /v3.1/send\n")
 	p.table("property of the call", c.Send31.Call, "")
-	p.table("property of a message", c.Send31.Message, "")
+	p.table("property of a message", c.Send31.Message, "v3.1 ")
 	p.typed("property of the answer", c.Send31.Answer, "")
 	fmt.Fprintf(p, "\nErrors with their codes: %s.", strings.Join(c.Send31.Errors, ", "))
 	for name, row := range c.Send31.NoErrors.all() {
 		fmt.Fprintf(p, " No %s: %s.", name, row[0])
 	}
 	p.WriteString("\n\n## Send API v3: POST /v3/send and /v3/send/message\n")
-	p.table("property of a message", c.Send3.Message, "")
-	p.typed("property of the answer, in Sent", c.Send3.Answer, "")
-	p.lines("SMTP", c.SMTP)
-	p.table("control header", c.Headers, "")
+	p.table("property of a message", c.Send3.Message, "v3/send")
+	p.typed("property of the answer, in Sent", c.Send3.Answer, "v3/send")
+	p.lines("SMTP", c.Submission)
+	p.table("control header", c.Headers, "header ")
 	p.lines("Webhooks", c.Delivery)
 	for _, name := range []string{"common", "sent", "open", "click", "bounce", "blocked", "spam", "unsub"} {
 		p.typed("property of "+map[bool]string{true: "every event", false: "the event " + name}[name == "common"], c.Events[name], "event "+name)
@@ -109,7 +109,7 @@ func (p *pageWriter) typed(head string, t table, of string) {
 func (p *pageWriter) table(head string, t table, of string) {
 	p.WriteString("\n| " + head + " | | note |\n| --- | --- | --- |\n")
 	for name, row := range t.all() {
-		p.row("`"+name+"`", p.status(word(row, 0), of, of+"?"+name), word(row, 2))
+		p.row("`"+name+"`", p.status(word(row, 0), of, of+"?"+name, of+name), word(row, 2))
 	}
 }
 

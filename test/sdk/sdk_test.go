@@ -18,6 +18,11 @@ func TestCompatibility(t *testing.T) {
 		{"recorded", testRecorded},
 		{"methods", testMethods},
 		{"filters", testFilters},
+		{"events", testEvents},
+		{"send v3.1", testSend31},
+		{"errors of v3.1", testErrors31},
+		{"send v3", testSend3},
+		{"smtp", testHeaders},
 		{"go", testGo},
 		{"node", testNode},
 	} {

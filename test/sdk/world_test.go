@@ -54,6 +54,7 @@ func newWorld(t *testing.T) *world {
 	cert := w.certificate(t)
 	w.https = program.FreeAddress(t)
 	w.Server = program.New(t, "", append([]string{"--route", "smtp://" + w.relay.Addr, "--webhook-private", "--https", w.https}, cert...)...)
+	w.Args = append(w.Args, "--base-url", "http://"+w.HTTP)
 	w.Command(t, "sender", "add", "*@example.com")
 	w.Start(t)
 	w.fill(t)
@@ -177,6 +178,7 @@ func (w *world) fill(t *testing.T) {
 		w.set("subID", a.Data[0]["ID"])
 	}
 	w.send(t)
+	w.engage(t)
 	for _, x := range [][3]string{
 		{"keyID", "apikey/" + w.APIKey, "ID"},
 		{"accessID", "apikeyaccess", "ID"},
@@ -191,56 +193,53 @@ func (w *world) fill(t *testing.T) {
 	}
 }
 
-// send sends mails and waits until what was to become of them has.
-func (w *world) send(t *testing.T) {
+// told are the events that webhooks posted, of version 1 and 2 alike: waits until each type that compat.yaml knows was
+// told, or some seconds are over.
+func (w *world) told(t *testing.T) []map[string]json.RawMessage {
 	t.Helper()
-	first := w.mail(t, "a@example.net", "Hello")
-	w.names["message"], w.names["uuid"] = fmt.Sprint(first.MessageID), first.MessageUUID
-	w.mail(t, "gone@example.net", "Bounces")
-	w.mail(t, "later@example.net", "Waits")
-	want := map[string]string{"Hello": "sent", "Bounces": "hardbounced", "Waits": "deferred"}
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		is := map[string]string{}
-		for _, row := range w.call(t, http.MethodGet, "message?ShowSubject=1", nil).Data {
-			is[strings.Trim(string(row["Subject"]), `"`)] = strings.Trim(string(row["Status"]), `"`)
-		}
-		open := 0
-		for subject, status := range want {
-			if is[subject] != status && (status != "deferred" || is[subject] != "queued") {
-				open++
+	var out []map[string]json.RawMessage
+	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		out = nil
+		types := map[string]bool{}
+		w.mu.Lock()
+		bodies := append([]json.RawMessage(nil), w.events...)
+		w.mu.Unlock()
+		for _, b := range bodies {
+			var list []map[string]json.RawMessage
+			if err := json.Unmarshal(b, &list); err != nil {
+				list = make([]map[string]json.RawMessage, 1)
+				if err := json.Unmarshal(b, &list[0]); err != nil {
+					t.Fatalf("a webhook posted %s: %v", b, err)
+				}
 			}
+			for _, e := range list {
+				types[string(e["event"])] = true
+			}
+			out = append(out, list...)
 		}
-		if open == 0 {
-			return
+		if len(types) == len(w.Events)-1 {
+			break
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("messages are %v, not %v\n%s", is, want, w.Tail())
-		}
-		time.Sleep(20 * time.Millisecond) // the queue is at work
 	}
+	return out
 }
 
-// sent is a recipient of the answer of a send.
-type sent struct {
-	Email, MessageUUID string
-	MessageID          int64
-}
-
-// mail sends one mail by Send API v3.1.
-func (w *world) mail(t *testing.T, to, subject string) sent {
+// complain reports a recipient's complaint, as a feedback loop would.
+func (w *world) complain(t *testing.T) {
 	t.Helper()
-	got, err := w.Call(t.Context(), http.MethodPost, "/v3.1/send", map[string]any{"Messages": []any{map[string]any{
-		"From": map[string]any{"Email": "news@example.com", "Name": "News"}, "To": []any{map[string]any{"Email": to}}, "Subject": subject,
-		"TextPart": "Hello", "HTMLPart": `<p><a href="https://example.com/a">Hello</a></p>`, "CustomID": "order-7", "CustomCampaign": "autumn",
-		"TrackOpens": "enabled", "TrackClicks": "enabled", "EventPayload": "payload",
-	}}})
-	var a struct{ Messages []struct{ To []sent } }
-	if err == nil {
-		err = json.Unmarshal(got.Body, &a)
+	for _, m := range w.relay.Mails() {
+		if m.To[0] != "spam@example.net" {
+			continue
+		}
+		report := "From: fbl@provider.example\r\nTo: abuse@example.com\r\nSubject: complaint\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n" +
+			"--b\r\nContent-Type: text/plain\r\n\r\nA complaint.\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\nUser-Agent: Provider/1\r\nVersion: 1\r\nOriginal-Rcpt-To: spam@example.net\r\n" +
+			"--b\r\nContent-Type: message/rfc822\r\n\r\n" + string(m.Data) + "\r\n--b--\r\n"
+		file := filepath.Join(t.TempDir(), "report.eml")
+		if err := os.WriteFile(file, []byte(report), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.Command(t, "complaint", file)
+		return
 	}
-	if err != nil || got.Status != http.StatusOK {
-		t.Fatalf("send: %v %d %s", err, got.Status, got.Body)
-	}
-	return a.Messages[0].To[0]
+	t.Fatal("the mail to complain of has not arrived")
 }
