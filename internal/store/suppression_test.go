@@ -134,8 +134,11 @@ func TestEventsThatSuppress(t *testing.T) {
 			typ  store.EventType
 			want store.SuppressionReason
 		}{
-			{a, store.EventUnsub, store.SuppressedUnsub}, {a, store.EventSpam, store.SuppressedComplaint}, {a, store.EventUnsub, store.SuppressedComplaint},
-			{r0, store.EventUnsub, store.SuppressedUnsub}, {r0, store.EventOpen, store.SuppressedUnsub},
+			{a, store.EventUnsub, store.SuppressedUnsub},
+			{a, store.EventSpam, store.SuppressedComplaint},
+			{a, store.EventUnsub, store.SuppressedComplaint},
+			{r0, store.EventUnsub, store.SuppressedUnsub},
+			{r0, store.EventOpen, store.SuppressedUnsub},
 		} {
 			engage(t, s, step.id, step.typ, time.Now(), store.Doing{Source: "JMRPP"})
 			m := status(t, s, step.id)

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suppress
+
+import (
+	"context"
+	"encoding/csv"
+	"io"
+	"strings"
+	"time"
+
+	"postern/internal/store"
+)
+
+// Export writes the entries of the scope that match as CSV, oldest first, with a header that [List.Import] reads. What
+// it has read of the list is written before more is read.
+func (l *List) Export(ctx context.Context, w io.Writer, scope store.Scope, f store.SuppressionFilter) error {
+	out := csv.NewWriter(w)
+	out.Write([]string{"email", "reason", "note", "created_at", "message_id", "key_id"}) //nolint:errcheck // Flush says it
+	for {
+		list, err := l.store.Suppressions(ctx, scope, f, store.Page{})
+		if err != nil {
+			return err
+		}
+		for _, x := range list {
+			message := ""
+			if x.MessageID != 0 {
+				message = number(x.MessageID)
+			}
+			out.Write([]string{cell(x.Email), x.Reason.String(), cell(x.Note), x.CreatedAt.Format(time.RFC3339), message, number(x.KeyID)}) //nolint:errcheck // Flush says it
+			f.Above = x.ID
+		}
+		if out.Flush(); out.Error() != nil || len(list) == 0 {
+			return out.Error()
+		}
+	}
+}
+
+// cell makes a text that a spreadsheet does not take for a formula (CWE-1236): an address may begin like one.
+func cell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r＝＋－＠", []rune(s)[0]) {
+		return "'" + s
+	}
+	return s
+}
