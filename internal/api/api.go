@@ -25,6 +25,7 @@ import (
 	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/submit"
+	"postern/internal/suppress"
 )
 
 // ClientFunc tells who a request came from: its address (behind trusted proxies the forwarded one), and whether
@@ -33,13 +34,14 @@ type ClientFunc = func(r *http.Request) (addr netip.Addr, secure bool)
 
 // Config is what the door needs.
 type Config struct {
-	Store   *store.Store
-	Gate    *gate.Gate
-	Submit  *submit.Submit
-	Keyring *keyring.Keyring
-	Client  ClientFunc // nil: the connection's own address, secure by TLS or on loopback
-	BaseURL string     // what MessageHref begins with, such as https://mail.example.com; no slash at its end
-	Log     *slog.Logger
+	Store    *store.Store
+	Gate     *gate.Gate
+	Submit   *submit.Submit
+	Keyring  *keyring.Keyring
+	Suppress *suppress.List
+	Client   ClientFunc // nil: the connection's own address, secure by TLS or on loopback
+	BaseURL  string     // what MessageHref begins with, such as https://mail.example.com; no slash at its end
+	Log      *slog.Logger
 	// LeakTime is how long a report of a leaked secret takes, whatever it was; 0: 300 ms.
 	LeakTime time.Duration
 }

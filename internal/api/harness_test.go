@@ -27,6 +27,7 @@ import (
 	"postern/internal/store"
 	"postern/internal/store/storetest"
 	"postern/internal/submit"
+	"postern/internal/suppress"
 )
 
 // described checks answers against openapi.yaml; making it takes a second.
@@ -79,7 +80,7 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 		t.Fatal(err)
 	}
 	w.addSender(t, w.master.Key, "*@example.com")
-	c := api.Config{LeakTime: 20 * time.Millisecond, Store: w.store, Gate: w.gate, Submit: w.submit, Keyring: w.keyring, BaseURL: "https://mail.test", Log: log}
+	c := api.Config{LeakTime: 20 * time.Millisecond, Store: w.store, Gate: w.gate, Submit: w.submit, Keyring: w.keyring, Suppress: suppress.New(w.store, nil, log), BaseURL: "https://mail.test", Log: log}
 	for _, f := range change {
 		f(&c)
 	}

@@ -91,6 +91,7 @@ func (a *api) routes() []route {
 		{method: "DELETE", pattern: rest + "sender/{id}", handle: a.deleteSender, need: manage},
 	}
 	all = append(all, a.accountRoutes()...)
+	all = append(all, a.suppressionRoutes()...)
 	for _, name := range marketing {
 		all = append(all, route{method: "GET", pattern: rest + name, handle: a.emptyList})
 	}

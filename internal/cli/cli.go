@@ -35,20 +35,22 @@ const (
 type root struct {
 	config.Common
 
-	Serve      serveCmd      `cmd:"" help:"Run the server."`
-	Init       initCmd       `cmd:"" help:"Prepare a data directory: the first account, its owner and its key."`
-	Account    accountCmd    `cmd:"" help:"Primary accounts."`
-	Key        keyCmd        `cmd:"" help:"API keys and their secrets."`
-	Sender     senderCmd     `cmd:"" help:"Addresses and domains that a key may send from."`
-	Send       sendCmd       `cmd:"" help:"Send a test mail."`
-	Messages   messagesCmd   `cmd:"" help:"List messages, or show one with its history."`
-	Queue      queueCmd      `cmd:"" help:"Show what waits to be delivered."`
-	User       userCmd       `cmd:"" help:"People who sign in to the pages."`
-	Plan       planCmd       `cmd:"" help:"Plans: what an account may have."`
-	Request    requestCmd    `cmd:"" help:"What accounts ask for beyond their plans."`
-	Audit      auditCmd      `cmd:"" help:"The log of all changes to who may do what."`
-	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Serve       serveCmd       `cmd:"" help:"Run the server."`
+	Init        initCmd        `cmd:"" help:"Prepare a data directory: the first account, its owner and its key."`
+	Account     accountCmd     `cmd:"" help:"Primary accounts."`
+	Key         keyCmd         `cmd:"" help:"API keys and their secrets."`
+	Sender      senderCmd      `cmd:"" help:"Addresses and domains that a key may send from."`
+	Send        sendCmd        `cmd:"" help:"Send a test mail."`
+	Suppression suppressionCmd `cmd:"" help:"Addresses that a key sends nothing to."`
+	Complaint   complaintCmd   `cmd:"" help:"Record a complaint that a mailbox provider reports."`
+	Messages    messagesCmd    `cmd:"" help:"List messages, or show one with its history."`
+	Queue       queueCmd       `cmd:"" help:"Show what waits to be delivered."`
+	User        userCmd        `cmd:"" help:"People who sign in to the pages."`
+	Plan        planCmd        `cmd:"" help:"Plans: what an account may have."`
+	Request     requestCmd     `cmd:"" help:"What accounts ask for beyond their plans."`
+	Audit       auditCmd       `cmd:"" help:"The log of all changes to who may do what."`
+	Completion  completionCmd  `cmd:"" help:"Print a completion script for a shell."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
 const description = `A self-hosted email sending service: an HTTP API, an SMTP server and pages, opened by API keys.

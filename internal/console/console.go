@@ -32,6 +32,7 @@ import (
 	"postern/internal/openapi"
 	"postern/internal/store"
 	"postern/internal/submit"
+	"postern/internal/suppress"
 )
 
 // ClientFunc tells who a request came from: its address (behind trusted proxies the forwarded one), and whether
@@ -40,11 +41,12 @@ type ClientFunc = func(r *http.Request) (addr netip.Addr, secure bool)
 
 // Config is what the door needs.
 type Config struct {
-	Store   *store.Store
-	Gate    *gate.Gate
-	Submit  *submit.Submit
-	Keyring *keyring.Keyring
-	Client  ClientFunc // nil: the connection's own address, secure by TLS or on loopback
+	Store    *store.Store
+	Gate     *gate.Gate
+	Submit   *submit.Submit
+	Keyring  *keyring.Keyring
+	Suppress *suppress.List
+	Client   ClientFunc // nil: the connection's own address, secure by TLS or on loopback
 
 	BaseURL   string // where people and programs find this server, such as https://mail.example.com
 	SMTPAddr  string // host:port of SMTP submission

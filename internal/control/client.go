@@ -63,12 +63,17 @@ func (c *Client) Post(ctx context.Context, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, http.MethodPost, path, body, out)
+	return c.do(ctx, http.MethodPost, path, bytes.NewReader(body), out)
+}
+
+// Upload sends a file's bytes to path and reads out.
+func (c *Client) Upload(ctx context.Context, path string, file io.Reader, out any) error {
+	return c.do(ctx, http.MethodPost, path, file, out)
 }
 
 // do makes a request. What the door refuses is an *Error.
-func (c *Client) do(ctx context.Context, method, path string, body []byte, out any) error {
-	r, err := http.NewRequestWithContext(ctx, method, "http://postern"+path, bytes.NewReader(body))
+func (c *Client) do(ctx context.Context, method, path string, body io.Reader, out any) error {
+	r, err := http.NewRequestWithContext(ctx, method, "http://postern"+path, body)
 	if err != nil {
 		return err
 	}

@@ -20,12 +20,14 @@ import (
 	"postern/internal/queue"
 	"postern/internal/store"
 	"postern/internal/submit"
+	"postern/internal/suppress"
 )
 
 // Config is what the door needs.
 type Config struct {
 	Store      *store.Store
 	Keyring    *keyring.Keyring
+	Suppress   *suppress.List
 	Submit     *submit.Submit
 	QueueStats func() queue.Stats        // nil when no queue runs
 	SignInURL  func(token string) string // the page that a one-time link leads to
@@ -83,23 +85,28 @@ func New(c Config) http.Handler {
 		"GET /senders":                     d.listSenders,
 		"POST /senders":                    d.addSender,
 		"POST /senders/remove":             d.removeSender,
+		"GET /suppressions":                d.listSuppressions,
+		"POST /suppressions":               d.addSuppressions,
+		"POST /suppressions/remove":        d.removeSuppression,
 		"GET /messages":                    d.listMessages,
 		"GET /messages/{id}":               d.showMessage,
 		"GET /messages/{id}/source":        d.showSource,
 		"POST /send":                       d.send,
 		"GET /queue":                       d.queueStats,
 	} {
-		mux.Handle(pattern, d.answer(h))
+		mux.Handle(pattern, d.answer(maxBody, h))
 	}
+	mux.Handle("POST /suppressions/import", d.answer(suppress.MaxFile+1, d.importSuppressions))
+	mux.Handle("POST /complaints", d.answer(suppress.MaxReport, d.reportComplaint))
 	return mux
 }
 
 type door struct{ Config }
 
-// answer writes what h returns as JSON, or its error.
-func (d *door) answer(h func(*http.Request) (any, error)) http.Handler {
+// answer writes what h returns as JSON, or its error. A request has at most limit bytes.
+func (d *door) answer(limit int64, h func(*http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		status := http.StatusOK
 		body, err := h(r)
 		if err != nil {

@@ -30,6 +30,7 @@ import (
 	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/submit"
+	"postern/internal/suppress"
 	"postern/internal/track"
 	"postern/internal/webhook"
 )
@@ -45,13 +46,14 @@ func SocketPath(data string) string { return filepath.Join(data, socketFile) }
 
 // Core is a data directory opened by this process alone, and the engines that work on it.
 type Core struct {
-	Store   *store.Store
-	Gate    *gate.Gate
-	Keyring *keyring.Keyring
-	Submit  *submit.Submit
-	Webhook *webhook.Webhook
-	Links   *track.Signer // of tracked mail
-	Keys    int           // in the gate
+	Store    *store.Store
+	Gate     *gate.Gate
+	Keyring  *keyring.Keyring
+	Submit   *submit.Submit
+	Suppress *suppress.List
+	Webhook  *webhook.Webhook
+	Links    *track.Signer // of tracked mail
+	Keys     int           // in the gate
 
 	arrived func() // the queue's Wake, where there is a queue
 	baseURL string // what links begin with
@@ -140,6 +142,7 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 		Flush:    func(ctx context.Context, uses []gate.Use) error { return core.Keyring.NoteUses(ctx, uses) },
 		Log:      log.With("part", "gate"),
 	})
+	core.Suppress = suppress.New(st, core.Links, log.With("part", "suppress"))
 	core.Submit = submit.New(st, func() { core.arrived() }, log.With("part", "submit"))
 	core.Webhook, err = webhook.New(webhook.Config{Store: st, ServerKey: key, Private: own.private, Grace: own.grace, Log: log.With("part", "webhook")})
 	if err != nil {

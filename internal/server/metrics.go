@@ -57,6 +57,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.gate(e)
 	c.keyring(e)
 	c.submit(e)
+	c.suppress(e)
 	c.queue(e)
 	c.notices(e)
 	c.hits(e)
@@ -117,6 +118,15 @@ func (c *collector) submit(e emitter) {
 	e.count("submit_submissions_total", help, float64(s.Refused), "result", "refused")
 	e.count("submit_limited_total", "Of the refused submissions, those over a limit of messages an hour, a day or a month.", float64(s.Limited))
 	e.count("submit_delayed_total", "Messages that were accepted to leave in a later hour, over an hourly limit.", float64(s.Delayed))
+}
+
+func (c *collector) suppress(e emitter) {
+	e.count("suppress_blocked_total", "Messages that were accepted and blocked at once, since their address is on the key's suppression list.", float64(c.s.core.Submit.Stats().Suppressed))
+	s := c.s.core.Suppress.Stats()
+	e.count("suppress_cancelled_total", "Queued messages that were given up, since their address came onto the key's suppression list.", float64(s.Cancelled))
+	e.count("suppress_complaints_total", "Reports of complaints that were recorded.", float64(s.Complaints))
+	e.count("suppress_imported_total", "Addresses that files added to suppression lists.", float64(s.Imported))
+	e.count("suppress_errors_total", "Failures of giving up what waits, each tried again.", float64(s.Errors))
 }
 
 func (c *collector) queue(e emitter) {
