@@ -243,7 +243,9 @@ func TestReportsOfComplaints(t *testing.T) {
 		}
 		a, b, c, d := w.sent(t, "a@example.net"), w.sent(t, "b@example.net"), w.sent(t, "c@example.net"), w.sent(t, "d@example.net")
 		link := func(m store.Message) string {
-			return "List-Unsubscribe: <mailto:x@example.org>, <https://track.example.org/u/" + w.links.Sign(track.Token{Kind: track.Unsub, MessageID: m.ID, At: m.DoneAt}, "", "") + ">"
+			token := track.Token{Kind: track.Unsub, MessageID: m.ID, Link: w.key.ID, At: m.DoneAt}
+			sealed := w.links.SealAddress(token, m.Recipient)
+			return "List-Unsubscribe: <mailto:x@example.org>, <https://track.example.org/u/" + w.links.Sign(token, "track.example.org", sealed) + "/" + sealed + ">"
 		}
 		for name, x := range map[string]struct {
 			raw      []byte

@@ -14,12 +14,13 @@ func (s *Signer) Unsubscribed(link string) (Token, bool) {
 	if err != nil {
 		return Token{}, false
 	}
-	_, token, ok := strings.Cut(u.Path, unsubPath)
+	_, rest, _ := strings.Cut(u.Path, unsubPath)
+	token, address, ok := strings.Cut(rest, "/")
 	if !ok {
 		return Token{}, false
 	}
-	if t, ok := s.Check(Unsub, token, strings.ToLower(u.Hostname()), ""); ok {
+	if t, ok := s.Check(Unsub, token, strings.ToLower(u.Hostname()), address); ok {
 		return t, true
 	}
-	return s.Check(Unsub, token, "", "")
+	return s.Check(Unsub, token, "", address)
 }
