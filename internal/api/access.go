@@ -302,3 +302,6 @@ func (a *api) deleteAccess(c *call) (reply, error) {
 	}
 	return reply{status: http.StatusNoContent}, err
 }
+
+// differs says whether a filter is given and another than what is there.
+func differs(filter, is string) bool { return filter != "" && !strings.EqualFold(filter, is) }

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -39,8 +40,9 @@ type Config struct {
 	Submit   *submit.Submit
 	Keyring  *keyring.Keyring
 	Suppress *suppress.List
-	Client   ClientFunc // nil: the connection's own address, secure by TLS or on loopback
-	BaseURL  string     // what MessageHref begins with, such as https://mail.example.com; no slash at its end
+	Domains  *domain.Checker // looks at the domains of senders
+	Client   ClientFunc      // nil: the connection's own address, secure by TLS or on loopback
+	BaseURL  string          // what MessageHref begins with, such as https://mail.example.com; no slash at its end
 	Log      *slog.Logger
 	// LeakTime is how long a report of a leaked secret takes, whatever it was; 0: 300 ms.
 	LeakTime time.Duration

@@ -4,10 +4,13 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,6 +25,8 @@ import (
 
 	"postern/internal/api"
 	"postern/internal/credential"
+	"postern/internal/dns"
+	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -53,6 +58,7 @@ type world struct {
 	gate    *gate.Gate
 	submit  *submit.Submit
 	keyring *keyring.Keyring
+	dns     dns.Table // of the domains of senders
 	server  *httptest.Server
 	master  keyring.SignedUp
 	log     *bytes.Buffer
@@ -61,7 +67,7 @@ type world struct {
 
 func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 	t.Helper()
-	w := &world{store: storetest.New(t), log: &bytes.Buffer{}}
+	w := &world{store: storetest.New(t), dns: dns.Table{}, log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(&lockedWriter{w: w.log}, nil))
 	serverKey := []byte("0123456789abcdefghijklmnopqrstuv")
 	digester, err := credential.NewDigester(serverKey)
@@ -80,7 +86,14 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 		t.Fatal(err)
 	}
 	w.addSender(t, w.master.Key, "*@example.com")
-	c := api.Config{LeakTime: 20 * time.Millisecond, Store: w.store, Gate: w.gate, Submit: w.submit, Keyring: w.keyring, Suppress: suppress.New(w.store, nil, log), BaseURL: "https://mail.test", Log: log}
+	domains, err := domain.New(domain.Config{
+		Store: w.store, Keyring: w.keyring, Resolver: w.dns, SPF: []string{"include:spf.mail.test"}, FilesBetween: 1, Log: log,
+		Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no web server") },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := api.Config{Domains: domains, LeakTime: 20 * time.Millisecond, Store: w.store, Gate: w.gate, Submit: w.submit, Keyring: w.keyring, Suppress: suppress.New(w.store, nil, log), BaseURL: "https://mail.test", Log: log}
 	for _, f := range change {
 		f(&c)
 	}

@@ -116,6 +116,16 @@ func ofAccess(body string) func(testing.TB, *world, principal) (string, string) 
 	}
 }
 
+// lent is a request about a metasender of the caller's.
+func lent(t testing.TB, w *world, p principal) (path, body string) {
+	email := "lent" + p.Key.APIKey[:8] + "@example.net"
+	n := keyring.NewSender{Email: email, Meta: p.Key.Master}
+	if _, err := w.keyring.ProposeSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: p.Key.ID}, n); err != nil {
+		t.Fatal(err)
+	}
+	return "/v3/REST/metasender/" + email, `{"Description": "All"}`
+}
+
 // askMore gives the caller's account a plan, so that there is something to ask for.
 func askMore(t testing.TB, w *world, p principal) (path, body string) {
 	w.plan(t, p.up.Account.ID, store.Plan{Subaccounts: 5})
@@ -193,22 +203,30 @@ func matrix() map[string]cell {
 		"GET /v3/REST/messagestate":            {status: 200},
 		"GET /v3/REST/messagestate/{id}":       {status: 200, request: plain("/v3/REST/messagestate/1", "")},
 
-		"GET /v3/REST/sender":         {need: manage, status: 200},
-		"POST /v3/REST/sender":        {need: manage, status: 201, request: plain("/v3/REST/sender", `{"Email": "new@example.com"}`)},
-		"GET /v3/REST/sender/{id}":    {need: manage, status: 200, request: plain("/v3/REST/sender/*@example.com", "")},
-		"PUT /v3/REST/sender/{id}":    {need: manage, status: 200, request: plain("/v3/REST/sender/*@example.com", `{"Name": "Shop"}`)},
-		"DELETE /v3/REST/sender/{id}": {need: manage, status: 204, request: plain("/v3/REST/sender/*@example.com", "")},
-		"GET /v3/REST/apikeytotals":   {need: read, status: 200},
-		"GET /v3/REST/user":           {status: 200},
-		"PUT /v3/REST/user":           {need: manage, master: true, status: 200, request: plain("/v3/REST/user", `{"Locale": "de_DE"}`)},
-		"GET /v3/REST/user/{id}":      {status: 200, request: ofUser("")},
-		"PUT /v3/REST/user/{id}":      {need: manage, master: true, status: 200, request: ofUser(`{"Locale": "de_DE"}`)},
-		"GET /v3/REST/myprofile":      {status: 200},
-		"PUT /v3/REST/myprofile":      {need: manage, master: true, status: 200, request: plain("/v3/REST/myprofile", `{"AddressCity": "Bonn"}`)},
-		"GET /v3/REST/myprofile/{id}": {status: 200, request: ofProfile("")},
-		"PUT /v3/REST/myprofile/{id}": {need: manage, master: true, status: 200, request: ofProfile(`{"AddressCity": "Bonn"}`)},
-		"GET /openapi.yaml":           {open: true, status: 200},
-		"GET /openapi.json":           {open: true, status: 200},
+		"GET /v3/REST/sender":                {need: manage, status: 200},
+		"POST /v3/REST/sender":               {need: manage, status: 201, request: plain("/v3/REST/sender", `{"Email": "new@example.com"}`)},
+		"GET /v3/REST/sender/{id}":           {need: manage, status: 200, request: plain("/v3/REST/sender/*@example.com", "")},
+		"PUT /v3/REST/sender/{id}":           {need: manage, status: 200, request: plain("/v3/REST/sender/*@example.com", `{"Name": "Shop"}`)},
+		"DELETE /v3/REST/sender/{id}":        {need: manage, status: 204, request: plain("/v3/REST/sender/*@example.com", "")},
+		"POST /v3/REST/sender/{id}/validate": {need: manage, status: 400, request: plain("/v3/REST/sender/*@example.com/validate", "")}, // it is active
+		"GET /v3/REST/dns":                   {need: manage, status: 200},
+		"GET /v3/REST/dns/{id}":              {need: manage, status: 200, request: plain("/v3/REST/dns/example.com", "")},
+		"POST /v3/REST/dns/{id}/check":       {need: manage, status: 200, request: plain("/v3/REST/dns/example.com/check", "")},
+		"GET /v3/REST/metasender":            {need: manage, master: true, status: 200},
+		"POST /v3/REST/metasender":           {need: manage, master: true, status: 201, request: plain("/v3/REST/metasender", `{"Email": "*@example.com"}`)},
+		"GET /v3/REST/metasender/{id}":       {need: manage, master: true, status: 200, request: lent},
+		"PUT /v3/REST/metasender/{id}":       {need: manage, master: true, status: 200, request: lent},
+		"GET /v3/REST/apikeytotals":          {need: read, status: 200},
+		"GET /v3/REST/user":                  {status: 200},
+		"PUT /v3/REST/user":                  {need: manage, master: true, status: 200, request: plain("/v3/REST/user", `{"Locale": "de_DE"}`)},
+		"GET /v3/REST/user/{id}":             {status: 200, request: ofUser("")},
+		"PUT /v3/REST/user/{id}":             {need: manage, master: true, status: 200, request: ofUser(`{"Locale": "de_DE"}`)},
+		"GET /v3/REST/myprofile":             {status: 200},
+		"PUT /v3/REST/myprofile":             {need: manage, master: true, status: 200, request: plain("/v3/REST/myprofile", `{"AddressCity": "Bonn"}`)},
+		"GET /v3/REST/myprofile/{id}":        {status: 200, request: ofProfile("")},
+		"PUT /v3/REST/myprofile/{id}":        {need: manage, master: true, status: 200, request: ofProfile(`{"AddressCity": "Bonn"}`)},
+		"GET /openapi.yaml":                  {open: true, status: 200},
+		"GET /openapi.json":                  {open: true, status: 200},
 	}
 	for _, name := range []string{"contact", "contactslist", "contactmetadata", "listrecipient", "campaign", "template", "newsletter"} {
 		m["GET /v3/REST/"+name] = cell{status: 200}

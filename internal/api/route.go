@@ -83,15 +83,10 @@ func (a *api) routes() []route {
 		{method: "GET", pattern: rest + "messageinformation/{id}", handle: a.messageInformation, need: read},
 		{method: "GET", pattern: rest + "messagestate", handle: a.listStates},
 		{method: "GET", pattern: rest + "messagestate/{id}", handle: a.getState},
-
-		{method: "GET", pattern: rest + "sender", handle: a.listSenders, need: manage},
-		{method: "POST", pattern: rest + "sender", handle: a.createSender, need: manage},
-		{method: "GET", pattern: rest + "sender/{id}", handle: a.getSender, need: manage},
-		{method: "PUT", pattern: rest + "sender/{id}", handle: a.changeSender, need: manage},
-		{method: "DELETE", pattern: rest + "sender/{id}", handle: a.deleteSender, need: manage},
 	}
 	all = append(all, a.accountRoutes()...)
 	all = append(all, a.suppressionRoutes()...)
+	all = append(all, a.senderRoutes()...)
 	for _, name := range marketing {
 		all = append(all, route{method: "GET", pattern: rest + name, handle: a.emptyList})
 	}

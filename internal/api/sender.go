@@ -3,19 +3,41 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
+	"postern/internal/account"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
 
+// senderRoutes are the addresses and domains that a key sends from.
+func (a *api) senderRoutes() []route {
+	const rest, manage = "/v3/REST/", account.MayManage
+	return []route{
+		{method: "GET", pattern: rest + "sender", handle: a.listSenders, need: manage},
+		{method: "POST", pattern: rest + "sender", handle: a.createSender, need: manage},
+		{method: "GET", pattern: rest + "sender/{id}", handle: a.getSender, need: manage},
+		{method: "PUT", pattern: rest + "sender/{id}", handle: a.changeSender, need: manage},
+		{method: "DELETE", pattern: rest + "sender/{id}", handle: a.deleteSender, need: manage},
+		{method: "POST", pattern: rest + "sender/{id}/validate", handle: a.validateSender, need: manage},
+		{method: "GET", pattern: rest + "dns", handle: a.listDomains, need: manage},
+		{method: "GET", pattern: rest + "dns/{id}", handle: a.getDomain, need: manage},
+		{method: "POST", pattern: rest + "dns/{id}/check", handle: a.checkDomain, need: manage},
+		{method: "GET", pattern: rest + "metasender", handle: a.listMetasenders, need: manage, master: true},
+		{method: "POST", pattern: rest + "metasender", handle: a.createMetasender, need: manage, master: true},
+		{method: "GET", pattern: rest + "metasender/{id}", handle: a.getMetasender, need: manage, master: true},
+		{method: "PUT", pattern: rest + "metasender/{id}", handle: a.changeMetasender, need: manage, master: true},
+	}
+}
+
 // sender is a sender on the wire.
 type sender struct {
 	CreatedAt       string
+	DNSID           int64 `json:",omitempty"`
 	Email           string
 	EmailType       string
 	Filename        string
@@ -26,63 +48,70 @@ type sender struct {
 }
 
 func wireSender(x store.Sender) sender {
-	status := "Active"
-	if x.Status != store.SenderActive {
-		status = "Inactive"
+	return sender{
+		CreatedAt: timestamp(x.CreatedAt), DNSID: x.DomainID, Email: x.Email, EmailType: x.EmailType, Filename: x.Filename, ID: x.ID, IsDefaultSender: x.Default, Name: x.Name,
+		Status: map[string]string{store.SenderActive: "Active", store.SenderInactive: "Inactive", store.SenderDeleted: "Deleted"}[x.Status],
 	}
-	return sender{CreatedAt: timestamp(x.CreatedAt), Email: x.Email, EmailType: "unknown", ID: x.ID, Name: x.Name, Status: status}
 }
 
-// senders lists the calling key's own senders by ID.
-func (a *api) senders(c *call) ([]sender, error) {
-	list, err := a.Store.Senders(c.Context(), c.own())
-	if err != nil {
-		return nil, err
-	}
-	out := make([]sender, 0, len(list))
-	for _, x := range list {
-		out = append(out, wireSender(x))
-	}
-	slices.SortFunc(out, func(x, y sender) int { return int(x.ID - y.ID) })
-	return out, nil
-}
-
+// listSenders lists the calling key's own senders.
 func (a *api) listSenders(c *call) (reply, error) {
 	q, err := c.query()
 	if err != nil {
 		return reply{}, err
 	}
-	l, err := q.listing("ID")
+	l, err := q.listing("ID", "Email", "CreatedAt", "Name", "Status")
 	if err != nil {
 		return reply{}, err
 	}
-	all, err := a.senders(c)
-	if err != nil {
+	f := store.SenderFilter{KeyID: c.who.KeyID, Email: strings.ToLower(q["email"]), Domain: strings.ToLower(q["domain"]), Local: q["localpart"], Status: strings.ToLower(q["status"]), Sort: l.sort}
+	if f.Sort == "" {
+		f.Sort = "ID"
+	}
+	if f.DomainID, err = q.id("dnsid", "DnsID"); err != nil {
 		return reply{}, err
 	}
-	all = slices.DeleteFunc(all, func(x sender) bool {
-		_, domain, _ := strings.Cut(x.Email, "@")
-		return differs(q["email"], x.Email) || differs(q["domain"], domain) || differs(q["status"], x.Status)
-	})
-	return pageOf(l, all), nil
+	if f.Whole, err = q.choice("isdomainsender", "IsDomainSender"); err != nil {
+		return reply{}, err
+	}
+	if f.Deleted, err = q.flag("showdeleted", "ShowDeleted"); err != nil {
+		return reply{}, err
+	}
+	return a.pageOfSenders(c, f, l, func(x store.Sender) any { return wireSender(x) })
 }
 
-// differs says whether a filter is given and another than what is there.
-func differs(filter, is string) bool { return filter != "" && !strings.EqualFold(filter, is) }
-
-// senderNamed reads the sender that the path names by its ID or address.
-func (a *api) senderNamed(c *call) (sender, error) {
-	all, err := a.senders(c)
+func (a *api) pageOfSenders(c *call, f store.SenderFilter, l listing, wire func(store.Sender) any) (reply, error) {
+	list, total, err := a.Store.FindSenders(c.Context(), c.own(), f, l.Page)
 	if err != nil {
-		return sender{}, err
+		return reply{}, err
 	}
+	out := make([]any, 0, len(list))
+	for _, x := range list {
+		out = append(out, wire(x))
+	}
+	if l.countOnly {
+		return rows[any](nil, total), nil
+	}
+	return rows(out, total), nil
+}
+
+// senderNamed reads the sender that the path names by its ID or address. A deleted one is still there.
+func (a *api) senderNamed(c *call) (store.Sender, error) {
+	f := store.SenderFilter{KeyID: c.who.KeyID, Deleted: true}
 	id := c.PathValue("id")
-	for _, x := range all {
-		if strconv.FormatInt(x.ID, 10) == id || strings.EqualFold(x.Email, id) {
-			return x, nil
-		}
+	if n, err := strconv.ParseInt(id, 10, 64); err == nil && n > 0 {
+		f.ID = n
+	} else if f.Email, _, err = keyring.SplitSender(id); err != nil || !strings.Contains(id, "@") {
+		return store.Sender{}, notFound()
 	}
-	return sender{}, notFound()
+	list, _, err := a.Store.FindSenders(c.Context(), c.own(), f, store.Page{Limit: 1})
+	if err == nil && len(list) == 0 {
+		err = notFound()
+	}
+	if err != nil {
+		return store.Sender{}, err
+	}
+	return list[0], nil
 }
 
 func (a *api) getSender(c *call) (reply, error) {
@@ -90,47 +119,67 @@ func (a *api) getSender(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return one(x), nil
+	return one(wireSender(x)), nil
 }
 
 // itself names the calling key.
 func (c *call) itself() store.KeyFilter { return store.KeyFilter{ID: c.who.KeyID} }
 
-// createSender lets the calling key send from an address or a domain, by its owner's word. One that was deleted is
-// revived.
+// createSender adds an address or a domain that the calling key wants to send from. A key's word is no proof: it is
+// inactive until it is proved, and an address is mailed a link. One that was deleted is revived.
 func (a *api) createSender(c *call) (reply, error) {
 	body, err := c.object(maxResource)
 	if err != nil {
 		return reply{}, err
 	}
-	email, _, err := body.firstText("Email")
+	n, err := newSender(body)
 	if err != nil {
 		return reply{}, err
 	}
-	if email == "" {
-		return reply{}, badRequest("Property Email: an address, or a domain as *@example.com, is needed.")
+	return a.propose(c, n)
+}
+
+func newSender(body object) (n keyring.NewSender, err error) {
+	for _, p := range []struct {
+		name string
+		into *string
+	}{{"Email", &n.Email}, {"Name", &n.Name}, {"EmailType", &n.EmailType}} {
+		if *p.into, _, err = body.firstText(p.name); err != nil {
+			return n, err
+		}
 	}
-	name, _, err := body.firstText("Name")
+	if n.Email == "" {
+		return n, badRequest("Property Email: an address, or a domain as *@example.com, is needed.")
+	}
+	isDefault, err := body.flag("IsDefaultSender")
+	n.Default = isDefault != nil && *isDefault
+	return n, err
+}
+
+func (a *api) propose(c *call, n keyring.NewSender) (reply, error) {
+	x, err := a.Keyring.ProposeSender(c.Context(), c.actor(), c.own(), c.itself(), n)
 	if err != nil {
-		return reply{}, err
-	}
-	all, err := a.senders(c)
-	if err != nil {
-		return reply{}, err
-	}
-	if canonical, _, err := keyring.SplitSender(email); err == nil && slices.ContainsFunc(all, func(x sender) bool { return x.Email == canonical }) {
-		return reply{}, badRequest(fmt.Sprintf("Property Email: %s is a sender of this API key already.", canonical))
-	}
-	x, err := a.Keyring.AddSender(c.Context(), c.actor(), c.own(), c.itself(), email, name)
-	if err != nil {
-		return reply{}, err
+		return reply{}, known(err, x, "Sender")
 	}
 	r := one(wireSender(x))
 	r.status = http.StatusCreated
 	return r, nil
 }
 
-// changeSender changes a sender's name; its address is what it is.
+// known says of a sender that is there already what Mailjet says: clients look for these words.
+func known(err error, x store.Sender, resource string) error {
+	var e *keyring.Error
+	switch {
+	case !errors.As(err, &e) || e.Kind != keyring.Conflict || e.Field != "Email":
+		return err
+	case x.Status == store.SenderInactive:
+		return badRequest(`There is an already existing inactive sender with the same email. You can use "validate" action in order to activate it.`)
+	}
+	return badRequest(fmt.Sprintf("MJ18 A %s resource with value %q for Email already exists.", resource, x.Email))
+}
+
+// changeSender changes a sender's name, type, and whether it is the default; its address is what it is. A deleted one is
+// revived.
 func (a *api) changeSender(c *call) (reply, error) {
 	x, err := a.senderNamed(c)
 	if err != nil {
@@ -140,24 +189,82 @@ func (a *api) changeSender(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	name, err := body.text("Name")
-	if err != nil {
+	if err := sameEmail(body, x); err != nil {
 		return reply{}, err
 	}
-	if name == nil || *name == x.Name {
-		return one(x), nil
-	}
-	changed, err := a.Keyring.RenameSender(c.Context(), c.actor(), c.own(), c.itself(), x.ID, *name)
-	if err != nil {
+	var change keyring.SenderChange
+	if change.Name, err = body.text("Name"); err != nil {
 		return reply{}, err
 	}
-	return one(wireSender(changed)), nil
+	if change.EmailType, err = body.text("EmailType"); err != nil {
+		return reply{}, err
+	}
+	if change.Default, err = body.flag("IsDefaultSender"); err != nil {
+		return reply{}, err
+	}
+	if x.Status == store.SenderDeleted {
+		n := keyring.NewSender{Email: x.Email, Name: x.Name, EmailType: x.EmailType}
+		if x, err = a.Keyring.ProposeSender(c.Context(), c.actor(), c.own(), c.itself(), n); err != nil {
+			return reply{}, known(err, x, "Sender")
+		}
+	}
+	if x, err = a.Keyring.ChangeSender(c.Context(), c.actor(), c.own(), x.ID, change); err != nil {
+		return reply{}, err
+	}
+	return one(wireSender(x)), nil
+}
+
+// sameEmail lets a body repeat the address that it is about, and have no other.
+func sameEmail(body object, x store.Sender) error {
+	email, err := body.text("Email")
+	if err != nil || email == nil {
+		return err
+	}
+	if canonical, _, err := keyring.SplitSender(*email); err != nil || canonical != x.Email {
+		return badRequest("Not allowed to change email address")
+	}
+	return nil
 }
 
 func (a *api) deleteSender(c *call) (reply, error) {
 	x, err := a.senderNamed(c)
+	if err == nil && x.Status == store.SenderDeleted {
+		err = notFound()
+	}
 	if err != nil {
 		return reply{}, err
 	}
 	return reply{status: http.StatusNoContent}, a.Keyring.RemoveSender(c.Context(), c.actor(), c.own(), c.itself(), x.Email)
+}
+
+// validation is what came of an attempt to prove a sender.
+type validation struct {
+	Errors           map[string]string
+	GlobalError      string
+	ValidationMethod string
+}
+
+// validateSender tries to prove a sender, by its domain or by mailing a link. Also a failure is answered with 200.
+func (a *api) validateSender(c *call) (reply, error) {
+	x, err := a.senderNamed(c)
+	switch {
+	case err != nil:
+		return reply{}, err
+	case x.Status == store.SenderDeleted:
+		return reply{}, notFound()
+	case x.Status == store.SenderActive:
+		return reply{}, badRequest(fmt.Sprintf("The sender %q is active already.", x.Email))
+	}
+	v, err := a.Domains.Validate(c.Context(), c.actor(), c.own(), x)
+	if err != nil {
+		return reply{}, err
+	}
+	out := validation{Errors: map[string]string{}, GlobalError: v.Problem, ValidationMethod: v.Method}
+	if v.DNSError != "" {
+		out.Errors["DNSValidationError"] = v.DNSError
+	}
+	if v.FileError != "" {
+		out.Errors["FileValidationError"] = v.FileError
+	}
+	return one(out), nil
 }

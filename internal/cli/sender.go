@@ -4,7 +4,9 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"net/url"
+	"strings"
 
 	"postern/internal/config"
 	"postern/internal/control"
@@ -13,6 +15,7 @@ import (
 type senderCmd struct {
 	Add    senderAddCmd    `cmd:"" help:"Let a key send from an address, or from a whole domain."`
 	List   senderListCmd   `cmd:"" help:"List senders."`
+	Check  senderCheckCmd  `cmd:"" help:"Look at the DNS of a sender's domain now, and say what is wrong."`
 	Remove senderRemoveCmd `cmd:"" help:"End a key's right to send from an address or a domain."`
 }
 
@@ -30,7 +33,9 @@ type senderAddCmd struct {
 
 // Help teaches.
 func (senderAddCmd) Help() string {
-	return `You say by this that the address or domain is yours to use. A domain gets a DKIM key; mail from it is signed.
+	return `You say by this, as who operates the server, that the address or domain may be used: no proof is asked for, and
+mail from a domain is signed. What its owner has to publish in the DNS is on the Senders page, and said by
+"postern sender check".
 
 Examples:
   postern sender add news@example.com
@@ -68,10 +73,80 @@ func (c *senderListCmd) Run(common *config.Common, s *streams) error {
 		}
 		rows := make([][]string, 0, len(list))
 		for _, x := range list {
-			rows = append(rows, []string{x.Email, x.Name, x.Status, x.KeyName, x.APIKey, when(x.CreatedAt, "")})
+			rows = append(rows, []string{x.Email, x.Name, x.Status, proofWords(x), x.KeyName, x.APIKey, when(x.CreatedAt, "")})
 		}
-		return s.table([]string{"SENDER", "NAME", "STATUS", "KEY", "API KEY", "CREATED (UTC)"}, rows)
+		return s.table([]string{"SENDER", "NAME", "STATUS", "BY", "KEY", "API KEY", "CREATED (UTC)"}, rows)
 	})
+}
+
+// proofWords says how a sender was proved.
+func proofWords(x control.Sender) string {
+	if x.Lent {
+		return x.Proof + ", lent"
+	}
+	return x.Proof
+}
+
+type senderCheckCmd struct {
+	Sender string `arg:"" help:"The address or domain, as it is listed."`
+	ofKey
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Help teaches.
+func (senderCheckCmd) Help() string {
+	return `Looks for the proof that the domain is its owner's, and at its DKIM, SPF and DMARC records, and prints what there is to
+publish. A domain is also looked at by itself, every day, while a server runs.
+
+Examples:
+  postern sender check example.com
+  postern sender check news@example.com --key Newsletter --json`
+}
+
+// Run looks at a sender's domain.
+func (c *senderCheckCmd) Run(common *config.Common, s *streams) error {
+	return door(common, s, func(ctx context.Context, d *control.Client) error {
+		var is control.SenderCheck
+		if err := d.Post(ctx, "/senders/check", control.SenderOf{Key: c.Key, Email: c.Sender}, &is); err != nil {
+			return err
+		}
+		if c.JSON {
+			return s.printJSON(is)
+		}
+		return s.printf("%s", checkWords(is))
+	})
+}
+
+// checkWords is a look at a domain as text.
+func checkWords(is control.SenderCheck) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s of %s is %s\n", is.Email, plain(is.KeyName), is.Status)
+	for _, r := range []struct {
+		name string
+		control.Record
+	}{{"ownership", is.Ownership}, {"DKIM", is.DKIM}, {"SPF", is.SPF}} {
+		state := map[string]string{"ok": "in order", "error": "wrong"}[r.Status]
+		if state == "" {
+			state = "not known: the DNS did not answer"
+		}
+		fmt.Fprintf(&b, "\n%s: %s\n", r.name, state)
+		for _, e := range r.Errors {
+			fmt.Fprintf(&b, "  %s\n", plain(e))
+		}
+		if r.Status != "ok" && r.Value != "" {
+			fmt.Fprintf(&b, "  publish: %s TXT \"%s\"\n", r.Name, r.Value)
+		}
+		for _, have := range r.Current {
+			fmt.Fprintf(&b, "  there now: %s\n", plain(have))
+		}
+	}
+	if is.Ownership.Status != "ok" {
+		fmt.Fprintf(&b, "\nOr prove the domain by an empty file: %s\n", is.FileURL)
+	}
+	if is.Advice != "" || is.DMARC != "" {
+		fmt.Fprintf(&b, "\nDMARC: %s\n", strings.TrimSpace(plain(is.DMARC)+" "+is.Advice))
+	}
+	return b.String()
 }
 
 type senderRemoveCmd struct {

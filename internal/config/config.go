@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"postern/internal/credential"
+	"postern/internal/domain"
 	"postern/internal/mail"
 )
 
@@ -66,6 +67,8 @@ type Serve struct {
 	TLSKey         string        `env:"POSTERN_TLS_KEY" placeholder:"FILE" group:"settings" help:"Private key of --tls-cert in PEM."`
 	Route          string        `env:"POSTERN_ROUTE" default:"capture" placeholder:"ROUTE" group:"settings" help:"How mail leaves: 'capture' keeps it here to look at, smtp://user:password@host:587 (or smtps://) hands it to another server, 'direct' delivers to the recipients' MX hosts."`
 	Hostname       string        `env:"POSTERN_HOSTNAME" placeholder:"NAME" group:"settings" help:"The server's name in greetings, Received and Message-ID headers. Default: the machine's name."`
+	DNSServer      string        `name:"dns-server" env:"POSTERN_DNS_SERVER" placeholder:"ADDRESS" group:"settings" help:"DNS server that is asked for MX hosts and the records of sending domains, such as 127.0.0.1:53. Default: the machine's own."`
+	SPF            []string      `name:"spf" env:"POSTERN_SPF" sep:"," placeholder:"MECHANISM" group:"settings" help:"What the SPF record of a sending domain must have so that mail from here passes, such as include:spf.example.net or ip4:192.0.2.25; several with commas. Set it when mail leaves by another server's address (--route smtp://…). Default: a:HOSTNAME, when that is a name with a dot."`
 	TrustedProxy   []string      `env:"POSTERN_TRUSTED_PROXY" sep:"," placeholder:"NETWORK" group:"settings" help:"Networks (such as 10.0.0.0/8) or addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; several with commas."`
 	MetricsToken   string        `env:"POSTERN_METRICS_TOKEN" placeholder:"TOKEN" group:"settings" help:"Bearer token that opens /metrics from anywhere; without one it answers only on loopback."`
 	OIDCIssuer     string        `name:"oidc-issuer" env:"POSTERN_OIDC_ISSUER" placeholder:"URL" group:"settings" help:"OpenID Connect provider that people may sign in by, such as https://id.example.com. Its redirect URI for this server is the base URL with /sign-in/oidc/callback."`
@@ -149,6 +152,14 @@ func (s *Serve) Check(c *Common) error {
 	if _, err := s.Notifier(s.Hostname); err != nil {
 		return err
 	}
+	if s.DNSServer != "" {
+		if err := checkAddress("dns-server", s.DNSServer); err != nil || Off(s.DNSServer) {
+			return wrong("dns-server", "%q is not an address such as 127.0.0.1:53", s.DNSServer)
+		}
+	}
+	if err := domain.ParseSPF(s.SPF); err != nil {
+		return wrong("spf", "%v", err)
+	}
 	if s.Drain < 0 || s.Drain > time.Hour {
 		return wrong("drain", "%v is not between 0s and 1h", s.Drain)
 	}
@@ -206,6 +217,18 @@ func (s *Serve) Notifier(hostname string) (mail.Address, error) {
 		a.Name = notifyName
 	}
 	return a, nil
+}
+
+// SPFMechanisms are what a sending domain's SPF record must have, on a server with that name; none when nothing is known.
+func (s *Serve) SPFMechanisms(hostname string) []string {
+	if len(s.SPF) > 0 {
+		return s.SPF
+	}
+	name := strings.TrimSuffix(strings.ToLower(hostname), ".")
+	if _, err := netip.ParseAddr(name); err == nil || !strings.Contains(name, ".") || domain.ParseSPF([]string{"a:" + name}) != nil {
+		return nil
+	}
+	return []string{"a:" + name}
 }
 
 func loopback(host string) bool {

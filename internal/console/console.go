@@ -27,6 +27,7 @@ import (
 	"sync"
 	"time"
 
+	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/openapi"
@@ -46,7 +47,8 @@ type Config struct {
 	Submit   *submit.Submit
 	Keyring  *keyring.Keyring
 	Suppress *suppress.List
-	Client   ClientFunc // nil: the connection's own address, secure by TLS or on loopback
+	Domains  *domain.Checker // looks at the domains of senders
+	Client   ClientFunc      // nil: the connection's own address, secure by TLS or on loopback
 
 	BaseURL   string // where people and programs find this server, such as https://mail.example.com
 	SMTPAddr  string // host:port of SMTP submission

@@ -3,9 +3,12 @@
 package console_test
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -22,6 +25,8 @@ import (
 
 	"postern/internal/console"
 	"postern/internal/credential"
+	"postern/internal/dns"
+	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/mail"
@@ -69,6 +74,7 @@ type world struct {
 	keyring *keyring.Keyring
 	submit  *submit.Submit
 	signed  keyring.SignedUp
+	dns     dns.Table // of the domains of senders
 	base    string
 	secure  bool // what Client says
 	now     time.Time
@@ -78,7 +84,7 @@ var operator = keyring.Actor{Name: "operator", Origin: "test"}
 
 func newWorld(t *testing.T, change ...func(*console.Config)) *world {
 	t.Helper()
-	w := &world{t: t, store: storetest.New(t), secure: true, now: time.Now()}
+	w := &world{t: t, store: storetest.New(t), dns: dns.Table{}, secure: true, now: time.Now()}
 	serverKey := []byte("0123456789abcdefghijklmnopqrstuv")
 	digester, err := credential.NewDigester(serverKey)
 	ok(t, err)
@@ -88,8 +94,14 @@ func newWorld(t *testing.T, change ...func(*console.Config)) *world {
 	ok(t, err)
 	w.signed, err = w.keyring.SignUp(t.Context(), operator, "Acme", "owner@example.com")
 	ok(t, err)
+	domains, err := domain.New(domain.Config{
+		Store: w.store, Keyring: w.keyring, Resolver: w.dns, SPF: []string{"include:spf.mail.test"}, FilesBetween: 1, Log: slogDiscard(),
+		Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no web server") },
+	})
+	ok(t, err)
 	c := console.Config{
-		Store: w.store, Gate: w.gate, Submit: w.submit, Keyring: w.keyring, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.example.com", Log: slogDiscard(),
+		Domains: domains,
+		Store:   w.store, Gate: w.gate, Submit: w.submit, Keyring: w.keyring, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.example.com", Log: slogDiscard(),
 		Client: func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.7"), w.secure },
 		Now:    func() time.Time { return w.now },
 	}

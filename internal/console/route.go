@@ -153,6 +153,10 @@ func (c *console) senderRoutes() []route {
 		{"GET", "/senders", account.ReadKeys, false, c.showSenders},
 		{"GET", "/senders/new", account.ManageSenders, false, c.showNewSender},
 		{"POST", "/senders/new", account.ManageSenders, false, c.addSender},
+		{"GET", "/senders/{id}", account.ReadKeys, false, c.showSender},
+		{"POST", "/senders/{id}/check", account.ManageSenders, false, c.checkSender},
+		{"POST", "/senders/{id}/mail", account.ManageSenders, false, c.mailSender},
+		{"POST", "/senders/{id}/lend", account.ManageSenders, false, c.lendSender},
 		{"GET", "/senders/{id}/remove", account.ManageSenders, false, c.showRemoveSender},
 		{"POST", "/senders/{id}/remove", account.ManageSenders, false, c.removeSender},
 	}
@@ -251,6 +255,8 @@ func (c *console) handler() http.Handler {
 	mux.HandleFunc("POST /welcome/{token}", c.welcome)
 	mux.HandleFunc("GET /invitation/{token}", c.showInvitation)
 	mux.HandleFunc("POST /invitation/{token}", c.acceptInvitation)
+	mux.HandleFunc("GET /sender-link/{token}", c.showSenderLink)
+	mux.HandleFunc("POST /sender-link/{token}", c.useSenderLink)
 	for _, rt := range c.routes() {
 		mux.HandleFunc(rt.method+" "+rt.pattern, c.signedIn(rt))
 	}

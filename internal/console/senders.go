@@ -3,12 +3,15 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"postern/internal/account"
 	"postern/internal/credential"
+	"postern/internal/keyring"
 	"postern/internal/store"
 )
 
@@ -17,22 +20,45 @@ const sendersAPage = 50
 // sendersBody is the list of senders.
 type sendersBody struct {
 	Rows  []senderRow
+	Lent  []senderRow // of the primary key, to who does not see that
 	Query string
 	Pages pager
 }
 
 type senderRow struct {
 	store.Sender
-	Key   store.Key
-	Whole bool // all addresses of the domain
-	DKIM  dnsRecord
+	Key    store.Key
+	Whole  bool // all addresses of the domain
+	Of     store.Domain
+	Manage bool // the user may change it
 }
-
-// dnsRecord is a TXT record to publish; Value is "" when there is none.
-type dnsRecord struct{ Name, Value string }
 
 // Label is the sender as people write it.
 func (r senderRow) Label() string { return strings.TrimPrefix(r.Email, "*@") }
+
+// Active says whether mail from it is accepted.
+func (r senderRow) Active() bool { return r.Status == store.SenderActive }
+
+// How says in words why it may be used, or what it waits for.
+func (r senderRow) How() string {
+	switch {
+	case !r.Active() && r.Whole:
+		return "Mail from this domain is refused until the domain is proved to be yours."
+	case !r.Active():
+		return "Mail from this address is refused until somebody follows the link that was mailed to it, or its domain is proved."
+	}
+	switch r.Proof {
+	case store.ProofMail:
+		return "Somebody who reads mail at this address has allowed it."
+	case store.ProofDNS:
+		return "The domain was proved by its TXT record."
+	case store.ProofFile:
+		return "The domain was proved by a file on its web server."
+	case store.ProofDomain:
+		return "Its domain is proved, and so is every address of it."
+	}
+	return "Allowed by the word of who operates this server."
+}
 
 func (c *console) showSenders(v *visit) error {
 	ctx := v.r.Context()
@@ -52,16 +78,28 @@ func (c *console) showSenders(v *visit) error {
 		}
 		b.Rows = append(b.Rows, row)
 	}
+	if !v.scope.Whole() && q == "" && n == 1 {
+		lent, err := c.Store.LentSenders(ctx, v.account.ID)
+		if err != nil {
+			return err
+		}
+		for _, x := range lent {
+			b.Lent = append(b.Lent, senderRow{Sender: x, Whole: strings.HasPrefix(x.Email, "*@")})
+		}
+	}
 	return c.show(v, http.StatusOK, "senders", "Senders", "senders", b)
 }
 
 func (c *console) senderRow(v *visit, x store.Sender) (senderRow, error) {
-	row := senderRow{Sender: x, Whole: strings.HasPrefix(x.Email, "*@")}
+	row := senderRow{Sender: x, Whole: strings.HasPrefix(x.Email, "*@"), Manage: v.may(account.ManageSenders, x.KeyID)}
 	var err error
 	if row.Key, err = c.Store.Key(v.r.Context(), v.scope, store.KeyFilter{ID: x.KeyID}); err != nil {
 		return row, err
 	}
-	row.DKIM.Name, row.DKIM.Value, _, err = c.Keyring.DKIMRecord(v.r.Context(), x.Domain)
+	row.Of, err = c.Store.Domain(v.r.Context(), v.scope, store.DomainFilter{ID: x.DomainID, KeyID: x.KeyID, Domain: x.Domain})
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil // of an older version, for the moment
+	}
 	return row, err
 }
 
@@ -71,6 +109,8 @@ type senderFormBody struct {
 	Key           string // API key
 	Keys          []store.Key
 	ManyKeys      bool
+	Operator      bool // the user may give the operator's word
+	Word          bool // and does
 	SenderProblem string
 	KeyProblem    string
 }
@@ -87,14 +127,16 @@ func (c *console) senderForm(v *visit, status int, b senderFormBody) error {
 	if b.ManyKeys = total > len(keys); !b.ManyKeys {
 		b.Keys = keys
 	}
+	b.Operator = v.user.Operator
 	return c.show(v, status, "sender-form", "Add a sender", "senders", b)
 }
 
+// addSender adds a sender that is to be proved, or, when an operator says so, one that may be used at once.
 func (c *console) addSender(v *visit) error {
 	if err := parseForm(v.r); err != nil {
 		return err
 	}
-	b := senderFormBody{Sender: strings.TrimSpace(v.r.PostForm.Get("sender")), Key: strings.TrimSpace(v.r.PostForm.Get("key"))}
+	b := senderFormBody{Sender: strings.TrimSpace(v.r.PostForm.Get("sender")), Key: strings.TrimSpace(v.r.PostForm.Get("key")), Word: v.r.PostForm.Has("word") && v.user.Operator}
 	if _, err := credential.ParseAPIKey(b.Key); err != nil {
 		b.KeyProblem = "This is not an API key: it has 32 characters, 0 to 9 and a to f."
 		return c.senderForm(v, http.StatusUnprocessableEntity, b)
@@ -103,10 +145,17 @@ func (c *console) addSender(v *visit) error {
 		b.SenderProblem = "Give an address or a domain."
 		return c.senderForm(v, http.StatusUnprocessableEntity, b)
 	}
-	if _, err := c.Store.Key(v.r.Context(), v.scope, store.KeyFilter{APIKey: b.Key}); err != nil {
+	key := store.KeyFilter{APIKey: b.Key}
+	if _, err := c.Store.Key(v.r.Context(), v.scope, key); err != nil {
 		return err
 	}
-	_, err := c.Keyring.AddSender(v.r.Context(), v.actor, v.scope, store.KeyFilter{APIKey: b.Key}, b.Sender, "")
+	var x store.Sender
+	var err error
+	if b.Word {
+		x, err = c.Keyring.AddSender(v.r.Context(), v.actor, v.scope, key, b.Sender, "")
+	} else {
+		x, err = c.Keyring.ProposeSender(v.r.Context(), v.actor, v.scope, key, keyring.NewSender{Email: b.Sender})
+	}
 	if e := userError(err); e != nil {
 		b.SenderProblem = sentence(e.Reason)
 		return c.senderForm(v, http.StatusUnprocessableEntity, b)
@@ -114,8 +163,10 @@ func (c *console) addSender(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.redirect("/senders")
+	return v.redirect(senderPath(x.ID))
 }
+
+func senderPath(id int64) string { return "/senders/" + strconv.FormatInt(id, 10) }
 
 // senderOf reads the sender that the address names, within the user's account.
 func (c *console) senderOf(v *visit) (senderRow, error) {
@@ -134,12 +185,30 @@ func (c *console) senderOf(v *visit) (senderRow, error) {
 	return c.senderRow(v, list[0])
 }
 
+// removeSenderBody is the page that asks whether to remove a sender.
+type removeSenderBody struct {
+	senderRow
+	Resting []store.Sender // addresses that are not allowed any more with it
+}
+
 func (c *console) showRemoveSender(v *visit) error {
 	row, err := c.senderOf(v)
 	if err != nil {
 		return err
 	}
-	return c.show(v, http.StatusOK, "sender-remove", "Remove a sender", "senders", row)
+	b := removeSenderBody{senderRow: row}
+	if row.Whole {
+		list, _, err := c.Store.FindSenders(v.r.Context(), v.scope, store.SenderFilter{KeyID: row.KeyID, Domain: row.Domain}, store.Page{})
+		if err != nil {
+			return err
+		}
+		for _, x := range list {
+			if x.Proof == store.ProofDomain {
+				b.Resting = append(b.Resting, x)
+			}
+		}
+	}
+	return c.show(v, http.StatusOK, "sender-remove", "Remove a sender", "senders", b)
 }
 
 func (c *console) removeSender(v *visit) error {

@@ -242,6 +242,9 @@ func (c *console) setPassword(v *visit) error {
 
 // sentence makes a reason of the keyring one.
 func sentence(reason string) string {
+	if word, _, _ := strings.Cut(reason, " "); strings.Contains(word, "@") { // an address is as it is
+		return strings.TrimSuffix(reason, ".") + "."
+	}
 	return firstLetter(reason) + strings.TrimSuffix(reason[min(1, len(reason)):], ".") + "."
 }
 

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"postern/internal/domain"
 	"postern/internal/keyring"
 	"postern/internal/queue"
 	"postern/internal/store"
@@ -28,6 +29,7 @@ type Config struct {
 	Store      *store.Store
 	Keyring    *keyring.Keyring
 	Suppress   *suppress.List
+	Domains    *domain.Checker // looks at the domains of senders
 	Submit     *submit.Submit
 	QueueStats func() queue.Stats        // nil when no queue runs
 	SignInURL  func(token string) string // the page that a one-time link leads to
@@ -85,6 +87,7 @@ func New(c Config) http.Handler {
 		"GET /senders":                     d.listSenders,
 		"POST /senders":                    d.addSender,
 		"POST /senders/remove":             d.removeSender,
+		"POST /senders/check":              d.checkSender,
 		"GET /suppressions":                d.listSuppressions,
 		"POST /suppressions":               d.addSuppressions,
 		"POST /suppressions/remove":        d.removeSuppression,

@@ -3,8 +3,11 @@
 package control
 
 import (
+	"context"
 	"net/http"
 
+	"postern/internal/domain"
+	"postern/internal/keyring"
 	"postern/internal/store"
 )
 
@@ -43,7 +46,7 @@ func (d *door) keysByID(r *http.Request) (map[int64]store.Key, error) {
 }
 
 func senderOf(s store.Sender, k store.Key) Sender {
-	return Sender{Email: s.Email, Name: s.Name, Status: s.Status, APIKey: k.APIKey, KeyName: k.Name, CreatedAt: s.CreatedAt}
+	return Sender{Email: s.Email, Name: s.Name, Status: s.Status, Proof: s.Proof, Lent: s.Lent, APIKey: k.APIKey, KeyName: k.Name, CreatedAt: s.CreatedAt}
 }
 
 func (d *door) addSender(r *http.Request) (any, error) {
@@ -67,6 +70,65 @@ func (d *door) removeSender(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return struct{}{}, nil
+}
+
+// checkSender looks at the domain of a sender now: for its proof, when it has none, and at its records.
+func (d *door) checkSender(r *http.Request) (any, error) {
+	in, key, err := d.readSender(r)
+	if err != nil {
+		return nil, err
+	}
+	ctx, scope := r.Context(), store.OfKey(key.AccountID, key.ID)
+	email, _, err := keyring.SplitSender(in.Email)
+	if err != nil {
+		return nil, invalid("Email", "%v", err)
+	}
+	f := store.SenderFilter{Email: email}
+	x, err := d.oneSender(ctx, scope, f)
+	if err != nil {
+		return nil, err
+	}
+	of, err := d.Store.Domain(ctx, scope, store.DomainFilter{ID: x.DomainID})
+	if err != nil {
+		return nil, err
+	}
+	proof, err := d.Domains.Prove(ctx, operator(), scope, of)
+	if err != nil {
+		return nil, err
+	}
+	if of, err = d.Domains.Check(ctx, operator(), scope, of.ID); err != nil {
+		return nil, err
+	}
+	if x, err = d.oneSender(ctx, scope, f); err != nil {
+		return nil, err
+	}
+	records, err := d.Domains.Records(ctx, key.AccountID, of)
+	if err != nil {
+		return nil, err
+	}
+	out := SenderCheck{
+		Sender: senderOf(x, key), Domain: of.Domain, FileURL: records.FileURL, Ownership: recordOf(records.Ownership, store.Record{Status: store.RecordOK}),
+		DKIM: recordOf(records.DKIM, of.DKIM), SPF: recordOf(records.SPF, of.SPF), DMARC: of.DMARC, Advice: of.DMARCAdvice, CheckedAt: of.CheckedAt,
+	}
+	if !of.Proved() {
+		out.Ownership.Status, out.Ownership.Errors = store.RecordError, []string{proof.DNSError, proof.FileError}
+	}
+	return out, nil
+}
+
+func recordOf(t domain.TXT, r store.Record) Record {
+	return Record{Name: t.Name, Value: t.Value, Status: r.Status, Current: r.Current, Errors: r.Errors}
+}
+
+func (d *door) oneSender(ctx context.Context, scope store.Scope, f store.SenderFilter) (store.Sender, error) {
+	list, _, err := d.Store.FindSenders(ctx, scope, f, store.Page{Limit: 1})
+	if err != nil {
+		return store.Sender{}, err
+	}
+	if len(list) == 0 {
+		return store.Sender{}, notFound("Email", "%s is not a sender of the key", f.Email)
+	}
+	return list[0], nil
 }
 
 func (d *door) readSender(r *http.Request) (SenderOf, store.Key, error) {

@@ -172,9 +172,31 @@ type Sender struct {
 	Email     string
 	Name      string `json:",omitempty"`
 	Status    string
+	Proof     string // how it was proved: "operator", "mail", "dns", "file" or "domain"; "" it is not
+	Lent      bool   `json:",omitempty"` // to all subaccounts of the account
 	APIKey    string
 	KeyName   string
 	CreatedAt time.Time
+}
+
+// SenderCheck is a sender after a look at its domain.
+type SenderCheck struct {
+	Sender
+	Domain    string
+	Ownership Record // of the domain; Status is "ok" when it is proved
+	FileURL   string // an empty file here proves the domain, too
+	DKIM, SPF Record
+	DMARC     string `json:",omitempty"` // the record that applies
+	Advice    string `json:",omitempty"` // what could be better about DMARC
+	CheckedAt time.Time
+}
+
+// Record is a TXT record to publish, and what was seen of it.
+type Record struct {
+	Name, Value string
+	Status      string   // "ok", "error", or "" when nothing is known
+	Current     []string `json:",omitempty"` // what is there
+	Errors      []string `json:",omitempty"` // what is wrong
 }
 
 // SenderOf names a sender of a key. Key may be empty: the only account's master key.

@@ -23,8 +23,9 @@ import (
 // Job is one attempt: recipients of one submission that go the same way.
 type Job struct {
 	SubmissionID int64
+	AccountID    int64  // whose mail it is
 	From         string // envelope sender, "" is the null sender
-	SenderDomain string // of the From header, whose key signs
+	SenderDomain string // of the From header, for which the account signs
 	Body         []byte // the source, CRLF
 	Domain       string // the recipients' domain in A-labels, where the route is direct
 	Recipients   []Recipient
@@ -64,7 +65,7 @@ type Outcome struct {
 // Signer makes the DKIM-Signature field to put before a body, nil for no signature. A submission's signature may be kept
 // for its other jobs; submissionID 0 is a body that no other job has.
 type Signer interface {
-	Sign(ctx context.Context, submissionID int64, domain string, body []byte) ([]byte, error)
+	Sign(ctx context.Context, submissionID, accountID int64, domain string, body []byte) ([]byte, error)
 }
 
 // all gives each recipient of a job the same outcome.

@@ -74,7 +74,7 @@ func one(t *testing.T, a attempter) courier.Outcome {
 
 type signer struct{ header string }
 
-func (s signer) Sign(context.Context, int64, string, []byte) ([]byte, error) {
+func (s signer) Sign(context.Context, int64, int64, string, []byte) ([]byte, error) {
 	return []byte(s.header), nil
 }
 

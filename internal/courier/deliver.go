@@ -247,7 +247,7 @@ func sign(ctx context.Context, s Signer, job *Job) ([]byte, error) {
 	if job.Own {
 		id = 0
 	}
-	header, err := s.Sign(ctx, id, job.SenderDomain, job.Body)
+	header, err := s.Sign(ctx, id, job.AccountID, job.SenderDomain, job.Body)
 	if err != nil {
 		return nil, fmt.Errorf("DKIM: %w", err)
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dkim signs outgoing mail (RFC 6376) with a key for each sending domain: RSA with 2048 bits (RFC 8301),
-// relaxed canonicalisation of header and body, so that what relays do to blanks breaks nothing.
+// Package dkim signs outgoing mail (RFC 6376) with a key for each account and sending domain: RSA with 2048 bits (RFC
+// 8301), relaxed canonicalisation of header and body, so that what relays do to blanks breaks nothing.
 //
 // A submission is signed once, however many domains its recipients are in: signing costs about a millisecond. Only what
 // is each recipient's own (tracked mail) is signed for each. From is
@@ -38,8 +38,11 @@ func Generate() ([]byte, error) {
 	return x509.MarshalPKCS8PrivateKey(key)
 }
 
-// Selector names a key made at a time: "postern202611".
-func Selector(made time.Time) string { return "postern" + made.UTC().Format("200601") }
+// Selector names a key made at a time: "postern202611-k3v9xq". Its end is random: several accounts may have keys for one
+// domain.
+func Selector(made time.Time) string {
+	return "postern" + made.UTC().Format("200601") + "-" + strings.ToLower(rand.Text()[:6])
+}
 
 // RecordName is where the public key stands in the DNS (RFC 6376 §3.6.2.1).
 func RecordName(selector, domain string) string { return selector + "._domainkey." + domain }
@@ -69,12 +72,13 @@ func parse(pkcs8 []byte) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// Lookup finds a domain's selector and private key in PKCS #8; ok is false when it has none.
-type Lookup func(ctx context.Context, domain string) (selector string, pkcs8 []byte, ok bool, err error)
+// Lookup finds the selector and private key in PKCS #8 that an account's mail from a domain is signed with; ok is false
+// when the account may not sign for it.
+type Lookup func(ctx context.Context, accountID int64, domain string) (selector string, pkcs8 []byte, ok bool, err error)
 
 // What the signer remembers.
 const (
-	keyLife    = 10 * time.Minute // how long a domain's key is kept before it is looked up again
+	keyLife    = 10 * time.Minute // how long a key is kept before it is looked up again
 	signedKept = 1024             // headers of submissions signed last
 )
 
@@ -83,14 +87,20 @@ type Signer struct {
 	lookup Lookup
 
 	mu     sync.Mutex
-	keys   map[string]domainKey
+	keys   map[signs]domainKey
 	signed map[int64]*list.Element // of *signature, by submission
 	order  *list.List              // the newest in front
 }
 
+// signs is whose mail from where.
+type signs struct {
+	accountID int64
+	domain    string
+}
+
 type domainKey struct {
 	selector string
-	key      crypto.Signer // nil: the domain has none
+	key      crypto.Signer // nil: there is none
 	until    time.Time
 }
 
@@ -104,13 +114,14 @@ type signature struct {
 
 // NewSigner makes a signer over the keys that lookup finds.
 func NewSigner(lookup Lookup) *Signer {
-	return &Signer{lookup: lookup, keys: map[string]domainKey{}, signed: map[int64]*list.Element{}, order: list.New()}
+	return &Signer{lookup: lookup, keys: map[signs]domainKey{}, signed: map[int64]*list.Element{}, order: list.New()}
 }
 
-// Sign returns the DKIM-Signature field, with its CRLF, to put before body, a submission's source; nil when the
-// domain has no key. submissionID 0 is a source that is one recipient's own: its signature is not kept.
-func (s *Signer) Sign(ctx context.Context, submissionID int64, domain string, body []byte) ([]byte, error) {
-	key, err := s.key(ctx, domain)
+// Sign returns the DKIM-Signature field, with its CRLF, to put before body, the source of an account's submission; nil
+// when the account may not sign for the domain. submissionID 0 is a source that is one recipient's own: its signature is
+// not kept.
+func (s *Signer) Sign(ctx context.Context, submissionID, accountID int64, domain string, body []byte) ([]byte, error) {
+	key, err := s.key(ctx, signs{accountID, domain})
 	if err != nil || key.key == nil {
 		return nil, err
 	}
@@ -159,32 +170,32 @@ func (s *Signer) forget(id int64) {
 	}
 }
 
-func (s *Signer) key(ctx context.Context, domain string) (domainKey, error) {
+func (s *Signer) key(ctx context.Context, of signs) (domainKey, error) {
 	now := time.Now()
 	s.mu.Lock()
-	k, ok := s.keys[domain]
+	k, ok := s.keys[of]
 	s.mu.Unlock()
 	if ok && now.Before(k.until) {
 		return k, nil
 	}
-	selector, pkcs8, ok, err := s.lookup(ctx, domain)
+	selector, pkcs8, ok, err := s.lookup(ctx, of.accountID, of.domain)
 	if err != nil {
 		return domainKey{}, err
 	}
 	k = domainKey{selector: selector, until: now.Add(keyLife)}
 	if ok {
 		if k.key, err = parse(pkcs8); err != nil {
-			return domainKey{}, fmt.Errorf("%s: %w", domain, err)
+			return domainKey{}, fmt.Errorf("%s: %w", of.domain, err)
 		}
 	} else {
-		k.until = now.Add(keyLife / 20) // a key may be about to be made
+		k.until = now.Add(keyLife / 20) // it may be about to be proved
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.keys) > 10_000 {
 		clear(s.keys)
 	}
-	s.keys[domain] = k
+	s.keys[of] = k
 	return k, nil
 }
 

@@ -5,6 +5,7 @@ package dkim_test
 import (
 	"bytes"
 	"context"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,9 +31,9 @@ func keys(t testing.TB) (dkim.Lookup, string, *atomic.Int64) {
 		t.Fatal(err)
 	}
 	asked := &atomic.Int64{}
-	return func(_ context.Context, domain string) (string, []byte, bool, error) {
+	return func(_ context.Context, accountID int64, domain string) (string, []byte, bool, error) {
 		asked.Add(1)
-		return "postern202611", key, domain == "example.com", nil
+		return "postern202611", key, accountID == 7 && domain == "example.com", nil
 	}, record, asked
 }
 
@@ -56,7 +57,7 @@ func verify(t *testing.T, record, mail string) error {
 func TestSignatureVerifies(t *testing.T) {
 	lookup, record, _ := keys(t)
 	s := dkim.NewSigner(lookup)
-	header, err := s.Sign(t.Context(), 1, "example.com", []byte(source))
+	header, err := s.Sign(t.Context(), 1, 7, "example.com", []byte(source))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,11 @@ func TestSignatureVerifies(t *testing.T) {
 
 func TestNoKeyNoSignature(t *testing.T) {
 	lookup, _, _ := keys(t)
-	header, err := dkim.NewSigner(lookup).Sign(t.Context(), 1, "example.org", []byte(source))
+	header, err := dkim.NewSigner(lookup).Sign(t.Context(), 1, 7, "example.org", []byte(source))
+	if err != nil || header != nil {
+		t.Errorf("a foreign domain: %q, %v", header, err)
+	}
+	header, err = dkim.NewSigner(lookup).Sign(t.Context(), 1, 8, "example.com", []byte(source)) // another account
 	if err != nil || header != nil {
 		t.Errorf("%q, %v", header, err)
 	}
@@ -93,13 +98,13 @@ func TestNoKeyNoSignature(t *testing.T) {
 func TestSignsASubmissionOnce(t *testing.T) {
 	lookup, _, asked := keys(t)
 	s := dkim.NewSigner(lookup)
-	if _, err := s.Sign(t.Context(), 1, "example.com", []byte(source)); err != nil {
+	if _, err := s.Sign(t.Context(), 1, 7, "example.com", []byte(source)); err != nil {
 		t.Fatal(err)
 	}
 	headers := make([][]byte, 50)
 	var wg sync.WaitGroup
 	for i := range headers {
-		wg.Go(func() { headers[i], _ = s.Sign(t.Context(), 2, "example.com", []byte(source)) })
+		wg.Go(func() { headers[i], _ = s.Sign(t.Context(), 2, 7, "example.com", []byte(source)) })
 	}
 	wg.Wait()
 	for _, h := range headers {
@@ -113,7 +118,7 @@ func TestSignsASubmissionOnce(t *testing.T) {
 }
 
 func TestSelector(t *testing.T) {
-	if got := dkim.Selector(time.Date(2026, 11, 30, 23, 30, 0, 0, time.FixedZone("", -3600))); got != "postern202612" {
+	if got := dkim.Selector(time.Date(2026, 11, 30, 23, 30, 0, 0, time.FixedZone("", -3600))); !regexp.MustCompile(`^postern202612-[a-z2-7]{6}$`).MatchString(got) {
 		t.Errorf("selector %q: months are in UTC", got)
 	}
 }
@@ -123,7 +128,7 @@ func BenchmarkSign(b *testing.B) {
 	s := dkim.NewSigner(lookup)
 	body := []byte(source + strings.Repeat("The quick brown fox jumps over the lazy dog, again and again and again.\r\n", 56))
 	for i := int64(0); b.Loop(); i++ {
-		if _, err := s.Sign(b.Context(), i, "example.com", body); err != nil {
+		if _, err := s.Sign(b.Context(), i, 7, "example.com", body); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -134,15 +139,17 @@ func TestWhatCannotBeSigned(t *testing.T) {
 	lookup, _, _ := keys(t)
 	s := dkim.NewSigner(lookup)
 	for range 2 {
-		if header, err := s.Sign(t.Context(), 1, "example.com", []byte("From: a@example.com\r\nno end of the header")); err == nil {
+		if header, err := s.Sign(t.Context(), 1, 7, "example.com", []byte("From: a@example.com\r\nno end of the header")); err == nil {
 			t.Errorf("signed what is no mail: %q", header)
 		}
 	}
-	if _, err := s.Sign(t.Context(), 1, "example.com", []byte(source)); err != nil {
+	if _, err := s.Sign(t.Context(), 1, 7, "example.com", []byte(source)); err != nil {
 		t.Errorf("the failure was remembered: %v", err)
 	}
-	bad := dkim.NewSigner(func(context.Context, string) (string, []byte, bool, error) { return "s", []byte("no key"), true, nil })
-	if _, err := bad.Sign(t.Context(), 1, "example.com", []byte(source)); err == nil || !strings.Contains(err.Error(), "example.com") {
+	bad := dkim.NewSigner(func(context.Context, int64, string) (string, []byte, bool, error) {
+		return "s", []byte("no key"), true, nil
+	})
+	if _, err := bad.Sign(t.Context(), 1, 7, "example.com", []byte(source)); err == nil || !strings.Contains(err.Error(), "example.com") {
 		t.Errorf("a key that cannot be read: %v", err)
 	}
 	if _, err := dkim.RecordValue([]byte("no key")); err == nil {
@@ -156,7 +163,7 @@ func TestBodyWithoutAnEnd(t *testing.T) {
 	s := dkim.NewSigner(lookup)
 	for i, body := range []string{"", "\r\n", "Hello", "Hello\r\n", "Hello\r\n\r\n\r\n", ".\r\n..\r\n", "\r\n\r\nHello \t x \r\n"} {
 		mail := "From: A <a@example.com>\r\nSubject: x\r\n\r\n" + body
-		header, err := s.Sign(t.Context(), int64(i+1), "example.com", []byte(mail))
+		header, err := s.Sign(t.Context(), int64(i+1), 7, "example.com", []byte(mail))
 		if err != nil {
 			t.Fatal(err)
 		}

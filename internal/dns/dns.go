@@ -50,7 +50,8 @@ const (
 
 // Resolver asks a DNS server. Make it with New.
 type Resolver struct {
-	r *net.Resolver
+	r      *net.Resolver
+	always bool // asks each time
 
 	mu    sync.Mutex
 	cache map[string]cached
@@ -73,6 +74,12 @@ func New(server string) *Resolver {
 	}
 	return &Resolver{r: r, cache: map[string]cached{}}
 }
+
+// Uncached is the same resolver without a memory: for who has just changed a record and wants to see it.
+func (r *Resolver) Uncached() *Resolver { return &Resolver{r: r.r, always: true} }
+
+// Net is the standard library's resolver behind it, for a dialer.
+func (r *Resolver) Net() *net.Resolver { return r.r }
 
 // MX returns the mail exchangers of a domain in the order to try them: by preference, those of equal preference in
 // random order (RFC 5321 §5.1).
@@ -144,7 +151,7 @@ func (r *Resolver) ask(ctx context.Context, key, name string, question func(cont
 	r.mu.Lock()
 	c, ok := r.cache[key]
 	r.mu.Unlock()
-	if ok && now.Before(c.until) {
+	if ok && now.Before(c.until) && !r.always {
 		return c.value, c.err
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -154,7 +161,7 @@ func (r *Resolver) ask(ctx context.Context, key, name string, question func(cont
 		err = typed(name, err)
 	}
 	var e *Error
-	if err == nil || errors.As(err, &e) && e.NotFound {
+	if !r.always && (err == nil || errors.As(err, &e) && e.NotFound) {
 		r.mu.Lock()
 		if len(r.cache) >= cacheSize {
 			clear(r.cache)

@@ -146,7 +146,7 @@ func (w *world) deliver() {
 	h, port, _ := net.SplitHostPort(w.sink.Addr)
 	relay, err := courier.NewRelay(courier.RelayConfig{
 		Host: h, Port: port, TLS: courier.TLSNever, Hostname: "postern.example.com",
-		Signer: dkim.NewSigner(func(context.Context, string) (string, []byte, bool, error) { return "s", pkcs8, true, nil }),
+		Signer: dkim.NewSigner(func(context.Context, int64, string) (string, []byte, bool, error) { return "s", pkcs8, true, nil }),
 	})
 	if err != nil {
 		w.t.Fatal(err)

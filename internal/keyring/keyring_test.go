@@ -385,11 +385,11 @@ func TestDKIMKeysAreSealed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, key, ok, err := r.DKIMKey(t.Context(), "example.com")
+		_, key, ok, err := r.DKIMKey(t.Context(), r.up.Account.ID, "example.com")
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}
-		kept, err := s.DKIMKey(t.Context(), "example.com")
+		kept, err := s.DKIMKey(t.Context(), r.up.Account.ID, "example.com")
 		if err != nil || bytes.Contains(kept.PrivateKey, key[:64]) {
 			t.Errorf("the key is kept in clear, %v", err)
 		}
@@ -402,10 +402,10 @@ func TestDKIMKeysAreSealed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, _, err := other.DKIMKey(t.Context(), "example.com"); err == nil {
+		if _, _, _, err := other.DKIMKey(t.Context(), r.up.Account.ID, "example.com"); err == nil {
 			t.Error("another server key opens it")
 		}
-		if _, _, ok, err := r.DKIMKey(t.Context(), "example.org"); ok || err != nil {
+		if _, _, ok, err := r.DKIMKey(t.Context(), r.up.Account.ID, "example.org"); ok || err != nil {
 			t.Errorf("a domain without a key: %v, %v", ok, err)
 		}
 	})

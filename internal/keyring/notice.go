@@ -26,6 +26,9 @@ const (
 	NoticeCredentialOverdue = "credential.overdue" // to the owners: KeyName, APIKey, Days over, Stops
 	NoticeCredentialLeaked  = "credential.leaked"  // to the owners: KeyName, APIKey, Hint, Address
 	NoticeHookDead          = "hook.dead"          // to the owners: KeyName, APIKey, What events, Address of the URL, Reason, Until when it worked, Days: events that a backup has now, Wanted: events dropped
+	NoticeSenderLink        = "sender.link"        // to the address that somebody wants to send from: Link, AccountName, KeyName, What address, Until
+	NoticeDomainBroken      = "domain.broken"      // to the owners: KeyName, APIKey, What domain, Reason
+	NoticeDomainMended      = "domain.mended"      // to the owners: likewise
 )
 
 // Notice is something to tell people, and perhaps a webhook. Until it is sent it is in the store, sealed: a link in it

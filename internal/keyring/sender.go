@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"strings"
 
-	"postern/internal/dkim"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
+
+// MaxSenders is how many senders a key may have that its owner adds; the operator may add more.
+const MaxSenders = 100
 
 // SplitSender reads a sender as people write it: an address, a domain, or *@domain. It returns the canonical form
 // and the domain.
@@ -34,124 +36,333 @@ func SplitSender(s string) (email, domain string, err error) {
 	return mail.Canonical(s), domain, nil
 }
 
-// AddSender lets a key of the scope send from an address or a domain, by the operator's or owner's word, and gives
-// the domain a DKIM key if it has none. Errors: *Error on Email.
+// NewSender is a sender to add to a key.
+type NewSender struct {
+	Email     string // an address, a domain, or *@domain
+	Name      string
+	EmailType string // "" unknown
+	Default   bool   // the one to take when none is named
+	// Meta makes it a metasender, which only the master key can have; while it is lent, all keys may send from it.
+	Meta, Lent  bool
+	Description string
+
+	domain string // of Email
+}
+
+// check reads a sender, and brings its address into the canonical form.
+func (n *NewSender) check() (err error) {
+	if n.Email, n.domain, err = SplitSender(n.Email); err != nil {
+		return invalid("Email", err)
+	}
+	return checkSenderWords(n.Name, n.EmailType, n.Description)
+}
+
+func checkSenderWords(name, emailType, description string) error {
+	switch {
+	case len(name) > 200:
+		return invalid("Name", errors.New("the name is longer than 200 bytes"))
+	case len(description) > 500:
+		return invalid("Description", errors.New("the description is longer than 500 bytes"))
+	}
+	switch emailType {
+	case "", "unknown", "transactional", "bulk":
+		return nil
+	}
+	return invalid("EmailType", fmt.Errorf("%q is none of transactional, bulk and unknown", emailType))
+}
+
+func (n *NewSender) whole() bool { return strings.HasPrefix(n.Email, "*@") }
+
+// AddSender lets a key of the scope send from an address or a domain by the operator's word. A domain is thereby proved.
+// Errors: *Error on Email or Name.
 func (k *Keyring) AddSender(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, sender, name string) (store.Sender, error) {
-	email, domain, err := SplitSender(sender)
+	return k.addSender(ctx, by, scope, f, NewSender{Email: sender, Name: name}, true)
+}
+
+// ProposeSender adds a sender to a key of the scope that is still to be proved: it is inactive, and an address is mailed
+// a link. Where the key's domain is proved it is active at once. Errors: *Error on Email, Name, EmailType or
+// Description; Conflict on Email when the key has it, with the sender as it is.
+func (k *Keyring) ProposeSender(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, n NewSender) (store.Sender, error) {
+	return k.addSender(ctx, by, scope, f, n, false)
+}
+
+func (k *Keyring) addSender(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, n NewSender, word bool) (out store.Sender, err error) {
+	if err := n.check(); err != nil {
+		return out, err
+	}
+	key, err := k.store.Key(ctx, scope, f)
+	if errors.Is(err, store.ErrNotFound) {
+		return out, &Error{Kind: NotFound, Reason: "no such key"}
+	}
 	if err != nil {
-		return store.Sender{}, invalid("Email", err)
+		return out, err
 	}
-	if len(name) > 200 {
-		return store.Sender{}, invalid("Name", errors.New("the name is longer than 200 bytes"))
+	if n.Meta && !key.Master {
+		return out, notAllowed("Email", "only the master key of an account can lend a sender")
 	}
-	if err := k.ensureDKIM(ctx, domain); err != nil {
-		return store.Sender{}, err
-	}
-	var out store.Sender
-	err = k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
-		key, err := tx.Key(ctx, scope, f)
-		if err != nil {
-			return nil, err
+	err = k.update(ctx, "key", func(tx *store.Tx) error {
+		if key, err = tx.Key(ctx, scope, f); err != nil { // it may have been deleted meanwhile
+			return err
 		}
-		out, err = tx.PutSender(ctx, store.Sender{KeyID: key.ID, Email: email, Domain: domain, Name: name, Status: store.SenderActive})
-		if err != nil {
-			return nil, err
-		}
-		return nil, tx.AddAudit(ctx, entry(by, key.AccountID, "sender.add", "sender "+email, "for key "+key.APIKey))
+		out, err = k.putSender(ctx, tx, by, key, n, word)
+		return err
 	})
 	if err == nil {
-		k.changed(out.KeyID)
+		k.sendersChanged(out)
 	}
 	return out, err
 }
 
-// RenameSender gives a sender of a key of the scope another name. Errors: *Error on Name.
-func (k *Keyring) RenameSender(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, id int64, name string) (store.Sender, error) {
-	if len(name) > 200 {
-		return store.Sender{}, invalid("Name", errors.New("the name is longer than 200 bytes"))
+// putSender is addSender within the transaction.
+func (k *Keyring) putSender(ctx context.Context, tx *store.Tx, by Actor, key store.Key, n NewSender, word bool) (store.Sender, error) {
+	was, err := tx.Sender(ctx, key.ID, n.Email)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return was, err
 	}
-	var out store.Sender
-	err := k.update(ctx, "sender", func(tx *store.Tx) error {
-		key, err := tx.Key(ctx, scope, f)
+	there := err == nil && was.Status != store.SenderDeleted
+	if there && !word {
+		return k.lendKnown(ctx, tx, by, key, was, n)
+	}
+	if !there && !word {
+		if err := roomForSender(ctx, tx, key.ID); err != nil {
+			return was, err
+		}
+	}
+	d, err := addDomain(ctx, tx, key.ID, n.domain)
+	if err != nil {
+		return was, err
+	}
+	x := store.Sender{KeyID: key.ID, Email: n.Email, Domain: n.domain, Name: n.Name, EmailType: n.EmailType, Default: n.Default, DomainID: d.ID, Filename: d.Filename}
+	x.Status, x.Proof = n.standing(d, word)
+	if there {
+		x.Default = x.Default || was.Default
+		x.EmailType = was.EmailType
+	}
+	if x, err = tx.PutSender(ctx, x); err != nil {
+		return x, err
+	}
+	if err := tx.AddAudit(ctx, entry(by, key.AccountID, "sender.add", "sender "+x.Email, "for key "+key.APIKey+"; "+standingWords(x))); err != nil {
+		return x, err
+	}
+	switch {
+	case word && n.whole() && !d.Proved():
+		if _, err := prove(ctx, tx, by, key, d, store.ProofOperator); err != nil {
+			return x, err
+		}
+	case x.Status == store.SenderInactive && !n.whole():
+		if err := k.mailLink(ctx, tx, key, x); err != nil {
+			return x, err
+		}
+	}
+	if n.Meta {
+		return lend(ctx, tx, by, key, x, n)
+	}
+	return x, nil
+}
+
+// standing is a new sender's state, by whose word it is added and whether its domain is proved.
+func (n *NewSender) standing(d store.Domain, word bool) (status, proof string) {
+	switch {
+	case word:
+		return store.SenderActive, store.ProofOperator
+	case d.Proved() && n.whole():
+		return store.SenderActive, d.Proof
+	case d.Proved():
+		return store.SenderActive, store.ProofDomain
+	}
+	return store.SenderInactive, ""
+}
+
+// standingWords says for the audit log why a sender may be used, or that it may not yet.
+func standingWords(x store.Sender) string {
+	switch {
+	case x.Status != store.SenderActive:
+		return "inactive until it is proved"
+	case x.Proof == store.ProofOperator:
+		return "by the operator's word"
+	case x.Proof == store.ProofDomain:
+		return "its domain is proved"
+	}
+	return "proved by " + x.Proof
+}
+
+func roomForSender(ctx context.Context, tx *store.Tx, keyID int64) error {
+	all, _, err := tx.CountSenders(ctx, keyID, "")
+	if err == nil && all >= MaxSenders {
+		return &Error{Kind: LimitReached, Field: "Email", Reason: fmt.Sprintf("the key has %d senders already, which is as many as it may: remove some, or prove a domain and send from any address of it", all)}
+	}
+	return err
+}
+
+// lendKnown makes a metasender of a sender that the key has; that it has it is otherwise a conflict.
+func (k *Keyring) lendKnown(ctx context.Context, tx *store.Tx, by Actor, key store.Key, was store.Sender, n NewSender) (store.Sender, error) {
+	switch {
+	case n.Meta && !was.Meta:
+		return lend(ctx, tx, by, key, was, n)
+	case was.Status == store.SenderInactive:
+		return was, conflict("Email", fmt.Sprintf("%s is there already and waits to be proved", was.Email))
+	}
+	return was, conflict("Email", fmt.Sprintf("%s is a sender of this API key already", was.Email))
+}
+
+func lend(ctx context.Context, tx *store.Tx, by Actor, key store.Key, x store.Sender, n NewSender) (store.Sender, error) {
+	x.Meta, x.Lent, x.Description = true, n.Lent, n.Description
+	x, err := tx.ChangeSender(ctx, x)
+	if err != nil {
+		return x, err
+	}
+	return x, tx.AddAudit(ctx, entry(by, key.AccountID, "sender.lend", "sender "+x.Email, lentWords(x.Lent)))
+}
+
+func lentWords(lent bool) string {
+	if lent {
+		return "lent to all subaccounts"
+	}
+	return "not lent"
+}
+
+// SenderChange is what to change of a sender; nil leaves a property as it is.
+type SenderChange struct {
+	Name, EmailType *string
+	Default         *bool
+	Lent            *bool // lends a sender of the master key to all subaccounts, or does no more
+	Description     *string
+}
+
+// ChangeSender changes a sender of the scope that is not deleted. Errors: *Error on Name, EmailType, Description or Lent.
+func (k *Keyring) ChangeSender(ctx context.Context, by Actor, scope store.Scope, id int64, c SenderChange) (out store.Sender, err error) {
+	err = k.update(ctx, "sender", func(tx *store.Tx) error {
+		was, err := tx.SenderByID(ctx, scope, id)
 		if err != nil {
 			return err
 		}
-		if out, err = tx.RenameSender(ctx, key.ID, id, name); err != nil {
+		key, err := tx.Key(ctx, scope, store.KeyFilter{ID: was.KeyID})
+		if err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, key.AccountID, "sender.change", "sender "+out.Email, "name: "+orNone(name)+"; for key "+key.APIKey))
+		if c.Lent != nil && !key.Master {
+			return notAllowed("Lent", "only a sender of the account's master key can be lent")
+		}
+		x, detail := c.apply(was)
+		if err := checkSenderWords(x.Name, x.EmailType, x.Description); err != nil {
+			return err
+		}
+		if out, err = tx.ChangeSender(ctx, x); err != nil || detail == "" {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, key.AccountID, "sender.change", "sender "+out.Email, detail+"; for key "+key.APIKey))
 	})
 	if err == nil {
-		k.changed(out.KeyID)
+		k.sendersChanged(out)
 	}
 	return out, err
 }
 
-// RemoveSender ends a key's right to send from a sender.
+// apply makes the sender as it shall be, and says in words what is different.
+func (c SenderChange) apply(x store.Sender) (store.Sender, string) {
+	var what changes
+	if c.Name != nil {
+		what.note("name", x.Name, *c.Name)
+		x.Name = *c.Name
+	}
+	if c.EmailType != nil {
+		if *c.EmailType == "" {
+			*c.EmailType = "unknown"
+		}
+		what.note("type", x.EmailType, *c.EmailType)
+		x.EmailType = *c.EmailType
+	}
+	if c.Default != nil {
+		what.note("default", fmt.Sprint(x.Default), fmt.Sprint(*c.Default))
+		x.Default = *c.Default
+	}
+	if c.Lent != nil {
+		what.note("lending", lentWords(x.Lent), lentWords(*c.Lent))
+		x.Meta, x.Lent = x.Meta || *c.Lent, *c.Lent
+	}
+	if c.Description != nil {
+		what.note("description", x.Description, *c.Description)
+		x.Description = *c.Description
+	}
+	return x, what.text
+}
+
+// RemoveSender ends a key's right to send from a sender. With a whole domain, or its last sender, goes the domain's
+// proof, and with that the right to the addresses that rest on it.
 func (k *Keyring) RemoveSender(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, sender string) error {
 	email, _, err := SplitSender(sender)
 	if err != nil {
 		return invalid("Email", err)
 	}
-	var keyID int64
-	err = k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
+	var x store.Sender
+	err = k.update(ctx, "key", func(tx *store.Tx) error {
 		key, err := tx.Key(ctx, scope, f)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		keyID = key.ID
-		if err := tx.DeleteSender(ctx, key.ID, email); errors.Is(err, store.ErrNotFound) {
-			return nil, &Error{Kind: NotFound, Field: "Email", Reason: fmt.Sprintf("%s is not a sender of the key", email)}
-		} else if err != nil {
-			return nil, err
+		x, err = tx.Sender(ctx, key.ID, email)
+		if err == nil {
+			err = tx.DeleteSender(ctx, key.ID, email)
 		}
-		return nil, tx.AddAudit(ctx, entry(by, key.AccountID, "sender.remove", "sender "+email, "for key "+key.APIKey))
+		if errors.Is(err, store.ErrNotFound) {
+			return &Error{Kind: NotFound, Field: "Email", Reason: fmt.Sprintf("%s is not a sender of the key", email)}
+		}
+		if err != nil {
+			return err
+		}
+		if err := tx.DropSenderLinks(ctx, x.ID); err != nil {
+			return err
+		}
+		resting, err := unprove(ctx, tx, key, x)
+		if err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, key.AccountID, "sender.remove", "sender "+email, "for key "+key.APIKey+resting))
 	})
 	if err == nil {
-		k.changed(keyID)
+		k.sendersChanged(x)
 	}
 	return err
 }
 
-// ensureDKIM makes a signing key for a domain that has none. Making one takes a tenth of a second, so it is done
-// before the transaction; who comes second keeps the first's.
-func (k *Keyring) ensureDKIM(ctx context.Context, domain string) error {
-	if _, err := k.store.DKIMKey(ctx, domain); !errors.Is(err, store.ErrNotFound) {
-		return err
+// unprove takes a domain's proof away when the sender that goes is the whole domain, or the last of it. It says for the
+// audit log which addresses are inactive with it.
+func unprove(ctx context.Context, tx *store.Tx, key store.Key, gone store.Sender) (string, error) {
+	if gone.DomainID == 0 {
+		return "", nil
 	}
-	key, err := dkim.Generate()
-	if err != nil {
-		return err
+	_, left, err := tx.CountSenders(ctx, key.ID, gone.Domain)
+	if err != nil || left > 0 && !strings.HasPrefix(gone.Email, "*@") {
+		return "", err
 	}
-	return k.store.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.AddDKIMKey(ctx, store.DKIMKey{Domain: domain, Selector: dkim.Selector(tx.Now), PrivateKey: k.seal.Seal("dkim "+domain, key)})
-		return err
-	})
+	if err := tx.ProveDomain(ctx, gone.DomainID, ""); err != nil {
+		return "", err
+	}
+	resting, err := tx.DeactivateDomain(ctx, key.ID, gone.Domain)
+	if len(resting) == 0 {
+		return "", err
+	}
+	return "; inactive with it: " + emailsOf(resting), err
 }
 
-// DKIMKey gives the signer a domain's selector and private key (PKCS #8); ok is false when the domain has none.
-func (k *Keyring) DKIMKey(ctx context.Context, domain string) (selector string, key []byte, ok bool, err error) {
-	kept, err := k.store.DKIMKey(ctx, domain)
-	if errors.Is(err, store.ErrNotFound) {
-		return "", nil, false, nil
+// emailsOf lists senders for the audit log, the first few by name.
+func emailsOf(list []store.Sender) string {
+	var out []string
+	for i, x := range list {
+		if i == 10 {
+			out = append(out, fmt.Sprintf("and %d more", len(list)-i))
+			break
+		}
+		out = append(out, x.Email)
 	}
-	if err != nil {
-		return "", nil, false, err
-	}
-	key, err = k.seal.Open("dkim "+domain, kept.PrivateKey)
-	if err != nil {
-		return "", nil, false, fmt.Errorf("DKIM key of %s: %w", domain, err)
-	}
-	return kept.Selector, key, true, nil
+	return strings.Join(out, ", ")
 }
 
-// DKIMRecord is the DNS TXT record that a domain must publish for our signatures to count (RFC 6376 §3.6); ok is false
-// when the domain has no key. The value is longer than 255 bytes: a zone file writes it as several strings.
-func (k *Keyring) DKIMRecord(ctx context.Context, domain string) (name, value string, ok bool, err error) {
-	selector, key, ok, err := k.DKIMKey(ctx, domain)
-	if err != nil || !ok {
-		return "", "", false, err
+// sendersChanged makes submissions see a changed sender: those of its key, or of a metasender those of all keys.
+func (k *Keyring) sendersChanged(x store.Sender) {
+	if x.Meta {
+		k.changed(0)
+		return
 	}
-	value, err = dkim.RecordValue(key)
-	return dkim.RecordName(selector, domain), value, err == nil, err
+	k.changed(x.KeyID)
 }

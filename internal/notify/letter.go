@@ -51,6 +51,8 @@ func write(baseURL string, n keyring.Notice) (letter, error) {
 		l.credential(n)
 	case keyring.NoticeHookDead:
 		l.hook(n)
+	case keyring.NoticeSenderLink, keyring.NoticeDomainBroken, keyring.NoticeDomainMended:
+		l.sender(n)
 	default:
 		return l, fmt.Errorf("there are no words for a notice of the kind %q", n.Kind)
 	}

@@ -88,6 +88,21 @@ func TestEveryKindHasWords(t *testing.T) {
 			"A webhook of Shop is dead", "/webhooks?key=" + apiKey,
 			[]string{"errors for a day", "12 events", "sent, open", "https://hooks.example.com", "no answer in time", "set the URL anew"},
 		},
+		{
+			keyring.Notice{Kind: keyring.NoticeSenderLink, Link: "/sender-link/TOKEN", AccountName: "Harbour", KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "news@shop.example", Until: until},
+			"May Harbour send mail from news@shop.example?", "/sender-link/TOKEN",
+			[]string{"news@shop.example", "Harbour", "Shop", "7 December 2026, 09:30 UTC", "do nothing"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticeDomainBroken, Link: "/senders?q=shop.example", KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "shop.example", Reason: "SPF: shop.example has no SPF record"},
+			"A DNS record of shop.example is broken", "/senders?q=shop.example",
+			[]string{"SPF: shop.example has no SPF record", "Shop", apiKey, "23 November 2026, 09:30 UTC"},
+		},
+		{
+			keyring.Notice{Kind: keyring.NoticeDomainMended, Link: "/senders?q=shop.example", KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "shop.example", Reason: "SPF"},
+			"The DNS records of shop.example are right again", "/senders?q=shop.example",
+			[]string{"SPF", "Shop", apiKey},
+		},
 	}
 	seen := map[string]bool{}
 	for _, c := range cases {

@@ -153,7 +153,7 @@ func (q *Queue) deliver(ctx context.Context, j job) (outcomes map[int64]courier.
 		}
 		return outcomes
 	}
-	cj := courier.Job{SubmissionID: j.submission, From: out.MailFrom, SenderDomain: mail.Domain(out.HeaderFrom), Body: out.Body, Domain: j.domain, UTF8: out.UTF8}
+	cj := courier.Job{SubmissionID: j.submission, AccountID: out.AccountID, From: out.MailFrom, SenderDomain: mail.Domain(out.HeaderFrom), Body: out.Body, Domain: j.domain, UTF8: out.UTF8}
 	if c := j.messages[0]; c.Ways != 0 && q.c.Personalise != nil {
 		cj.Own, cj.Body = true, q.c.Personalise(out, c)
 	}

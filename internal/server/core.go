@@ -26,6 +26,8 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/credential"
+	"postern/internal/dns"
+	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -52,6 +54,7 @@ type Core struct {
 	Submit   *submit.Submit
 	Suppress *suppress.List
 	Webhook  *webhook.Webhook
+	Domains  *domain.Checker
 	Links    *track.Signer // of tracked mail
 	Keys     int           // in the gate
 
@@ -69,8 +72,11 @@ func Open(ctx context.Context, c *config.Common, log *slog.Logger) (*Core, error
 
 // serving is what the engines need to know of the server's settings.
 type serving struct {
-	private bool          // webhooks may lead into private networks
-	grace   time.Duration // for what is under way at the end
+	private  bool          // webhooks may lead into private networks
+	grace    time.Duration // for what is under way at the end
+	resolver *dns.Resolver // nil: the machine's
+	spf      []string      // what SPF records of sending domains must have
+	on       bool          // it is a server, and not the command line
 }
 
 func open(ctx context.Context, c *config.Common, own serving, log *slog.Logger) (*Core, error) {
@@ -155,8 +161,41 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 	if err != nil {
 		return nil, err
 	}
-	core.Keys, err = core.Keyring.Warm(ctx)
-	return core, err
+	if core.Keys, err = core.Keyring.Warm(ctx); err != nil {
+		return nil, err
+	}
+	return core, core.senders(ctx, own, log)
+}
+
+// spfSetting is the setting of the store with the server's SPF mechanisms, for the command line when no server runs.
+const spfSetting = "spf-mechanisms"
+
+// senders makes what looks at the domains of senders.
+func (c *Core) senders(ctx context.Context, own serving, log *slog.Logger) error {
+	n, err := c.Keyring.AdoptSenders(ctx)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		log.InfoContext(ctx, "senders of an older version have rows for their domains now", "senders", n)
+	}
+	if own.resolver == nil {
+		own.resolver = dns.New("")
+	}
+	if own.on {
+		err = c.Store.Update(ctx, func(tx *store.Tx) error { return tx.Set(ctx, spfSetting, strings.Join(own.spf, " ")) })
+	} else {
+		var kept string
+		kept, err = c.Store.Setting(ctx, spfSetting)
+		own.spf = strings.Fields(kept)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	c.Domains, err = domain.New(domain.Config{
+		Store: c.Store, Keyring: c.Keyring, Resolver: own.resolver.Uncached(), NetResolver: own.resolver.Net(), SPF: own.spf, Private: own.private, Log: log.With("part", "domain"),
+	})
+	return err
 }
 
 // ownHost says whether a host name is the one that the pages are under.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"postern/internal/config"
+	"postern/internal/dns"
 )
 
 // TestRenewedCertificate: a renewal is taken up without a restart, and half of one leaves the old in use.
@@ -110,7 +111,7 @@ func TestControlSocket(t *testing.T) {
 
 func TestRouteReasonHasNoPassword(t *testing.T) {
 	for _, route := range []string{"smtp://user:hunter2@", "smtp://user:hun ter2@host", "smtp://user:hunter2%zz@host", "smtps://u:hunter2@host/x", "imap://u:hunter2@host", "smtp://u:hunter2@host:587?tls=perhaps"} {
-		_, _, err := newCourier(route, "h", nil)
+		_, _, err := newCourier(route, "h", nil, dns.New(""))
 		var e *config.Error
 		if !errors.As(err, &e) || e.Setting != "route" {
 			t.Errorf("%s: %v", route, err)

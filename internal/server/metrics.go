@@ -62,6 +62,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.notices(e)
 	c.hits(e)
 	c.hooks(e)
+	c.domains(e)
 	for _, d := range c.s.mail {
 		smtpNumbers(e, d)
 	}
@@ -172,6 +173,17 @@ func (c *collector) hits(e emitter) {
 	e.gauge("hits_waiting", "Opens and clicks that wait to be written down.", float64(h.Waiting))
 }
 
+// domains are the looks at sending domains.
+func (c *collector) domains(e emitter) {
+	d := c.s.core.Domains.Stats()
+	const help = "Looks at the DNS of sending domains, by what came of them; of unknown ones the DNS did not answer."
+	e.count("domain_looks_total", help, float64(d.OK), "result", "ok")
+	e.count("domain_looks_total", help, float64(d.Wrong), "result", "wrong")
+	e.count("domain_looks_total", help, float64(d.Unknown), "result", "unknown")
+	e.count("domain_looks_total", help, float64(d.Failed), "result", "failed")
+	e.count("domain_told_total", "Mails to owners about records of their domains that broke or were mended.", float64(d.Told))
+}
+
 // smtpNumbers are those of one port.
 func smtpNumbers(e emitter, d smtpDoor) {
 	s := d.server.Stats()
@@ -232,5 +244,14 @@ func (c *collector) waiting(ctx context.Context, e emitter) bool {
 		return false
 	}
 	e.gauge("webhook_waiting", "What is still to be told to webhooks.", float64(n))
+	d, err := c.s.core.Store.CountDomains(ctx)
+	if err != nil {
+		c.log.Warn("sending domains could not be counted for metrics", "error", err)
+		return false
+	}
+	const help = "Domains that keys send from, by whether they are proved."
+	e.gauge("domains", help, float64(d.Proved), "state", "proved")
+	e.gauge("domains", help, float64(d.All-d.Proved), "state", "unproved")
+	e.gauge("domains_broken", "Of these, domains whose DKIM or SPF record was right and is wrong now.", float64(d.Broken))
 	return true
 }

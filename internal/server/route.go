@@ -18,9 +18,9 @@ type wayOut interface {
 	Close() error
 }
 
-// newCourier makes the way out that --route names, and says of which kind it is. What leaves is signed with the DKIM
-// key of its sender's domain.
-func newCourier(route, hostname string, keys dkim.Lookup) (w wayOut, kind string, err error) {
+// newCourier makes the way out that --route names, and says of which kind it is. What leaves is signed for its
+// sender's domain, where that is the account's.
+func newCourier(route, hostname string, keys dkim.Lookup, resolver *dns.Resolver) (w wayOut, kind string, err error) {
 	r, err := courier.ParseRoute(strings.TrimSpace(route))
 	if err != nil {
 		return nil, "", &config.Error{Setting: "route", Reason: routeReason(route, err), Err: err}
@@ -30,7 +30,7 @@ func newCourier(route, hostname string, keys dkim.Lookup) (w wayOut, kind string
 	case "capture":
 		return courier.NewCapture(), r.Kind, nil
 	case "direct":
-		return courier.NewDirect(courier.DirectConfig{Resolver: dns.New(""), Hostname: hostname, Signer: signer}), r.Kind, nil
+		return courier.NewDirect(courier.DirectConfig{Resolver: resolver, Hostname: hostname, Signer: signer}), r.Kind, nil
 	}
 	r.Relay.Hostname, r.Relay.Signer = hostname, signer
 	relay, err := courier.NewRelay(r.Relay)

@@ -20,6 +20,7 @@ import (
 	"postern/internal/config"
 	"postern/internal/console"
 	"postern/internal/control"
+	"postern/internal/dns"
 	"postern/internal/hits"
 	"postern/internal/keyring"
 	"postern/internal/notify"
@@ -67,7 +68,10 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	if err != nil {
 		return nil, err
 	}
-	core, err := open(ctx, c, serving{private: s.WebhookPrivate, grace: max(s.Drain/2, time.Millisecond)}, log)
+	resolver := dns.New(s.DNSServer)
+	core, err := open(ctx, c, serving{
+		private: s.WebhookPrivate, grace: max(s.Drain/2, time.Millisecond), resolver: resolver, spf: s.SPFMechanisms(hostname), on: true,
+	}, log)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +81,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 			err = errors.Join(err, srv.close())
 		}
 	}()
-	if srv.courier, srv.route, err = newCourier(s.Route, hostname, core.Keyring.DKIMKey); err != nil {
+	if srv.courier, srv.route, err = newCourier(s.Route, hostname, core.Keyring.DKIMKey, resolver); err != nil {
 		return nil, err
 	}
 	if srv.listeners, err = listenAll(c, s); err != nil {
@@ -114,7 +118,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 func (s *Server) doors(settings *config.Serve) error {
 	s.mail = s.smtpDoors()
 	pages, err := console.New(console.Config{
-		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Suppress: s.core.Suppress, Client: s.proxies.client,
+		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Domains: s.core.Domains, Suppress: s.core.Suppress, Client: s.proxies.client,
 		BaseURL: s.baseURL, SMTPAddr: s.reachable(s.listeners.smtp), SMTPTLS: s.tls != nil, SMTPSAddr: s.reachable(s.listeners.smtps),
 		Hostname: s.hostname, Route: s.route, Log: s.log.With("part", "console"), Description: api.Description(),
 		OIDC: keyring.OIDCConfig{Issuer: settings.OIDCIssuer, ClientID: settings.OIDCClientID, ClientSecret: settings.OIDCSecret, Name: settings.OIDCName},
@@ -123,7 +127,7 @@ func (s *Server) doors(settings *config.Serve) error {
 		return err
 	}
 	wire := api.New(api.Config{
-		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Suppress: s.core.Suppress, Client: s.proxies.client,
+		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Domains: s.core.Domains, Suppress: s.core.Suppress, Client: s.proxies.client,
 		BaseURL: s.baseURL, Log: s.log.With("part", "api"),
 	})
 	mux := http.NewServeMux()
@@ -139,7 +143,7 @@ func (s *Server) doors(settings *config.Serve) error {
 	mux.Handle("GET /metrics", s.metricsHandler(settings.MetricsToken))
 	s.pages = s.hits.Beside(mux)
 	s.control = control.New(control.Config{
-		Store: s.core.Store, Keyring: s.core.Keyring, Submit: s.core.Submit, Suppress: s.core.Suppress, QueueStats: s.queue.Stats,
+		Store: s.core.Store, Keyring: s.core.Keyring, Domains: s.core.Domains, Submit: s.core.Submit, Suppress: s.core.Suppress, QueueStats: s.queue.Stats,
 		SignInURL: func(token string) string { return LinkURL(s.baseURL, token) }, Hostname: s.hostname, Log: s.log.With("part", "control"),
 	})
 	return nil
@@ -172,7 +176,7 @@ func (s *Server) parts() [][]part {
 	return [][]part{
 		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}},
 		{{"queue", s.queue.Run}},
-		{{"notify", s.notify.Run}, {"webhook", s.core.Webhook.Run}, {"hits", s.hits.Run}, {"suppress", s.core.Suppress.Run}},
+		{{"notify", s.notify.Run}, {"webhook", s.core.Webhook.Run}, {"hits", s.hits.Run}, {"suppress", s.core.Suppress.Run}, {"domain", s.core.Domains.Run}},
 		doors,
 	}
 }
@@ -329,7 +333,7 @@ func OfflineURL(c *config.Common) string {
 func Offline(c *config.Common, core *Core, log *slog.Logger) http.Handler {
 	base := OfflineURL(c)
 	return control.New(control.Config{
-		Store: core.Store, Keyring: core.Keyring, Submit: core.Submit, Suppress: core.Suppress,
+		Store: core.Store, Keyring: core.Keyring, Domains: core.Domains, Submit: core.Submit, Suppress: core.Suppress,
 		SignInURL: func(token string) string { return LinkURL(base, token) }, Hostname: hostname(""), Log: log,
 	})
 }

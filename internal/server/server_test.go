@@ -109,7 +109,7 @@ func TestMetrics(t *testing.T) {
 		"postern_submit_submissions_total", "postern_queue_waiting", "postern_queue_outcomes_total", "postern_queue_oldest_seconds", "postern_queue_record_seconds_sum",
 		"postern_smtp_connections_total", "postern_smtp_sessions", "postern_store_bytes", "postern_store_up",
 		"postern_secrets_due", "postern_secrets_overdue", "postern_notices_waiting", "postern_notices_oldest_seconds", "postern_notices_sent_total",
-		"postern_webhook_deliveries_total", "postern_webhook_waiting", "postern_hook_requests_total", "postern_hook_events_total", "postern_hook_waiting", "postern_hook_oldest_seconds", "postern_hook_failing", "postern_hook_dead", "go_goroutines", "process_open_fds",
+		"postern_webhook_deliveries_total", "postern_webhook_waiting", "postern_hook_requests_total", "postern_hook_events_total", "postern_hook_waiting", "postern_hook_oldest_seconds", "postern_hook_failing", "postern_hook_dead", "postern_domain_looks_total", "postern_domain_told_total", "postern_domains", "postern_domains_broken", "go_goroutines", "process_open_fds",
 	} {
 		if families[name] == nil {
 			t.Errorf("no %s", name)

@@ -124,6 +124,7 @@ func (s *Store) QueueStats(ctx context.Context) (QueueStats, error) {
 // Outgoing is what the courier needs of a submission.
 type Outgoing struct {
 	SubmissionID int64
+	AccountID    int64
 	MailFrom     string
 	HeaderFrom   string
 	UTF8         bool
@@ -136,8 +137,8 @@ type Outgoing struct {
 func (s *Store) Outgoing(ctx context.Context, submissionID int64) (Outgoing, error) {
 	var o Outgoing
 	var b Body
-	err := s.row(ctx, "SELECT s.id, s.mail_from, s.header_from, s.utf8, s.url_tags, k.track_host, b.codec, b.data FROM submission s JOIN api_key k ON k.id = s.key_id JOIN body b ON b.submission_id = s.id WHERE s.id = $1", submissionID).
-		scan(&o.SubmissionID, &o.MailFrom, &o.HeaderFrom, &o.UTF8, &o.URLTags, &o.TrackHost, &b.codec, &b.data)
+	err := s.row(ctx, "SELECT s.id, s.account_id, s.mail_from, s.header_from, s.utf8, s.url_tags, k.track_host, b.codec, b.data FROM submission s JOIN api_key k ON k.id = s.key_id JOIN body b ON b.submission_id = s.id WHERE s.id = $1", submissionID).
+		scan(&o.SubmissionID, &o.AccountID, &o.MailFrom, &o.HeaderFrom, &o.UTF8, &o.URLTags, &o.TrackHost, &b.codec, &b.data)
 	if err != nil {
 		return Outgoing{}, err
 	}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package console
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"postern/internal/domain"
+	"postern/internal/keyring"
+	"postern/internal/store"
+)
+
+// senderBody is the page of a sender, with the records of its domain.
+type senderBody struct {
+	senderRow
+	Records        domain.Records
+	DKIM, SPF      recordBody
+	Note, Problem  string
+	Problems       []string // why the domain is not proved
+	MayLend        bool
+	Busy           bool // somebody looks at the domain just now
+	SPFHasToChange bool // there is a record already, which the value here would break
+}
+
+// recordBody is a record to publish, and what was seen of it.
+type recordBody struct {
+	domain.TXT
+	store.Record
+}
+
+// OK, Wrong: what was seen. Neither: nothing yet.
+func (r recordBody) OK() bool { return r.Status == store.RecordOK }
+
+// Wrong says that the record is not as it should be.
+func (r recordBody) Wrong() bool { return r.Status == store.RecordError }
+
+// senderBody gathers the page of a sender.
+func (c *console) senderBody(v *visit, row senderRow) (senderBody, error) {
+	b := senderBody{senderRow: row, MayLend: row.Manage && row.Key.Master, Busy: row.Of.BusyUntil.After(time.Now())}
+	if c.Domains == nil || row.Of.ID == 0 {
+		return b, nil
+	}
+	var err error
+	b.Records, err = c.Domains.Records(v.r.Context(), row.Key.AccountID, row.Of)
+	b.DKIM, b.SPF = recordBody{b.Records.DKIM, row.Of.DKIM}, recordBody{b.Records.SPF, row.Of.SPF}
+	b.SPFHasToChange = len(row.Of.SPF.Current) > 0
+	return b, err
+}
+
+func (c *console) showSender(v *visit) error {
+	row, err := c.senderOf(v)
+	if err != nil {
+		return err
+	}
+	b, err := c.senderBody(v, row)
+	if err != nil {
+		return err
+	}
+	switch v.r.URL.Query().Get("done") {
+	case "mailed":
+		b.Note = "A new link is on its way to " + row.Email + "."
+	case "checked":
+		b.Note = "The DNS was looked at just now."
+	}
+	return c.show(v, http.StatusOK, "sender", row.Label(), "senders", b)
+}
+
+// refuseSender shows the page of a sender with what is wrong.
+func (c *console) refuseSender(v *visit, row senderRow, problem string, problems ...string) error {
+	b, err := c.senderBody(v, row)
+	if err != nil {
+		return err
+	}
+	b.Problem = problem
+	for _, p := range problems {
+		if p != "" {
+			b.Problems = append(b.Problems, p)
+		}
+	}
+	return c.show(v, http.StatusUnprocessableEntity, "sender", row.Label(), "senders", b)
+}
+
+// checkSender looks at the domain of a sender now: for its proof, when it has none, and at its records.
+func (c *console) checkSender(v *visit) error {
+	row, err := c.senderOf(v)
+	if err != nil {
+		return err
+	}
+	if c.Domains == nil || row.Of.ID == 0 {
+		return c.refuseSender(v, row, "This server does not look at the DNS at the moment.")
+	}
+	proof, err := c.Domains.Prove(v.r.Context(), v.actor, v.scope, row.Of)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Domains.Check(v.r.Context(), v.actor, v.scope, row.Of.ID); err != nil {
+		return err
+	}
+	if row, err = c.senderOf(v); err != nil {
+		return err
+	}
+	if proof.Method == "" {
+		return c.refuseSender(v, row, "The domain is not proved yet.", proof.DNSError, proof.FileError)
+	}
+	return v.redirect(senderPath(row.ID) + "?done=checked")
+}
+
+// mailSender mails the link once more.
+func (c *console) mailSender(v *visit) error {
+	row, err := c.senderOf(v)
+	if err != nil {
+		return err
+	}
+	err = c.Keyring.MailSenderLink(v.r.Context(), v.actor, v.scope, row.ID)
+	if e := userError(err); e != nil {
+		return c.refuseSender(v, row, sentence(e.Reason))
+	}
+	if err != nil {
+		return err
+	}
+	return v.redirect(senderPath(row.ID) + "?done=mailed")
+}
+
+// lendSender lends a sender of the primary key to all subaccounts, or does no more.
+func (c *console) lendSender(v *visit) error {
+	if err := parseForm(v.r); err != nil {
+		return err
+	}
+	row, err := c.senderOf(v)
+	if err != nil {
+		return err
+	}
+	lent := v.r.PostForm.Get("lend") == "yes"
+	_, err = c.Keyring.ChangeSender(v.r.Context(), v.actor, v.scope, row.ID, keyring.SenderChange{Lent: &lent})
+	if e := userError(err); e != nil {
+		return c.refuseSender(v, row, sentence(e.Reason))
+	}
+	if err != nil {
+		return err
+	}
+	return v.redirect(senderPath(row.ID))
+}
+
+// senderLinkBody is the page of a link that was mailed to an address.
+type senderLinkBody struct {
+	store.SenderLink
+	Path string
+}
+
+// senderLinkGone says why a link does not work any more, and not which of the reasons it is.
+func senderLinkGone() error {
+	return &statusError{http.StatusNotFound, "This link does not work any more", "It was used already, has ended, or the address was removed. If mail shall be sent from the address, let a new link be mailed."}
+}
+
+// showSenderLink asks who reads mail at an address whether it may be sent from. It uses nothing up.
+func (c *console) showSenderLink(w http.ResponseWriter, r *http.Request) {
+	l, err := c.Keyring.SenderLink(r.Context(), r.PathValue("token"))
+	c.answerSenderLink(w, r, "sender-link", l, err)
+}
+
+// useSenderLink allows it. No sign-in is needed: who has the link reads the address's mail, which is all it shows.
+func (c *console) useSenderLink(w http.ResponseWriter, r *http.Request) {
+	l, err := c.Keyring.UseSenderLink(r.Context(), r.PathValue("token"), c.address(r))
+	c.answerSenderLink(w, r, "sender-link-used", l, err)
+}
+
+func (c *console) answerSenderLink(w http.ResponseWriter, r *http.Request, name string, l store.SenderLink, err error) {
+	var e *keyring.Error
+	if errors.As(err, &e) && e.Kind == keyring.NotFound {
+		err = senderLinkGone()
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	c.render(w, r, http.StatusOK, name, page{Title: "Sending from " + l.Email, Body: senderLinkBody{l, r.URL.Path}})
+}

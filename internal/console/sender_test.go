@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package console_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"postern/internal/account"
+	"postern/internal/audit"
+	"postern/internal/dns"
+	"postern/internal/gate"
+	"postern/internal/keyring"
+	"postern/internal/store"
+)
+
+func TestSenders(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn()
+	key := w.signed.Key
+	b.get("/senders").is(http.StatusOK).says("No key can send yet")
+	add := func(sender string) answer {
+		return b.post("/senders/new", url.Values{"sender": {sender}, "key": {key.APIKey}})
+	}
+	may := func(email string) error {
+		_, err := w.submit.CheckSender(t.Context(), gate.Principal{KeyID: key.ID, AccountID: key.AccountID}, email)
+		return err
+	}
+	if got := b.get("/senders/new?key=" + key.APIKey).is(http.StatusOK).lacks("without proof").first("option[selected]"); textOf(got) != "Acme" {
+		t.Errorf("the form begins with %s", textOf(got))
+	}
+	add("").is(http.StatusUnprocessableEntity).says("Give an address or a domain.")
+	add("not an address").is(http.StatusUnprocessableEntity).lacks("sql")
+	b.post("/senders/new", url.Values{"sender": {"a@b.example"}, "key": {"nonsense"}}).is(http.StatusUnprocessableEntity).says("This is not an API key")
+	add("hello@acme.example").is(http.StatusOK).says("hello@acme.example", "This address, for Acme", "waits for proof", "._domainkey.acme.example", "v=DKIM1")
+	add("hello@acme.example").is(http.StatusUnprocessableEntity).says("hello@acme.example is there already and waits to be proved.")
+	// The word counts for operators alone.
+	a := b.post("/senders/new", url.Values{"sender": {"shop.example"}, "key": {key.APIKey}, "word": {"yes"}}).is(http.StatusOK).says("waits for proof", "Show that shop.example is yours")
+	if may("anybody@shop.example") == nil {
+		t.Error("an owner's word was taken for the operator's")
+	}
+	b.post(a.path()+"/remove", nil).is(http.StatusOK).at("/senders")
+	ok(t, w.keyring.SetOperator(t.Context(), operator, w.signed.User.Email, true))
+	b.get("/senders/new").says("Allow it at once, without proof")
+	b.post("/senders/new", url.Values{"sender": {"shop.example"}, "key": {key.APIKey}, "word": {"yes"}}).is(http.StatusOK).says("Every address of the domain", "Allowed by the word of who operates this server.")
+	if err := may("anybody@shop.example"); err != nil {
+		t.Errorf("the key cannot send from the domain: %v", err)
+	}
+	for i := range 60 {
+		_, err := w.keyring.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: key.ID}, fmt.Sprintf("a%02d@acme.example", i), "")
+		ok(t, err)
+	}
+	b.get("/senders").says("1–50 of 62")
+	b.get("/senders?q=shop").says("shop.example", "DKIM: not looked at").lacks("hello@acme.example")
+	b.get("/senders?q=none").says("No sender has “none” in it.")
+	add("ann@shop.example").is(http.StatusOK).says("Its domain is proved")
+	link := ""
+	for _, n := range b.get("/senders?q=shop").all("a[href]") {
+		if href := attr(n, "href"); strings.HasSuffix(href, "/remove") && link == "" {
+			link = href
+		}
+	}
+	b.get(link).is(http.StatusOK).says("Remove shop.example?", "ann@shop.example", "wait for one of their own")
+	b.post(link, nil).is(http.StatusOK).at("/senders")
+	if may("anybody@shop.example") == nil || may("ann@shop.example") == nil {
+		t.Error("the key can still send from the domain")
+	}
+	b.post(link, nil).is(http.StatusNotFound)
+}
+
+// path is where the answer is from.
+func (a answer) path() string { return a.url.Path }
+
+// TestSenderIsProved goes the two ways: the records of a domain, and a link that is mailed to an address.
+func TestSenderIsProved(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn()
+	key := w.signed.Key
+	page := b.post("/senders/new", url.Values{"sender": {"shop.test"}, "key": {key.APIKey}}).is(http.StatusOK).path()
+	d, err := w.store.Domain(t.Context(), store.OfOperator(), store.DomainFilter{Domain: "shop.test"})
+	ok(t, err)
+	b.get(page).says(keyring.OwnershipRecordName(d), d.Token, "http://shop.test/"+d.Filename, "v=spf1 include:spf.mail.test ~all", "The DNS was not looked at yet.")
+	b.post(page+"/check", nil).is(http.StatusUnprocessableEntity).says("The domain is not proved yet.", "There is no TXT record at "+keyring.OwnershipRecordName(d), "no web server",
+		"There is no TXT record at postern", "shop.test has no SPF record.", "Last looked at just now", "waits for proof")
+	dkim, value, err := w.keyring.DKIMRecord(t.Context(), key.AccountID, "shop.test")
+	ok(t, err)
+	w.dns[keyring.OwnershipRecordName(d)] = dns.Records{TXT: []string{d.Token}}
+	w.dns[dkim] = dns.Records{TXT: []string{value}}
+	w.dns["shop.test"] = dns.Records{TXT: []string{"v=spf1 include:elsewhere.test <b>-all"}}
+	w.dns["_dmarc.shop.test"] = dns.Records{TXT: []string{"v=DMARC1; p=none"}}
+	b.post(page+"/check", nil).is(http.StatusOK).at(page).says("The DNS was looked at just now.", "proved by its TXT record", "cannot be read", "There now", "With p=none")
+	w.dns["shop.test"] = dns.Records{TXT: []string{"v=spf1 include:spf.mail.test -all"}}
+	w.dns["spf.mail.test"] = dns.Records{TXT: []string{"v=spf1 ip4:192.0.2.25 -all"}}
+	b.post(page+"/check", nil).is(http.StatusOK)
+	b.get("/senders").says("DKIM: in order", "SPF: in order")
+
+	page = b.post("/senders/new", url.Values{"sender": {"Ann@other.test"}, "key": {key.APIKey}}).is(http.StatusOK).says("refused until somebody follows the link").path()
+	b.post(page+"/mail", nil).is(http.StatusOK).says("A new link is on its way to ann@other.test.")
+	links := w.told(keyring.NoticeSenderLink)
+	if len(links) != 2 || links[1].To[0] != "ann@other.test" {
+		t.Fatalf("%+v", links)
+	}
+	stranger := w.browser()
+	stranger.get(links[1].Link).is(http.StatusOK).says("May Acme send mail from this address?", "ann@other.test")
+	b.get(page).says("waits for proof") // to look is no word
+	stranger.post(links[1].Link, nil).is(http.StatusOK).says("ann@other.test may be sent from")
+	stranger.post(links[1].Link, nil).is(http.StatusNotFound).says("This link does not work any more")
+	stranger.get(links[1].Link).is(http.StatusNotFound)
+	stranger.get("/sender-link/" + strings.Repeat("A", 52)).is(http.StatusNotFound)
+	b.get(page).says("Somebody who reads mail at this address has allowed it.")
+	b.post(page+"/mail", nil).is(http.StatusUnprocessableEntity).says("not an address that waits")
+	log := w.audit("sender.validate")
+	if len(log) != 2 || log[0].Actor != "who reads ann@other.test" {
+		t.Errorf("%+v", log)
+	}
+	// Mails to one address are few, whoever asks for them.
+	page = b.post("/senders/new", url.Values{"sender": {"bob@other.test"}, "key": {key.APIKey}}).path()
+	for range 4 {
+		b.post(page+"/mail", nil).is(http.StatusOK)
+	}
+	b.post(page+"/mail", nil).is(http.StatusUnprocessableEntity).says("bob@other.test was mailed 5 links within a day")
+	b.post(page+"/remove", nil).is(http.StatusOK)
+	b.get(w.told(keyring.NoticeSenderLink)[3].Link).is(http.StatusNotFound)
+}
+
+// TestLentSenders: a sender of the primary key is lent, seen by who shares a subaccount, and taken back.
+func TestLentSenders(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn()
+	shop := w.subaccount("Shop")
+	x, err := w.keyring.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: w.signed.Key.ID}, "acme.example", "")
+	ok(t, err)
+	own, err := w.keyring.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: shop.Key.ID}, "shop.example", "")
+	ok(t, err)
+	mate := w.as(w.user("mate@example.com", account.Manager, shop.Key))
+	mate.get("/senders").lacks("acme.example")
+	page := fmt.Sprintf("/senders/%d", x.ID)
+	b.get(page).says("Lend it to all subaccounts")
+	b.post(page+"/lend", url.Values{"lend": {"yes"}}).is(http.StatusOK).says("lent to all subaccounts", "Lend it no more")
+	mate.get("/senders").says("Lent by the primary account", "acme.example")
+	mate.get(page).is(http.StatusNotFound)
+	mate.post(page+"/lend", url.Values{"lend": {"no"}}).is(http.StatusNotFound)
+	may := func() error {
+		_, err := w.submit.CheckSender(t.Context(), gate.Principal{KeyID: shop.Key.ID, AccountID: shop.Key.AccountID}, "a@acme.example")
+		return err
+	}
+	if err := may(); err != nil {
+		t.Error(err)
+	}
+	b.post(page+"/lend", url.Values{"lend": {"no"}}).is(http.StatusOK)
+	if may() == nil {
+		t.Error("it is still lent")
+	}
+	b.post(fmt.Sprintf("/senders/%d/lend", own.ID), url.Values{"lend": {"yes"}}).is(http.StatusUnprocessableEntity).says("Only a sender of the account")
+}
+
+// audit are the entries of an action, the newest first.
+func (w *world) audit(action string) []audit.Entry {
+	w.t.Helper()
+	list, _, err := w.store.FindAudit(w.t.Context(), store.OfOperator(), store.AuditFilter{Action: action}, store.Page{Desc: true})
+	ok(w.t, err)
+	return list
+}
