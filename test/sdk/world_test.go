@@ -54,7 +54,7 @@ func newWorld(t *testing.T) *world {
 	cert := w.certificate(t)
 	w.https = program.FreeAddress(t)
 	w.Server = program.New(t, "", append([]string{"--route", "smtp://" + w.relay.Addr, "--webhook-private", "--https", w.https}, cert...)...)
-	w.Args = append(w.Args, "--base-url", "http://"+w.HTTP)
+	w.Args = append(w.Args, "--dns-server", "127.0.0.1:1", "--base-url", "http://"+w.HTTP)
 	w.Command(t, "sender", "add", "*@example.com")
 	w.Start(t)
 	w.fill(t)
