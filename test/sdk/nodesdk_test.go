@@ -91,12 +91,47 @@ func (w *world) nodeCalls(t *testing.T) []nodeCall {
 		nodeCall{Method: "put", Resource: "apikey", ID: w.names["subID"], Body: map[string]any{"Name": "Renamed by Node"}, want: 200, rows: "apikey"},
 		nodeCall{Method: "get", Resource: "apikey", ID: "999999999", want: 404},
 	)
+	calls = append(calls, w.nodeChanges()...)
 	if !w.isPending("v3/send") {
 		calls = append(calls, nodeCall{Method: "post", Resource: "send", Version: "v3", Body: map[string]any{
 			"FromEmail": "news@example.com", "Subject": "By the Node SDK, v3", "Text-part": "Hi", "Recipients": []any{map[string]any{"Email": "n@example.net"}},
 		}, want: 200})
 	}
 	return calls
+}
+
+// nodeChanges make, change and delete one of each resource, addressed by its natural key.
+func (w *world) nodeChanges() []nodeCall {
+	body := func(pairs ...any) map[string]any {
+		m := map[string]any{}
+		for i := 0; i < len(pairs); i += 2 {
+			m[pairs[i].(string)] = pairs[i+1]
+		}
+		return m
+	}
+	all := []nodeCall{
+		{Method: "put", Resource: "myprofile", Body: body("AddressCity", "Bonn", "Industry", 123), want: 200, rows: "myprofile"},
+		{Method: "put", Resource: "user", ID: w.Email, Body: body("Locale", "de_DE"), want: 200, rows: "user"},
+		{Method: "post", Resource: "apikeyaccess", Body: body("APIKeyID", json.Number(w.names["subID"]), "UserALT", w.Email, "AllowedAccess", "analyst"), want: 201, rows: "apikeyaccess"},
+		{Method: "post", Resource: "sender", Body: body("Email", "node@node-sdk.example", "Name", "Node"), want: 201, rows: "sender"},
+		{Method: "post", Resource: "sender", ID: "node@node-sdk.example", Action: "validate", want: 200, rows: "sender/{id}/validate"},
+		{Method: "put", Resource: "sender", ID: "node@node-sdk.example", Body: body("Name", "Renamed"), want: 200, rows: "sender"},
+		{Method: "post", Resource: "dns", ID: "node-sdk.example", Action: "check", want: 200, rows: "dns/{id}/check"},
+		{Method: "delete", Resource: "sender", ID: "node@node-sdk.example", want: 204},
+		{Method: "post", Resource: "metasender", Body: body("Email", "node@example.com", "Description", "Lent"), want: 201, rows: "metasender"},
+		{Method: "put", Resource: "metasender", ID: "node@example.com", Body: body("IsEnabled", false), want: 200, rows: "metasender"},
+		{Method: "post", Resource: "eventcallbackurl", Body: body("EventType", "click", "IsBackup", true, "Url", "http://127.0.0.1:9/node", "Version", 2), want: 201, rows: "eventcallbackurl"},
+		{Method: "put", Resource: "eventcallbackurl", ID: "click|true", Body: body("Url", "http://127.0.0.1:9/changed"), want: 200, rows: "eventcallbackurl"},
+		{Method: "delete", Resource: "eventcallbackurl", ID: "click|true", want: 204},
+		{Method: "put", Resource: "campaign", ID: "autumn", Body: body("IsStarred", false), want: 200, rows: "campaign"},
+	}
+	var out []nodeCall
+	for _, c := range all {
+		if !w.isPending(c.Resource) {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // nodeRequest is a GET of compat.yaml as the SDK has it.
