@@ -173,7 +173,7 @@ func TestComplaints(t *testing.T) {
 	w.mustDo(t, sub, 200, "POST", at, fmt.Sprintf(`{"MessageID": %d, "Source": "JMRPP"}`, ids[0])) // said twice
 	w.mustDo(t, sub, 201, "POST", at, fmt.Sprintf(`{"UUID": %q}`, m.UUID))
 	w.mustDo(t, sub, 201, "POST", at, `{"Email": "C@example.net"}`)
-	r, err := http.NewRequestWithContext(t.Context(), "POST", w.server.URL+at, strings.NewReader(report))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.server.URL+at, strings.NewReader(report))
 	if err != nil {
 		t.Fatal(err)
 	}

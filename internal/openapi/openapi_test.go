@@ -4,6 +4,7 @@ package openapi_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -73,7 +74,7 @@ func TestParse(t *testing.T) {
 		t.Fatalf("groups: %+v", d.Groups)
 	}
 	op := d.Groups[0].Operations[0]
-	if op.Method != "PUT" || len(op.Parameters) != 2 || op.Parameters[1].Type.Text != "string: big, small" || op.Open || op.Body.Object != "Thing" || !op.BodyRequired {
+	if op.Method != http.MethodPut || len(op.Parameters) != 2 || op.Parameters[1].Type.Text != "string: big, small" || op.Open || op.Body.Object != "Thing" || !op.BodyRequired {
 		t.Errorf("operation: %+v", op)
 	}
 	if len(op.Answers) != 2 || op.Answers[0].Body != (openapi.Type{Text: "Count, Total, and Data: an array of Thing", Object: "Thing"}) || op.Answers[1].Description[0][0].Text != "Wrong." {

@@ -43,12 +43,12 @@ func (d *description) operation(path, method string, op operation) (Operation, e
 		out.Body, out.BodyRequired = &t, op.RequestBody.Required
 	}
 	var err error
-	out.Curl, err = d.curl(out, body)
+	out.Curl, err = d.curl(out, method, body)
 	return out, err
 }
 
 // curl writes a request that a shell can run once $URL, $KEY and $SECRET are set.
-func (d *description) curl(op Operation, body *media) (string, error) {
+func (d *description) curl(op Operation, method string, body *media) (string, error) {
 	path := op.Path
 	for _, p := range op.Parameters {
 		if p.In == "path" {
@@ -65,7 +65,7 @@ func (d *description) curl(op Operation, body *media) (string, error) {
 		path += "?" + strings.Join(query, "&")
 	}
 	s := "curl -s"
-	if op.Method != "GET" && (op.Method != "POST" || body == nil) { // -d makes a POST of it
+	if method != "get" && (method != "post" || body == nil) { // -d makes a POST of it
 		s += " -X " + op.Method
 	}
 	if !op.Open {
