@@ -20,7 +20,7 @@ settings.configure(EMAIL_BACKEND="anymail.backends.mailjet.EmailBackend", INSTAL
 import django
 django.setup()
 from django.core.mail import EmailMultiAlternatives
-from anymail.exceptions import AnymailError, AnymailRecipientsRefused
+from anymail.exceptions import AnymailError
 
 m = EmailMultiAlternatives("by anymail", "Hello", "News <a@example.com>", ["B <b@example.net>"], cc=["c@example.net"], reply_to=["r@example.com"], headers={"X-Order": "7"})
 m.attach_alternative("<p>Hello</p>", "text/html")
@@ -36,10 +36,14 @@ batch.merge_data = {"d@example.net": {}, "e@example.net": {}}
 batch.send()
 out.update({e: [s.status, s.message_id] for e, s in batch.anymail_status.recipients.items()})
 
+stranger = EmailMultiAlternatives("refused", "Hello", "stranger@elsewhere.example", ["b@example.net"])
+stranger.send()
+out["refused"] = [stranger.anymail_status.recipients["b@example.net"].status, ""]
+settings.ANYMAIL["MAILJET_SECRET_KEY"] = "wrong"
 try:
-    EmailMultiAlternatives("refused", "Hello", "stranger@elsewhere.example", ["b@example.net"]).send()
+    EmailMultiAlternatives("refused", "Hello", "a@example.com", ["b@example.net"]).send()
 except AnymailError as e:
-    out["error"] = [type(e).__name__, str(e)]
+    out["wrong"] = [type(e).__name__, ""]
 print(json.dumps(out))
 `
 
@@ -61,8 +65,8 @@ func TestDjangoAnymail(t *testing.T) {
 		}
 		w.history(t, got[to][1])
 	}
-	if got["error"][0] == "" {
-		t.Error("a stranger's From is no error")
+	if got["refused"][0] != "failed" || got["wrong"][0] == "" {
+		t.Errorf("a stranger's From: %v; a wrong secret: %v", got["refused"], got["wrong"])
 	}
 	m := w.arrived(t, "by anymail")
 	for _, want := range []string{"X-Order: 7", "<p>Hello</p>", "a.txt", "r@example.com"} {
