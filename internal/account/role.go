@@ -23,25 +23,26 @@ type Action string
 
 // The actions.
 const (
-	Own           Action = "own"            // one's own password, sessions, second factor; switching accounts: everybody
-	ReadKeys      Action = "read keys"      // see keys, their secrets' age, their connections and senders
-	ReadMessages  Action = "read messages"  // see messages, their content and history
-	SendTest      Action = "send"           // send a test mail
-	CreateKeys    Action = "create keys"    // make subaccounts
-	ManageKeys    Action = "manage keys"    // rename, reset, retire, deactivate
-	RestrictKeys  Action = "restrict keys"  // permissions, networks, limits: who shares one key cannot lift what bounds it
-	DeleteKeys    Action = "delete keys"    // delete a subaccount
-	ManageSenders Action = "manage senders" // add and remove senders
-	ReadAccount   Action = "read account"   // see people, plan, policy and requests
-	ManagePeople  Action = "manage people"  // invite, withdraw, change roles, remove
-	ManageAccount Action = "manage account" // name, policy, webhook; ask for more
-	ReadAudit     Action = "read audit"     // see the audit log
-	Operate       Action = "operate"        // the operator's pages: no role has it, operators do
+	Own                Action = "own"                 // one's own password, sessions, second factor; switching accounts: everybody
+	ReadKeys           Action = "read keys"           // see keys, their secrets' age, their connections and senders
+	ReadMessages       Action = "read messages"       // see messages, their content and history
+	SendTest           Action = "send"                // send a test mail
+	CreateKeys         Action = "create keys"         // make subaccounts
+	ManageKeys         Action = "manage keys"         // rename, reset, retire, deactivate
+	RestrictKeys       Action = "restrict keys"       // permissions, networks, limits: who shares one key cannot lift what bounds it
+	DeleteKeys         Action = "delete keys"         // delete a subaccount
+	ManageSenders      Action = "manage senders"      // add and remove senders
+	ManageSuppressions Action = "manage suppressions" // add, change, remove and import suppressed addresses
+	ReadAccount        Action = "read account"        // see people, plan, policy and requests
+	ManagePeople       Action = "manage people"       // invite, withdraw, change roles, remove
+	ManageAccount      Action = "manage account"      // name, policy, webhook; ask for more
+	ReadAudit          Action = "read audit"          // see the audit log
+	Operate            Action = "operate"             // the operator's pages: no role has it, operators do
 )
 
 // Actions lists the actions that a role can have, in the order of the documentation.
 func Actions() []Action {
-	return []Action{ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, RestrictKeys, DeleteKeys, ManageSenders, ReadAccount, ManagePeople, ManageAccount, ReadAudit}
+	return []Action{ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, RestrictKeys, DeleteKeys, ManageSenders, ManageSuppressions, ReadAccount, ManagePeople, ManageAccount, ReadAudit}
 }
 
 // OfAccount says whether an action concerns an account as a whole: a role on single keys does not give it.
@@ -60,7 +61,7 @@ func Allowed(role string, a Action) bool {
 	}
 	allowed := map[string][]Action{
 		Owner:   Actions(),
-		Manager: {ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, RestrictKeys, DeleteKeys, ManageSenders, ReadAccount, ReadAudit},
+		Manager: {ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, RestrictKeys, DeleteKeys, ManageSenders, ManageSuppressions, ReadAccount, ReadAudit},
 		Sender:  {ReadKeys, ReadMessages, SendTest},
 		Analyst: {ReadKeys, ReadMessages},
 	}

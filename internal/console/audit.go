@@ -65,7 +65,7 @@ type auditBody struct {
 type auditGroup struct{ Prefix, Name string }
 
 func auditGroups() []auditGroup {
-	return []auditGroup{{"key.", "API keys"}, {"sender.", "Senders"}, {"access.", "People and sharing"}, {"user.", "Signing in"}, {"account.", "Account and policy"}, {"request.", "Requests"}, {"webhook.", "Webhook"}, {"plan.", "Plans"}}
+	return []auditGroup{{"key.", "API keys"}, {"sender.", "Senders"}, {"suppression.", "Suppressions"}, {"access.", "People and sharing"}, {"user.", "Signing in"}, {"account.", "Account and policy"}, {"request.", "Requests"}, {"webhook.", "Webhook"}, {"plan.", "Plans"}}
 }
 
 // auditRow is an entry as the page shows it.
@@ -90,6 +90,7 @@ func auditTitle(action string) string {
 		"key.create": "Key created", "key.change": "Key changed", "key.reset": "Secret key reset", "key.retire": "Old secret key retired",
 		"key.overlap.end": "Overlap ended", "key.leaked": "Secret key reported as leaked", "key.suspend": "Key suspended", "key.restore": "Key restored", "key.delete": "Subaccount deleted",
 		"sender.add": "Sender added", "sender.remove": "Sender removed",
+		"suppression.add": "Suppression added", "suppression.change": "Suppression changed", "suppression.remove": "Suppression removed", "suppression.import": "Suppression list imported",
 		"access.invite": "Invited", "access.withdraw": "Invitation withdrawn", "access.accept": "Invitation accepted", "access.give": "Access given", "access.change": "Role changed", "access.remove": "Access removed",
 		"user.link": "Sign-in link made", "user.sign_in": "Signed in", "user.sign-in": "Signed in", "user.password": "Password set", "user.operator": "Operator changed",
 		"user.factor.add": "Second factor on", "user.factor.remove": "Second factor off", "user.passkey.add": "Passkey added", "user.passkey.remove": "Passkey removed",

@@ -33,6 +33,7 @@ import (
 	"postern/internal/store"
 	"postern/internal/store/storetest"
 	"postern/internal/submit"
+	"postern/internal/suppress"
 )
 
 // executed has the names of all templates that a test executed.
@@ -68,16 +69,17 @@ func TestMain(m *testing.M) {
 
 // world is a server with one account, and what a test needs to reach behind it.
 type world struct {
-	t       *testing.T
-	store   *store.Store
-	gate    *gate.Gate
-	keyring *keyring.Keyring
-	submit  *submit.Submit
-	signed  keyring.SignedUp
-	dns     dns.Table // of the domains of senders
-	base    string
-	secure  bool // what Client says
-	now     time.Time
+	t        *testing.T
+	store    *store.Store
+	gate     *gate.Gate
+	keyring  *keyring.Keyring
+	submit   *submit.Submit
+	suppress *suppress.List
+	signed   keyring.SignedUp
+	dns      dns.Table // of the domains of senders
+	base     string
+	secure   bool // what Client says
+	now      time.Time
 }
 
 var operator = keyring.Actor{Name: "operator", Origin: "test"}
@@ -89,6 +91,8 @@ func newWorld(t *testing.T, change ...func(*console.Config)) *world {
 	digester, err := credential.NewDigester(serverKey)
 	ok(t, err)
 	w.gate = gate.New(gate.Config{Digester: digester})
+	w.suppress = suppress.New(w.store, nil, slogDiscard())
+	t.Cleanup(w.suppress.Wait)
 	w.submit = submit.New(w.store, func() {}, slogDiscard())
 	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: w.submit.Forget, Now: func() time.Time { return w.now }, Log: slogDiscard()})
 	ok(t, err)
@@ -101,7 +105,7 @@ func newWorld(t *testing.T, change ...func(*console.Config)) *world {
 	ok(t, err)
 	c := console.Config{
 		Domains: domains,
-		Store:   w.store, Gate: w.gate, Submit: w.submit, Keyring: w.keyring, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.example.com", Log: slogDiscard(),
+		Store:   w.store, Gate: w.gate, Submit: w.submit, Keyring: w.keyring, Suppress: w.suppress, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.example.com", Log: slogDiscard(),
 		Client: func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.7"), w.secure },
 		Now:    func() time.Time { return w.now },
 	}

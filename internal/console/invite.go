@@ -76,18 +76,19 @@ func beyondKeys() string {
 // actionWords says what an action is, after "may".
 func actionWords(a account.Action) string {
 	return map[account.Action]string{
-		account.ReadKeys:      "see keys and senders",
-		account.ReadMessages:  "read messages",
-		account.SendTest:      "send test mail",
-		account.CreateKeys:    "create subaccounts",
-		account.ManageKeys:    "rename, reset and deactivate keys",
-		account.RestrictKeys:  "restrict what keys can do",
-		account.DeleteKeys:    "delete subaccounts",
-		account.ManageSenders: "add and remove senders",
-		account.ReadAccount:   "see people and plan",
-		account.ManagePeople:  "invite and remove people",
-		account.ManageAccount: "change the policy",
-		account.ReadAudit:     "read the audit log",
+		account.ReadKeys:           "see keys and senders",
+		account.ReadMessages:       "read messages",
+		account.SendTest:           "send test mail",
+		account.CreateKeys:         "create subaccounts",
+		account.ManageKeys:         "rename, reset and deactivate keys",
+		account.RestrictKeys:       "restrict what keys can do",
+		account.DeleteKeys:         "delete subaccounts",
+		account.ManageSenders:      "add and remove senders",
+		account.ManageSuppressions: "add, remove and import suppressed addresses",
+		account.ReadAccount:        "see people and plan",
+		account.ManagePeople:       "invite and remove people",
+		account.ManageAccount:      "change the policy",
+		account.ReadAudit:          "read the audit log",
 	}[a]
 }
 

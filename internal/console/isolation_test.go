@@ -110,6 +110,7 @@ func (c *crowd) fillKey(k store.Key) things {
 	list, _, err := c.store.FindSenders(ctx, store.OfKey(k.AccountID, k.ID), store.SenderFilter{}, store.Page{})
 	ok(t, err)
 	x.sender = list[0].ID
+	x.suppression = c.suppression(k, c.word("suppressed", k.AccountID, k.ID)+"@example.net")
 	share := keyring.Share{Email: c.word("invited", k.AccountID, 0) + "@example.com", Role: account.Sender}
 	if !k.Master { // which is not shared by itself
 		share.KeyIDs = []int64{k.ID}

@@ -85,7 +85,7 @@ type route struct {
 
 // routes are the pages of signed-in users. The rooms of the pages each list their own.
 func (c *console) routes() []route {
-	return slices.Concat(c.keyRoutes(), c.messageRoutes(), c.senderRoutes(), c.accountRoutes(), c.trackingRoutes(), c.auditRoutes(), c.operatorRoutes(), c.personRoutes())
+	return slices.Concat(c.keyRoutes(), c.messageRoutes(), c.senderRoutes(), c.suppressionRoutes(), c.accountRoutes(), c.trackingRoutes(), c.auditRoutes(), c.operatorRoutes(), c.personRoutes())
 }
 
 func (c *console) personRoutes() []route {
@@ -292,7 +292,7 @@ func (c *console) outer(mux *http.ServeMux) http.Handler {
 			c.fail(w, r, unrouted(w.Header()))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		r.Body = http.MaxBytesReader(w, r.Body, formLimit(r))
 		mux.ServeHTTP(w, r)
 	})
 }

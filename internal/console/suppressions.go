@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"postern/internal/account"
+	"postern/internal/credential"
+	"postern/internal/store"
+	"postern/internal/suppress"
+)
+
+const suppressionsAPage = 50
+
+func (c *console) suppressionRoutes() []route {
+	return []route{
+		{"GET", "/suppressions", account.ReadMessages, false, c.showSuppressions},
+		{"GET", "/suppressions.csv", account.ReadMessages, false, c.exportSuppressions},
+		{"GET", "/suppressions/new", account.ManageSuppressions, false, c.showNewSuppression},
+		{"POST", "/suppressions/new", account.ManageSuppressions, false, c.addSuppressions},
+		{"GET", importPath, account.ManageSuppressions, false, c.showImport},
+		{"POST", importPath, account.ManageSuppressions, false, c.importSuppressions},
+		{"GET", "/suppressions/{id}", account.ReadMessages, false, c.showSuppression},
+		{"POST", "/suppressions/{id}", account.ManageSuppressions, false, c.changeSuppression},
+		{"GET", "/suppressions/{id}/remove", account.ManageSuppressions, false, c.showRemoveSuppression},
+		{"POST", "/suppressions/{id}/remove", account.ManageSuppressions, false, c.removeSuppression},
+	}
+}
+
+// keyPicker is which key a list or a form is about: chosen from the keys, or typed where there are many.
+type keyPicker struct {
+	Key      string // API key, or what was typed
+	Keys     []store.Key
+	ManyKeys bool
+	Problem  string
+}
+
+func (c *console) keyPicker(v *visit, key string) (keyPicker, error) {
+	b := keyPicker{Key: clean(key)}
+	keys, total, err := c.Store.Keys(v.r.Context(), v.scope, store.KeyFilter{}, store.Page{Limit: keysToChoose})
+	if b.ManyKeys = total > len(keys); !b.ManyKeys {
+		b.Keys = keys
+	}
+	return b, err
+}
+
+// chosen is the key that was chosen or typed; none is ErrNotFound.
+func (c *console) chosen(v *visit, key string) (store.Key, error) {
+	f := store.KeyFilter{Name: key}
+	if _, err := credential.ParseAPIKey(key); err == nil {
+		f = store.KeyFilter{APIKey: key}
+	}
+	if key == "" {
+		return store.Key{}, store.ErrNotFound
+	}
+	return c.Store.Key(v.r.Context(), v.scope, f)
+}
+
+// suppressionsBody is the list of addresses that keys send nothing to.
+type suppressionsBody struct {
+	Choice   keyPicker
+	Rows     []suppressionRow
+	Query    string
+	Reason   string
+	Reasons  []string
+	Filtered bool
+	Total    int
+	Newer    string
+	Older    string
+	CSV      string
+}
+
+type suppressionRow struct {
+	store.Suppression
+	Key store.Key
+}
+
+func reasonNames() (out []string) {
+	for _, r := range store.SuppressionReasons() {
+		out = append(out, r.String())
+	}
+	return out
+}
+
+// suppressionFilter reads what to filter by. ok is false when it cannot match anything.
+func (c *console) suppressionFilter(v *visit) (b suppressionsBody, f store.SuppressionFilter, ok bool, err error) {
+	q := v.r.URL.Query()
+	if b.Choice, err = c.keyPicker(v, q.Get("key")); err != nil {
+		return b, f, false, err
+	}
+	b.Query, b.Reason, b.Reasons = clean(q.Get("q")), q.Get("reason"), reasonNames()
+	f = store.SuppressionFilter{Search: b.Query, Reason: store.ParseSuppressionReason(b.Reason)}
+	if f.Reason == 0 {
+		b.Reason = ""
+	}
+	b.Filtered = b.Query != "" || b.Reason != "" || b.Choice.Key != ""
+	b.CSV = b.at("/suppressions.csv")
+	if b.Choice.Key == "" {
+		return b, f, true, nil
+	}
+	key, err := c.chosen(v, b.Choice.Key)
+	if errors.Is(err, store.ErrNotFound) {
+		return b, f, false, nil
+	}
+	f.KeyID = key.ID
+	return b, f, err == nil, err
+}
+
+// at is an address with what the list is filtered by.
+func (b *suppressionsBody) at(path string, more ...string) string {
+	q := url.Values{}
+	for k, s := range map[string]string{"q": b.Query, "reason": b.Reason, "key": b.Choice.Key} {
+		if s != "" {
+			q.Set(k, s)
+		}
+	}
+	for i := 0; i+1 < len(more); i += 2 {
+		q.Set(more[i], more[i+1])
+	}
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
+
+func (c *console) showSuppressions(v *visit) error {
+	b, f, ok, err := c.suppressionFilter(v)
+	if err != nil {
+		return err
+	}
+	if ok {
+		counts, err := c.Store.CountSuppressions(v.r.Context(), v.scope, f)
+		if err != nil {
+			return err
+		}
+		b.Total = counts.Total()
+		if err := c.pageOfSuppressions(v, f, &b); err != nil {
+			return err
+		}
+	}
+	return c.show(v, http.StatusOK, "suppressions", "Suppressions", "suppressions", b)
+}
+
+// pageOfSuppressions reads a page, newest first, and sets the ways to its neighbours. A page begins at an entry: however
+// long the list is, a page costs the same.
+func (c *console) pageOfSuppressions(v *visit, f store.SuppressionFilter, b *suppressionsBody) error {
+	q := v.r.URL.Query()
+	f.Below, _ = strconv.ParseInt(q.Get("before"), 10, 64) //nolint:errcheck // without a number: from the newest
+	f.Above, _ = strconv.ParseInt(q.Get("after"), 10, 64)  //nolint:errcheck // same
+	list, err := c.Store.Suppressions(v.r.Context(), v.scope, f, store.Page{Limit: suppressionsAPage + 1, Desc: f.Above == 0})
+	if err != nil {
+		return err
+	}
+	more := len(list) > suppressionsAPage
+	list = list[:min(len(list), suppressionsAPage)]
+	newer, older := f.Below != 0, more
+	if f.Above != 0 {
+		slices.Reverse(list)
+		newer, older = more, true
+	}
+	ids := make([]int64, len(list))
+	for i, x := range list {
+		ids[i] = x.KeyID
+	}
+	keys, err := c.Store.KeysByID(v.r.Context(), v.scope, ids)
+	if err != nil {
+		return err
+	}
+	for _, x := range list {
+		b.Rows = append(b.Rows, suppressionRow{x, keys[x.KeyID]})
+	}
+	if len(list) > 0 && newer {
+		b.Newer = b.at("/suppressions", "after", strconv.FormatInt(list[0].ID, 10))
+	}
+	if len(list) > 0 && older {
+		b.Older = b.at("/suppressions", "before", strconv.FormatInt(list[len(list)-1].ID, 10))
+	}
+	return nil
+}
+
+// exportSuppressions writes what the list shows as a table.
+func (c *console) exportSuppressions(v *visit) error {
+	_, f, ok, err := c.suppressionFilter(v)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return v.redirect("/suppressions")
+	}
+	h := v.w.Header()
+	h.Set("Content-Type", "text/csv; charset=utf-8")
+	h.Set("Content-Disposition", `attachment; filename="suppressions-`+c.Now().UTC().Format("2006-01-02")+`.csv"`)
+	if err := c.Suppress.Export(v.r.Context(), v.w, v.scope, f); err != nil {
+		if v.r.Context().Err() == nil {
+			c.Log.ErrorContext(v.r.Context(), "an export of suppressions broke off", "error", err)
+		}
+		panic(http.ErrAbortHandler) // a short file must not pass for a whole one
+	}
+	return nil
+}
+
+// suppressionForm is the form that adds addresses, and the one that imports a file.
+type suppressionForm struct {
+	Choice  keyPicker
+	Emails  string
+	Note    string
+	Reason  string
+	Reasons []string
+	Problem string
+}
+
+func (c *console) showNewSuppression(v *visit) error {
+	return c.suppressionForm(v, http.StatusOK, "suppression-new", suppressionForm{}, v.r.URL.Query().Get("key"))
+}
+
+func (c *console) suppressionForm(v *visit, status int, name string, b suppressionForm, key string) error {
+	problem := b.Choice.Problem
+	var err error
+	if b.Choice, err = c.keyPicker(v, key); err != nil {
+		return err
+	}
+	b.Choice.Problem, b.Reasons = problem, reasonNames()
+	if b.Reason == "" {
+		b.Reason = store.SuppressedManual.String()
+	}
+	title := "Suppress addresses"
+	if name == "suppression-import" {
+		title = "Import a suppression list"
+	}
+	return c.show(v, status, name, title, "suppressions", b)
+}
+
+const noSuchKey = "There is no such key among those that you may change."
+
+func (c *console) addSuppressions(v *visit) error {
+	if err := parseForm(v.r); err != nil {
+		return err
+	}
+	form := v.r.PostForm
+	b := suppressionForm{Emails: form.Get("emails"), Note: form.Get("note"), Reason: form.Get("reason")}
+	again := func() error {
+		return c.suppressionForm(v, http.StatusUnprocessableEntity, "suppression-new", b, form.Get("key"))
+	}
+	key, err := c.chosen(v, clean(form.Get("key")))
+	if errors.Is(err, store.ErrNotFound) {
+		b.Choice.Problem = noSuchKey
+		return again()
+	}
+	if err != nil {
+		return err
+	}
+	var entries []suppress.Entry
+	for _, email := range strings.FieldsFunc(b.Emails, func(r rune) bool { return r == '\n' || r == '\r' || r == ',' || r == ';' || r == ' ' || r == '\t' }) {
+		entries = append(entries, suppress.Entry{Email: email, Reason: b.Reason, Note: b.Note})
+	}
+	if len(entries) == 0 {
+		b.Problem = "Give at least one address."
+		return again()
+	}
+	if _, err = c.Suppress.Add(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: key.ID}, entries); err != nil {
+		if e := userError(err); e != nil {
+			b.Problem = sentence(e.Reason)
+			return again()
+		}
+		return err
+	}
+	return v.redirect("/suppressions?key=" + key.APIKey)
+}
+
+// suppressionBody is one entry.
+type suppressionBody struct {
+	suppressionRow
+	Reasons   []string
+	MayChange bool
+	Mail      bool // its message is still there
+	Problem   string
+}
+
+// suppressionOf reads the entry that the address names, within what the user may do this to.
+func (c *console) suppressionOf(v *visit) (suppressionBody, error) {
+	missing := notFound("There is no such suppression in your account. It may have been removed.")
+	id, err := strconv.ParseInt(v.r.PathValue("id"), 10, 64)
+	if err != nil || id <= 0 {
+		return suppressionBody{}, missing
+	}
+	x, err := c.Store.Suppression(v.r.Context(), v.scope, store.SuppressionFilter{ID: id})
+	if errors.Is(err, store.ErrNotFound) {
+		return suppressionBody{}, missing
+	}
+	if err != nil {
+		return suppressionBody{}, err
+	}
+	keys, err := c.Store.KeysByID(v.r.Context(), v.scope, []int64{x.KeyID})
+	if err != nil {
+		return suppressionBody{}, err
+	}
+	b := suppressionBody{suppressionRow: suppressionRow{x, keys[x.KeyID]}, Reasons: reasonNames(), MayChange: v.may(account.ManageSuppressions, x.KeyID)}
+	if x.MessageID != 0 {
+		_, err = c.Store.Message(v.r.Context(), v.scope, store.MessageFilter{ID: x.MessageID})
+		if b.Mail = err == nil; errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+	}
+	return b, err
+}
+
+func (c *console) showSuppression(v *visit) error {
+	b, err := c.suppressionOf(v)
+	if err != nil {
+		return err
+	}
+	return c.show(v, http.StatusOK, "suppression", b.Email, "suppressions", b)
+}
+
+func (c *console) changeSuppression(v *visit) error {
+	if err := parseForm(v.r); err != nil {
+		return err
+	}
+	b, err := c.suppressionOf(v)
+	if err != nil {
+		return err
+	}
+	reason, note := v.r.PostForm.Get("reason"), v.r.PostForm.Get("note")
+	if _, err = c.Suppress.Change(v.r.Context(), v.actor, v.scope, b.ID, &reason, &note); err != nil {
+		if e := userError(err); e != nil {
+			b.Problem = sentence(e.Reason)
+			return c.show(v, http.StatusUnprocessableEntity, "suppression", b.Email, "suppressions", b)
+		}
+		return err
+	}
+	return v.redirect("/suppressions/" + strconv.FormatInt(b.ID, 10))
+}
+
+func (c *console) showRemoveSuppression(v *visit) error {
+	b, err := c.suppressionOf(v)
+	if err != nil {
+		return err
+	}
+	return c.show(v, http.StatusOK, "suppression-remove", "Remove a suppression", "suppressions", b)
+}
+
+func (c *console) removeSuppression(v *visit) error {
+	b, err := c.suppressionOf(v)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Suppress.Remove(v.r.Context(), v.actor, v.scope, b.ID); err != nil {
+		return err
+	}
+	return v.redirect("/suppressions?key=" + b.Key.APIKey)
+}
