@@ -5,8 +5,10 @@ package browser_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http/httptest"
 	"net/netip"
 	"os"
@@ -24,6 +26,8 @@ import (
 	"postern/internal/api"
 	"postern/internal/console"
 	"postern/internal/credential"
+	"postern/internal/dns"
+	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/mail"
@@ -39,6 +43,8 @@ type place struct {
 	keyring *keyring.Keyring
 	submit  *submit.Submit
 	signed  keyring.SignedUp
+	domains *domain.Checker
+	dns     dns.Table
 	keys    map[string]store.Key
 	base    string
 }
@@ -47,7 +53,7 @@ var operator = keyring.Actor{Name: "operator", Origin: "command line"}
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	p := &place{t: t, file: filepath.Join(t.TempDir(), "postern.db"), keys: map[string]store.Key{}}
+	p := &place{t: t, file: filepath.Join(t.TempDir(), "postern.db"), keys: map[string]store.Key{}, dns: dns.Table{}}
 	var err error
 	p.store, err = store.Open(t.Context(), p.file, store.Options{})
 	ok(t, err)
@@ -60,6 +66,13 @@ func newPlace(t *testing.T) *place {
 	p.submit = submit.New(p.store, func() {}, log)
 	p.keyring, err = keyring.New(keyring.Config{Store: p.store, Gate: g, Digester: digester, ServerKey: serverKey, RulesChanged: p.submit.Forget, Log: log})
 	ok(t, err)
+	p.domains, err = domain.New(domain.Config{
+		Store: p.store, Keyring: p.keyring, Resolver: p.dns, SPF: []string{"include:spf.harbour-books.example"}, Log: log,
+		Dial: func(context.Context, string, string) (net.Conn, error) {
+			return nil, errors.New("the connection was refused")
+		},
+	})
+	ok(t, err)
 	p.signed, err = p.keyring.SignUp(t.Context(), operator, "Harbour Books", "mara@harbour-books.example")
 	ok(t, err)
 	p.keys["Harbour Books"] = p.signed.Key
@@ -67,7 +80,7 @@ func newPlace(t *testing.T) *place {
 	// A name, not an address: browsers bind passkeys to one.
 	p.base = strings.Replace("http://"+server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	server.Config.Handler, err = console.New(console.Config{
-		Store: p.store, Gate: g, Submit: p.submit, Keyring: p.keyring, BaseURL: p.base, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.harbour-books.example", Route: "capture", Log: log, Description: api.Description(),
+		Store: p.store, Gate: g, Submit: p.submit, Keyring: p.keyring, Domains: p.domains, BaseURL: p.base, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.harbour-books.example", Route: "capture", Log: log, Description: api.Description(),
 	})
 	ok(t, err)
 	server.Start()
@@ -108,6 +121,39 @@ func (p *place) sender(key, sender string) {
 	p.t.Helper()
 	_, err := p.keyring.AddSender(p.t.Context(), operator, store.OfAccount(p.signed.Account.ID), store.KeyFilter{ID: p.keys[key].ID}, sender, "")
 	ok(p.t, err)
+}
+
+// records publishes what a domain should have, but for its SPF record, and adds a domain that waits for proof.
+func (p *place) records() {
+	t := p.t
+	scope := store.OfAccount(p.signed.Account.ID)
+	name, value, err := p.keyring.DKIMRecord(t.Context(), p.signed.Account.ID, "harbour-books.example")
+	ok(t, err)
+	p.dns[name] = dns.Records{TXT: []string{value}}
+	p.dns["harbour-books.example"] = dns.Records{TXT: []string{"v=spf1 mx include:_spf.elsewhere.example ~all"}}
+	d, err := p.store.Domain(t.Context(), scope, store.DomainFilter{KeyID: p.signed.Key.ID, Domain: "harbour-books.example"})
+	ok(t, err)
+	_, err = p.domains.Check(t.Context(), operator, scope, d.ID)
+	ok(t, err)
+	_, err = p.keyring.ProposeSender(t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Newsletter"].ID}, keyring.NewSender{Email: "letters.example"})
+	ok(t, err)
+	_, err = p.keyring.ProposeSender(t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Newsletter"].ID}, keyring.NewSender{Email: "mara@letters.example"})
+	ok(t, err)
+}
+
+// senderLink is where the link leads that was mailed to an address.
+func (p *place) senderLink() string {
+	kept, err := p.store.DueNotices(p.t.Context(), time.Now().Add(time.Hour), 1000)
+	ok(p.t, err)
+	for _, k := range kept {
+		n, err := p.keyring.OpenNotice(k)
+		ok(p.t, err)
+		if n.Kind == keyring.NoticeSenderLink {
+			return n.Link
+		}
+	}
+	p.t.Fatal("no link was mailed")
+	return ""
 }
 
 func (p *place) send(key string, d mail.Draft) int64 {
@@ -174,6 +220,7 @@ func (p *place) past() (sent, bounced int64) {
 	p.sender("Harbour Books", "harbour-books.example")
 	p.sender("Billing", "invoices@harbour-books.example")
 	p.sender("Shop", "orders@harbour-books.example")
+	p.records()
 
 	from := mail.Address{Name: "Harbour Books", Email: "orders@harbour-books.example"}
 	order := mail.Draft{
@@ -260,15 +307,18 @@ func TestATourOfEveryPage(t *testing.T) {
 		{"message-headers", fmt.Sprintf("/messages/%d?view=headers", sent)},
 		{"message-source", fmt.Sprintf("/messages/%d?view=source", sent)},
 		{"senders", "/senders"},
+		{"sender", "/senders/1"},
+		{"sender-waits", "/senders/4"},
+		{"sender-link", p.senderLink()},
 		{"sender-new", "/senders/new"},
 		{"sender-remove", "/senders/1/remove"},
 	} {
 		load(t, ctx, p.base+c.path, 200)
 		tour.look(c.name)
 	}
-	load(t, ctx, p.base+"/senders", 200)
-	do(t, ctx, click("details.dns summary"))
-	tour.look("senders-dns")
+	load(t, ctx, p.base+"/senders/4", 200)
+	press(t, ctx, click(`form[action$="/check"] button`))
+	tour.look("sender-not-proved")
 	load(t, ctx, p.base+"/keys", 200)
 	do(t, ctx, click(fmt.Sprintf(`tr:has(a[href="%s"]) summary`, at("reset"))))
 	tour.look("keys-menu")

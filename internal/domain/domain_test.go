@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package domain_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"postern/internal/credential"
+	"postern/internal/dns"
+	"postern/internal/domain"
+	"postern/internal/gate"
+	"postern/internal/keyring"
+	"postern/internal/store"
+	"postern/internal/store/storetest"
+)
+
+var operator = keyring.Actor{Name: "operator", Origin: "test"}
+
+// office is an account with a key that wants to send from shop.test, and what looks at that.
+type office struct {
+	t       *testing.T
+	store   *store.Store
+	keyring *keyring.Keyring
+	checker *domain.Checker
+	up      keyring.SignedUp
+	scope   store.Scope
+	now     time.Time
+}
+
+func newOffice(t *testing.T, resolver domain.Resolver, change ...func(*domain.Config)) *office {
+	t.Helper()
+	o := &office{t: t, store: storetest.New(t), now: time.Now()}
+	serverKey := credential.NewServerKey()
+	d, err := credential.NewDigester(serverKey)
+	o.ok(err)
+	log := slog.New(slog.DiscardHandler)
+	o.keyring, err = keyring.New(keyring.Config{Store: o.store, Gate: gate.New(gate.Config{Digester: d}), Digester: d, ServerKey: serverKey, Log: log})
+	o.ok(err)
+	o.up, err = o.keyring.SignUp(t.Context(), operator, "Harbour", "owner@example.com")
+	o.ok(err)
+	o.scope = store.OfAccount(o.up.Account.ID)
+	c := domain.Config{
+		Store: o.store, Keyring: o.keyring, Resolver: resolver, SPF: []string{"include:spf.mail.test"}, FilesBetween: 1, Log: log, Now: func() time.Time { return o.now },
+		Dial: func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: net.ErrClosed}
+		},
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	o.checker, err = domain.New(c)
+	o.ok(err)
+	return o
+}
+
+func (o *office) ok(err error) {
+	o.t.Helper()
+	if err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func (o *office) propose(email string) store.Sender {
+	o.t.Helper()
+	x, err := o.keyring.ProposeSender(o.t.Context(), operator, o.scope, store.KeyFilter{ID: o.up.Key.ID}, keyring.NewSender{Email: email})
+	o.ok(err)
+	return x
+}
+
+func (o *office) domain() store.Domain {
+	o.t.Helper()
+	d, err := o.store.Domain(o.t.Context(), o.scope, store.DomainFilter{Domain: "shop.test"})
+	o.ok(err)
+	return d
+}
+
+func (o *office) records() domain.Records {
+	o.t.Helper()
+	r, err := o.checker.Records(o.t.Context(), o.up.Account.ID, o.domain())
+	o.ok(err)
+	return r
+}
+
+// told are the notices about domains, and removes them.
+func (o *office) told() []keyring.Notice {
+	o.t.Helper()
+	kept, err := o.store.DueNotices(o.t.Context(), time.Now().AddDate(1, 0, 0), 1000)
+	o.ok(err)
+	var out []keyring.Notice
+	for _, k := range kept {
+		n, err := o.keyring.OpenNotice(k)
+		o.ok(err)
+		if strings.HasPrefix(n.Kind, "domain.") {
+			out = append(out, n)
+		}
+		o.ok(o.store.Update(o.t.Context(), func(tx *store.Tx) error { return tx.RemoveNotice(o.t.Context(), k.ID) }))
+	}
+	return out
+}
+
+// TestRealNameServer goes the whole way with a real name server: nothing there, everything there, no answer.
+func TestRealNameServer(t *testing.T) {
+	ns := newNameServer(t)
+	ns.publish()
+	o := newOffice(t, dns.New(ns.addr).Uncached())
+	x := o.propose("shop.test")
+	v, err := o.checker.Validate(t.Context(), operator, o.scope, x)
+	o.ok(err)
+	r := o.records()
+	if v.Method != "" || v.DNSError != "There is no TXT record at "+r.Ownership.Name+"." || v.Problem == "" {
+		t.Errorf("%+v", v)
+	}
+	d, err := o.checker.Check(t.Context(), operator, o.scope, o.domain().ID)
+	o.ok(err)
+	if d.DKIM.Status != store.RecordError || d.SPF.Status != store.RecordError || d.DKIM.Errors[0] != "There is no TXT record at "+r.DKIM.Name+"." || d.SPF.Errors[0] != "shop.test has no SPF record." || d.DMARC != "" || d.DMARCAdvice == "" || d.CheckedAt.IsZero() {
+		t.Errorf("%+v", d)
+	}
+	all := []string{
+		txtRecord(r.Ownership.Name, r.Ownership.Value), txtRecord(r.DKIM.Name, r.DKIM.Value), txtRecord("shop.test", r.SPF.Value),
+		txtRecord("spf.mail.test", "v=spf1 ip4:192.0.2.25 -all"), txtRecord("_dmarc.shop.test", "v=DMARC1; p=reject"),
+	}
+	ns.publish(append([]string{txtRecord(r.Ownership.Name, "wrong")}, all[1:]...)...)
+	v, err = o.checker.Validate(t.Context(), operator, o.scope, x)
+	o.ok(err)
+	if v.Method != "" || !strings.Contains(v.DNSError, `says "wrong", and not`) {
+		t.Errorf("%+v", v)
+	}
+	ns.publish(all...)
+	v, err = o.checker.Validate(t.Context(), operator, o.scope, x)
+	o.ok(err)
+	if v.Method != domain.MethodDNS || !o.domain().Proved() || o.domain().Proof != store.ProofDNS {
+		t.Errorf("%+v", v)
+	}
+	d, err = o.checker.Check(t.Context(), operator, o.scope, o.domain().ID)
+	o.ok(err)
+	if d.DKIM.Status != store.RecordOK || d.SPF.Status != store.RecordOK || d.DMARC != "v=DMARC1; p=reject" || d.DMARCAdvice != "" || d.DKIM.Current[0] != r.DKIM.Value {
+		t.Errorf("%+v", d)
+	}
+	// A name that leads into the server's own network is not followed for a file.
+	ns.publish(append(all, "shop IN A 127.0.0.1")...)
+	inside := newOffice(t, dns.Table{}, func(c *domain.Config) { c.Dial, c.NetResolver = nil, dns.New(ns.addr).Net() })
+	v, err = inside.checker.Validate(t.Context(), operator, inside.scope, inside.propose("shop.test"))
+	o.ok(err)
+	if v.Method != "" || !strings.Contains(v.FileError, "not a public one") {
+		t.Errorf("%+v", v)
+	}
+	// A name server that does not answer says nothing about what is there.
+	ns.stop()
+	d, err = o.checker.Check(t.Context(), operator, o.scope, o.domain().ID)
+	o.ok(err)
+	if d.DKIM.Status != store.RecordOK || d.SPF.Status != store.RecordOK || d.DMARC == "" {
+		t.Errorf("%+v", d)
+	}
+	if s := o.checker.Stats(); s.OK != 1 || s.Wrong != 1 || s.Unknown != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestInTheBackground: a domain is found proved by itself; what breaks is told once, when it was seen twice, and again
+// when it is mended.
+func TestInTheBackground(t *testing.T) {
+	table := dns.Table{"spf.mail.test": txt("v=spf1 ip4:192.0.2.25 -all")}
+	o := newOffice(t, table)
+	o.propose("shop.test")
+	o.propose("late.example") // is nobody's, and not asked for
+	round := func(after time.Duration) store.Domain {
+		t.Helper()
+		o.now = o.now.Add(after)
+		o.ok(o.checker.Round(t.Context()))
+		return o.domain()
+	}
+	if d := round(time.Second); d.Proved() || d.DKIM.Status != store.RecordError || d.DueAt.Sub(o.now) < 9*time.Minute || d.DueAt.Sub(o.now) > 11*time.Minute {
+		t.Errorf("%+v", d)
+	}
+	r := o.records()
+	table[r.Ownership.Name], table[r.DKIM.Name], table["shop.test"] = txt(r.Ownership.Value), txt(r.DKIM.Value), txt(r.SPF.Value)
+	if d := round(time.Minute); d.Proved() {
+		t.Error("it was looked at too early")
+	}
+	d := round(11 * time.Minute)
+	if !d.Proved() || d.DKIM.Status != store.RecordOK || d.SPF.Status != store.RecordOK || d.DueAt.Sub(o.now) < 21*time.Hour || d.DueAt.Sub(o.now) > 27*time.Hour {
+		t.Errorf("%+v", d)
+	}
+	if told := o.told(); len(told) != 0 {
+		t.Errorf("told of what was never right: %+v", told)
+	}
+
+	table["shop.test"] = txt("v=spf1 -all")
+	if d := round(27 * time.Hour); d.SPF.Status != store.RecordError || d.DueAt.Sub(o.now) > 67*time.Minute || len(o.told()) != 0 {
+		t.Errorf("told at the first sight: %+v", d)
+	}
+	// Who mends it looks himself: that is no second sight.
+	_, err := o.checker.Check(t.Context(), operator, o.scope, d.ID)
+	o.ok(err)
+	if len(o.told()) != 0 {
+		t.Error("told of one's own look")
+	}
+	round(67 * time.Minute)
+	told := o.told()
+	if len(told) != 1 || told[0].Kind != keyring.NoticeDomainBroken || told[0].What != "shop.test" || !strings.Contains(told[0].Reason, "SPF: Mail from this server is not covered") || len(told[0].To) != 0 {
+		t.Fatalf("%+v", told)
+	}
+	if n, err := o.store.CountDomains(t.Context()); err != nil || n != (store.DomainCounts{All: 2, Proved: 1, Broken: 1}) {
+		t.Errorf("%+v, %v", n, err)
+	}
+	round(67 * time.Minute)
+	table["shop.test"] = dns.Records{Fail: true} // no answer mends nothing
+	round(67 * time.Minute)
+	if told := o.told(); len(told) != 0 {
+		t.Errorf("told twice: %+v", told)
+	}
+	table["shop.test"] = txt(r.SPF.Value)
+	round(67 * time.Minute)
+	if told := o.told(); len(told) != 1 || told[0].Kind != keyring.NoticeDomainMended || told[0].Reason != "SPF" {
+		t.Errorf("%+v", told)
+	}
+	// A domain without a sender is left alone.
+	o.ok(o.keyring.RemoveSender(t.Context(), operator, o.scope, store.KeyFilter{ID: o.up.Key.ID}, "shop.test"))
+	before := o.checker.Stats()
+	o.now = o.now.Add(48 * time.Hour)
+	o.ok(o.checker.Round(t.Context()))
+	if after := o.checker.Stats(); after != before {
+		t.Errorf("%+v, was %+v", after, before)
+	}
+}
+
+// TestProofByFile asks a real web server, which stands in for that of the domain.
+func TestProofByFile(t *testing.T) {
+	var files http.Handler
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { files.ServeHTTP(w, r) }))
+	defer web.Close()
+	var asked []string
+	o := newOffice(t, dns.Table{}, func(c *domain.Config) {
+		c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			asked = append(asked, address)
+			var d net.Dialer
+			return d.DialContext(ctx, network, web.Listener.Addr().String())
+		}
+	})
+	x := o.propose("shop.test")
+	d := o.domain()
+	answer := func(path string, status int, body string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != path {
+				http.NotFound(w, r)
+				return
+			}
+			w.WriteHeader(status)
+			w.Write([]byte(body)) //nolint:errcheck,gosec // a test's
+		})
+	}
+	for name, c := range map[string]struct {
+		files http.Handler
+		wrong string
+	}{
+		"nothing":    {http.NotFoundHandler(), "was answered with 404 Not Found"},
+		"not empty":  {answer("/"+d.Filename, 200, "<html>"), "is not empty"},
+		"everything": {http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), "answers every name with an empty file"},
+		"elsewhere":  {http.RedirectHandler("http://evil.test/"+d.Filename, http.StatusFound), "was answered with 302"},
+		"a login":    {http.RedirectHandler("/login", http.StatusFound), "was answered with 302"},
+		"round":      {http.RedirectHandler("/"+d.Filename, http.StatusFound), "was answered with 302"},
+	} {
+		files = c.files
+		o.now = o.now.Add(time.Second)
+		v, err := o.checker.Validate(t.Context(), operator, o.scope, x)
+		o.ok(err)
+		if v.Method != "" || !strings.Contains(v.FileError, c.wrong) {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	for _, address := range asked {
+		if address != "shop.test:80" {
+			t.Errorf("%s was asked", address)
+		}
+	}
+	// www, as many redirect.
+	files = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host == "shop.test" {
+			http.Redirect(w, r, "http://www.shop.test"+r.URL.Path, http.StatusMovedPermanently)
+			return
+		}
+		answer("/"+d.Filename, 200, "\n").ServeHTTP(w, r)
+	})
+	o.now = o.now.Add(time.Second)
+	v, err := o.checker.Validate(t.Context(), operator, o.scope, x)
+	o.ok(err)
+	if v.Method != domain.MethodFile || o.domain().Proof != store.ProofFile {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestReserved(t *testing.T) {
+	for name, want := range map[string]bool{"example.com": true, "a.example": true, "postern.localhost": true, "x.invalid": true, "example": true, "myexample.com": false, "shop.test": false, "example.de": false} {
+		if domain.Reserved(name) != want {
+			t.Errorf("%s: %v", name, !want)
+		}
+	}
+}
