@@ -88,7 +88,7 @@ func fill(t *testing.T, s *program.Server, o *owned, word func() string) {
 	domain := word() + ".example"
 	s.Command(t, "sender", "add", domain, "--key", o.key.APIKey)
 	o.markers = append(o.markers, domain, o.key.APIKey)
-	o.ids = append(o.ids, strconv.FormatInt(o.key.ID, 10), o.key.APIKey, "*@"+domain)
+	o.ids = append(o.ids, strconv.FormatInt(o.key.ID, 10), o.key.APIKey, "*@"+domain, domain)
 	for range 2 {
 		subject, to := word(), word()+"@example.org"
 		a, err := s.CallAs(t.Context(), o.key.APIKey, o.key.SecretKey, http.MethodPost, "/v3.1/send", map[string]any{"Messages": []any{map[string]any{
