@@ -65,7 +65,7 @@ func (h *Hits) ask(w http.ResponseWriter, r *http.Request) {
 }
 
 func question(r *http.Request) page {
-	return page{Title: "Unsubscribe", Text: "You get no more mail from this sender at the address that this mail was sent to.", Ask: true, Action: r.URL.Path}
+	return page{Title: "Unsubscribe", Text: "Press the button, and no more mail from this sender goes to the address that this mail was sent to.", Ask: true, Action: r.URL.Path}
 }
 
 // leave unsubscribes: by the button of the page, or at once by the mail program's (RFC 8058 §3.2: a POST, without

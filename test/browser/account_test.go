@@ -101,6 +101,7 @@ func TestATourOfAccountAndOperator(t *testing.T) {
 		{"account-name", "/account/name"},
 		{"account-limit", "/account/limit"},
 		{"account-policy", "/account/policy"},
+		{"account-tracking", "/account/tracking"},
 		{"account-invite", fmt.Sprintf("/account/invite?key=%d", p.keys["Shop"].ID)},
 		{"account-role", fmt.Sprintf("/account/people/%d/role", list[0].ID)},
 		{"account-remove", fmt.Sprintf("/account/people/%d/remove", list[0].ID)},

@@ -294,6 +294,7 @@ func TestATourOfEveryPage(t *testing.T) {
 		{"key-primary", fmt.Sprintf("/keys/%d", p.signed.Key.ID)},
 		{"key-reset-overlap", fmt.Sprintf("/keys/%d/reset", p.keys["Billing"].ID)},
 		{"key-retire", fmt.Sprintf("/keys/%d/secrets/%d/retire", p.keys["Billing"].ID, p.live("Billing")[1].ID)},
+		{"key-links", fmt.Sprintf("/keys/%d/links", p.keys["Billing"].ID)},
 		{"key-restrict", fmt.Sprintf("/keys/%d/restrict?networks=suggested", p.keys["Billing"].ID)},
 		{"key-delete", at("delete")},
 		{"key-reset", at("reset")},
