@@ -16,7 +16,7 @@ import (
 func TestTrackHost(t *testing.T) {
 	w := newWorld(t)
 	sub, other := w.subaccount(t, "sub"), w.subaccount(t, "other")
-	for key, sender := range map[int64]string{sub.Key.ID: "*@sub.example", other.Key.ID: "*@other.example"} {
+	for key, sender := range map[int64]string{w.master.Key.ID: "*@master.example", sub.Key.ID: "*@sub.example", other.Key.ID: "*@other.example"} {
 		if _, err := w.keyring.AddSender(t.Context(), keyring.Actor{Name: "operator"}, store.OfOperator(), store.KeyFilter{ID: key}, sender, ""); err != nil {
 			t.Fatal(err)
 		}
@@ -32,6 +32,7 @@ func TestTrackHost(t *testing.T) {
 		"the domain itself":    {w.master.Issued, "sub.example", 200, `"TrackHost":"sub.example"`},
 		"by itself":            {sub, "l.m.sub.example", 200, `"TrackHost":"l.m.sub.example"`},
 		"a sibling's":          {sub, "links.other.example", 400, "Property TrackHost: links.other.example is in no domain that this key may send from"},
+		"the master key's":     {sub, "links.master.example", 400, "Property TrackHost: links.master.example is in no domain"},
 		"a top-level domain":   {w.master.Issued, "example", 400, "Property TrackHost"},
 		"a URL":                {w.master.Issued, "https://links.sub.example/", 400, "Property TrackHost"},
 		"a port":               {w.master.Issued, "links.sub.example:80", 400, "Property TrackHost"},

@@ -66,7 +66,7 @@ func cleanHost(s string) (string, error) {
 }
 
 // allowHost says whether a key may have links under a host name: one that is not the server's own, that no other
-// account has, and that is in a domain which the key, or its account's master key, may send from as a whole. So nobody
+// account has, and that is in a domain which the key may send from as a whole. So nobody
 // puts links under another's name. The operator need not be told whose a name is.
 func (k *Keyring) allowHost(ctx context.Context, tx *store.Tx, by Actor, key *store.Key) error {
 	host := key.TrackHost

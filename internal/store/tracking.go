@@ -37,11 +37,11 @@ func (tx *Tx) TrackHostFree(ctx context.Context, host string, accountID int64) (
 	return n == 0, err
 }
 
-// SendsFrom says whether the key, or its account's master key, has one of the senders, and it is active.
+// SendsFrom says whether the key has one of the senders, or the account lends it to all its keys, and it is active.
 func (tx *Tx) SendsFrom(ctx context.Context, accountID, keyID int64, senders []string) (bool, error) {
 	w := newWhere("SELECT count(*) FROM sender s JOIN api_key k ON k.id = s.key_id")
 	w.and("k.account_id = ?", accountID)
-	w.and("(k.id = ? OR k.is_master)", keyID)
+	w.and("(k.id = ? OR k.is_master AND s.is_lent)", keyID)
 	w.and("s.status = ?", SenderActive)
 	args := make([]any, len(senders))
 	for i, x := range senders {
