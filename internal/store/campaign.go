@@ -139,3 +139,66 @@ func (tx *Tx) inCampaign(ctx context.Context, campaignID, contact int64) (is boo
 	err = tx.row(ctx, "SELECT EXISTS (SELECT 1 FROM message m JOIN submission s ON s.id = m.submission_id WHERE m.contact = $1 AND s.campaign_id = $2 AND m.status <> 8)", contact, campaignID).scan(&is)
 	return is, err
 }
+
+// CampaignFilter bounds a listing of campaigns. Zero fields do not filter.
+type CampaignFilter struct {
+	ID      int64
+	KeyID   int64
+	Name    string
+	Starred *bool
+	Deleted *bool
+	Sender  int64
+	From    time.Time // of its first mail
+	To      time.Time // excluded
+}
+
+func (f CampaignFilter) where(w *where) {
+	if f.ID != 0 {
+		w.and("c.id = ?", f.ID)
+	}
+	if f.KeyID != 0 {
+		w.and("c.key_id = ?", f.KeyID)
+	}
+	if f.Name != "" {
+		w.and("c.name = ?", f.Name)
+	}
+	if f.Starred != nil {
+		w.and("c.is_starred = ?", *f.Starred)
+	}
+	if f.Deleted != nil {
+		w.and("c.is_deleted = ?", *f.Deleted)
+	}
+	if f.Sender != 0 {
+		w.and("c.sender_id = ?", f.Sender)
+	}
+	if !f.From.IsZero() {
+		w.and("c.created_at >= ?", micros(f.From))
+	}
+	if !f.To.IsZero() {
+		w.and("c.created_at < ?", micros(f.To))
+	}
+}
+
+// Campaigns lists campaigns of the scope, and counts all that match.
+func (s *Store) Campaigns(ctx context.Context, scope Scope, f CampaignFilter, p Page) ([]Campaign, int, error) {
+	n := newWhere("SELECT count(*) FROM campaign c")
+	scope.where(n, "c.account_id", "c.key_id")
+	f.where(n)
+	var total int
+	if err := s.row(ctx, n.String(), n.args...).scan(&total); err != nil {
+		return nil, 0, err
+	}
+	w := newWhere("SELECT " + campaignColumns + " FROM campaign c")
+	scope.where(w, "c.account_id", "c.key_id")
+	f.where(w)
+	w.page(p, "c.id")
+	list, err := collect(ctx, s, scanCampaign, w.String(), w.args...)
+	return list, total, err
+}
+
+// SetCampaign sets what a key may change of a campaign of its own.
+func (s *Store) SetCampaign(ctx context.Context, keyID, id int64, starred, deleted bool) error {
+	return s.Update(ctx, func(tx *Tx) error {
+		return tx.one(ctx, "UPDATE campaign SET is_starred = $1, is_deleted = $2 WHERE id = $3 AND key_id = $4", starred, deleted, id, keyID)
+	})
+}
