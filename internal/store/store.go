@@ -42,6 +42,7 @@ type Store struct {
 	w, r *sql.DB // one writer; readers. The same pool on PostgreSQL.
 	d    *dialect
 
+	now   func() time.Time
 	stmts sync.Map // SQL text → *sql.Stmt of the writer, where the driver does not keep them itself
 	reads sync.Map // the same of the readers, of what every mail asks
 
@@ -64,6 +65,8 @@ type Store struct {
 type Options struct {
 	// Exclusive makes Open fail with ErrBusy when another process holds the store the same way: one server a store.
 	Exclusive bool
+	// Now is the clock of the transactions; nil: the machine's.
+	Now func() time.Time
 }
 
 // Open opens the database that dsn names, "postgres://…" or a path of a SQLite file, and brings its schema up to
@@ -76,6 +79,9 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	s, err := open(ctx, dsn, opt)
 	if err != nil {
 		return nil, err
+	}
+	if s.now = opt.Now; s.now == nil {
+		s.now = time.Now
 	}
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -176,7 +182,7 @@ func (s *Store) update(ctx context.Context, fn func(tx *Tx) error) error {
 		return s.wrap(err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing, before it the first error is the one to tell
-	t := &Tx{s: s, tx: tx, Now: time.Now().UTC().Truncate(time.Microsecond)}
+	t := &Tx{s: s, tx: tx, Now: s.now().UTC().Truncate(time.Microsecond)}
 	if err := fn(t); err != nil {
 		return err
 	}
