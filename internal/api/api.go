@@ -24,6 +24,7 @@ import (
 	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keyring"
+	"postern/internal/report"
 	"postern/internal/store"
 	"postern/internal/submit"
 	"postern/internal/suppress"
@@ -57,6 +58,7 @@ const (
 // api is the door. Its fields do not change after New.
 type api struct {
 	Config
+	report    *report.Report
 	mux       *http.ServeMux
 	bodies    *semaphore.Weighted
 	composing *semaphore.Weighted
@@ -75,7 +77,7 @@ func New(c Config) http.Handler {
 		c.LeakTime = leakTime
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-	a := &api{Config: c, mux: http.NewServeMux(), bodies: semaphore.NewWeighted(bodyMemory), composing: semaphore.NewWeighted(composeMemory), leaks: semaphore.NewWeighted(leaksOnce)}
+	a := &api{Config: c, report: report.New(c.Store), mux: http.NewServeMux(), bodies: semaphore.NewWeighted(bodyMemory), composing: semaphore.NewWeighted(composeMemory), leaks: semaphore.NewWeighted(leaksOnce)}
 	a.mount()
 	return a
 }

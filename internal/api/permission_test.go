@@ -228,10 +228,33 @@ func matrix() map[string]cell {
 		"GET /openapi.yaml":                  {open: true, status: 200},
 		"GET /openapi.json":                  {open: true, status: 200},
 	}
-	for _, name := range []string{"contact", "contactslist", "contactmetadata", "listrecipient", "campaign", "template", "newsletter"} {
+	reports(m)
+	for _, name := range []string{"contact", "contactslist", "contactmetadata", "listrecipient", "template", "newsletter"} {
 		m["GET /v3/REST/"+name] = cell{status: 200}
 	}
 	return m
+}
+
+// reports adds the resources of statistics.
+func reports(m map[string]cell) {
+	const read, manage = account.MayRead, account.MayManage
+	for _, name := range []string{
+		"graphstatistics", "messagestatistics", "openstatistics", "domainstatistics", "senderstatistics", "geostatistics", "useragentstatistics", "toplinkclicked",
+		"bouncestatistics", "openinformation", "clickstatistics", "messagesentstatistics", "campaign",
+	} {
+		m["GET /v3/REST/"+name] = cell{need: read, status: 200}
+	}
+	for _, name := range []string{"bouncestatistics", "openinformation", "clickstatistics"} {
+		m["GET /v3/REST/"+name+"/{id}"] = cell{need: read, status: 200, request: plain("/v3/REST/"+name+"/99999", "")}
+	}
+	for _, name := range []string{"link-click", "recipient-esp"} {
+		m["GET /v3/REST/statistics/"+name] = cell{need: read, status: 200, request: plain("/v3/REST/statistics/"+name+"?CampaignID=99999", "")}
+	}
+	for _, name := range []string{"messagesentstatistics", "senderstatistics", "campaign"} {
+		m["GET /v3/REST/"+name+"/{id}"] = cell{need: read, status: 404, request: plain("/v3/REST/"+name+"/99999", "")}
+	}
+	m["PUT /v3/REST/campaign/{id}"] = cell{need: manage, status: 404, request: plain("/v3/REST/campaign/99999", `{"IsStarred": true}`)}
+	m["GET /v3/REST/statcounters"] = cell{need: read, status: 200, request: plain("/v3/REST/statcounters?CounterSource=APIKey&CounterTiming=Message&CounterResolution=Day", "")}
 }
 
 // permissionNames are the words for what a key lacks.

@@ -46,7 +46,7 @@ type route struct {
 }
 
 // marketing are resources that Postern does not have yet, but that integrations read to check their credentials.
-var marketing = [...]string{"campaign", "contact", "contactmetadata", "contactslist", "listrecipient", "newsletter", "template"}
+var marketing = [...]string{"contact", "contactmetadata", "contactslist", "listrecipient", "newsletter", "template"}
 
 func (a *api) routes() []route {
 	const rest = "/v3/REST/"
@@ -87,6 +87,7 @@ func (a *api) routes() []route {
 	all = append(all, a.accountRoutes()...)
 	all = append(all, a.suppressionRoutes()...)
 	all = append(all, a.senderRoutes()...)
+	all = append(all, a.reportRoutes()...)
 	for _, name := range marketing {
 		all = append(all, route{method: "GET", pattern: rest + name, handle: a.emptyList})
 	}
@@ -204,7 +205,7 @@ func canonical(r *http.Request) (*http.Request, error) {
 		switch n := len(segments); {
 		case n == 1 && strings.EqualFold(s, "rest"):
 			s = "REST"
-		case n != 3:
+		case n != 3, segments[2] == "statistics": // statistics/link-click is a name of two segments
 			s = strings.ToLower(s)
 		}
 		segments = append(segments, s)

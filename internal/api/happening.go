@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"postern/internal/mail"
+	"postern/internal/report"
+	"postern/internal/store"
+)
+
+// sorted pages rows, by one of their properties if that is asked for.
+func sorted[T any, K cmp.Ordered](l listing, all []T, property string, key func(T) K) reply {
+	if l.sort == property {
+		slices.SortStableFunc(all, func(x, y T) int { return cmp.Compare(key(x), key(y)) })
+	}
+	return pageOf(l, all)
+}
+
+// happenings is the selection as a filter of the calling key's events.
+func (s selection) happenings(c *call, types ...store.EventType) store.HappeningFilter {
+	return store.HappeningFilter{
+		Types: types, KeyID: c.who.KeyID, MessageID: s.message, CampaignID: s.campaign, Contact: s.contact, SenderID: s.sender,
+		From: s.From, To: s.To, EventFrom: s.events.From, EventTo: s.events.To,
+	}
+}
+
+// listHappenings answers a listing of events. A path may name the message that they are of.
+func listHappenings[T any](a *api, c *call, wire func(store.Happening) T, types ...store.EventType) (reply, error) {
+	_, l, s, err := a.asked(c)
+	if err != nil {
+		return reply{}, err
+	}
+	if c.PathValue("id") != "" {
+		s = selection{}
+		if s.message, err = c.pathID(); err != nil {
+			return reply{}, err
+		}
+	}
+	if s.none {
+		return rows[T](nil, 0), nil
+	}
+	f := s.happenings(c, types...)
+	total, err := a.Store.CountHappenings(c.Context(), c.own(), f)
+	if err != nil || l.countOnly || total == 0 {
+		return rows[T](nil, total), err
+	}
+	list, err := a.Store.Happenings(c.Context(), c.own(), f, l.Page)
+	if err != nil {
+		return reply{}, err
+	}
+	out := make([]T, len(list))
+	for i, h := range list {
+		out[i] = wire(h)
+	}
+	return rows(out, total), nil
+}
+
+// bounce is a bounce or a block.
+type bounce struct {
+	BouncedAt        string
+	CampaignID       int64 `json:",omitempty"`
+	ContactID        int64
+	ID               int64
+	IsBlocked        bool
+	IsStatePermanent bool
+	StateID          int
+}
+
+func (a *api) listBounces(c *call) (reply, error) {
+	return listHappenings(a, c, func(h store.Happening) bounce {
+		return bounce{
+			BouncedAt: timestamp(h.At), CampaignID: h.CampaignID, ContactID: h.Contact, ID: h.ID,
+			IsBlocked: h.Type == store.EventBlocked, IsStatePermanent: h.Permanent, StateID: h.StateID,
+		}
+	}, store.EventBounce, store.EventBlocked)
+}
+
+// opening is an open.
+type opening struct {
+	ArrivedAt     string
+	CampaignID    int64 `json:",omitempty"`
+	ContactID     int64
+	ID            int64 // -1, as ever
+	MessageID     int64
+	OpenedAt      string
+	UserAgentFull string
+	UserAgentID   int64
+}
+
+func (a *api) listOpens(c *call) (reply, error) {
+	return listHappenings(a, c, func(h store.Happening) opening {
+		return opening{ArrivedAt: timestamp(h.ArrivedAt), CampaignID: h.CampaignID, ContactID: h.Contact, ID: -1, MessageID: h.MessageID, OpenedAt: timestamp(h.At), UserAgentFull: h.Agent}
+	}, store.EventOpen)
+}
+
+// clicking is a click.
+type clicking struct {
+	ClickedAt    string
+	ClickedDelay int64 // seconds after the message was delivered
+	ContactID    int64
+	ID           int64
+	MessageID    int64
+	Url          string //nolint:revive,staticcheck // the wire's spelling
+	UserAgentID  int64
+}
+
+func (a *api) listClicks(c *call) (reply, error) {
+	return listHappenings(a, c, func(h store.Happening) clicking {
+		out := clicking{ClickedAt: timestamp(h.At), ContactID: h.Contact, ID: h.ID, MessageID: h.MessageID, Url: h.URL}
+		if !h.DoneAt.IsZero() && h.At.After(h.DoneAt) {
+			out.ClickedDelay = int64(h.At.Sub(h.DoneAt) / time.Second)
+		}
+		return out
+	}, store.EventClick)
+}
+
+// topLink is how often a link was clicked.
+type topLink struct {
+	ClickedCount int64
+	LinkId       int64  //nolint:revive,staticcheck // the wire's spelling
+	Url          string //nolint:revive,staticcheck // the wire's spelling
+}
+
+// links reads a page of the links that were clicked.
+func (a *api) links(c *call, l listing, s selection) ([]store.LinkCount, int, error) {
+	if s.none {
+		return nil, 0, nil
+	}
+	f := s.happenings(c)
+	total, err := a.Store.CountLinks(c.Context(), c.own(), f)
+	if err != nil || l.countOnly || total == 0 {
+		return nil, total, err
+	}
+	l.Desc = false
+	list, err := a.Store.LinkCounts(c.Context(), c.own(), f, l.Page)
+	return list, total, err
+}
+
+// topLinks lists the links that were clicked, the most clicked first. LinkId is the ID of a link's first click.
+func (a *api) topLinks(c *call) (reply, error) {
+	_, l, s, err := a.asked(c, "ClickedCount")
+	if err != nil {
+		return reply{}, err
+	}
+	list, total, err := a.links(c, l, s)
+	if err != nil {
+		return reply{}, err
+	}
+	var out []topLink
+	for _, x := range list {
+		out = append(out, topLink{ClickedCount: x.Clicks, LinkId: x.First, Url: x.URL})
+	}
+	return rows(out, total), nil
+}
+
+// linkClick is how often a link of a campaign was clicked.
+type linkClick struct {
+	ClickedEventsCount   int64
+	ClickedMessagesCount int64
+	PositionIndex        int
+	URL                  string
+}
+
+func (a *api) linkClicks(c *call) (reply, error) {
+	_, l, s, err := a.asked(c, "URL")
+	if err != nil {
+		return reply{}, err
+	}
+	if s.campaign == 0 && !s.none {
+		return reply{}, badRequest("CampaignID is missing: which campaign is asked about.")
+	}
+	list, total, err := a.links(c, l, s)
+	if err != nil {
+		return reply{}, err
+	}
+	var out []linkClick
+	for i, x := range list {
+		out = append(out, linkClick{ClickedEventsCount: x.Clicks, ClickedMessagesCount: x.Messages, PositionIndex: l.Offset + i, URL: x.URL})
+	}
+	return rows(out, total), nil
+}
+
+// sentStatistic is what became of one message.
+type sentStatistic struct {
+	ArrivalTs      string
+	Blocked        bool
+	Bounce         bool
+	BounceDate     string
+	BounceReason   string
+	CampaignID     int64 `json:",omitempty"`
+	Click          bool
+	CntRecipients  int64
+	ComplaintDate  string
+	ContactID      int64
+	Details        string
+	FBLSource      string
+	MessageID      int64
+	Open           bool
+	Queued         bool
+	Sent           bool
+	Spam           bool
+	StateID        int
+	StatePermanent bool
+	Status         string
+	ToEmail        string
+	Unsub          bool
+}
+
+func wireSent(m store.Message, e store.Ending) sentStatistic {
+	out := sentStatistic{
+		ArrivalTs: timestamp(m.ArrivedAt), Blocked: m.Status == store.StatusBlocked, Bounce: m.Status == store.StatusHardBounced || m.Status == store.StatusSoftBounced,
+		CampaignID: m.CampaignID, Click: m.Flags&store.FlagClicked != 0, CntRecipients: 1, ComplaintDate: timestamp(e.SpamAt), ContactID: m.Contact, Details: e.Line, FBLSource: e.Source,
+		MessageID: m.ID, Open: m.Flags&store.FlagOpened != 0, Queued: m.DoneAt.IsZero(), Spam: m.Flags&store.FlagSpam != 0, StateID: m.StateID, StatePermanent: m.StatePermanent,
+		Status: m.Status.String(), ToEmail: m.Recipient, Unsub: m.Flags&store.FlagUnsub != 0,
+	}
+	out.Sent = !out.Queued && !out.Bounce && !out.Blocked
+	if out.Bounce || out.Blocked {
+		out.BounceDate, out.BounceReason = timestamp(e.BouncedAt), mail.State(m.StateID).String()
+	}
+	return out
+}
+
+// listSent lists messages with what became of them; AllMessages takes away the period.
+func (a *api) listSent(c *call) (reply, error) {
+	q, l, s, err := a.asked(c, "ArrivedAt")
+	if err != nil || s.none {
+		return rows[sentStatistic](nil, 0), err
+	}
+	everything, err := q.flag("allmessages", "AllMessages")
+	if err != nil {
+		return reply{}, err
+	}
+	if everything || q["customid"] != "" && q.first("fromts", "tots", "period") == "" {
+		s.Period = report.Period{}
+	}
+	f := store.MessageFilter{
+		KeyID: c.who.KeyID, ID: s.message, CampaignID: s.campaign, SenderID: s.sender, Contact: s.contact, CustomID: q["customid"], From: s.From, To: s.To, Sort: l.sort,
+	}
+	if f.Status, err = q.status(); err != nil {
+		return reply{}, err
+	}
+	return a.sentRows(c, f, l)
+}
+
+func (a *api) sentRows(c *call, f store.MessageFilter, l listing) (reply, error) {
+	total, err := a.Store.CountMessages(c.Context(), c.own(), f)
+	if err != nil || l.countOnly || total == 0 {
+		return rows[sentStatistic](nil, total), err
+	}
+	list, err := a.Store.Messages(c.Context(), c.own(), f, l.Page)
+	if err != nil {
+		return reply{}, err
+	}
+	ids := make([]int64, len(list))
+	for i, m := range list {
+		ids[i] = m.ID
+	}
+	endings, err := a.Store.Endings(c.Context(), c.own(), ids)
+	if err != nil {
+		return reply{}, err
+	}
+	out := make([]sentStatistic, len(list))
+	for i, m := range list {
+		out[i] = wireSent(m, endings[m.ID])
+	}
+	return rows(out, total), nil
+}
+
+func (a *api) getSent(c *call) (reply, error) {
+	id, err := strconv.ParseInt(c.PathValue("id"), 10, 64)
+	if err != nil || id <= 0 {
+		return reply{}, notFound()
+	}
+	if _, err := a.Store.Message(c.Context(), c.own(), store.MessageFilter{ID: id}); err != nil {
+		return reply{}, err
+	}
+	return a.sentRows(c, store.MessageFilter{ID: id}, listing{Page: store.Page{Limit: 1}})
+}
