@@ -56,7 +56,7 @@ func (d Domain) Proved() bool { return d.Proof != "" }
 
 const (
 	domainFields = "id, key_id, domain, token, filename, proof, proved_at, dkim_status, dkim_current, dkim_errors, dkim_health, spf_status, spf_current, spf_errors, spf_health, dmarc, dmarc_advice, checked_at, due_at, busy_until, created_at"
-	domainFrom    = " FROM domain d JOIN api_key k ON k.id = d.key_id"
+	domainFrom   = " FROM domain d JOIN api_key k ON k.id = d.key_id"
 	// A domain is there as long as the key has a sender of it.
 	domainUsed = "k.deleted_at IS NULL AND EXISTS (SELECT 1 FROM sender s WHERE s.key_id = d.key_id AND s.domain = d.domain AND s.status <> 'deleted')"
 )
