@@ -239,7 +239,7 @@ func (a *api) listSent(c *call) (reply, error) {
 		s.Period = report.Period{}
 	}
 	f := store.MessageFilter{
-		KeyID: c.who.KeyID, ID: s.message, CampaignID: s.campaign, SenderID: s.sender, Contact: s.contact, CustomID: q["customid"], From: s.From, To: s.To, Sort: l.sort,
+		KeyID: c.who.KeyID, ID: s.message, CampaignID: s.campaign, SenderID: s.sender, Contact: s.contact, CustomID: q["customid"], From: s.From, To: s.To,
 	}
 	if f.Status, err = q.status(); err != nil {
 		return reply{}, err

@@ -149,7 +149,6 @@ func (a *api) listMessages(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	f.Sort = l.sort
 	s, err := q.show()
 	if err != nil {
 		return reply{}, err

@@ -70,6 +70,7 @@ type Serve struct {
 	DNSServer      string        `name:"dns-server" env:"POSTERN_DNS_SERVER" placeholder:"ADDRESS" group:"settings" help:"DNS server that is asked for MX hosts and the records of sending domains, such as 127.0.0.1:53. Default: the machine's own."`
 	SPF            []string      `name:"spf" env:"POSTERN_SPF" sep:"," placeholder:"MECHANISM" group:"settings" help:"What the SPF record of a sending domain must have so that mail from here passes, such as include:spf.example.net or ip4:192.0.2.25; several with commas. Set it when mail leaves by another server's address (--route smtp://…). Default: a:HOSTNAME, when that is a name with a dot."`
 	TrustedProxy   []string      `env:"POSTERN_TRUSTED_PROXY" sep:"," placeholder:"NETWORK" group:"settings" help:"Networks (such as 10.0.0.0/8) or addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; several with commas."`
+	Retention      int           `env:"POSTERN_RETENTION" default:"0" placeholder:"DAYS" group:"settings" help:"How many days finished messages are kept, with history and source, where an account's plan does not say it; 0 keeps them for good."`
 	MetricsToken   string        `env:"POSTERN_METRICS_TOKEN" placeholder:"TOKEN" group:"settings" help:"Bearer token that opens /metrics from anywhere; without one it answers only on loopback."`
 	OIDCIssuer     string        `name:"oidc-issuer" env:"POSTERN_OIDC_ISSUER" placeholder:"URL" group:"settings" help:"OpenID Connect provider that people may sign in by, such as https://id.example.com. Its redirect URI for this server is the base URL with /sign-in/oidc/callback."`
 	OIDCClientID   string        `name:"oidc-client-id" env:"POSTERN_OIDC_CLIENT_ID" placeholder:"ID" group:"settings" help:"Client ID of this server at --oidc-issuer."`
@@ -162,6 +163,9 @@ func (s *Serve) Check(c *Common) error {
 	}
 	if s.Drain < 0 || s.Drain > time.Hour {
 		return wrong("drain", "%v is not between 0s and 1h", s.Drain)
+	}
+	if s.Retention < 0 || s.Retention > 36500 {
+		return wrong("retention", "%d is not between 0 and 36500 days", s.Retention)
 	}
 	if s.MetricsToken != "" && len(s.MetricsToken) < 16 {
 		return wrong("metrics-token", "it is shorter than 16 characters and could be guessed")

@@ -83,6 +83,7 @@ func TestCheck(t *testing.T) {
 		"proxy":                {"trusted-proxy", func(_ *config.Common, s *config.Serve) { s.TrustedProxy = []string{"10.0.0.0/8", "x"} }},
 		"hostname":             {"hostname", func(_ *config.Common, s *config.Serve) { s.Hostname = "a\r\nb" }},
 		"drain":                {"drain", func(_ *config.Common, s *config.Serve) { s.Drain = -1 }},
+		"retention":            {"retention", func(_ *config.Common, s *config.Serve) { s.Retention = -1 }},
 		"sender":               {"notify-from", func(_ *config.Common, s *config.Serve) { s.NotifyFrom = "Postern <nobody>" }},
 		"token":                {"metrics-token", func(_ *config.Common, s *config.Serve) { s.MetricsToken = "x" }},
 		"issuer in clear":      {"oidc-issuer", func(_ *config.Common, s *config.Serve) { s.OIDCIssuer, s.OIDCClientID = "http://id.example.com", "x" }},

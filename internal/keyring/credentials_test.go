@@ -568,12 +568,12 @@ func TestMessagesPastTheirRetentionAreDeleted(t *testing.T) {
 		// As eight days later, a message at a time.
 		deleted, after := 0, int64(0)
 		for {
-			n, last, err := s.Forget(t.Context(), r.up.Account.ID, now.Add(time.Hour), after, 1)
+			batch, err := s.Forget(t.Context(), r.up.Account.ID, now.Add(time.Hour), after, 1, time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}
-			deleted += n
-			if after = last; last == 0 {
+			deleted += batch.Messages
+			if after = batch.Last; after == 0 {
 				break
 			}
 		}

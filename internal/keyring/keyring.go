@@ -35,16 +35,17 @@ type Actor struct {
 
 // Keyring changes credentials. Make it with New.
 type Keyring struct {
-	store    *store.Store
-	gate     *gate.Gate
-	digester *credential.Digester
-	seal     *credential.Sealer
-	changed  func(keyID int64) // what mail of a key is checked against has changed
-	told     func()            // there is a notice to send
-	ownHost  func(string) bool // may be nil
-	webhook  *webhook.Webhook
-	now      func() time.Time
-	log      *slog.Logger
+	store     *store.Store
+	gate      *gate.Gate
+	digester  *credential.Digester
+	seal      *credential.Sealer
+	changed   func(keyID int64) // what mail of a key is checked against has changed
+	told      func()            // there is a notice to send
+	ownHost   func(string) bool // may be nil
+	webhook   *webhook.Webhook
+	retention int
+	now       func() time.Time
+	log       *slog.Logger
 
 	pendingKey []byte // signs half-finished sign-ins
 	handleKey  []byte // makes the user handles of passkeys
@@ -69,6 +70,7 @@ type Config struct {
 	Told         func()            // a notice waits to be sent; may be nil, must not block
 	Webhook      *webhook.Webhook  // tells accounts' URLs; nil: what is to be told is queued for one that runs later
 	Now          func() time.Time  // the clock of people's sign-ins; nil: time.Now
+	Retention    int               // days that messages of accounts are kept whose plans say nothing; 0: for good
 	Log          *slog.Logger
 }
 
@@ -93,8 +95,8 @@ func New(c Config) (*Keyring, error) {
 		c.Now = time.Now
 	}
 	k := &Keyring{
-		webhook: c.Webhook,
-		store:   c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, ownHost: c.OwnHost, now: c.Now, log: c.Log,
+		webhook: c.Webhook, retention: c.Retention,
+		store: c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, ownHost: c.OwnHost, now: c.Now, log: c.Log,
 		hashing: make(chan struct{}, 2),
 	}
 	k.webhook.OnDead(k.hooksDied)

@@ -14,6 +14,7 @@ const (
 	tidyEvery   = 30 * time.Second
 	forgetEvery = time.Hour
 	forgetBatch = 500
+	forgetHold  = 20 * time.Millisecond // how long a batch may hold the writer, by which all mail goes
 )
 
 // Tidied are counts since the start.
@@ -61,24 +62,43 @@ func (k *Keyring) tidy(ctx context.Context, failed string, do func(context.Conte
 	}
 }
 
-// Forget deletes the finished messages that are older than their account's plan keeps them, and says how many.
+// Forget deletes the finished messages that are older than their account keeps them, and says how many. Between two batches
+// the mail has the writer for as long as the last one had it.
 func (k *Keyring) Forget(ctx context.Context) (total int, err error) {
-	list, err := k.store.Retentions(ctx)
+	list, err := k.store.Retentions(ctx, k.retention)
 	if err != nil {
 		return 0, err
 	}
+	var longest time.Duration
 	for _, r := range list {
 		before := time.Now().AddDate(0, 0, -r.Days)
 		for after, more := int64(0), true; more; more = after != 0 {
-			n, last, err := k.store.Forget(ctx, r.AccountID, before, after, forgetBatch)
-			total, after = total+n, last
+			batch, err := k.store.Forget(ctx, r.AccountID, before, after, forgetBatch, forgetHold)
 			if err != nil {
+				return total, err
+			}
+			total, after, longest = total+batch.Messages, batch.Last, max(longest, batch.Held)
+			if err := pause(ctx, batch.Held); err != nil {
 				return total, err
 			}
 		}
 	}
 	if total > 0 {
-		k.log.InfoContext(ctx, "messages past their retention are deleted", slog.Int("messages", total))
+		k.log.InfoContext(ctx, "messages past their retention are deleted", slog.Int("messages", total), slog.Duration("longest", longest))
 	}
 	return total, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }

@@ -72,11 +72,12 @@ func Open(ctx context.Context, c *config.Common, log *slog.Logger) (*Core, error
 
 // serving is what the engines need to know of the server's settings.
 type serving struct {
-	private  bool          // webhooks may lead into private networks
-	grace    time.Duration // for what is under way at the end
-	resolver *dns.Resolver // nil: the machine's
-	spf      []string      // what SPF records of sending domains must have
-	on       bool          // it is a server, and not the command line
+	private   bool          // webhooks may lead into private networks
+	grace     time.Duration // for what is under way at the end
+	resolver  *dns.Resolver // nil: the machine's
+	spf       []string      // what SPF records of sending domains must have
+	on        bool          // it is a server, and not the command line
+	retention int           // days that messages are kept where no plan says it
 }
 
 func open(ctx context.Context, c *config.Common, own serving, log *slog.Logger) (*Core, error) {
@@ -156,7 +157,7 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 	}
 	core.Keyring, err = keyring.New(keyring.Config{
 		Store: st, Gate: core.Gate, Digester: digester, ServerKey: key,
-		RulesChanged: core.rulesChanged, OwnHost: core.ownHost, Told: func() { core.told() }, Webhook: core.Webhook, Log: log.With("part", "keyring"),
+		RulesChanged: core.rulesChanged, OwnHost: core.ownHost, Told: func() { core.told() }, Webhook: core.Webhook, Retention: own.retention, Log: log.With("part", "keyring"),
 	})
 	if err != nil {
 		return nil, err

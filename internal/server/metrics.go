@@ -59,6 +59,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.submit(e)
 	c.suppress(e)
 	c.queue(e)
+	c.search(e)
 	c.notices(e)
 	c.hits(e)
 	c.hooks(e)
@@ -145,6 +146,12 @@ func (c *collector) queue(e emitter) {
 	e.gauge("queue_record_seconds_max", "The longest such time.", q.WindowMax.Seconds())
 }
 
+func (c *collector) search(e emitter) {
+	s := c.s.search.Stats()
+	e.count("search_indexed_total", "Messages that were put into the index of words.", float64(s.Indexed))
+	e.count("search_errors_total", "Failures of this, each tried again.", float64(s.Errors))
+}
+
 // notices are the numbers of what Postern tells people and webhooks.
 func (c *collector) notices(e emitter) {
 	n := c.s.notify.Stats()
@@ -214,6 +221,12 @@ func (c *collector) store(e emitter) {
 	} else {
 		up = 0
 		c.log.Warn("the queue could not be counted for metrics", "error", err)
+	}
+	if n, err := c.s.core.Store.Unindexed(ctx); err == nil {
+		e.gauge("search_waiting", "Messages that are not in the index of words yet: under load it follows later.", float64(n))
+	} else {
+		up = 0
+		c.log.Warn("what is not indexed could not be counted for metrics", "error", err)
 	}
 	if !c.waiting(ctx, e) || !c.hooksWaiting(ctx, e) {
 		up = 0

@@ -25,6 +25,7 @@ import (
 	"postern/internal/keyring"
 	"postern/internal/notify"
 	"postern/internal/queue"
+	"postern/internal/search"
 )
 
 // Server is a Postern that is built and not yet serving. Make it with New and run it once.
@@ -33,6 +34,7 @@ type Server struct {
 	queue     *queue.Queue
 	notify    *notify.Notify
 	hits      *hits.Hits
+	search    *search.Search
 	courier   wayOut
 	listeners *listeners
 	mail      []smtpDoor
@@ -71,6 +73,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	resolver := dns.New(s.DNSServer)
 	core, err := open(ctx, c, serving{
 		private: s.WebhookPrivate, grace: max(s.Drain/2, time.Millisecond), resolver: resolver, spf: s.SPFMechanisms(hostname), on: true,
+		retention: s.Retention,
 	}, log)
 	if err != nil {
 		return nil, err
@@ -96,6 +99,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	core.arrived = srv.queue.Wake
 	srv.hits = hits.New(hits.Config{Store: core.Store, Signer: core.Links, Client: srv.proxies.client, Log: log.With("part", "hits")})
 	core.hosts = srv.hits.HostsChanged
+	srv.search = search.New(core.Store, func() int64 { return core.Submit.Stats().Accepted }, log.With("part", "search"))
 	srv.notify = notify.New(notify.Config{
 		Store: core.Store, Keyring: core.Keyring, Submit: core.Submit, Webhook: core.Webhook, From: from, BaseURL: srv.baseURL, Log: log.With("part", "notify"),
 	})
@@ -174,7 +178,7 @@ func (s *Server) parts() [][]part {
 	}
 	// Notices are mail: what sends them ends before the queue does.
 	return [][]part{
-		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}},
+		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}, {"search", s.search.Run}},
 		{{"queue", s.queue.Run}},
 		{{"notify", s.notify.Run}, {"webhook", s.core.Webhook.Run}, {"hits", s.hits.Run}, {"suppress", s.core.Suppress.Run}, {"domain", s.core.Domains.Run}},
 		doors,

@@ -49,6 +49,14 @@ func (s *Store) Campaign(ctx context.Context, scope Scope, id int64) (Campaign, 
 	return scanCampaign(s.row(ctx, w.String(), w.args...))
 }
 
+// campaignsNamed are the campaigns of the scope's keys with a name.
+func (s *Store) campaignsNamed(ctx context.Context, scope Scope, name string) ([]int64, error) {
+	w := newWhere("SELECT c.id FROM campaign c")
+	scope.where(w, "c.account_id", "c.key_id")
+	w.and("c.name = ?", name)
+	return collect(ctx, s, scanID, w.String(), w.args...)
+}
+
 // putCampaigns finds or makes the campaigns of a group of submissions and gives these their IDs. It holds the campaigns'
 // rows to the end of the transaction, in one order for all: who looks for duplicates in them is alone.
 func (tx *Tx) putCampaigns(ctx context.Context, subs []*Submission) error {

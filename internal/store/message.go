@@ -4,6 +4,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -88,17 +90,17 @@ type Message struct {
 	HasHTML      bool
 	TrackOpens   int
 	TrackClicks  int
-	Ways         int // track.Ways of its submission
+	Ways         int   // track.Ways of its submission
+	ResentOf     int64 // the message that this one sends again, 0: none
 }
 
-const messageSelect = `SELECT m.id, m.uuid, m.submission_id, m.account_id, m.key_id, m.recipient, m.kind, m.status, m.state_id, m.state_permanent, m.attempts, m.arrived_at, m.done_at, m.flags, m.contact,
- s.sender_id, s.source, s.client, s.mail_from, s.header_from, s.from_name, s.subject, s.rfc_message_id, s.custom_id, s.event_payload, s.campaign, s.campaign_id, s.size, s.attachments, s.has_text, s.has_html, s.track_opens, s.track_clicks, s.ways
- FROM message m JOIN submission s ON s.id = m.submission_id`
+const messageColumns = `m.id, m.uuid, m.submission_id, m.account_id, m.key_id, m.recipient, m.kind, m.status, m.state_id, m.state_permanent, m.attempts, m.arrived_at, m.done_at, m.flags, m.contact,
+ s.sender_id, s.source, s.client, s.mail_from, s.header_from, s.from_name, s.subject, s.rfc_message_id, s.custom_id, s.event_payload, s.campaign, s.campaign_id, s.size, s.attachments, s.has_text, s.has_html, s.track_opens, s.track_clicks, s.ways, s.resent_of`
 
 func scanMessage(r scanner) (Message, error) {
 	var m Message
 	err := r.scan(&m.ID, uuidBytes{&m.UUID}, &m.SubmissionID, &m.AccountID, &m.KeyID, &m.Recipient, &m.Kind, &m.Status, &m.StateID, &m.StatePermanent, &m.Attempts, nullTime{&m.ArrivedAt}, nullTime{&m.DoneAt}, &m.Flags, &m.Contact,
-		&m.SenderID, &m.Source, &m.Client, &m.MailFrom, &m.HeaderFrom, &m.FromName, &m.Subject, &m.MessageID, &m.CustomID, &m.EventPayload, &m.Campaign, &m.CampaignID, &m.Size, &m.Attachments, &m.HasText, &m.HasHTML, &m.TrackOpens, &m.TrackClicks, &m.Ways)
+		&m.SenderID, &m.Source, &m.Client, &m.MailFrom, &m.HeaderFrom, &m.FromName, &m.Subject, &m.MessageID, &m.CustomID, &m.EventPayload, &m.Campaign, &m.CampaignID, &m.Size, &m.Attachments, &m.HasText, &m.HasHTML, &m.TrackOpens, &m.TrackClicks, &m.Ways, &m.ResentOf)
 	return m, err
 }
 
@@ -114,111 +116,119 @@ func (b uuidBytes) Scan(v any) error {
 
 // MessageFilter bounds a listing of messages within a scope. Zero fields do not filter.
 type MessageFilter struct {
-	ID         int64
-	UUID       uuid.UUID
-	KeyID      int64
-	CustomID   string
-	Campaign   string
-	CampaignID int64
-	Recipient  string // whole, however its domain is written
-	Contact    int64  // mail.ContactID of the recipient
-	Domain     string // of the recipient
-	SenderID   int64
-	Status     *Status
-	From, To   time.Time // of arrival, To excluded
-	Search     string    // part of a recipient or a subject
-	Below      int64     // IDs below this one
-	Above      int64     // IDs above this one
-	Sort       string    // "ID" (default), "ArrivedAt"
+	ID          int64
+	UUID        uuid.UUID
+	KeyID       int64
+	CustomID    string
+	Campaign    string
+	CampaignID  int64
+	Recipient   string // whole, however its domain is written
+	Contact     int64  // mail.ContactID of the recipient
+	Domain      string // of the recipient
+	Destination int64  // mail.DestinationID of the recipient's domain
+	SenderID    int64
+	FromEmail   string // address in From
+	FromDomain  string
+	Status      *Status
+	StateID     int       // of the catalogue of states
+	From, To    time.Time // of arrival, To excluded
+	Search      string    // words, or their beginnings, of recipient, subject, From, CustomID and campaign
+	Below       int64     // IDs below this one
+	Above       int64     // IDs above this one
 }
 
-func (f MessageFilter) where(w *where) {
-	if f.ID != 0 {
-		w.and("m.id = ?", f.ID)
-	}
-	if f.Below != 0 {
-		w.and("m.id < ?", f.Below)
-	}
-	if f.Above != 0 {
-		w.and("m.id > ?", f.Above)
-	}
-	if f.UUID != uuid.Nil {
-		w.and("m.uuid = ?", f.UUID[:])
-	}
-	if f.KeyID != 0 {
-		w.and("m.key_id = ?", f.KeyID)
-	}
-	if f.CustomID != "" {
-		w.and("s.custom_id = ?", f.CustomID)
-	}
-	if f.Campaign != "" {
-		w.and("s.campaign = ?", f.Campaign)
-	}
-	if f.CampaignID != 0 {
-		w.and("s.campaign_id = ?", f.CampaignID)
-	}
+// contact is the number of the recipient that is asked for, 0: any.
+func (f *MessageFilter) contact() int64 {
 	if f.Recipient != "" {
-		w.and("m.contact = ?", mail.ContactID(f.Recipient))
+		return mail.ContactID(f.Recipient)
 	}
-	if f.Contact != 0 {
-		w.and("m.contact = ?", f.Contact)
-	}
-	if f.Domain != "" {
-		w.and("lower(m.recipient) LIKE ? ESCAPE '!'", "%@"+escapeLike(f.Domain))
-	}
-	if f.SenderID != 0 {
-		w.and("s.sender_id = ?", f.SenderID)
-	}
-	if f.Status != nil {
-		w.and("m.status = ?", int(*f.Status))
-	}
-	if !f.From.IsZero() {
-		w.and("m.arrived_at >= ?", micros(f.From))
-	}
-	if !f.To.IsZero() {
-		w.and("m.arrived_at < ?", micros(f.To))
-	}
-	if f.Search != "" {
-		like := "%" + escapeLike(f.Search) + "%"
-		w.and(`(lower(m.recipient) LIKE ? ESCAPE '!' OR lower(s.subject) LIKE ? ESCAPE '!')`, like, like)
-	}
+	return f.Contact
 }
 
-// order is the column to sort by. Messages of one commit arrive at one time: the ID makes their order total.
-func (f MessageFilter) order(desc bool) string {
-	switch {
-	case f.Sort == "ArrivedAt" && desc:
-		return "m.arrived_at DESC, m.id"
-	case f.Sort == "ArrivedAt":
-		return "m.arrived_at, m.id"
-	}
-	return "m.id"
-}
-
-// Messages lists messages of the scope.
+// Messages lists messages of the scope by ID, which is the order of arrival.
 func (s *Store) Messages(ctx context.Context, scope Scope, f MessageFilter, p Page) ([]Message, error) {
-	w := newWhere(messageSelect)
-	scope.where(w, "m.account_id", "m.key_id")
-	f.where(w)
-	w.page(p, f.order(p.Desc))
-	return collect(ctx, s, scanMessage, w.String(), w.args...)
+	h, err := s.hunt(ctx, scope, f)
+	if err != nil || h.none {
+		return nil, err
+	}
+	if p.Limit <= 0 || p.Limit > 1000 {
+		p.Limit = 1000
+	}
+	p.Offset = max(p.Offset, 0)
+	if h.by != byWords && !h.compared() {
+		w, id := h.from("SELECT "+messageColumns, h.by)
+		w.page(p, id)
+		return collect(ctx, s, scanMessage, w.String(), w.args...)
+	}
+	ids, err := h.find(ctx, p.Desc, p.Offset+p.Limit)
+	if err != nil {
+		return nil, err
+	}
+	ids = ids[min(p.Offset, len(ids)):]
+	return s.messagesByID(ctx, scope, ids[:min(p.Limit, len(ids))], p.Desc)
+}
+
+// messagesByID reads messages of the scope. What is gone meanwhile is left out.
+func (s *Store) messagesByID(ctx context.Context, scope Scope, ids []int64, desc bool) ([]Message, error) {
+	var out []Message
+	for list := range slices.Chunk(ids, 500) {
+		w := newWhere("SELECT " + messageColumns + " FROM message m JOIN submission s ON s.id = m.submission_id")
+		scope.where(w, s.d.aside+"m.account_id", s.d.aside+"m.key_id")
+		w.and("m.id IN (?"+strings.Repeat(", ?", len(list)-1)+")", anys(list)...)
+		w.page(Page{Desc: desc}, "m.id")
+		some, err := collect(ctx, s, scanMessage, w.String(), w.args...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	return out, nil
 }
 
 // CountMessages counts the messages of the scope that match.
 func (s *Store) CountMessages(ctx context.Context, scope Scope, f MessageFilter) (int, error) {
-	w := newWhere("SELECT count(*) FROM message m JOIN submission s ON s.id = m.submission_id")
-	scope.where(w, "m.account_id", "m.key_id")
-	f.where(w)
+	return s.CountMessagesTo(ctx, scope, f, 0)
+}
+
+// CountMessagesTo is CountMessages that stops at a number, which takes no longer where there are millions. 0: it does not.
+func (s *Store) CountMessagesTo(ctx context.Context, scope Scope, f MessageFilter, atMost int) (int, error) {
+	h, err := s.hunt(ctx, scope, f)
+	if err != nil || h.none {
+		return 0, err
+	}
+	if h.compared() {
+		ids, _, err := h.sift(ctx, h.by, true, fewRows)
+		if atMost > 0 {
+			return min(len(ids), atMost), err
+		}
+		return len(ids), err
+	}
+	if h.by == byWords {
+		ids, _, err := h.sift(ctx, unindexed, true, maxUnindexed)
+		if err != nil {
+			return 0, err
+		}
+		n, err := h.countIndexed(ctx, atMost)
+		if n += len(ids); atMost > 0 {
+			n = min(n, atMost)
+		}
+		return n, err
+	}
+	w, _ := h.from("SELECT count(*) FROM (SELECT 1", h.by)
+	limited(w, atMost)
 	var n int
-	err := s.row(ctx, w.String(), w.args...).scan(&n)
+	err = s.row(ctx, w.String(), w.args...).scan(&n)
 	return n, err
 }
 
 // Message reads one message of the scope, by the filter's ID or UUID.
 func (s *Store) Message(ctx context.Context, scope Scope, f MessageFilter) (Message, error) {
-	w := newWhere(messageSelect)
-	scope.where(w, "m.account_id", "m.key_id")
-	f.where(w)
-	w.page(Page{Limit: 1}, "m.id")
-	return scanMessage(s.row(ctx, w.String(), w.args...))
+	list, err := s.Messages(ctx, scope, f, Page{Limit: 1})
+	if err != nil {
+		return Message{}, err
+	}
+	if len(list) == 0 {
+		return Message{}, ErrNotFound
+	}
+	return list[0], nil
 }

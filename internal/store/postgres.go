@@ -40,11 +40,16 @@ func postgresDialect() *dialect {
 			"{blob}":      "BYTEA",
 			"{clustered}": "",
 			"{bytewise}":  ` COLLATE "C"`,
+			// The column is called as SQLite calls a row's number.
+			"{search}": `CREATE TABLE search (rowid BIGINT PRIMARY KEY, doc TEXT NOT NULL, words TSVECTOR NOT NULL GENERATED ALWAYS AS (array_to_tsvector(string_to_array(doc, ' '))) STORED);
+CREATE INDEX search_words ON search USING gin (words);`,
 		},
 		writers:    4,
 		numbered:   true,
 		skipLocked: " FOR UPDATE SKIP LOCKED",
 		size:       "SELECT pg_database_size(current_database())",
+		found:      "search.words @@ ?::tsquery",
+		find:       func(t []term) string { return expression(t, "'", " | ", " & ", ":*") },
 		unique:     func(err error) bool { return is(err, "23505") },
 		full:       func(err error) bool { return is(err, "53100") },
 		retry:      func(err error) bool { return is(err, "40001", "40P01") }, // serialization failure, deadlock

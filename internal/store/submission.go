@@ -40,7 +40,8 @@ type Submission struct {
 	Attachments int
 	HasText     bool
 	HasHTML     bool
-	UTF8        bool // needs SMTPUTF8
+	UTF8        bool  // needs SMTPUTF8
+	ResentOf    int64 // the message that this one sends again, 0: none
 
 	Body       Body
 	Recipients []Recipient
@@ -87,7 +88,7 @@ const priorityStep = 10 * time.Minute
 var (
 	insertSubmissions = newInsert("submission", "id", "account_id", "key_id", "sender_id", "source", "client", "mail_from", "header_from", "from_name", "subject",
 		"rfc_message_id", "custom_id", "event_payload", "campaign", "campaign_id", "monitoring_category", "url_tags", "priority", "track_opens", "track_clicks", "size", "attachments",
-		"has_text", "has_html", "utf8", "ways", "created_at")
+		"has_text", "has_html", "utf8", "ways", "resent_of", "created_at")
 	insertBodies   = newInsert("body", "submission_id", "codec", "data")
 	insertMessages = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind", "status", "arrived_at")
 	insertRefused  = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind", "status", "arrived_at", "state_id", "state_permanent", "done_at")
@@ -175,7 +176,7 @@ func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
 		for _, step := range []struct {
 			b    *bulk
 			args []any
-		}{{insertSubmissions, a.rows}, {insertBodies, a.bodies}, {insertMessages, a.messages}, {insertRefused, a.refused}, {insertQueue, a.queue}} {
+		}{{insertSubmissions, a.rows}, {insertBodies, a.bodies}, {insertMessages, a.messages}, {insertRefused, a.refused}, {insertQueue, a.queue}, {insertTodo, a.todo}} {
 			if err := step.b.run(ctx, tx, nil, step.args); err != nil {
 				return err
 			}
@@ -183,7 +184,10 @@ func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
 		if err := a.uses.write(ctx, tx); err != nil {
 			return err
 		}
-		return tx.record(ctx, a.events, a.counts)
+		if err := tx.record(ctx, a.events, a.counts); err != nil {
+			return err
+		}
+		return tx.putArrival(ctx, subs)
 	})
 }
 
@@ -191,6 +195,7 @@ func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
 type acceptance struct {
 	now                                    any
 	rows, bodies, messages, refused, queue []any
+	todo                                   []any
 	uses                                   usage
 	counts                                 *tally
 	events                                 []recorded
@@ -200,10 +205,11 @@ type acceptance struct {
 func (a *acceptance) submission(x *Submission) {
 	a.rows = append(a.rows, x.ID, x.AccountID, x.KeyID, x.SenderID, x.Source, x.Client, x.MailFrom, x.HeaderFrom, x.FromName, x.Subject,
 		x.MessageID, x.CustomID, x.EventPayload, x.Campaign, x.campaignID, x.MonitoringCategory, x.URLTags, x.Priority, x.TrackOpens, x.TrackClicks, x.Size, x.Attachments,
-		x.HasText, x.HasHTML, x.UTF8, x.Ways, a.now)
+		x.HasText, x.HasHTML, x.UTF8, x.Ways, x.ResentOf, a.now)
 	a.bodies = append(a.bodies, x.ID, x.Body.codec, x.Body.data)
 	for i := range x.Recipients {
 		r := &x.Recipients[i]
+		a.todo = append(a.todo, r.ID)
 		of := counted{key: x.KeyID, campaign: x.campaignID, sender: x.SenderID, domain: r.Domain, arrived: x.CreatedAt}
 		a.counts.accepted(of)
 		leaves := x.CreatedAt

@@ -15,6 +15,7 @@ const (
 	TooLarge                          //
 	NoRoom                            // our disk is full: the same mail may be accepted later
 	Unavailable                       // we failed: the same mail may be accepted later
+	NotPossible                       // what is asked of a message that was accepted before, as it stands now
 	LimitReached                      // of messages in an hour, a day or a month: accepted again after RetryAfter
 )
 

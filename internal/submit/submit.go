@@ -71,6 +71,8 @@ type Message struct {
 	Address netip.Addr // the client's address
 	Client  string     // its name: User-Agent or EHLO name
 	Sandbox bool       // check all, keep nothing
+
+	ResentOf int64 // the message that this one sends again, 0: none
 }
 
 // Receipt says what a submission became. In a sandbox IDs are 0 and UUIDs "".
@@ -281,7 +283,7 @@ func newSubmission(p gate.Principal, env Envelope, m Message, senderID int64, re
 		MailFrom: env.From, HeaderFrom: m.From.Email, FromName: text(m.From.Name, maxText), Subject: text(m.Subject, maxText), MessageID: text(m.MessageID, maxText),
 		CustomID: text(m.CustomID, maxText), EventPayload: text(m.EventPayload, MaxSize), Campaign: text(m.Campaign, maxText), MonitoringCategory: text(m.MonitoringCategory, maxText), URLTags: text(m.URLTags, maxText),
 		Priority: m.Priority, TrackOpens: m.TrackOpens, TrackClicks: m.TrackClicks,
-		Size: int64(len(m.Raw)), Attachments: m.Attachments, HasText: m.HasText, HasHTML: m.HasHTML, UTF8: m.UTF8,
+		Size: int64(len(m.Raw)), Attachments: m.Attachments, HasText: m.HasText, HasHTML: m.HasHTML, UTF8: m.UTF8, ResentOf: m.ResentOf,
 		Body: store.NewBody(m.Raw), Recipients: recipients, Lifetime: Lifetime,
 	}
 }

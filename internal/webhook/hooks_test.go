@@ -752,13 +752,13 @@ func TestAForgottenMessageWasTold(t *testing.T) {
 		p.sent()
 		p.tell()
 		future := time.Now().Add(time.Hour)
-		if n, _, err := s.Forget(t.Context(), k.AccountID, future, 0, 100); err != nil || n != 0 {
+		if f, err := s.Forget(t.Context(), k.AccountID, future, 0, 100, time.Second); err != nil || f.Messages != 0 {
 			t.Errorf("%d were forgotten, %v", n, err)
 		}
 		r.answers(nil)
 		p.pass(time.Minute)
 		p.tell()
-		if n, _, err := s.Forget(t.Context(), k.AccountID, future, 0, 100); err != nil || n != 2 || p.waiting() != 0 {
+		if f, err := s.Forget(t.Context(), k.AccountID, future, 0, 100, time.Second); err != nil || f.Messages != 2 || p.waiting() != 0 {
 			t.Errorf("%d were forgotten, %v, %d wait", n, err, p.waiting())
 		}
 	})
