@@ -4,7 +4,6 @@ package api
 
 import (
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -21,10 +20,14 @@ type message struct {
 	ArrivedAt          string
 	AttachmentCount    int
 	AttemptCount       int
+	CampaignID         int64 `json:",omitempty"`
 	ContactAlt         string
+	ContactID          int64
 	CustomID           string `json:",omitempty"`
 	Delay              int64  // seconds from arrival to the last attempt
+	DestinationID      int64
 	FilterTime         int64
+	FromID             int64 `json:",omitempty"`
 	ID                 int64
 	IsClickTracked     bool
 	IsHTMLPartIncluded bool
@@ -48,6 +51,7 @@ type show struct{ contact, customID, subject bool }
 func (s show) wire(m store.Message) message {
 	out := message{
 		ArrivedAt: timestamp(m.ArrivedAt), AttachmentCount: m.Attachments, AttemptCount: m.Attempts, ID: m.ID,
+		CampaignID: m.CampaignID, ContactID: m.Contact, DestinationID: mail.DestinationID(mail.Domain(m.Recipient)), FromID: m.SenderID,
 		IsClickTracked: m.TrackClicks == trackOn, IsHTMLPartIncluded: m.HasHTML, IsOpenTracked: m.TrackOpens == trackOn, IsTextPartIncluded: m.HasText, IsUnsubTracked: track.Ways(m.Ways).Unsubscribes(),
 		MessageSize: m.Size, SenderID: m.SenderID, StateID: m.StateID, StatePermanent: m.StatePermanent, Status: m.Status.String(), UUID: m.UUID.String(),
 	}
@@ -80,46 +84,102 @@ func (q query) show() (show, error) {
 	return s, nil
 }
 
-// messageFilter reads the filters of a listing of messages.
-func (q query) messageFilter() (store.MessageFilter, error) {
-	f := store.MessageFilter{CustomID: q["customid"]}
-	var err error
-	if f.ID, err = q.id("id", "ID"); err != nil {
-		return f, err
-	}
-	if f.SenderID, err = q.id("senderid", "SenderID"); err != nil {
-		return f, err
-	}
-	if s := q["sender"]; s != "" && f.SenderID == 0 {
-		if f.SenderID, err = q.id("sender", "Sender"); err != nil {
-			return f, err
+// messageFilter reads the filters of a listing of messages. none is true where nothing can match.
+func (q query) messageFilter() (f store.MessageFilter, none bool, err error) {
+	f.CustomID, f.FromDomain = q["customid"], q["fromdomain"]
+	for _, p := range []struct {
+		name, property string
+		into           *int64
+	}{{"id", "ID", &f.ID}, {"senderid", "SenderID", &f.SenderID}, {"fromid", "FromID", &f.SenderID}, {"contactid", "ContactID", &f.Contact}, {"destinationid", "DestinationID", &f.Destination}} {
+		if *p.into == 0 {
+			if *p.into, err = q.id(p.name, p.property); err != nil {
+				return f, false, err
+			}
 		}
 	}
 	if f.From, err = q.time("fromts", "FromTS"); err != nil {
-		return f, err
+		return f, false, err
 	}
 	if f.To, err = q.time("tots", "ToTS"); err != nil {
-		return f, err
+		return f, false, err
 	}
 	if f.Status, err = q.status(); err != nil {
-		return f, err
+		return f, false, err
 	}
-	// Contacts and destinations are known here by their address and domain, not by numbers.
-	if s := q.first("contactalt", "contact"); strings.Contains(s, "@") {
-		f.Recipient = s
+	if f.StateID, err = q.state(); err != nil {
+		return f, false, err
 	}
-	if s := q["destination"]; strings.Contains(s, "@") {
-		f.Recipient = s
-	} else {
-		f.Domain = s
+	if err = q.named(&f); err != nil {
+		return f, false, err
 	}
-	// A campaign is known by its name. Its number is none of ours.
-	if s := q.first("customcampaign", "campaign", "campaignid"); s != "" {
-		if _, err := strconv.ParseInt(s, 10, 64); err != nil {
+	kind, err := q.number("fromtype", "FromType", transactional)
+	if err == nil && (kind < transactional || kind > 3) {
+		err = badRequest(fmt.Sprintf("FromType: %d is none of 1 (transactional), 2 (marketing) and 3 (unknown).", kind))
+	}
+	return f, kind != transactional, err
+}
+
+// transactional is the FromType of all mail here.
+const transactional = 1
+
+// named reads the filters that take a number or a name: SDKs send both.
+func (q query) named(f *store.MessageFilter) error {
+	number := func(s string) int64 {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < 0 {
+			return 0
+		}
+		return n
+	}
+	f.Campaign = q["customcampaign"]
+	if s := q.first("campaignid", "campaign"); s != "" {
+		if f.CampaignID = number(s); f.CampaignID == 0 {
 			f.Campaign = s
 		}
 	}
-	return f, nil
+	switch s := q.first("contactalt", "contact"); {
+	case strings.Contains(s, "@"):
+		f.Recipient = s
+	case s != "":
+		if f.Contact = number(s); f.Contact == 0 {
+			return badRequest(fmt.Sprintf("Contact: %q is neither an address nor an ID.", s))
+		}
+	}
+	switch s := q["destination"]; {
+	case strings.Contains(s, "@"):
+		f.Recipient = s
+	case number(s) != 0:
+		f.Destination = number(s)
+	default:
+		f.Domain = s
+	}
+	for _, name := range []string{"from", "sender"} {
+		switch s := q[name]; {
+		case strings.HasPrefix(s, "*@"):
+			f.FromDomain = s[2:]
+		case strings.Contains(s, "@"):
+			f.FromEmail = s
+		case s != "":
+			if f.SenderID = number(s); f.SenderID == 0 {
+				return badRequest(fmt.Sprintf("%s: %q is neither an address nor an ID.", map[string]string{"from": "From", "sender": "Sender"}[name], s))
+			}
+		}
+	}
+	return nil
+}
+
+// state reads MessageState or BounceReason, a number of the catalogue of states or its words.
+func (q query) state() (int, error) {
+	v := q.first("messagestate", "bouncereason")
+	if v == "" {
+		return 0, nil
+	}
+	for _, s := range mail.States() {
+		if v == strconv.Itoa(int(s)) || strings.EqualFold(v, s.String()) {
+			return int(s), nil
+		}
+	}
+	return 0, badRequest(fmt.Sprintf("MessageState: %q is not in the list that GET /v3/REST/messagestate answers.", v))
 }
 
 // status reads MessageStatus, a number or a word.
@@ -136,31 +196,37 @@ func (q query) status() (*store.Status, error) {
 	return nil, badRequest(fmt.Sprintf("MessageStatus: %q is none of 0 (processed) to 11 (deferred).", v))
 }
 
+// foundMessages answers a listing of messages, for the resources that show them.
+func (a *api) foundMessages(c *call) (list []store.Message, total int, q query, err error) {
+	if q, err = c.query(); err != nil {
+		return nil, 0, nil, err
+	}
+	l, err := q.listing("ID", "ArrivedAt") // which is one order
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	f, none, err := q.messageFilter()
+	if err != nil || none {
+		return nil, 0, q, err
+	}
+	if !l.countOnly {
+		if list, err = a.Store.Messages(c.Context(), c.own(), f, l.Page); err != nil {
+			return nil, 0, nil, err
+		}
+		if n := len(list); n < l.Limit && (n > 0 || l.Offset == 0) { // the last page says how many there are
+			return list, l.Offset + n, q, nil
+		}
+	}
+	total, err = a.Store.CountMessages(c.Context(), c.own(), f)
+	return list, total, q, err
+}
+
 func (a *api) listMessages(c *call) (reply, error) {
-	q, err := c.query()
-	if err != nil {
-		return reply{}, err
-	}
-	l, err := q.listing("ID", "ArrivedAt")
-	if err != nil {
-		return reply{}, err
-	}
-	f, err := q.messageFilter()
+	list, total, q, err := a.foundMessages(c)
 	if err != nil {
 		return reply{}, err
 	}
 	s, err := q.show()
-	if err != nil {
-		return reply{}, err
-	}
-	total, err := a.Store.CountMessages(c.Context(), c.own(), f)
-	if err != nil {
-		return reply{}, err
-	}
-	if l.countOnly || total == 0 {
-		return rows[message](nil, total), nil
-	}
-	list, err := a.Store.Messages(c.Context(), c.own(), f, l.Page)
 	if err != nil {
 		return reply{}, err
 	}
@@ -199,120 +265,4 @@ func (a *api) getMessage(c *call) (reply, error) {
 		return reply{}, err
 	}
 	return one(s.wire(m)), nil
-}
-
-// historyLine is an event of a message.
-type historyLine struct {
-	Comment     string
-	EventAt     int64
-	EventType   string
-	State       string
-	Useragent   string
-	UseragentID int
-}
-
-// messageHistory lists what happened to a message. An unknown message has no history: 200, as clients expect.
-func (a *api) messageHistory(c *call) (reply, error) {
-	m, err := a.message(c)
-	if err != nil {
-		if faultOf(err).status == http.StatusNotFound {
-			return rows[historyLine](nil, 0), nil
-		}
-		return reply{}, err
-	}
-	events, err := a.Store.Events(c.Context(), c.own(), m.ID)
-	if err != nil {
-		return reply{}, err
-	}
-	var out []historyLine
-	for _, e := range events {
-		line := historyLine{Comment: e.Line, EventAt: e.At.Unix(), EventType: e.Type.String()}
-		if e.Type == store.EventBounce {
-			line.EventType = "softbounced"
-			if e.Permanent {
-				line.EventType = "hardbounced"
-			}
-		}
-		if e.StateID != 0 {
-			line.State = mail.State(e.StateID).String()
-		}
-		out = append(out, line)
-	}
-	return rows(out, len(out)), nil
-}
-
-// information are a message's counts.
-type information struct {
-	ClickTrackedCount int
-	CreatedAt         string
-	ID                int64
-	MessageSize       int64
-	OpenTrackedCount  int
-	QueuedCount       int
-	SendEndAt         string
-	SentCount         int
-	SpamAssassinRules spamRules
-	SpamAssassinScore int
-}
-
-// spamRules is what a message that no filter looked at has.
-type spamRules struct {
-	ALT string
-	ID  int
-}
-
-func (a *api) messageInformation(c *call) (reply, error) {
-	m, err := a.message(c)
-	if err != nil {
-		return reply{}, err
-	}
-	out := information{CreatedAt: timestamp(m.ArrivedAt), ID: m.ID, MessageSize: m.Size, SendEndAt: timestamp(m.DoneAt), SpamAssassinRules: spamRules{ID: -1}}
-	count := func(is bool) int {
-		if is {
-			return 1
-		}
-		return 0
-	}
-	out.ClickTrackedCount, out.OpenTrackedCount = count(m.TrackClicks == trackOn), count(m.TrackOpens == trackOn)
-	out.QueuedCount, out.SentCount = count(m.DoneAt.IsZero()), count(m.Status == store.StatusSent)
-	return one(out), nil
-}
-
-// messageState is a line of the catalogue of what can become of a message.
-type messageState struct {
-	ID        int
-	RelatedTo string
-	State     string
-}
-
-func wireState(s mail.State) messageState {
-	return messageState{ID: int(s), RelatedTo: s.RelatedTo(), State: s.String()}
-}
-
-func (a *api) listStates(c *call) (reply, error) {
-	q, err := c.query()
-	if err != nil {
-		return reply{}, err
-	}
-	l, err := q.listing("ID")
-	if err != nil {
-		return reply{}, err
-	}
-	var all []messageState
-	for _, s := range mail.States() {
-		all = append(all, wireState(s))
-	}
-	return pageOf(l, all), nil
-}
-
-func (a *api) getState(c *call) (reply, error) {
-	id, err := strconv.Atoi(c.PathValue("id"))
-	if err == nil && id > 0 {
-		for _, s := range mail.States() {
-			if int(s) == id {
-				return one(wireState(s)), nil
-			}
-		}
-	}
-	return reply{}, notFound()
 }

@@ -94,7 +94,26 @@ func TestListMessages(t *testing.T) {
 		{"&Limit=1&Offset=1", 3, "s1"},
 		{"&CustomID=c2", 1, "s2"},
 		{"&Campaign=camp0", 2, "s0 s2"},
-		{"&Campaign=4711", 3, "s0 s1 s2"},
+		{"&Campaign=4711", 0, ""},
+		{"&CampaignID=1", 2, "s0 s2"},
+		{"&Campaign=2", 1, "s1"},
+		{"&CustomCampaign=camp1", 1, "s1"},
+		{"&CampaignID=camp1&Destination=d0.example", 0, ""},
+		{fmt.Sprint("&ContactID=", mail.ContactID("R1@d1.example")), 1, "s1"},
+		{fmt.Sprint("&Contact=", mail.ContactID("r1@d1.example")), 1, "s1"},
+		{fmt.Sprint("&DestinationID=", mail.DestinationID("d0.example")), 2, "s0 s2"},
+		{fmt.Sprint("&Destination=", mail.DestinationID("d0.example")), 2, "s0 s2"},
+		{"&From=a@example.com", 3, "s0 s1 s2"},
+		{"&From=b@example.com", 0, ""},
+		{"&From=1", 3, "s0 s1 s2"},
+		{"&FromID=99", 0, ""},
+		{"&FromDomain=example.com", 3, "s0 s1 s2"},
+		{"&FromDomain=ample.com", 0, ""},
+		{"&Sender=*@example.com", 3, "s0 s1 s2"},
+		{"&FromType=1", 3, "s0 s1 s2"},
+		{"&FromType=2", 0, ""},
+		{"&MessageState=1", 0, ""},
+		{"&BounceReason=user+unknown", 0, ""},
 		{"&ContactAlt=r1@d1.example", 1, "s1"},
 		{"&Contact=r1@d1.example", 1, "s1"},
 		{"&Destination=D0.example", 2, "s0 s2"},
@@ -120,7 +139,7 @@ func TestListMessages(t *testing.T) {
 			t.Errorf("%s: %s, Count %d, Total %d; want %s, Total %d", c.query, s, list.Count, list.Total, c.subjects, c.total)
 		}
 	}
-	for _, bad := range []string{"FromTS=yesterday", "ToTS=-5", "MessageStatus=12", "MessageStatus=lost", "SenderID=x", "Sort=Subject", "ShowSubject=2", "Limit=ten"} {
+	for _, bad := range []string{"FromTS=yesterday", "ToTS=-5", "MessageStatus=12", "MessageStatus=lost", "SenderID=x", "Sender=x", "From=x", "Contact=x", "ContactID=x", "FromType=4", "MessageState=22", "MessageState=lost", "Sort=Subject", "ShowSubject=2", "Limit=ten"} {
 		name, _, _ := strings.Cut(bad, "=")
 		a := w.mustDo(t, w.master.Issued, http.StatusBadRequest, "GET", "/v3/REST/message?"+bad, "")
 		if !strings.Contains(a.body, name) && !strings.Contains(a.body, "Cannot sort") {
@@ -228,5 +247,78 @@ func TestMessageHistory(t *testing.T) {
 		if list.Data[0].Status != want.status {
 			t.Errorf("Status %s; want %s", list.Data[0].Status, want.status)
 		}
+	}
+}
+
+// TestMessagesAreRetriedTakenBackAndSentAgain does with each message what its state allows, and what it does not.
+func TestMessagesAreRetriedTakenBackAndSentAgain(t *testing.T) {
+	w := newWorld(t)
+	sub := w.subaccount(t, "sub")
+	var sent results
+	w.mustDo(t, w.master.Issued, 200, "POST", "/v3.1/send", call(with(obj{"To": boxes(3), "CustomID": "order 7"}))).decode(t, &sent)
+	now := time.Now()
+	claimed, err := w.store.Claim(t.Context(), store.MainLane, "test", now.Add(time.Hour), now.Add(2*time.Hour), 10)
+	if err != nil || len(claimed) != 3 {
+		t.Fatalf("%d, %v", len(claimed), err)
+	}
+	path := func(i int, what string) string {
+		return fmt.Sprint("/v3/REST/message/", sent.Messages[0].To[i].MessageID, what)
+	}
+	refused := func(path, why string) {
+		t.Helper()
+		if a := w.mustDo(t, w.master.Issued, http.StatusBadRequest, "POST", path, ""); !strings.Contains(a.body, why) {
+			t.Errorf("%s: %s", path, a.body)
+		}
+	}
+	refused(path(0, "/retry"), "being tried")
+	refused(path(0, "/resend"), "still waits")
+	for i, c := range []store.Completion{
+		{Result: store.CompletedDeferred, Due: now.Add(time.Hour)},
+		{Result: store.CompletedBounced, Permanent: true, StateID: int(mail.StateUserUnknown)},
+		{Result: store.CompletedSent},
+	} {
+		c.Claimed, c.Owner, c.At = claimed[i], "test", now
+		if err := w.store.Complete(t.Context(), []store.Completion{c}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		for _, what := range []string{"/retry", "/cancel", "/resend"} {
+			w.mustDo(t, sub, http.StatusNotFound, "POST", path(i, what), "")
+		}
+	}
+	refused(path(1, "/retry"), "does not wait")
+	refused(path(2, "/cancel"), "does not wait")
+	refused(path(2, "/resend"), "was delivered")
+	w.mustDo(t, w.master.Issued, http.StatusMethodNotAllowed, "GET", path(0, "/retry"), "")
+
+	var got messages
+	w.mustDo(t, w.master.Issued, 200, "POST", path(0, "/retry"), "").decode(t, &got)
+	if due, err := w.store.NextAttempt(t.Context(), store.OfOperator(), got.Data[0].ID); err != nil || due.After(time.Now()) {
+		t.Errorf("due at %v, %v", due, err)
+	}
+	w.mustDo(t, w.master.Issued, 200, "POST", path(0, "/cancel"), "").decode(t, &got)
+	if got.Data[0].Status != "blocked" {
+		t.Errorf("taken back: %+v", got.Data[0])
+	}
+	if a := w.mustDo(t, w.master.Issued, 200, "GET", fmt.Sprint("/v3/REST/messagehistory/", got.Data[0].ID), ""); !strings.Contains(a.body, "taken back by the API key "+w.master.Key.APIKey) {
+		t.Error(a.body)
+	}
+	a := w.mustDo(t, w.master.Issued, http.StatusCreated, "POST", path(1, "/resend"), "")
+	a.decode(t, &got)
+	m, err := w.store.Message(t.Context(), store.OfOperator(), store.MessageFilter{ID: got.Data[0].ID})
+	if err != nil || m.ResentOf != sent.Messages[0].To[1].MessageID || m.Status != store.StatusQueued || m.Recipient != "r1@example.org" || m.CustomID != "order 7" || m.Subject == "" {
+		t.Errorf("sent again: %+v, %v", m, err)
+	}
+	first, err := w.store.Source(t.Context(), store.OfOperator(), m.ResentOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := w.store.Source(t.Context(), store.OfOperator(), m.ID)
+	if err != nil || string(first) != string(again) {
+		t.Errorf("another source is sent again: %q, %v", again, err)
+	}
+	if a := w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/messageinformation?MessageStatus=queued", ""); !strings.Contains(a.body, fmt.Sprintf(`"ID":%d`, m.ID)) || !strings.Contains(a.body, `"Total":1`) {
+		t.Error(a.body)
 	}
 }

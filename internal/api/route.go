@@ -50,7 +50,7 @@ var marketing = [...]string{"contact", "contactmetadata", "contactslist", "listr
 
 func (a *api) routes() []route {
 	const rest = "/v3/REST/"
-	const send, read, manage = account.MaySend, account.MayRead, account.MayManage
+	const send, manage = account.MaySend, account.MayManage
 	all := []route{
 		{method: "POST", pattern: "/v3.1/send", handle: a.send, need: send},
 
@@ -76,18 +76,12 @@ func (a *api) routes() []route {
 		{method: "POST", pattern: rest + "subaccountrequest", handle: a.createRequest, need: manage, master: true},
 		{method: "GET", pattern: rest + "subaccountrequest/{id}", handle: a.getRequest, need: manage, master: true},
 		{method: "GET", pattern: rest + "audit", handle: a.listAudit, need: manage, master: true},
-
-		{method: "GET", pattern: rest + "message", handle: a.listMessages, need: read},
-		{method: "GET", pattern: rest + "message/{id}", handle: a.getMessage, need: read},
-		{method: "GET", pattern: rest + "messagehistory/{id}", handle: a.messageHistory, need: read},
-		{method: "GET", pattern: rest + "messageinformation/{id}", handle: a.messageInformation, need: read},
-		{method: "GET", pattern: rest + "messagestate", handle: a.listStates},
-		{method: "GET", pattern: rest + "messagestate/{id}", handle: a.getState},
 	}
 	all = append(all, a.accountRoutes()...)
 	all = append(all, a.suppressionRoutes()...)
 	all = append(all, a.senderRoutes()...)
 	all = append(all, a.reportRoutes()...)
+	all = append(all, a.messageRoutes()...)
 	for _, name := range marketing {
 		all = append(all, route{method: "GET", pattern: rest + name, handle: a.emptyList})
 	}

@@ -753,13 +753,13 @@ func TestAForgottenMessageWasTold(t *testing.T) {
 		p.tell()
 		future := time.Now().Add(time.Hour)
 		if f, err := s.Forget(t.Context(), k.AccountID, future, 0, 100, time.Second); err != nil || f.Messages != 0 {
-			t.Errorf("%d were forgotten, %v", n, err)
+			t.Errorf("%d were forgotten, %v", f.Messages, err)
 		}
 		r.answers(nil)
 		p.pass(time.Minute)
 		p.tell()
 		if f, err := s.Forget(t.Context(), k.AccountID, future, 0, 100, time.Second); err != nil || f.Messages != 2 || p.waiting() != 0 {
-			t.Errorf("%d were forgotten, %v, %d wait", n, err, p.waiting())
+			t.Errorf("%d were forgotten, %v, %d wait", f.Messages, err, p.waiting())
 		}
 	})
 }
