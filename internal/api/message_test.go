@@ -255,10 +255,10 @@ func TestMessagesAreRetriedTakenBackAndSentAgain(t *testing.T) {
 	w := newWorld(t)
 	sub := w.subaccount(t, "sub")
 	var sent results
-	w.mustDo(t, w.master.Issued, 200, "POST", "/v3.1/send", call(with(obj{"To": boxes(3), "CustomID": "order 7"}))).decode(t, &sent)
+	w.mustDo(t, w.master.Issued, 200, "POST", "/v3.1/send", call(with(obj{"To": boxes(4), "CustomID": "order 7"}))).decode(t, &sent)
 	now := time.Now()
 	claimed, err := w.store.Claim(t.Context(), store.MainLane, "test", now.Add(time.Hour), now.Add(2*time.Hour), 10)
-	if err != nil || len(claimed) != 3 {
+	if err != nil || len(claimed) != 4 {
 		t.Fatalf("%d, %v", len(claimed), err)
 	}
 	path := func(i int, what string) string {
@@ -274,15 +274,16 @@ func TestMessagesAreRetriedTakenBackAndSentAgain(t *testing.T) {
 	refused(path(0, "/resend"), "still waits")
 	for i, c := range []store.Completion{
 		{Result: store.CompletedDeferred, Due: now.Add(time.Hour)},
-		{Result: store.CompletedBounced, Permanent: true, StateID: int(mail.StateUserUnknown)},
+		{Result: store.CompletedBounced, StateID: int(mail.StateQuotaExceeded)},
 		{Result: store.CompletedSent},
+		{Result: store.CompletedBounced, Permanent: true, StateID: int(mail.StateUserUnknown)},
 	} {
 		c.Claimed, c.Owner, c.At = claimed[i], "test", now
 		if err := w.store.Complete(t.Context(), []store.Completion{c}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for i := range 3 {
+	for i := range 4 {
 		for _, what := range []string{"/retry", "/cancel", "/resend"} {
 			w.mustDo(t, sub, http.StatusNotFound, "POST", path(i, what), "")
 		}
@@ -290,6 +291,7 @@ func TestMessagesAreRetriedTakenBackAndSentAgain(t *testing.T) {
 	refused(path(1, "/retry"), "does not wait")
 	refused(path(2, "/cancel"), "does not wait")
 	refused(path(2, "/resend"), "was delivered")
+	refused(path(3, "/resend"), "suppression list")
 	w.mustDo(t, w.master.Issued, http.StatusMethodNotAllowed, "GET", path(0, "/retry"), "")
 
 	var got messages

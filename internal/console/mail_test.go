@@ -53,16 +53,86 @@ func TestMessagesAreListedSearchedAndPaged(t *testing.T) {
 	}
 	b.get(attr(older.first("a[rel=prev]"), "href")).says("Mail 10", "Mail 59")
 	id, uuid := first.Messages[0].ID, first.Messages[0].UUID
-	for _, q := range []string{"first", "ONE@example", strconv.FormatInt(id, 10), uuid, strings.ToUpper(uuid)} {
+	for _, q := range []string{"first", "fir mai", "ONE@example", "one@Example.org", strconv.FormatInt(id, 10), uuid, strings.ToUpper(uuid)} {
 		b.get("/messages?q=" + url.QueryEscape(q)).is(http.StatusOK).says("First mail").lacks("Mail 59")
 	}
 	b.get("/messages?key=" + w.signed.Key.APIKey).says("First mail").lacks("Mail 59")
 	b.get("/messages?key=Shop").says("Mail 59").lacks("First mail")
 	b.get("/messages?state=queued&q=first").says("First mail")
-	for _, nothing := range []string{"state=sent", "state=no+such", "q=no+such", "q=99999999999999999999", "key=no+such", "q=%25"} {
+	for _, nothing := range []string{"state=sent", "state=no+such", "q=no+such", "q=99999999999999999999", "key=no+such", "q=%25", "from=2031-01-01", "to=2001-01-01", "custom=no", "campaign=no", "q=%40example.com"} {
 		b.get("/messages?" + nothing).is(http.StatusOK).says("No message matches.").lacks("First mail")
 	}
 	b.get("/messages?before=x&after=y").is(http.StatusOK)
+	b.get("/messages?q=first").says("1 message")
+	b.get("/messages?q=mail").says("61 messages", "Mail 59")
+	day := time.Now().UTC().Format(time.DateOnly)
+	found := b.get("/messages?q=@example.org&from="+day+"&to="+day).is(http.StatusOK).says("Mail 59", "62 messages")
+	b.get(attr(found.first("a[rel=next]"), "href")).says("Mail 09", "First mail").lacks("62 messages")
+	b.get("/messages?from=2026-02-30").says("is no day").lacks("First mail")
+	b.get("/messages?from=2026-02-02&to=2026-02-01").says("The last day is before the first.")
+}
+
+// TestMessagesAreTriedTakenBackAndSentAgain does on the pages what a person does with mail that hangs or bounced.
+func TestMessagesAreTriedTakenBackAndSentAgain(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn()
+	receipt := w.send(w.signed.Key, mailOf("Hi"), "a@example.org", "b@example.org", "c@example.org")
+	now := time.Now()
+	claimed, err := w.store.Claim(t.Context(), store.MainLane, "w1", now.Add(time.Minute), now.Add(2*time.Minute), 10)
+	ok(t, err)
+	waits, bounced, unknown := receipt.Messages[0].ID, receipt.Messages[1].ID, receipt.Messages[2].ID
+	b.post(messagePath(waits)+"/retry", nil).is(http.StatusConflict).says("being tried at this moment")
+	for _, x := range claimed {
+		d := store.Completion{Claimed: x, Owner: "w1", At: now, Result: store.CompletedDeferred, Due: now.Add(time.Hour)}
+		switch x.MessageID {
+		case bounced:
+			d.Result = store.CompletedBounced
+		case unknown:
+			d.Result, d.Permanent, d.StateID = store.CompletedBounced, true, int(mail.StateUserUnknown)
+		}
+		ok(t, w.store.Complete(t.Context(), []store.Completion{d}))
+	}
+	b.get(messagePath(waits)).says("Next attempt", "Try now", "Take back").lacks("Send again")
+	b.post(messagePath(waits)+"/retry", nil).is(http.StatusOK).says("Try now")
+	due, err := w.store.NextAttempt(t.Context(), store.OfOperator(), waits)
+	ok(t, err)
+	if due.After(time.Now()) {
+		t.Errorf("tried now, and due at %v", due)
+	}
+	b.get(messagePath(waits)+"/cancel").is(http.StatusOK).says("Take this message back?", "a@example.org")
+	b.post(messagePath(waits)+"/cancel", nil).is(http.StatusOK).says("Blocked", "taken back by "+w.signed.User.Email)
+	b.post(messagePath(waits)+"/cancel", nil).is(http.StatusConflict).says("does not wait any more")
+	b.get(messagePath(unknown)).says("It cannot be sent again.", "suppression list").lacks("Send again")
+
+	page := b.get(messagePath(bounced)).says("Given up", "Send again").lacks("Try now")
+	form := url.Values{"nonce": {attr(page.first("input[name=nonce]"), "value")}}
+	b.post(messagePath(bounced)+"/resend", form).is(http.StatusOK).says("Accepted from these pages", "Sends again", "message "+strconv.FormatInt(bounced, 10))
+	before, err := w.store.CountMessages(t.Context(), store.OfOperator(), store.MessageFilter{})
+	ok(t, err)
+	b.post(messagePath(bounced)+"/resend", form).is(http.StatusOK).says("Sent again as")
+	after, err := w.store.CountMessages(t.Context(), store.OfOperator(), store.MessageFilter{})
+	ok(t, err)
+	if before != 4 || after != before {
+		t.Errorf("%d messages, and %d after a reload", before, after)
+	}
+}
+
+// TestWhatRecipientsDoIsInTheHistory shows opens and clicks, and apart what a machine opened.
+func TestWhatRecipientsDoIsInTheHistory(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn()
+	id := w.send(w.signed.Key, mailOf("Hi"), "a@example.org").Messages[0].ID
+	for _, e := range []store.Engagement{
+		{Type: store.EventOpen, Doing: store.Doing{Agent: "Proxy/1.0", Machine: true}},
+		{Type: store.EventOpen, Doing: store.Doing{IP: "192.0.2.7", Agent: "Reader <b>/2.0"}},
+		{Type: store.EventClick, Doing: store.Doing{URL: "https://shop.example/?a=1&b=<i>"}},
+		{Type: store.EventUnsub, Doing: store.Doing{Source: "List-Unsubscribe"}},
+		{Type: store.EventSpam, Doing: store.Doing{Source: "report"}},
+	} {
+		e.MessageID, e.At = id, time.Now()
+		ok(t, w.store.Engage(t.Context(), e))
+	}
+	b.get(messagePath(id)).is(http.StatusOK).says("Opened by a machine", "Proxy/1.0", "Opened", "192.0.2.7 · Reader <b>/2.0", "Clicked", "https://shop.example/?a=1&b=<i>", "Unsubscribed", "List-Unsubscribe", "Reported as spam")
 }
 
 func TestTheHistoryOfAMessage(t *testing.T) {

@@ -25,10 +25,19 @@ const mailPolicy = "sandbox; default-src 'none'; img-src data:; style-src 'unsaf
 // inlineImages bounds the pictures that are written into a mail's HTML, in bytes.
 const inlineImages = 12 << 20
 
+// sourceOf reads the source of the message that the address names.
+func (c *console) sourceOf(v *visit) ([]byte, error) {
+	_, raw, err := c.messageOf(v.r.Context(), v)
+	if err == nil && raw == nil {
+		err = notFound("The source of this message is not kept any more.")
+	}
+	return raw, err
+}
+
 // showMessageHTML answers with the mail's HTML for the frame on the message's page. Its pictures are written into it
 // (data: URLs): a frame without an origin sends no cookie, so that it cannot ask for them.
 func (c *console) showMessageHTML(v *visit) error {
-	_, raw, err := c.messageOf(v.r.Context(), v)
+	raw, err := c.sourceOf(v)
 	if err != nil {
 		return err
 	}
@@ -104,16 +113,16 @@ func imageType(contentType string) string {
 
 // showMessageSource is the whole source of a message, to keep.
 func (c *console) showMessageSource(v *visit) error {
-	m, raw, err := c.messageOf(v.r.Context(), v)
+	raw, err := c.sourceOf(v)
 	if err != nil {
 		return err
 	}
-	return download(v, "message-"+strconv.FormatInt(m.ID, 10)+".eml", raw)
+	return download(v, "message-"+v.r.PathValue("id")+".eml", raw)
 }
 
 // showMessagePart is one attachment, to keep: a browser never opens it as a page of this site.
 func (c *console) showMessagePart(v *visit) error {
-	_, raw, err := c.messageOf(v.r.Context(), v)
+	raw, err := c.sourceOf(v)
 	if err != nil {
 		return err
 	}

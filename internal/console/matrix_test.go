@@ -276,7 +276,9 @@ func (g *grounds) mark() string {
 	ok(t, err)
 	n, err := g.store.CountMessages(ctx, store.OfOperator(), store.MessageFilter{})
 	ok(t, err)
-	s := fmt.Sprintf("audit %d, messages %d, senders %d, accesses %d;", last, n, len(senders), len(access))
+	q, err := g.store.QueueStats(ctx)
+	ok(t, err)
+	s := fmt.Sprintf("audit %d, waiting %d, messages %d, senders %d, accesses %d;", last, q.Waiting, n, len(senders), len(access))
 	for _, k := range keys {
 		s += fmt.Sprintf(" %s %s %s %d secrets;", k.Name, k.State, k.Reference, len(k.Secrets))
 	}

@@ -9,13 +9,10 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"postern/internal/credential"
-	"postern/internal/mail"
+	"postern/internal/search"
 	"postern/internal/store"
 )
 
@@ -34,12 +31,24 @@ type messagesBody struct {
 	Key      string // API key to filter by, "" for all
 	Keys     []store.Key
 	ManyKeys bool
+	Period   dates
+	Exact    exact
 	Filtered bool
-	Captured bool // mail stays on this server
+	Found    string // how many match, on the first page of a search
+	Captured bool   // mail stays on this server
 	Newer    string
 	Older    string
 	Empty    smtpBody // when there is no mail yet: how to send the first
 }
+
+// dates are the first and the last day of a period, as a browser sends them: 2026-01-31.
+type dates struct{ From, To, Problem string }
+
+// exact are filters that are compared whole.
+type exact struct{ CustomID, Campaign string }
+
+// maxCounted is up to how many messages a search counts what it finds.
+const maxCounted = 1000
 
 type messageRow struct {
 	store.Message
@@ -53,12 +62,15 @@ func statesShown() []store.Status {
 
 func (c *console) showMessages(v *visit) error {
 	ctx, q := v.r.Context(), v.r.URL.Query()
-	b := messagesBody{Query: clean(q.Get("q")), State: q.Get("state"), Key: clean(q.Get("key"))}
+	b := messagesBody{
+		Query: clean(q.Get("q")), State: q.Get("state"), Key: clean(q.Get("key")),
+		Period: dates{From: clean(q.Get("from")), To: clean(q.Get("to"))}, Exact: exact{CustomID: clean(q.Get("custom")), Campaign: clean(q.Get("campaign"))},
+	}
 	for _, s := range statesShown() {
 		b.States = append(b.States, s.String())
 	}
 	b.Captured = c.Route == "capture"
-	b.Filtered = b.Query != "" || b.State != "" || b.Key != ""
+	b.Filtered = len(b.values()) > 0
 	keys, total, err := c.Store.Keys(ctx, v.scope, store.KeyFilter{}, store.Page{Limit: keysToChoose})
 	if err != nil {
 		return err
@@ -66,7 +78,7 @@ func (c *console) showMessages(v *visit) error {
 	if b.ManyKeys = total > len(keys); !b.ManyKeys {
 		b.Keys = keys
 	}
-	f, ok, err := c.messageFilter(ctx, v, b)
+	f, ok, err := c.messageFilter(ctx, v, &b)
 	if err != nil {
 		return err
 	}
@@ -88,7 +100,11 @@ func (c *console) showMessages(v *visit) error {
 }
 
 // messageFilter turns what was typed into a filter. ok is false when it cannot match anything.
-func (c *console) messageFilter(ctx context.Context, v *visit, b messagesBody) (f store.MessageFilter, ok bool, err error) {
+func (c *console) messageFilter(ctx context.Context, v *visit, b *messagesBody) (f store.MessageFilter, ok bool, err error) {
+	f = store.MessageFilter{CustomID: b.Exact.CustomID, Campaign: b.Exact.Campaign}
+	if f.From, f.To, b.Period.Problem = b.Period.times(); b.Period.Problem != "" {
+		return f, false, nil
+	}
 	if b.State != "" {
 		at := slices.IndexFunc(statesShown(), func(s store.Status) bool { return s.String() == b.State })
 		if at < 0 {
@@ -110,14 +126,41 @@ func (c *console) messageFilter(ctx context.Context, v *visit, b messagesBody) (
 		}
 		f.KeyID = k.ID
 	}
-	if id, err := uuid.Parse(b.Query); err == nil && id != uuid.Nil {
-		f.UUID = id
-	} else if n, err := strconv.ParseInt(b.Query, 10, 64); err == nil && n > 0 {
-		f.ID = n
-	} else {
-		f.Search = b.Query
+	f, err = search.Narrow(ctx, c.Store, v.scope, f, b.Query)
+	return f, err == nil, err
+}
+
+// times are the beginning of the first day and the end of the last, in UTC.
+func (d dates) times() (from, to time.Time, problem string) {
+	read := func(s string) time.Time {
+		if s == "" {
+			return time.Time{}
+		}
+		t, err := time.Parse(time.DateOnly, s)
+		if err != nil {
+			problem = "“" + s + "” is no day: write it as 2026-01-31."
+		}
+		return t
 	}
-	return f, true, nil
+	from, to = read(d.From), read(d.To)
+	if !to.IsZero() {
+		to = to.AddDate(0, 0, 1)
+	}
+	if problem == "" && !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		problem = "The last day is before the first."
+	}
+	return from, to, problem
+}
+
+// values is the search as the page's address has it.
+func (b *messagesBody) values() url.Values {
+	q := url.Values{}
+	for k, s := range map[string]string{"q": b.Query, "state": b.State, "key": b.Key, "from": b.Period.From, "to": b.Period.To, "custom": b.Exact.CustomID, "campaign": b.Exact.Campaign} {
+		if s != "" {
+			q.Set(k, s)
+		}
+	}
+	return q
 }
 
 // pageOfMessages reads a page, newest first, and sets the ways to its neighbours. A page begins at a message, not at
@@ -141,13 +184,14 @@ func (c *console) pageOfMessages(v *visit, f store.MessageFilter, b *messagesBod
 		return nil, nil
 	}
 	at := func(name string, id int64) string {
-		q := url.Values{name: {strconv.FormatInt(id, 10)}}
-		for k, s := range map[string]string{"q": b.Query, "state": b.State, "key": b.Key} {
-			if s != "" {
-				q.Set(k, s)
-			}
-		}
+		q := b.values()
+		q.Set(name, strconv.FormatInt(id, 10))
 		return "/messages?" + q.Encode()
+	}
+	if b.Filtered && !newer {
+		if b.Found, err = c.foundMessages(v, f, len(list), more); err != nil {
+			return nil, err
+		}
 	}
 	if newer {
 		b.Newer = at("after", list[0].ID)
@@ -156,6 +200,25 @@ func (c *console) pageOfMessages(v *visit, f store.MessageFilter, b *messagesBod
 		b.Older = at("before", list[len(list)-1].ID)
 	}
 	return list, nil
+}
+
+// foundMessages says how many messages match, of which the first page has so many. Millions are not counted.
+func (c *console) foundMessages(v *visit, f store.MessageFilter, onPage int, more bool) (string, error) {
+	n := onPage
+	if more {
+		f.Below, f.Above = 0, 0
+		var err error
+		if n, err = c.Store.CountMessagesTo(v.r.Context(), v.scope, f, maxCounted+1); err != nil {
+			return "", err
+		}
+	}
+	switch {
+	case n > maxCounted:
+		return "more than " + number(maxCounted) + " messages", nil
+	case n == 1:
+		return "1 message", nil
+	}
+	return number(n) + " messages", nil
 }
 
 func (c *console) messageRows(ctx context.Context, v *visit, list []store.Message) ([]messageRow, error) {
@@ -171,161 +234,4 @@ func (c *console) messageRows(ctx context.Context, v *visit, list []store.Messag
 		rows = append(rows, messageRow{m, keys[m.KeyID]})
 	}
 	return rows, err
-}
-
-// messageBody is one message with its history and its mail.
-type messageBody struct {
-	messageRow
-	Steps   []step
-	View    *mail.View
-	Parts   []part
-	Show    string // "html", "text", "headers" or "source"
-	Tabs    []string
-	Source  string
-	Cut     bool // Source is its beginning only
-	Problem string
-}
-
-// part is an attachment, by its number from 1.
-type part struct {
-	Number     int
-	Name, Type string
-	Size       int64
-}
-
-// step is one line of a message's history.
-type step struct {
-	At      time.Time
-	Level   string // "ok", "wait", "bad", "plain", "next"
-	Title   string
-	Attempt int
-	Reply   store.Reply
-	State   string // why, from the catalogue of states
-}
-
-// shownSource is how much of a message's source stands on a page, in bytes.
-const shownSource = 200_000
-
-func (c *console) showMessage(v *visit) error {
-	ctx := v.r.Context()
-	m, raw, err := c.messageOf(ctx, v)
-	if err != nil {
-		return err
-	}
-	rows, err := c.messageRows(ctx, v, []store.Message{m})
-	if err != nil {
-		return err
-	}
-	b := messageBody{messageRow: rows[0]}
-	if b.Steps, err = c.steps(ctx, v, m); err != nil {
-		return err
-	}
-	if b.View, err = mail.Read(raw); err != nil {
-		b.Problem, b.View = "This mail cannot be taken apart: "+err.Error()+". Its source is shown as it was accepted.", &mail.View{}
-	}
-	for i, p := range b.View.Parts {
-		b.Parts = append(b.Parts, part{Number: i + 1, Name: partName(p, i+1), Type: p.ContentType, Size: int64(p.Size)})
-	}
-	b.tabs(v.r.URL.Query().Get("view"))
-	switch b.Show {
-	case "source":
-		b.Cut = len(raw) > shownSource
-		b.Source = strings.ToValidUTF8(lines(string(raw[:min(len(raw), shownSource)])), "\uFFFD")
-	case "text":
-		b.View.Text = lines(b.View.Text)
-	case "html":
-		v.w.Header().Set("Content-Security-Policy", policy("'self'"))
-	}
-	title := m.Subject
-	if title == "" {
-		title = "(no subject)"
-	}
-	return c.show(v, http.StatusOK, "message", title, "messages", b)
-}
-
-// lines ends lines as HTML does: a browser shows CR LF as two.
-func lines(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
-
-// tabs sets the ways to look at the mail, and which one it is: the one asked for, or the first there is.
-func (b *messageBody) tabs(asked string) {
-	if b.View.HTML != "" {
-		b.Tabs = append(b.Tabs, "html")
-	}
-	if b.View.Text != "" {
-		b.Tabs = append(b.Tabs, "text")
-	}
-	b.Tabs = append(b.Tabs, "headers", "source")
-	if b.Problem != "" {
-		b.Tabs = []string{"source"}
-	}
-	b.Show = b.Tabs[0]
-	if slices.Contains(b.Tabs, asked) {
-		b.Show = asked
-	}
-}
-
-// messageOf reads the message that the address names, within the user's account, and its source.
-func (c *console) messageOf(ctx context.Context, v *visit) (store.Message, []byte, error) {
-	missing := notFound("There is no such message in your account.")
-	id, err := strconv.ParseInt(v.r.PathValue("id"), 10, 64)
-	if err != nil || id <= 0 {
-		return store.Message{}, nil, missing
-	}
-	m, err := c.Store.Message(ctx, v.scope, store.MessageFilter{ID: id})
-	if errors.Is(err, store.ErrNotFound) {
-		return m, nil, missing
-	}
-	if err != nil {
-		return m, nil, err
-	}
-	raw, err := c.Store.Source(ctx, v.scope, id)
-	return m, raw, err
-}
-
-// steps tells the life of a message, from its acceptance to what comes next.
-func (c *console) steps(ctx context.Context, v *visit, m store.Message) ([]step, error) {
-	events, err := c.Store.Events(ctx, v.scope, m.ID)
-	if err != nil {
-		return nil, err
-	}
-	by := map[string]string{"http": "Accepted by the HTTP API", "smtp": "Accepted by SMTP", "console": "Accepted from these pages", "cli": "Accepted from the command line"}[m.Source]
-	if by == "" {
-		by = "Accepted"
-	}
-	out := []step{{At: m.ArrivedAt, Level: "plain", Title: by, Reply: store.Reply{Line: m.Client}}}
-	for _, e := range events {
-		s := step{At: e.At, Attempt: e.Attempt, Reply: e.Reply, State: mail.State(e.StateID).String()}
-		switch e.Type {
-		case store.EventSent:
-			s.Level, s.Title = "ok", "Sent"
-		case store.EventDeferred:
-			s.Level, s.Title = "wait", "Put off by the other side"
-		case store.EventBounce:
-			s.Level, s.Title = "bad", "Bounced"
-			if !e.Permanent {
-				s.Title = "Given up"
-			}
-		case store.EventBlocked:
-			s.Level, s.Title = "bad", "Blocked"
-		default:
-			s.Level, s.Title = "plain", e.Type.String()
-		}
-		out = append(out, s)
-	}
-	if !m.DoneAt.IsZero() {
-		return out, nil
-	}
-	next, err := c.Store.NextAttempt(ctx, v.scope, m.ID)
-	switch {
-	case errors.Is(err, store.ErrNotFound): // it has just been done
-	case err != nil:
-		return nil, err
-	case next.IsZero():
-		out = append(out, step{Level: "next", Title: "Being tried now"})
-	case next.After(c.Now()):
-		out = append(out, step{At: next, Level: "next", Title: "Next attempt"})
-	default:
-		out = append(out, step{Level: "next", Title: "Waiting for its turn"})
-	}
-	return out, nil
 }

@@ -142,6 +142,10 @@ func (c *console) messageRoutes() []route {
 	return []route{
 		{"GET", "/messages", account.ReadMessages, false, c.showMessages},
 		{"GET", "/messages/{id}", account.ReadMessages, false, c.showMessage},
+		{"POST", "/messages/{id}/retry", account.SendTest, false, c.retryMessage},
+		{"GET", "/messages/{id}/cancel", account.SendTest, false, c.showCancelMessage},
+		{"POST", "/messages/{id}/cancel", account.SendTest, false, c.cancelMessage},
+		{"POST", "/messages/{id}/resend", account.SendTest, false, c.resendMessage},
 		{"GET", "/messages/{id}/html", account.ReadMessages, false, c.showMessageHTML},
 		{"GET", "/messages/{id}/source", account.ReadMessages, false, c.showMessageSource},
 		{"GET", "/messages/{id}/parts/{n}", account.ReadMessages, false, c.showMessagePart},
