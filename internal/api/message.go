@@ -112,15 +112,15 @@ func (q query) messageFilter() (f store.MessageFilter, none bool, err error) {
 	if err = q.named(&f); err != nil {
 		return f, false, err
 	}
-	kind, err := q.number("fromtype", "FromType", transactional)
-	if err == nil && (kind < transactional || kind > 3) {
+	kind, err := q.number("fromtype", "FromType", ofTransaction)
+	if err == nil && (kind < ofTransaction || kind > 3) {
 		err = badRequest(fmt.Sprintf("FromType: %d is none of 1 (transactional), 2 (marketing) and 3 (unknown).", kind))
 	}
-	return f, kind != transactional, err
+	return f, kind != ofTransaction, err
 }
 
-// transactional is the FromType of all mail here.
-const transactional = 1
+// ofTransaction is the FromType of all mail here.
+const ofTransaction = 1
 
 // named reads the filters that take a number or a name: SDKs send both.
 func (q query) named(f *store.MessageFilter) error {
