@@ -238,6 +238,33 @@ func hex4(b []byte) rune {
 // boolean reads true and false.
 func (v value) boolean() (is, ok bool) { return v[0] == 't', v[0] == 't' || v[0] == 'f' }
 
+func (v value) isNumber() bool { return v[0] == '-' || v[0] >= '0' && v[0] <= '9' }
+
+// looseBoolean reads true and false in the spellings of Send API v3's clients: 1 and 0, and either as a string.
+func (v value) looseBoolean() (is, ok bool) {
+	s, isString := v.str()
+	if !isString {
+		s = string(v)
+	}
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "1", "true", "yes", "y":
+		return true, true
+	case "0", "false", "no", "n", "":
+		return false, true
+	}
+	return false, false
+}
+
+// looseInteger reads a whole number that stands in a string.
+func (v value) looseInteger() (int64, bool) {
+	s, ok := v.str()
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+	return n, err == nil
+}
+
 // integer reads a whole number; 2.0 and 1e3 are whole.
 func (v value) integer() (int64, bool) {
 	if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {

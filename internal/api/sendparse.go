@@ -156,20 +156,29 @@ func parseMessages(messages value, base item) ([]item, *fault) {
 // reader reads values of a type, and keeps the first that has another.
 type reader struct {
 	path     string // what stands before a property in ErrorRelatedTo
+	v3       bool   // Send API v3: its names, and the types as its clients write them
 	mismatch *fault
 }
 
 func (r *reader) wrong(name, expected string) {
-	if r.mismatch == nil {
-		r.mismatch = &fault{
-			status: http.StatusBadRequest, code: "mj-0004", message: fmt.Sprintf("Type mismatch. Expected type %q.", expected),
-			related: []string{strings.TrimSuffix(r.path+name, ".")},
-		}
+	if r.mismatch != nil {
+		return
+	}
+	if r.v3 {
+		r.mismatch = wrongTypeV3(r.path+nameV3(name), expected)
+		return
+	}
+	r.mismatch = &fault{
+		status: http.StatusBadRequest, code: "mj-0004", message: fmt.Sprintf("Type mismatch. Expected type %q.", expected),
+		related: []string{strings.TrimSuffix(r.path+name, ".")},
 	}
 }
 
 func (r *reader) str(v value, into *string, name string) {
 	s, ok := v.str()
+	if !ok && r.v3 && v.isNumber() {
+		s, ok = string(v), true
+	}
 	if !ok {
 		r.wrong(name, "string")
 		return
@@ -184,6 +193,9 @@ func (r *reader) opt(v value, into *optional, name string) {
 
 func (r *reader) boolean(v value, into *bool, name string) {
 	is, ok := v.boolean()
+	if !ok && r.v3 {
+		is, ok = v.looseBoolean()
+	}
 	if !ok {
 		r.wrong(name, "boolean")
 		return
@@ -193,6 +205,9 @@ func (r *reader) boolean(v value, into *bool, name string) {
 
 func (r *reader) integer(v value, into *int64, name string) {
 	n, ok := v.integer()
+	if !ok && r.v3 {
+		n, ok = v.looseInteger()
+	}
 	if !ok {
 		r.wrong(name, "integer")
 		return
@@ -409,5 +424,8 @@ func (it *item) applyOption(r *reader, name string, v value) {
 		r.str(v, &it.urlTags, "URLTags")
 	case "variables":
 		r.object(v, "Variables") // for templates, which there are none of
+	case "statisticscontactslistid":
+		var ignored int64
+		r.integer(v, &ignored, "StatisticsContactsListID") // of contact lists, which there are none of
 	}
 }
