@@ -98,6 +98,7 @@ var (
 // Batch is what one call hands over: its submissions are kept together or not at all.
 type Batch struct {
 	Submissions []*Submission
+	Once        *Once // the idempotency key of the call; nil: it has none
 }
 
 // Accept makes a submission durable and gives it and its recipients their IDs. It returns after the commit that
@@ -106,12 +107,16 @@ func (s *Store) Accept(ctx context.Context, sub *Submission) error {
 	return s.AcceptBatch(ctx, &Batch{Submissions: []*Submission{sub}})
 }
 
-// AcceptBatch is Accept for several submissions, which are kept together or not at all.
+// AcceptBatch is Accept for several submissions, which are kept together or not at all. ErrExists says that the
+// idempotency key was used meanwhile.
 func (s *Store) AcceptBatch(ctx context.Context, b *Batch) error {
 	for _, sub := range b.Submissions {
 		if err := s.number(ctx, sub); err != nil {
 			return err
 		}
+	}
+	if b.Once != nil {
+		b.Once.answer = NewBody(b.Once.Answer())
 	}
 	return s.accepts.add(ctx, b)
 }
@@ -162,6 +167,9 @@ func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
 		}
 	}
 	return s.Update(ctx, func(tx *Tx) error {
+		if err := tx.writeOnce(ctx, batches); err != nil {
+			return err
+		}
 		if err := tx.putCampaigns(ctx, subs); err != nil {
 			return err
 		}
