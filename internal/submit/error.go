@@ -17,10 +17,14 @@ const (
 	Unavailable                       // we failed: the same mail may be accepted later
 	NotPossible                       // what is asked of a message that was accepted before, as it stands now
 	LimitReached                      // of messages in an hour, a day or a month: accepted again after RetryAfter
+	KeyReused                         // an idempotency key that another body had
+	KeyBusy                           // a call with the same idempotency key is under way: try again after RetryAfter
 )
 
 // Temporary says whether the same mail may be accepted later.
-func (c Code) Temporary() bool { return c == NoRoom || c == Unavailable || c == LimitReached }
+func (c Code) Temporary() bool {
+	return c == NoRoom || c == Unavailable || c == LimitReached || c == KeyBusy
+}
 
 // Error is why a mail was not accepted. Reason is a sentence for the caller; Cause is for the log alone.
 type Error struct {
@@ -28,7 +32,7 @@ type Error struct {
 	Field  string // the property or address that is wrong
 	Reason string
 	Cause  error
-	// RetryAfter is when there is room again, of LimitReached.
+	// RetryAfter is when there is room again, of LimitReached and KeyBusy.
 	RetryAfter time.Duration
 }
 

@@ -61,6 +61,7 @@ type Message struct {
 	CustomID           string
 	EventPayload       string
 	Campaign           string
+	Deduplicate        bool // no second mail of the campaign to one address
 	MonitoringCategory string
 	URLTags            string
 	Priority           int // 0 low to 3 first; 2 is usual
@@ -104,10 +105,12 @@ type Submit struct {
 	store   *store.Store
 	rules   *ruleBook
 	limits  *limiter
+	twins   twins
 	arrived func() // tells the queue that there is something
+	now     func() time.Time
 	log     *slog.Logger
 
-	accepted, refused, limited, delayed, suppressed atomic.Int64
+	accepted, refused, limited, delayed, suppressed, repeated, forgotten atomic.Int64
 }
 
 // New makes the way in over st. arrived is called after each accepted submission and must not block.
@@ -117,7 +120,7 @@ func New(st *store.Store, arrived func(), log *slog.Logger) *Submit {
 
 // NewAt is New with a clock, by which hours, days and months of limits begin.
 func NewAt(st *store.Store, arrived func(), log *slog.Logger, now func() time.Time) *Submit {
-	return &Submit{store: st, rules: newRuleBook(st), limits: newLimiter(st, now), arrived: arrived, log: log}
+	return &Submit{store: st, rules: newRuleBook(st), limits: newLimiter(st, now), arrived: arrived, now: now, log: log}
 }
 
 // Stats are counts since the start.
@@ -126,11 +129,13 @@ type Stats struct {
 	Limited           int64 // of the refused, those over a limit of messages
 	Delayed           int64 // messages that wait for a later hour
 	Suppressed        int64 // messages blocked since their address is on the key's suppression list
+	Repeated          int64 // calls that got the first answer of their idempotency key
+	Forgotten         int64 // answers of idempotency keys deleted after their time
 }
 
 // Stats reads the counts.
 func (s *Submit) Stats() Stats {
-	return Stats{Accepted: s.accepted.Load(), Refused: s.refused.Load(), Limited: s.limited.Load(), Delayed: s.delayed.Load(), Suppressed: s.suppressed.Load()}
+	return Stats{Accepted: s.accepted.Load(), Refused: s.refused.Load(), Limited: s.limited.Load(), Delayed: s.delayed.Load(), Suppressed: s.suppressed.Load(), Repeated: s.repeated.Load(), Forgotten: s.forgotten.Load()}
 }
 
 // Forget makes the next mail of a key, or with 0 of all keys, read its senders and limits anew. Whoever changes them
@@ -154,10 +159,7 @@ func (s *Submit) CheckSender(ctx context.Context, p gate.Principal, email string
 func (s *Submit) Accept(ctx context.Context, p gate.Principal, env Envelope, m Message) (Receipt, error) {
 	receipt, err := s.accept(ctx, p, env, m)
 	if err != nil {
-		s.refused.Add(1)
-		if e := (*Error)(nil); errors.As(err, &e) && e.Code == LimitReached {
-			s.limited.Add(1)
-		}
+		s.countRefused(err)
 		return Receipt{}, err
 	}
 	if !m.Sandbox {
@@ -167,45 +169,63 @@ func (s *Submit) Accept(ctx context.Context, p gate.Principal, env Envelope, m M
 	return receipt, nil
 }
 
+func (s *Submit) countRefused(err error) {
+	s.refused.Add(1)
+	if e := (*Error)(nil); errors.As(err, &e) && e.Code == LimitReached {
+		s.limited.Add(1)
+	}
+}
+
 func (s *Submit) accept(ctx context.Context, p gate.Principal, env Envelope, m Message) (Receipt, error) {
+	d, err := s.prepare(ctx, p, env, m)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err = s.keep(ctx, []*pending{d}, m.Sandbox, nil); err != nil {
+		return Receipt{}, err
+	}
+	return d.receipt(), nil
+}
+
+// pending is a checked mail on its way to the store.
+type pending struct {
+	sub   *store.Submission
+	taken *reservation // of limits; nil: the key has none
+}
+
+// prepare checks a mail and takes its room under the limits, which keep gives back when it is not kept.
+func (s *Submit) prepare(ctx context.Context, p gate.Principal, env Envelope, m Message) (*pending, error) {
 	if len(m.Raw) > MaxSize {
-		return Receipt{}, &Error{Code: TooLarge, Reason: fmt.Sprintf("The message has %d bytes; %d are allowed.", len(m.Raw), MaxSize)}
+		return nil, &Error{Code: TooLarge, Reason: fmt.Sprintf("The message has %d bytes; %d are allowed.", len(m.Raw), MaxSize)}
 	}
 	r, err := s.rules.of(ctx, p.KeyID)
 	if err != nil {
-		return Receipt{}, err
+		return nil, err
 	}
 	sender, err := r.find(m.From.Email)
 	if err != nil {
-		return Receipt{}, err
+		return nil, err
 	}
 	recipients, err := distinct(env.Recipients)
 	if err != nil {
-		return Receipt{}, err
+		return nil, err
 	}
 	going := len(recipients)
 	if !m.Sandbox {
 		if going, err = s.suppress(ctx, p.KeyID, recipients); err != nil {
-			return Receipt{}, err
+			return nil, err
 		}
 	}
-	sub := newSubmission(p, env, m, sender.ID, recipients)
-	r.track(sub, m)
+	d := &pending{sub: newSubmission(p, env, m, sender.ID, recipients)}
+	r.track(d.sub, m)
 	if !r.limited() {
-		return s.keep(ctx, env, sub, m.Sandbox)
+		return d, nil
 	}
-	taken, err := s.limits.reserve(ctx, p, r, going)
-	if err != nil {
-		return Receipt{}, err
+	if d.taken, err = s.limits.reserve(ctx, p, r, going); err != nil {
+		return nil, err
 	}
-	taken.spread(sub.Recipients)
-	receipt, err := s.keep(ctx, env, sub, m.Sandbox)
-	kept := err == nil && !m.Sandbox
-	s.limits.end(taken, kept)
-	if kept {
-		s.delayed.Add(taken.later())
-	}
-	return receipt, err
+	d.taken.spread(d.sub.Recipients)
+	return d, nil
 }
 
 // suppress marks the recipients that the key sends nothing to, and says how many others there are. They count against no
@@ -222,16 +242,38 @@ func (s *Submit) suppress(ctx context.Context, keyID int64, recipients []store.R
 	return len(recipients) - len(off), nil
 }
 
-// keep makes a submission durable, unless it is in the sandbox.
-func (s *Submit) keep(ctx context.Context, env Envelope, sub *store.Submission, sandbox bool) (Receipt, error) {
-	if sandbox {
-		return receiptOf(env, sub), nil
+// keep makes submissions durable, all or none, unless they are in the sandbox.
+func (s *Submit) keep(ctx context.Context, list []*pending, sandbox bool, once *store.Once) error {
+	b := store.Batch{Once: once, Submissions: make([]*store.Submission, 0, len(list))}
+	for _, d := range list {
+		b.Submissions = append(b.Submissions, d.sub)
 	}
-	// A client that hangs up now does not take back what is on its way to the disk, nor what it took of a limit.
-	if err := s.store.Accept(context.WithoutCancel(ctx), sub); err != nil {
-		return Receipt{}, s.failed(ctx, err)
+	var err error
+	if !sandbox {
+		// A client that hangs up now does not take back what is on its way to the disk, nor what it took of a limit.
+		err = s.store.AcceptBatch(context.WithoutCancel(ctx), &b)
 	}
-	return receiptOf(env, sub), nil
+	s.end(list, err == nil && !sandbox)
+	switch {
+	case err != nil && once != nil && errors.Is(err, store.ErrExists):
+		return errBusy
+	case err != nil:
+		return s.failed(ctx, err)
+	}
+	return nil
+}
+
+// end ends what mails took of their limits: kept, or given back.
+func (s *Submit) end(list []*pending, kept bool) {
+	for _, d := range list {
+		if d.taken == nil {
+			continue
+		}
+		s.limits.end(d.taken, kept)
+		if kept {
+			s.delayed.Add(d.taken.later())
+		}
+	}
 }
 
 // failed tells the log what went wrong and the caller that it can be tried again: nothing was kept.
@@ -281,16 +323,17 @@ func newSubmission(p gate.Principal, env Envelope, m Message, senderID int64, re
 	return &store.Submission{
 		AccountID: p.AccountID, KeyID: p.KeyID, SenderID: senderID, Source: m.Source, Client: text(client, maxText),
 		MailFrom: env.From, HeaderFrom: m.From.Email, FromName: text(m.From.Name, maxText), Subject: text(m.Subject, maxText), MessageID: text(m.MessageID, maxText),
-		CustomID: text(m.CustomID, maxText), EventPayload: text(m.EventPayload, MaxSize), Campaign: text(m.Campaign, maxText), MonitoringCategory: text(m.MonitoringCategory, maxText), URLTags: text(m.URLTags, maxText),
+		CustomID: text(m.CustomID, maxText), EventPayload: text(m.EventPayload, MaxSize), Campaign: text(m.Campaign, maxText), Deduplicate: m.Deduplicate, MonitoringCategory: text(m.MonitoringCategory, maxText), URLTags: text(m.URLTags, maxText),
 		Priority: m.Priority, TrackOpens: m.TrackOpens, TrackClicks: m.TrackClicks,
 		Size: int64(len(m.Raw)), Attachments: m.Attachments, HasText: m.HasText, HasHTML: m.HasHTML, UTF8: m.UTF8, ResentOf: m.ResentOf,
 		Body: store.NewBody(m.Raw), Recipients: recipients, Lifetime: Lifetime,
 	}
 }
 
-func receiptOf(env Envelope, sub *store.Submission) Receipt {
-	r := Receipt{SubmissionID: sub.ID, Messages: make([]Accepted, 0, len(sub.Recipients))}
-	for _, x := range sub.Recipients {
+// receipt says what a kept mail became.
+func (d *pending) receipt() Receipt {
+	r := Receipt{SubmissionID: d.sub.ID, Messages: make([]Accepted, 0, len(d.sub.Recipients))}
+	for _, x := range d.sub.Recipients {
 		a := Accepted{Email: x.Email, ID: x.ID}
 		if x.ID != 0 {
 			a.UUID = x.UUID.String()
