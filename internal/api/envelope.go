@@ -64,13 +64,13 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("Allow", f.allow)
 	}
 	if v31(r) {
-		a.write(w, r, reply{f.status, errorOf(f, id), f.retryAfter})
+		a.write(w, r, reply{status: f.status, body: errorOf(f, id), retryAfter: f.retryAfter})
 		return
 	}
 	if f.status != http.StatusUnauthorized && f.status < 500 {
 		id = ""
 	}
-	a.write(w, r, reply{f.status, errorV3{ErrorIdentifier: id, ErrorInfo: f.info, ErrorMessage: f.message, StatusCode: f.status}, f.retryAfter})
+	a.write(w, r, reply{status: f.status, body: errorV3{ErrorIdentifier: id, ErrorInfo: f.info, ErrorMessage: f.message, StatusCode: f.status}, retryAfter: f.retryAfter})
 }
 
 func errorOf(f *fault, id string) errorV31 {
@@ -95,20 +95,20 @@ func (a *api) write(w http.ResponseWriter, r *http.Request, out reply) {
 		w.WriteHeader(out.status)
 		return
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(out.body); err != nil {
-		panic(err)
+	b, given := out.body.(written)
+	if !given {
+		b = encode(out.body)
 	}
-	b.Truncate(b.Len() - 1) // the line feed of Encode
 	contentType := "application/json"
 	if v31(r) {
 		contentType = "application/json; charset=UTF-8"
 	}
 	h := w.Header()
 	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	if out.replayed {
+		h.Set(replayHeader, "true")
+	}
 	if out.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(out.retryAfter.Seconds()))))
 	}
@@ -116,7 +116,20 @@ func (a *api) write(w http.ResponseWriter, r *http.Request, out reply) {
 		out.status = http.StatusOK
 	}
 	w.WriteHeader(out.status)
-	w.Write(b.Bytes()) //nolint:errcheck,gosec // the client has gone
+	w.Write(b) //nolint:errcheck,gosec // the client has gone
+}
+
+// written is a body that is JSON already.
+type written []byte
+
+func encode(body any) written {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(body); err != nil {
+		panic(err)
+	}
+	return b.Bytes()[:b.Len()-1] // without the line feed of Encode
 }
 
 // timestamp is a time on the wire: RFC 3339 in UTC, "" when it is unset.

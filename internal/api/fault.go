@@ -99,6 +99,10 @@ func faultOfSubmit(e *submit.Error) *fault {
 	case submit.NotPossible:
 	case submit.LimitReached:
 		f.status, f.code, f.retryAfter = http.StatusTooManyRequests, "mj-0014", e.RetryAfter
+	case submit.KeyReused:
+		f.status = http.StatusConflict
+	case submit.KeyBusy:
+		f.status, f.retryAfter = http.StatusConflict, e.RetryAfter
 	default: // NoRoom, Unavailable: ours
 		f.status = http.StatusInternalServerError
 		if errors.Is(e.Cause, context.Canceled) {

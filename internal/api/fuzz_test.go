@@ -61,3 +61,31 @@ func FuzzSend(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSendV3: whatever is posted, the answer is JSON as described, and each message that is answered is kept.
+func FuzzSendV3(f *testing.F) {
+	f.Add([]byte(simpleV3))
+	f.Add([]byte(`{"FromEmail":"a@example.com","To":"\"B, b\" <b@example.org>, c@example.org","Bcc":"d@example.org","Html-part":"x","Mj-prio":"3","Mj-trackopen":2,"Mj-campaign":"c","Mj-deduplicatecampaign":"1","Headers":{"X-A":1,"Reply-To":"r@example.com"}}`))
+	f.Add([]byte(`{"Messages":[{"FromEmail":"a@example.com","Recipients":[{"Email":"b@example.org","Vars":{"a":1}},{"Email":"B@example.org"}],"Text-part":"x","Attachments":[{"Content-type":"a/b","Filename":"f","content":"AA=="}],"Inline_attachments":[{"Content-Type":"image/gif","Filename":"f","Content":"AA\n=="}]}]}`))
+	f.Add([]byte(`{"FromEmail":"a@example.com","Sender":"x <y@example.com>","To":"=?utf-8?q?=00?= <b@example.org>","Text-part":"x","Mj-TemplateLanguage":"true","Mj-CustomID":12}`))
+	w := newWorld(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		a := w.do(t, w.master.Issued, http.MethodPost, "/v3/send", string(body))
+		if !json.Valid([]byte(a.body)) || a.status != 200 && a.status != 400 && a.status != 403 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		var got sentV3
+		if json.Unmarshal([]byte(a.body), &got) != nil {
+			return
+		}
+		for _, s := range got.Sent {
+			m, v := w.source(t, s.MessageID)
+			if mail.Canonical(m.Recipient) != mail.Canonical(s.Email) || m.UUID.String() != s.MessageUUID {
+				t.Fatalf("%+v answers %s", s, m.Recipient)
+			}
+			if header(v, "Bcc") != "" {
+				t.Fatalf("the headers have a Bcc: %v", v.Header)
+			}
+		}
+	})
+}

@@ -172,7 +172,9 @@ func ofProfile(body string) func(testing.TB, *world, principal) (string, string)
 func matrix() map[string]cell {
 	const send, read, manage = account.MaySend, account.MayRead, account.MayManage
 	m := map[string]cell{
-		"POST /v3.1/send": {need: send, status: 200, request: plain("/v3.1/send", simple)},
+		"POST /v3.1/send":       {need: send, status: 200, request: plain("/v3.1/send", simple)},
+		"POST /v3/send":         {need: send, status: 200, request: plain("/v3/send", simpleV3)},
+		"POST /v3/send/message": {need: send, status: 200, request: plain("/v3/send/message", simpleV3)},
 
 		"GET /v3/REST/apikey":                  {status: 200},
 		"POST /v3/REST/apikey":                 {need: manage, master: true, status: 201, request: plain("/v3/REST/apikey", `{"Name": "new"}`)},

@@ -31,6 +31,7 @@ type reply struct {
 	status     int           // 0: 200
 	body       any           // to be written as JSON; nil with 204
 	retryAfter time.Duration // 0: not said
+	replayed   bool          // the first answer of an idempotency key
 }
 
 // handler answers a call. Its error is a *fault, or one that faultOf maps to one.
@@ -53,6 +54,8 @@ func (a *api) routes() []route {
 	const send, manage = account.MaySend, account.MayManage
 	all := []route{
 		{method: "POST", pattern: "/v3.1/send", handle: a.send, need: send},
+		{method: "POST", pattern: "/v3/send", handle: a.sendV3, need: send},
+		{method: "POST", pattern: "/v3/send/message", handle: a.sendV3, need: send},
 
 		{method: "GET", pattern: rest + "apikey", handle: a.listKeys},
 		{method: "POST", pattern: rest + "apikey", handle: a.createKey, need: manage, master: true},
@@ -103,8 +106,6 @@ func (a *api) mount() {
 	a.mux.HandleFunc("GET /openapi.json", a.describeJSON)
 	a.mux.Handle("/openapi.yaml", a.operation(route{handle: methodNotAllowed([]string{"GET"})}))
 	a.mux.Handle("/openapi.json", a.operation(route{handle: methodNotAllowed([]string{"GET"})}))
-	a.mux.Handle("/v3/send", a.operation(route{handle: noSendV3}))
-	a.mux.Handle("/v3/send/message", a.operation(route{handle: noSendV3}))
 	a.mux.Handle("/", a.operation(route{handle: func(c *call) (reply, error) {
 		return reply{}, &fault{status: http.StatusNotFound, message: fmt.Sprintf("There is no resource at %q. GET /openapi lists what there is.", c.URL.Path)}
 	}}))
@@ -122,10 +123,6 @@ func methodNotAllowed(methods []string) handler {
 		}
 		return reply{}, &fault{status: http.StatusMethodNotAllowed, message: message, allow: allow}
 	}
-}
-
-func noSendV3(*call) (reply, error) {
-	return reply{}, &fault{status: http.StatusNotFound, message: "Send API v3 is not served here: use Send API v3.1, POST /v3.1/send."}
 }
 
 // ServeHTTP answers a request. A panic is answered with 500 and logged.

@@ -8,14 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime/debug"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
-	"postern/internal/gate"
 	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/submit"
@@ -62,23 +59,13 @@ func (a *api) send(c *call) (reply, error) {
 	if fault != nil {
 		return reply{}, fault
 	}
-	outcomes := make([]outcome, len(b.items))
-	var wg sync.WaitGroup
-	for i := range b.items {
-		it, out := &b.items[i], &outcomes[i]
-		out.findings = a.checkItem(c, it)
-		if len(out.findings) > 0 {
-			continue
+	return a.once(c, "v3.1", text, b.sandbox, func(once *submit.Once) (reply, error) {
+		outcomes := make([]outcome, len(b.items))
+		for i := range b.items {
+			outcomes[i].findings = a.checkItem(c, &b.items[i])
 		}
-		if len(b.items) == 1 {
-			a.submitItem(c, it, b.sandbox, out)
-			break
-		}
-		// At once, so that they share a commit.
-		wg.Go(func() { a.submitItem(c, it, b.sandbox, out) })
-	}
-	wg.Wait()
-	return a.answer(c, b, outcomes)
+		return a.handOver(c, b.items, outcomes, handing{sandbox: b.sandbox, once: once, answer: func(all []outcome) (reply, error) { return a.answer(c, b, all) }})
+	})
 }
 
 // Large bodies share memory; what is smaller is let through, so that slow uploads hold up no ordinary mail.
@@ -131,6 +118,12 @@ func read(b *bytes.Buffer, from io.Reader, n int64) error {
 // checkItem finds what is wrong with a message, also what the sender may not.
 func (a *api) checkItem(c *call, it *item) findings {
 	f := it.check()
+	a.checkSenders(c, it, &f)
+	return f
+}
+
+// checkSenders finds what the sender may not.
+func (a *api) checkSenders(c *call, it *item, f *findings) {
 	if it.from.mayCheck() {
 		if _, err := a.Submit.CheckSender(c.Context(), c.who, it.from.email.s); err != nil {
 			f.add(faultOf(err))
@@ -141,7 +134,6 @@ func (a *api) checkItem(c *call, it *item) findings {
 			f.add(fault)
 		}
 	}
-	return f
 }
 
 // mayCheck says whether there is an address to ask about.
@@ -172,27 +164,6 @@ func (a *api) checkSender(c *call, email string) *fault {
 	return f
 }
 
-// submitItem composes a checked message and hands it in. A panic is this message's alone.
-func (a *api) submitItem(c *call, it *item, sandbox bool, out *outcome) {
-	defer func() {
-		if p := recover(); p != nil {
-			out.findings.add(&fault{status: http.StatusInternalServerError, cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
-		}
-	}()
-	weight := min(it.weight(), composeMemory)
-	if err := a.composing.Acquire(c.Context(), weight); err != nil {
-		out.findings.add(&fault{status: http.StatusInternalServerError, message: "The request ended before the message was kept.", cause: err})
-		return
-	}
-	defer a.composing.Release(weight)
-	receipt, err := a.compose(c.Context(), c.who, it, submit.Message{Source: "http", Address: c.addr, Client: c.UserAgent(), Sandbox: sandbox})
-	if err != nil {
-		out.findings.add(faultOf(err))
-		return
-	}
-	out.receipt = receipt
-}
-
 // weight is about how many bytes a message takes while it is composed and stored: source, encoded, compressed.
 func (it *item) weight() int64 {
 	n := 2 * (len(it.text) + len(it.html) + len(it.payload))
@@ -204,19 +175,19 @@ func (it *item) weight() int64 {
 	return int64(n) + 4096
 }
 
-// compose makes the mail and submits it; m has what is known of the caller.
-func (a *api) compose(ctx context.Context, who gate.Principal, it *item, m submit.Message) (submit.Receipt, error) {
+// compose makes the mail of an item; m has what is known of the caller.
+func (it *item) compose(m submit.Message) (submit.Item, error) {
 	d := it.draft()
 	raw, err := mail.Compose(d)
 	if err != nil {
-		return submit.Receipt{}, &fault{status: http.StatusBadRequest, code: "mj-0005", message: "Value not allowed. The message cannot be composed: " + err.Error() + "."}
+		return submit.Item{}, &fault{status: http.StatusBadRequest, code: "mj-0005", message: "Value not allowed. The message cannot be composed: " + err.Error() + "."}
 	}
 	opens, _ := tracking(it.trackOpens)
 	clicks, _ := tracking(it.trackClicks)
 	m.Raw, m.From, m.Subject, m.MessageID = raw, d.From, it.subject, d.MessageID
 	m.HasText, m.HasHTML, m.Attachments = it.text != "", it.html != "", len(it.attachments)+len(it.inlined)
 	m.CustomID, m.EventPayload, m.Campaign, m.MonitoringCategory, m.URLTags = it.customID, it.payload, it.campaign, it.category, it.urlTags
-	m.Priority, m.TrackOpens, m.TrackClicks = int(it.priority), opens, clicks
+	m.Deduplicate, m.Priority, m.TrackOpens, m.TrackClicks = it.deduplicate, int(it.priority), opens, clicks
 	env := submit.Envelope{From: d.From.Email}
 	if d.Sender != nil {
 		env.From = d.Sender.Email
@@ -226,7 +197,7 @@ func (a *api) compose(ctx context.Context, who gate.Principal, it *item, m submi
 	for _, r := range env.Recipients {
 		m.UTF8 = m.UTF8 || mail.NeedsUTF8(r.Email)
 	}
-	return a.Submit.Accept(ctx, who, env, m)
+	return submit.Item{Envelope: env, Message: m}, nil
 }
 
 // recipients are the envelope's, in the order To, Cc, Bcc.

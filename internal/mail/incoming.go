@@ -61,9 +61,13 @@ func ReadIncoming(raw []byte, now time.Time, newMessageID func() string) (*Incom
 		clean = append(clean, "Message-ID: <"+m.MessageID+">\r\n"...)
 	}
 	m.Raw = append(append(clean, crlf...), body...)
+	m.body = body
 	m.look(body)
 	return m, nil
 }
+
+// Body is what comes after the header, as it was handed over.
+func (m *Incoming) Body() []byte { return m.body }
 
 // checkLineEnds refuses CR and LF that do not stand together (RFC 5321 §2.3.8). What follows such a one is a new line
 // to some servers and not to others: that is how mail is smuggled.
@@ -211,6 +215,10 @@ func DecodeHeader(s string) string {
 // take reads a control header, and says whether it was one. Unknown ones are taken as well: they are nobody else's
 // business.
 func (c *Control) take(lower, value string) bool {
+	if lower == "postern-idempotency-key" {
+		c.IdempotencyKey = value
+		return true
+	}
 	if !strings.HasPrefix(lower, "x-mj-") && !strings.HasPrefix(lower, "x-mailjet-") {
 		return false
 	}

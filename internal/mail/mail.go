@@ -46,12 +46,15 @@ type Incoming struct {
 	Attachments        int
 	Control            Control
 	Raw                []byte
+
+	body []byte
 }
 
 // Control is what the control headers of an incoming message said.
 type Control struct {
 	CustomID, EventPayload, Campaign, MonitoringCategory string
 	Vars, TemplateID                                     string
+	IdempotencyKey                                       string
 	TemplateErrorReporting, TemplateErrorDeliver         string
 	TrackOpen, TrackClick                                string // "", "0" or "1"
 	Deduplicate, TemplateLanguage                        bool

@@ -119,6 +119,8 @@ func (c *collector) submit(e emitter) {
 	e.count("submit_submissions_total", help, float64(s.Accepted), "result", "accepted")
 	e.count("submit_submissions_total", help, float64(s.Refused), "result", "refused")
 	e.count("submit_limited_total", "Of the refused submissions, those over a limit of messages an hour, a day or a month.", float64(s.Limited))
+	e.count("submit_repeated_total", "Calls that were answered as their idempotency key was before, and sent nothing.", float64(s.Repeated))
+	e.count("submit_answers_forgotten_total", "Answers of idempotency keys that were deleted after 24 hours.", float64(s.Forgotten))
 	e.count("submit_delayed_total", "Messages that were accepted to leave in a later hour, over an hourly limit.", float64(s.Delayed))
 }
 

@@ -178,7 +178,7 @@ func (s *Server) parts() [][]part {
 	}
 	// Notices are mail: what sends them ends before the queue does.
 	return [][]part{
-		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}, {"search", s.search.Run}},
+		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}, {"submit", s.core.Submit.Run}, {"search", s.search.Run}},
 		{{"queue", s.queue.Run}},
 		{{"notify", s.notify.Run}, {"webhook", s.core.Webhook.Run}, {"hits", s.hits.Run}, {"suppress", s.core.Suppress.Run}, {"domain", s.core.Domains.Run}},
 		doors,

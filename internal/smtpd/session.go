@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -221,11 +223,63 @@ func (n *session) accept(p gate.Principal, from string, to []string, raw []byte)
 	m.UTF8 = mail.NeedsUTF8(append([]string{from}, to...)...)
 	m.Source, m.Address, m.Client = "smtp", n.source.Addr, n.conn.Hostname()
 	m.Raw = append(n.received(m.UTF8, now), in.Raw...)
-	receipt, err := n.s.c.Submit.Accept(context.Background(), p, env, m) // not the connection's end, but the disk decides
+	receipt, err := n.submit(p, submit.Item{Envelope: env, Message: m}, in)
 	if err != nil {
 		return submit.Receipt{}, replyTo(err)
 	}
 	return receipt, nil
+}
+
+// submit hands a mail in. One with an idempotency key that was handed in before is answered as it was then.
+func (n *session) submit(p gate.Principal, it submit.Item, in *mail.Incoming) (submit.Receipt, error) {
+	ctx := context.Background() // not the connection's end, but the disk decides
+	key := in.Control.IdempotencyKey
+	if key == "" {
+		return n.s.c.Submit.Accept(ctx, p, it.Envelope, it.Message)
+	}
+	if wrong := submit.CheckKey(key); wrong != "" {
+		return submit.Receipt{}, &submit.Error{Code: submit.BadKey, Field: "Postern-Idempotency-Key", Reason: "Postern-Idempotency-Key: " + wrong}
+	}
+	hash := digest(it.Envelope, in)
+	answer, end, err := n.s.c.Submit.Begin(ctx, p, key, hash)
+	if err != nil {
+		return submit.Receipt{}, err
+	}
+	if answer != nil {
+		var r submit.Receipt
+		err := json.Unmarshal(answer, &r)
+		return r, err
+	}
+	defer end()
+	once := &submit.Once{Key: key, Hash: hash, Answer: func(got []submit.Outcome) []byte {
+		b, err := json.Marshal(got[0].Receipt)
+		if err != nil {
+			panic(err) // it has numbers and strings
+		}
+		return b
+	}}
+	got := n.s.c.Submit.AcceptBatch(ctx, p, submit.Batch{Items: []submit.Item{it}, Once: once})
+	return got[0].Receipt, got[0].Err
+}
+
+// digest tells whether a mail is the same as another: envelope, header and body, but for what a client makes anew when it
+// tries again.
+func digest(env submit.Envelope, in *mail.Incoming) [sha256.Size]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "smtp\n%q\n", env.From)
+	for _, r := range env.Recipients {
+		fmt.Fprintf(h, "%q\n", r.Email)
+	}
+	for _, f := range in.Header {
+		switch strings.ToLower(f.Name) {
+		case "date", "message-id", "received":
+		default:
+			fmt.Fprintf(h, "%s: %q\n", strings.ToLower(f.Name), f.Value)
+		}
+	}
+	fmt.Fprintf(h, "%+v\n", in.Control)
+	h.Write(in.Body())
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // maxHops is how many servers a mail may have passed (RFC 5321 §6.3).
@@ -267,7 +321,7 @@ func message(in *mail.Incoming) submit.Message {
 	c := in.Control
 	m := submit.Message{
 		From: in.From, Subject: in.Subject, MessageID: in.MessageID, HasText: in.HasText, HasHTML: in.HasHTML, Attachments: in.Attachments,
-		CustomID: c.CustomID, EventPayload: c.EventPayload, Campaign: c.Campaign, MonitoringCategory: c.MonitoringCategory,
+		CustomID: c.CustomID, EventPayload: c.EventPayload, Campaign: c.Campaign, Deduplicate: c.Deduplicate, MonitoringCategory: c.MonitoringCategory,
 		Priority: 2, TrackOpens: tracking(c.TrackOpen), TrackClicks: tracking(c.TrackClick),
 	}
 	if c.Priority >= 0 {
@@ -335,6 +389,9 @@ func replyTo(err error) *smtp.SMTPError {
 		submit.NoRoom:            {Code: 452, EnhancedCode: smtp.EnhancedCode{4, 3, 1}},
 		submit.Unavailable:       {Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}},
 		submit.LimitReached:      {Code: 452, EnhancedCode: smtp.EnhancedCode{4, 7, 1}},
+		submit.BadKey:            {Code: 554, EnhancedCode: smtp.EnhancedCode{5, 6, 0}},
+		submit.KeyReused:         {Code: 554, EnhancedCode: smtp.EnhancedCode{5, 6, 0}},
+		submit.KeyBusy:           {Code: 451, EnhancedCode: smtp.EnhancedCode{4, 5, 0}},
 	}[e.Code]
 	reply.Message = e.Reason
 	return &reply

@@ -19,6 +19,7 @@ const (
 	LimitReached                      // of messages in an hour, a day or a month: accepted again after RetryAfter
 	KeyReused                         // an idempotency key that another body had
 	KeyBusy                           // a call with the same idempotency key is under way: try again after RetryAfter
+	BadKey                            // an idempotency key that is none
 )
 
 // Temporary says whether the same mail may be accepted later.
