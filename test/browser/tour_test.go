@@ -33,20 +33,22 @@ import (
 	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/submit"
+	"postern/internal/suppress"
 )
 
 // place is an account with a past.
 type place struct {
-	t       *testing.T
-	file    string
-	store   *store.Store
-	keyring *keyring.Keyring
-	submit  *submit.Submit
-	signed  keyring.SignedUp
-	domains *domain.Checker
-	dns     dns.Table
-	keys    map[string]store.Key
-	base    string
+	t        *testing.T
+	file     string
+	store    *store.Store
+	keyring  *keyring.Keyring
+	submit   *submit.Submit
+	suppress *suppress.List
+	signed   keyring.SignedUp
+	domains  *domain.Checker
+	dns      dns.Table
+	keys     map[string]store.Key
+	base     string
 }
 
 var operator = keyring.Actor{Name: "operator", Origin: "command line"}
@@ -63,6 +65,7 @@ func newPlace(t *testing.T) *place {
 	ok(t, err)
 	log := slog.New(slog.DiscardHandler)
 	g := gate.New(gate.Config{Digester: digester})
+	p.suppress = suppress.New(p.store, nil, log)
 	p.submit = submit.New(p.store, func() {}, log)
 	p.keyring, err = keyring.New(keyring.Config{Store: p.store, Gate: g, Digester: digester, ServerKey: serverKey, RulesChanged: p.submit.Forget, Log: log})
 	ok(t, err)
@@ -80,7 +83,7 @@ func newPlace(t *testing.T) *place {
 	// A name, not an address: browsers bind passkeys to one.
 	p.base = strings.Replace("http://"+server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	server.Config.Handler, err = console.New(console.Config{
-		Store: p.store, Gate: g, Submit: p.submit, Keyring: p.keyring, Domains: p.domains, BaseURL: p.base, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.harbour-books.example", Route: "capture", Log: log, Description: api.Description(),
+		Store: p.store, Gate: g, Submit: p.submit, Keyring: p.keyring, Suppress: p.suppress, Domains: p.domains, BaseURL: p.base, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.harbour-books.example", Route: "capture", Log: log, Description: api.Description(),
 	})
 	ok(t, err)
 	server.Start()
