@@ -79,7 +79,7 @@ func TestSuppressionPages(t *testing.T) {
 	b.post(page, url.Values{"reason": {"complaint"}, "note": {"by phone"}}).is(http.StatusOK).says("Complaint").says("by phone")
 	b.post(page, url.Values{"reason": {"tired"}}).is(http.StatusUnprocessableEntity)
 	b.get("/suppressions?q=ANNA").is(http.StatusOK).says("anna@example.net").lacks("b@example.net")
-	b.get("/suppressions?q=@example.net&reason=complaint&key="+sub.Key.APIKey).is(http.StatusOK).says("anna@example.net").lacks("b@example.net")
+	b.get("/suppressions?q=@example.net&reason=complaint&key=" + sub.Key.APIKey).is(http.StatusOK).says("anna@example.net").lacks("b@example.net")
 	b.get("/suppressions?key=none").is(http.StatusOK).says("No address matches")
 	if a := b.get("/suppressions.csv?reason=complaint").is(http.StatusOK); !strings.Contains(a.body, "anna@example.net,complaint,by phone") || strings.Contains(a.body, "b@example.net") {
 		t.Errorf("the export: %s", a.body)

@@ -27,7 +27,8 @@ func TestATourOfSuppressions(t *testing.T) {
 	p.past()
 	shop := p.keys["Shop"]
 	for i, e := range []suppress.Entry{
-		{Email: "jonas.weber@post.example", Reason: "complaint", Note: "Post-FBL/2.0"}, {Email: "ines@post.example", Reason: "unsubscribe"},
+		{Email: "jonas.weber@post.example", Reason: "complaint", Note: "Post-FBL/2.0"},
+		{Email: "ines@post.example", Reason: "unsubscribe"},
 		{Email: "long.name.of.a.person.with.several.names@subdomain.of.a.company.example", Note: "asked by phone, and again by letter of the third of November"},
 	} {
 		key := []store.Key{shop, p.keys["Newsletter"], shop}[i]
