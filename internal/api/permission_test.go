@@ -168,6 +168,17 @@ func ofProfile(body string) func(testing.TB, *world, principal) (string, string)
 	}
 }
 
+// ofHook is a request about a URL of the caller's own.
+func ofHook(rest, body string) func(testing.TB, *world, principal) (string, string) {
+	return func(t testing.TB, w *world, p principal) (string, string) {
+		list, err := w.keyring.SetHooks(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: p.Key.ID}, keyring.HookSet{URL: "https://hooks.example.com/", Types: []store.EventType{store.EventSpam}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("/v3/REST/eventcallbackurl/%d%s", list[0].ID, rest), body
+	}
+}
+
 // matrix says for each route who is let in. A route that is not in it fails the test: who may call it has to be said.
 func matrix() map[string]cell {
 	const send, read, manage = account.MaySend, account.MayRead, account.MayManage
@@ -233,6 +244,19 @@ func matrix() map[string]cell {
 		"PUT /v3/REST/myprofile/{id}":        {need: manage, master: true, status: 200, request: ofProfile(`{"AddressCity": "Bonn"}`)},
 		"GET /openapi.yaml":                  {open: true, status: 200},
 		"GET /openapi.json":                  {open: true, status: 200},
+
+		"GET /v3/REST/eventcallbackurl":             {need: manage, status: 200},
+		"POST /v3/REST/eventcallbackurl":            {need: manage, status: 201, request: plain("/v3/REST/eventcallbackurl", `{"Url": "https://hooks.example.com/"}`)},
+		"GET /v3/REST/eventcallbackurl/{id}":        {need: manage, status: 200, request: ofHook("", "")},
+		"PUT /v3/REST/eventcallbackurl/{id}":        {need: manage, status: 200, request: ofHook("", `{"Version": 2}`)},
+		"DELETE /v3/REST/eventcallbackurl/{id}":     {need: manage, status: 204, request: ofHook("", "")},
+		"POST /v3/REST/eventcallbackurl/{id}/test":  {need: manage, status: 404, request: plain("/v3/REST/eventcallbackurl/99999/test", "")},
+		"GET /v3/REST/webhooksecret":                {need: manage, status: 200},
+		"POST /v3/REST/webhooksecret":               {need: manage, status: 201, request: plain("/v3/REST/webhooksecret", "")},
+		"GET /v3/REST/webhookdelivery":              {need: read, status: 200},
+		"POST /v3/REST/webhookdelivery":             {need: manage, status: 200, request: plain("/v3/REST/webhookdelivery", `{"Since": 0}`)},
+		"GET /v3/REST/webhookdelivery/{id}":         {need: read, status: 404, request: plain("/v3/REST/webhookdelivery/99999", "")},
+		"POST /v3/REST/webhookdelivery/{id}/replay": {need: manage, status: 404, request: plain("/v3/REST/webhookdelivery/99999/replay", "")},
 	}
 	reports(m)
 	for _, name := range []string{"contact", "contactslist", "contactmetadata", "listrecipient", "template", "newsletter"} {
@@ -346,6 +370,11 @@ func TestNobodySeesOrChangesAnothers(t *testing.T) {
 	for _, x := range given {
 		names = append(names, strconv.FormatInt(x.ID, 10))
 	}
+	hooks, err := w.keyring.SetHooks(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: victim.Key.ID}, keyring.HookSet{URL: "https://victim.example/", Types: []store.EventType{store.EventSpam}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names = append(names, strconv.FormatInt(hooks[0].ID, 10), "spam%7Cfalse")
 	before := w.picture(t, victim)
 	for _, s := range []struct {
 		name string

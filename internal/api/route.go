@@ -85,6 +85,7 @@ func (a *api) routes() []route {
 	all = append(all, a.senderRoutes()...)
 	all = append(all, a.reportRoutes()...)
 	all = append(all, a.messageRoutes()...)
+	all = append(all, a.webhookRoutes()...)
 	for _, name := range marketing {
 		all = append(all, route{method: "GET", pattern: rest + name, handle: a.emptyList})
 	}

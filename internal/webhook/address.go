@@ -124,10 +124,25 @@ func checkHost(u *url.URL, private bool) error {
 		return nil
 	}
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if a, err := netip.ParseAddr(host); err == nil && !public(a) || host == "localhost" || strings.HasSuffix(host, ".localhost") {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return errPrivate
+	}
+	if a, err := netip.ParseAddr(host); err != nil && numeric(host) {
+		return fmt.Errorf("has the host %s, which is a number but no address: write it as 192.0.2.1", host)
+	} else if err == nil && !public(a) {
 		return errPrivate
 	}
 	return nil
+}
+
+// numeric says whether a host that is no address would be one for programs that read addresses generously: 2130706433,
+// 0x7f.1 and 0177.0.0.1 are 127.0.0.1 for many. No name in the DNS ends in a number (RFC 1123 §2.1, RFC 3696 §2).
+func numeric(host string) bool {
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+		return strings.Trim(hex, "0123456789abcdef") == ""
+	}
+	return last == "" || strings.Trim(last, "0123456789") == ""
 }
 
 // Redacted is a URL as it may be shown to the account's people: without a password.

@@ -103,6 +103,8 @@ func TestCheck(t *testing.T) {
 		"http://example.com/":       false, "ftp://example.com/": false, "example.com": false, "": false, "https://": false, "https:///x": false, "https://:443/": false,
 		"https://example.com/#x": false, "https://example.com:25/": false, "https://example.com:0/": false, "https://example.com:99999/": false,
 		"https://127.0.0.1/": false, "https://[::1]/": false, "https://localhost/": false, "https://a.LOCALHOST./": false, "https://10.1.2.3/": false, "https://169.254.169.254/latest": false,
+		"https://2130706433/": false, "https://0x7f000001/": false, "https://0x7f.1/": false, "https://0177.0.0.1/": false, "https://127.1/": false, "https://0300.0250.1/": false, "https://08.8.8.8./": false, "https://./": false,
+		"https://[::127.0.0.1]/": false, "https://[64:ff9b::7f00:1]/": false, "https://[2002:7f00:1::]/": false, "https://[::ffff:7f00:1]/": false, "https://[fe80::1%25eth0]/": false, "https://\u2460\u2461\u2466.0.0.1/": false,
 		"https://[::ffff:10.0.0.1]/": false, "https://ex\nample.com/": false, "https://example.com/" + strings.Repeat("x", 2000): false,
 	} {
 		if _, err := webhook.Check(text, false); (err == nil) != ok {
