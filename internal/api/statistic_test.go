@@ -39,7 +39,9 @@ func newReported(t *testing.T) *reported {
 		AccountID: w.sub.Key.AccountID, KeyID: w.sub.Key.ID, SenderID: w.sender.ID, Source: "http", MailFrom: "a@example.com", HeaderFrom: "a@example.com", FromName: "Shop",
 		Subject: "Hello", CustomID: "order-1", Campaign: "spring sale", HasHTML: true, Body: store.NewBody([]byte("Subject: Hello\r\n\r\nHello\r\n")), Lifetime: time.Hour,
 		Recipients: []store.Recipient{
-			{Email: "a@gmail.com", Domain: "gmail.com"}, {Email: "b@googlemail.com", Domain: "googlemail.com"}, {Email: "c@example.net", Domain: "example.net"},
+			{Email: "a@gmail.com", Domain: "gmail.com"},
+			{Email: "b@googlemail.com", Domain: "googlemail.com"},
+			{Email: "c@example.net", Domain: "example.net"},
 			{Email: "d@example.net", Domain: "example.net", Refused: mail.StatePreblocked},
 		},
 	}
