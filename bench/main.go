@@ -26,18 +26,19 @@ import (
 func main() {
 	each := flag.Duration("time", 3*time.Second, "how long each figure is measured")
 	rounds := flag.Int("rounds", 3, "how often; the median is printed")
-	only := flag.String("only", "", "part of the name of what to measure: smtp, http, sink, gate, keys")
+	only := flag.String("only", "", "part of the name of what to measure: smtp, http, sink, gate, keys, stats")
+	events := flag.Int("events", 10_000_000, "of stats: how many; a tenth of them is measured too")
 	database := flag.String("database", "", "a PostgreSQL URL of an empty database, instead of SQLite, for one -only run with -rounds 1")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	b := &bench{ctx: ctx, each: *each, rounds: *rounds, database: *database}
+	b := &bench{ctx: ctx, each: *each, rounds: *rounds, database: *database, events: *events}
 	fmt.Printf("%s/%s, %d processors, %s; 4 KB a message; %d rounds of %v\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), b.rounds, b.each)
 	code := 0
 	for _, part := range []struct {
 		name string
 		run  func() error
-	}{{"smtp", b.smtp}, {"http", b.http}, {"sink", b.sink}, {"gate", b.gate}, {"keys", b.keys}} {
+	}{{"smtp", b.smtp}, {"http", b.http}, {"sink", b.sink}, {"gate", b.gate}, {"keys", b.keys}, {"stats", b.stats}} {
 		if !strings.Contains(part.name, *only) {
 			continue
 		}
@@ -54,6 +55,7 @@ type bench struct {
 	each     time.Duration
 	rounds   int
 	database string
+	events   int // of stats
 }
 
 // table prints rows in columns.
