@@ -4,6 +4,7 @@ package api
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"postern/internal/report"
@@ -113,12 +114,12 @@ type messageStatistic struct {
 	UnsubscribedCount   int64
 }
 
-// ratio is a share, 0 of nothing.
+// ratio is a share, 0 of nothing, to six digits: node-mailjet makes a string of a number that is longer than fifteen.
 func ratio(n, of int64) float64 {
 	if of == 0 {
 		return 0
 	}
-	return float64(n) / float64(of)
+	return math.Round(float64(n)/float64(of)*1e6) / 1e6
 }
 
 func (a *api) messageStatistics(c *call) (reply, error) {

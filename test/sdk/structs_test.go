@@ -25,6 +25,8 @@ var structs = map[string]reflect.Type{
 	"DnsCheck":              reflect.TypeFor[resources.DnsCheck](),
 	"Domainstatistics":      reflect.TypeFor[resources.Domainstatistics](),
 	"Eventcallbackurl":      reflect.TypeFor[resources.Eventcallbackurl](),
+	"Geostatistics":         reflect.TypeFor[resources.Geostatistics](),
+	"Useragentstatistics":   reflect.TypeFor[resources.Useragentstatistics](),
 	"Graphstatistics":       reflect.TypeFor[resources.Graphstatistics](),
 	"Message":               reflect.TypeFor[resources.Message](),
 	"Messagehistory":        reflect.TypeFor[resources.Messagehistory](),
