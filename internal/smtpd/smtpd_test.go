@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/mail"
 	"postern/internal/smtpd"
 	"postern/internal/store"
 )
@@ -37,6 +38,25 @@ func TestHandsOver(t *testing.T) {
 		if strings.Contains(string(raw), secret) {
 			t.Error("a credential is in the mail")
 		}
+	}
+}
+
+// Who is on the key's suppression list is accepted like everybody, and blocked at once.
+func TestSuppressedRecipient(t *testing.T) {
+	w := start(t, nil)
+	err := w.store.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.AddSuppressions(t.Context(), w.key, []store.Suppression{{Email: "b@example.net", Reason: store.SuppressedUnsub}})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := w.login(t)
+	c.envelope()
+	c.data("250 2.0.0", mailOf("Hello"))
+	got, err := w.store.Messages(t.Context(), store.OfKey(w.key.AccountID, w.key.ID), store.MessageFilter{}, store.Page{})
+	if err != nil || len(got) != 1 || got[0].Status != store.StatusBlocked || got[0].StateID != int(mail.StatePreblocked) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
