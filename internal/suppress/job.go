@@ -90,6 +90,7 @@ func (l *List) Begin(ctx context.Context, by keyring.Actor, scope store.Scope, k
 		return Job{}, errors.Join(err, tmp.Close())
 	}
 	j := &Job{ID: rand.Text(), KeyID: key.ID, Name: shorten(cleanNote(name)), Size: size}
+	begun := *j // it changes from here on
 	l.jobs.keep(j)
 	l.jobs.all.Go(func() {
 		defer tmp.Close()
@@ -101,7 +102,7 @@ func (l *List) Begin(ctx context.Context, by keyring.Actor, scope store.Scope, k
 			l.log.WarnContext(ctx, "an import of suppressions broke off", "key", key.ID, "rows", r.Rows, "error", err)
 		}
 	})
-	return *j, nil
+	return begun, nil
 }
 
 // keep adds a job and forgets the oldest that are done.
