@@ -16,8 +16,16 @@ import (
 type messagesCmd struct {
 	Message  string `arg:"" optional:"" help:"Show this one with its history: its number or UUID."`
 	Source   bool   `help:"Print the message's source instead."`
-	Search   string `placeholder:"TEXT" help:"Only messages with this in a recipient or the subject."`
+	Retry    bool   `xor:"do" help:"Try this one now, rather than at its next attempt."`
+	Cancel   bool   `xor:"do" help:"Take this one back: it is blocked and never sent."`
+	Resend   bool   `xor:"do" help:"Send this one again, which did not arrive."`
+	Search   string `placeholder:"TEXT" help:"Only messages with these words, or words that begin so, in recipient, subject, From, CustomID or campaign; or of this recipient, @domain or UUID."`
 	CustomID string `placeholder:"ID" help:"Only messages with this CustomID."`
+	Campaign string `placeholder:"NAME" help:"Only messages of this campaign."`
+	Status   string `placeholder:"STATUS" help:"Only messages in this state: queued, deferred, sent, opened, clicked, hardbounced, softbounced, blocked, spam or unsub."`
+	State    string `placeholder:"STATE" help:"Only messages that did not arrive for this reason, such as 'user unknown'."`
+	From     string `placeholder:"TIME" help:"From this day (2026-01-31) or time (2026-01-31T12:00:00Z) on, in UTC."`
+	To       string `placeholder:"TIME" help:"To the end of this day, or before this time."`
 	Key      string `placeholder:"KEY" help:"Only of this key, by API key, name or number."`
 	Limit    int    `default:"50" placeholder:"N" help:"How many, newest first; at most 1000."`
 	JSON     bool   `name:"json" help:"Print JSON."`
@@ -26,20 +34,30 @@ type messagesCmd struct {
 // Help teaches.
 func (messagesCmd) Help() string {
 	return `Examples:
-  postern messages --search example.org
+  postern messages --search "invoice anna"
+  postern messages --search @example.org --status hardbounced --from 2026-01-01
   postern messages 1234
-  postern messages 1234 --source > message.eml`
+  postern messages 1234 --source > message.eml
+  postern messages 1234 --resend`
 }
 
 // Run lists messages or shows one.
 func (c *messagesCmd) Run(common *config.Common, s *streams) error {
-	if c.Source && c.Message == "" {
-		return &usageError{fmt.Errorf("--source: say of which message")}
+	for name, is := range map[string]bool{"source": c.Source, "retry": c.Retry, "cancel": c.Cancel, "resend": c.Resend} {
+		if is && c.Message == "" {
+			return &usageError{fmt.Errorf("--%s: say of which message", name)}
+		}
 	}
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		switch {
 		case c.Source:
 			return c.source(ctx, d, s)
+		case c.Retry:
+			return c.act(ctx, d, s, "retry", "It is tried now.")
+		case c.Cancel:
+			return c.act(ctx, d, s, "cancel", "It is taken back.")
+		case c.Resend:
+			return c.act(ctx, d, s, "resend", "It is sent again.")
 		case c.Message != "":
 			return c.show(ctx, d, s)
 		}
@@ -48,7 +66,10 @@ func (c *messagesCmd) Run(common *config.Common, s *streams) error {
 }
 
 func (c *messagesCmd) list(ctx context.Context, d *control.Client, s *streams) error {
-	q := url.Values{"limit": {strconv.Itoa(c.Limit)}, "search": {c.Search}, "custom-id": {c.CustomID}, "key": {c.Key}}
+	q := url.Values{
+		"limit": {strconv.Itoa(c.Limit)}, "search": {c.Search}, "custom-id": {c.CustomID}, "campaign": {c.Campaign}, "key": {c.Key},
+		"status": {c.Status}, "state": {c.State}, "from": {c.From}, "to": {c.To},
+	}
 	var list []control.Message
 	if err := d.Get(ctx, "/messages?"+q.Encode(), &list); err != nil {
 		return err
@@ -72,6 +93,18 @@ func (c *messagesCmd) source(ctx context.Context, d *control.Client, s *streams)
 	return err
 }
 
+// act does something with one message, and shows the message that it left: sending again makes a new one.
+func (c *messagesCmd) act(ctx context.Context, d *control.Client, s *streams, what, done string) error {
+	var m control.Message
+	if err := d.Post(ctx, "/messages/"+url.PathEscape(c.Message)+"/"+what, struct{}{}, &m); err != nil {
+		return err
+	}
+	if c.JSON {
+		return s.printJSON(m)
+	}
+	return s.printf("%s Message %d to %s is %s.\n", done, m.ID, m.To, m.Status)
+}
+
 func (c *messagesCmd) show(ctx context.Context, d *control.Client, s *streams) error {
 	var m control.Message
 	if err := d.Get(ctx, "/messages/"+url.PathEscape(c.Message), &m); err != nil {
@@ -92,11 +125,15 @@ func (c *messagesCmd) show(ctx context.Context, d *control.Client, s *streams) e
 		{"Subject", m.Subject},
 		{"Message-ID", m.MessageID},
 		{"CustomID", m.CustomID},
+		{"Campaign", m.Campaign},
 		{"Key", m.KeyName + " (" + m.APIKey + ")"},
 		{"Came by", m.Source + " (" + m.Client + ")"},
 		{"Size", fmt.Sprintf("%d bytes", m.Size)},
 		{"Arrived", when(m.ArrivedAt, "")},
 		{"Done", when(m.DoneAt, "not yet")},
+	}
+	if m.ResentOf != 0 {
+		rows = append(rows, []string{"Sends again", strconv.FormatInt(m.ResentOf, 10)})
 	}
 	if !m.NextAttempt.IsZero() {
 		rows = append(rows, []string{"Next attempt", when(m.NextAttempt, "")})
@@ -115,6 +152,12 @@ func (c *messagesCmd) show(ctx context.Context, d *control.Client, s *streams) e
 		}
 		if e.State != "" && !strings.EqualFold(e.State, status) {
 			said += " (" + e.State + ")"
+		}
+		if e.URL != "" {
+			said = e.URL
+		}
+		if e.Machine {
+			said += " (a machine)"
 		}
 		rows = append(rows, []string{when(e.At, ""), e.Type, strconv.Itoa(e.Attempt), said})
 	}

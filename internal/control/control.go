@@ -94,6 +94,9 @@ func New(c Config) http.Handler {
 		"GET /messages":                    d.listMessages,
 		"GET /messages/{id}":               d.showMessage,
 		"GET /messages/{id}/source":        d.showSource,
+		"POST /messages/{id}/retry":        d.retryMessage,
+		"POST /messages/{id}/cancel":       d.cancelMessage,
+		"POST /messages/{id}/resend":       d.resendMessage,
 		"POST /send":                       d.send,
 		"GET /queue":                       d.queueStats,
 	} {

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
 	"postern/internal/mail"
+	"postern/internal/search"
 	"postern/internal/store"
+	"postern/internal/submit"
 )
 
 // maxListed is how many messages a listing has at most.
@@ -24,13 +27,19 @@ func (d *door) listMessages(r *http.Request) (any, error) {
 	if limit < 0 || limit > maxListed {
 		return nil, invalid("limit", "%d is not between 1 and %d", limit, maxListed)
 	}
-	f := store.MessageFilter{Search: r.URL.Query().Get("search"), CustomID: r.URL.Query().Get("custom-id")}
+	f, err := messageFilter(r)
+	if err != nil {
+		return nil, err
+	}
 	if which := r.URL.Query().Get("key"); which != "" {
 		key, err := d.findKey(r.Context(), which)
 		if err != nil {
 			return nil, err
 		}
 		f.KeyID = key.ID
+	}
+	if f, err = search.Narrow(r.Context(), d.Store, store.OfOperator(), f, r.URL.Query().Get("search")); err != nil {
+		return nil, err
 	}
 	messages, err := d.Store.Messages(r.Context(), store.OfOperator(), f, store.Page{Limit: int(limit), Desc: true})
 	if err != nil {
@@ -47,10 +56,78 @@ func (d *door) listMessages(r *http.Request) (any, error) {
 	return out, nil
 }
 
+// messageFilter reads the conditions of a listing but the words and the key.
+func messageFilter(r *http.Request) (f store.MessageFilter, err error) {
+	q := r.URL.Query()
+	f = store.MessageFilter{CustomID: q.Get("custom-id"), Campaign: q.Get("campaign")}
+	if word := q.Get("status"); word != "" {
+		for s := store.StatusProcessed; s <= store.StatusDeferred; s++ {
+			if s.String() == word {
+				f.Status = &s
+			}
+		}
+		if f.Status == nil {
+			return f, invalid("status", "%q is no state of a message", word)
+		}
+	}
+	if word := q.Get("state"); word != "" {
+		for _, s := range mail.States() {
+			if strings.EqualFold(s.String(), word) || strconv.Itoa(int(s)) == word {
+				f.StateID = int(s)
+			}
+		}
+		if f.StateID == 0 {
+			return f, invalid("state", "%q is no reason in the catalogue of states", word)
+		}
+	}
+	if f.From, err = moment(r, "from", false); err == nil {
+		f.To, err = moment(r, "to", true)
+	}
+	return f, err
+}
+
+func (d *door) retryMessage(r *http.Request) (any, error) {
+	m, err := d.message(r)
+	if err == nil {
+		err = d.Submit.Retry(r.Context(), store.OfOperator(), m.ID)
+	}
+	return d.messageNow(r, m.ID, err)
+}
+
+func (d *door) cancelMessage(r *http.Request) (any, error) {
+	m, err := d.message(r)
+	if err == nil {
+		err = d.Submit.Cancel(r.Context(), store.OfOperator(), m.ID, "the operator")
+	}
+	return d.messageNow(r, m.ID, err)
+}
+
+func (d *door) resendMessage(r *http.Request) (any, error) {
+	m, err := d.message(r)
+	if err != nil {
+		return nil, err
+	}
+	x, err := d.Submit.Resend(r.Context(), store.OfOperator(), m.ID, submit.Again{Source: "cli", Client: "operator"})
+	return d.messageNow(r, x.ID, err)
+}
+
+// messageNow answers a message as a change has left it.
+func (d *door) messageNow(r *http.Request, id int64, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	m, err := d.Store.Message(r.Context(), store.OfOperator(), store.MessageFilter{ID: id})
+	if err != nil {
+		return nil, err
+	}
+	key, err := d.Store.Key(r.Context(), store.OfOperator(), store.KeyFilter{ID: m.KeyID})
+	return messageOf(m, key), err
+}
+
 func messageOf(m store.Message, k store.Key) Message {
 	return Message{
 		ID: m.ID, UUID: m.UUID.String(), ArrivedAt: m.ArrivedAt, DoneAt: m.DoneAt, Status: m.Status.String(), State: mail.State(m.StateID).String(),
-		From: m.HeaderFrom, To: m.Recipient, Subject: m.Subject, MessageID: m.MessageID, CustomID: m.CustomID,
+		From: m.HeaderFrom, To: m.Recipient, Subject: m.Subject, MessageID: m.MessageID, CustomID: m.CustomID, Campaign: m.Campaign, ResentOf: m.ResentOf,
 		Source: m.Source, Client: m.Client, APIKey: k.APIKey, KeyName: k.Name, Attempts: m.Attempts, Size: m.Size, Submission: m.SubmissionID,
 	}
 }
@@ -93,6 +170,7 @@ func (d *door) showMessage(r *http.Request) (any, error) {
 	for _, e := range events {
 		out.History = append(out.History, Event{
 			At: e.At, Type: e.Type.String(), Attempt: e.Attempt, Code: e.Code, Enhanced: e.Enhanced, Reply: e.Line, Host: e.Host, TLS: e.TLS, State: mail.State(e.StateID).String(),
+			IP: e.IP, Agent: e.Agent, URL: e.URL, Machine: e.Machine,
 		})
 	}
 	return out, nil

@@ -22,6 +22,8 @@ type Message struct {
 	Subject    string
 	MessageID  string // of its header
 	CustomID   string `json:",omitempty"`
+	Campaign   string `json:",omitempty"`
+	ResentOf   int64  `json:",omitempty"` // the message that this one sends again
 	Source     string // the door: http, smtp, cli
 	Client     string
 	APIKey     string
@@ -45,6 +47,10 @@ type Event struct {
 	Host     string `json:",omitempty"`
 	TLS      string `json:",omitempty"`
 	State    string `json:",omitempty"`
+	IP       string `json:",omitempty"`
+	Agent    string `json:",omitempty"`
+	URL      string `json:",omitempty"`
+	Machine  bool   `json:",omitempty"` // no person did it
 }
 
 // Source is a message's source, RFC 5322.
