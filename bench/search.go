@@ -21,7 +21,7 @@ import (
 const (
 	searchMessages = 1_000_000
 	searchKeys     = 100
-	searchBatch    = 500
+	searchBatch    = 4000
 )
 
 // pile is a store with a million messages.
@@ -141,7 +141,7 @@ func (p *pile) batch(ctx context.Context, n int) error {
 		}
 		done = append(done, x)
 	}
-	if err := p.Complete(ctx, done); err != nil || n%100_000 != 0 {
+	if err := p.Complete(ctx, done); err != nil || n%(25*searchBatch) != 0 {
 		return err
 	}
 	return p.Engage(ctx, store.Engagement{MessageID: in.Submissions[7].Recipients[0].ID, Type: store.EventSpam, At: now})
