@@ -11,7 +11,11 @@ import (
 )
 
 // listed are what a listing needs to be asked: most need nothing.
-var listed = map[string]string{}
+var listed = map[string]string{
+	"statcounters":             "CounterSource=APIKey&CounterTiming=Message&CounterResolution=Day",
+	"statistics/link-click":    "CampaignID=1",
+	"statistics/recipient-esp": "CampaignID=1",
+}
 
 // listings are the resources that answer a list, with what they must be asked.
 func listings() []string {
