@@ -61,8 +61,8 @@ type grounds struct {
 
 // things are what an address can name.
 type things struct {
-	key, sender, message, access, invitation, suppression int64
-	apiKey                                                string
+	key, sender, message, access, invitation, suppression, hook, delivery int64
+	apiKey                                                                string
 }
 
 func newGrounds(t *testing.T, p persona) *grounds {
@@ -98,6 +98,7 @@ func (g *grounds) things(key store.Key) things {
 	ok(t, err)
 	x.sender = senders[0].ID
 	x.suppression = g.suppression(key, "gone."+strings.ToLower(key.Name)+"@example.net")
+	x.hook, x.delivery = g.hook(key)
 	u := g.world.user(strings.ToLower(key.Name)+".reader@example.com", account.Analyst, key)
 	list, err := g.store.Accesses(t.Context(), store.OfAccount(key.AccountID), store.AccessFilter{UserID: u.ID})
 	ok(t, err)
@@ -132,6 +133,10 @@ func (g *grounds) fill(pattern string, x things) string {
 			id = x.message
 		case "/suppressions/":
 			id = x.suppression
+		case "/webhooks/":
+			id = x.hook
+		case "/deliveries/":
+			id = x.delivery
 		case "/account/people/":
 			id = x.access
 		case "/account/invitations/":
@@ -159,7 +164,7 @@ func (g *grounds) secretOf(keyID int64) int64 {
 func (g *grounds) form(b *browser, x things) url.Values {
 	return url.Values{
 		"name": {"Changed"}, "key": {x.apiKey}, "sender": {"new@acme.example"}, "email": {"invited@example.org"}, "role": {account.Analyst}, "on": {"account"}, "reason": {"A reason"}, "answer": {"decline"}, "words": {"No"},
-		"days": {"20"}, "remind": {"5"}, "limit": {"5"}, "plan": {"0"}, "kind": {"subaccounts"}, "wanted": {"2000"}, "account": {"1"}, "url": {"https://hooks.example.com/postern"}, "emails": {"new@example.net"}, "note": {"x"}, "unsubscribe": {"all"}, "host": {""},
+		"days": {"20"}, "remind": {"5"}, "limit": {"5"}, "plan": {"0"}, "kind": {"subaccounts"}, "wanted": {"2000"}, "account": {"1"}, "url": {"https://hooks.example.com/postern"}, "emails": {"new@example.net"}, "note": {"x"}, "unsubscribe": {"all"}, "host": {""}, "type": {"open"}, "version": {"1"}, "hours": {"24"},
 	}
 }
 
