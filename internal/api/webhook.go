@@ -270,15 +270,23 @@ type signingSecret struct {
 	Secret       string
 }
 
-func (a *api) signing(c *call, secret string) (reply, error) {
+func (a *api) signing(c *call, secret string) (signingSecret, error) {
 	x, err := a.Keyring.HookSecret(c.Context(), c.own(), c.itself())
+	return signingSecret{CreatedAt: timestamp(x.CreatedAt), IsSet: !x.CreatedAt.IsZero(), OldExpiresAt: timestamp(x.OldEndsAt), Secret: secret}, err
+}
+
+func (a *api) getHookSecret(c *call) (reply, error) {
+	q, err := c.query()
 	if err != nil {
 		return reply{}, err
 	}
-	return one(signingSecret{CreatedAt: timestamp(x.CreatedAt), IsSet: !x.CreatedAt.IsZero(), OldExpiresAt: timestamp(x.OldEndsAt), Secret: secret}), nil
+	l, err := q.listing()
+	if err != nil {
+		return reply{}, err
+	}
+	x, err := a.signing(c, "")
+	return pageOf(l, []signingSecret{x}), err
 }
-
-func (a *api) getHookSecret(c *call) (reply, error) { return a.signing(c, "") }
 
 func (a *api) newHookSecret(c *call) (reply, error) {
 	body, err := c.object(maxResource)
@@ -295,7 +303,8 @@ func (a *api) newHookSecret(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	r, err := a.signing(c, secret)
+	x, err := a.signing(c, secret)
+	r := one(x)
 	r.status = http.StatusCreated
 	return r, err
 }
