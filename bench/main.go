@@ -26,7 +26,7 @@ import (
 func main() {
 	each := flag.Duration("time", 3*time.Second, "how long each figure is measured")
 	rounds := flag.Int("rounds", 3, "how often; the median is printed")
-	only := flag.String("only", "", "part of the name of what to measure: smtp, http, sink, gate, keys, search, stats")
+	only := flag.String("only", "", "part of the name of what to measure: smtp, http, sink, cost, gate, keys, search, stats")
 	events := flag.Int("events", 10_000_000, "of stats: how many; a tenth of them is measured too")
 	database := flag.String("database", "", "a PostgreSQL URL of an empty database, instead of SQLite, for one -only run with -rounds 1")
 	flag.Parse()
@@ -38,7 +38,7 @@ func main() {
 	for _, part := range []struct {
 		name string
 		run  func() error
-	}{{"smtp", b.smtp}, {"http", b.http}, {"sink", b.sink}, {"gate", b.gate}, {"keys", b.keys}, {"search", b.search}, {"stats", b.stats}} {
+	}{{"smtp", b.smtp}, {"http", b.http}, {"sink", b.sink}, {"cost", b.cost}, {"gate", b.gate}, {"keys", b.keys}, {"search", b.search}, {"stats", b.stats}} {
 		if !strings.Contains(part.name, *only) {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"postern/test/program"
 	"postern/test/sink"
 )
 
@@ -33,26 +34,32 @@ func (b *bench) through(sessions int) (r float64, err error) {
 	err = b.within(func(s *scope) error {
 		out := sink.Start(s, false)
 		p := b.start(s, "--route", "smtp://"+out.Addr)
-		start := time.Now()
-		if _, err := b.load(sessions, p.SMTP, p.APIKey, p.SecretKey); err != nil {
-			return fmt.Errorf("%w\n%s", err, p.Tail())
-		}
-		before := out.Count()
-		for quiet := 0; quiet < 20; { // until nothing has arrived for a second
-			select {
-			case <-out.Got():
-				quiet = 0
-			case <-time.After(50 * time.Millisecond):
-				quiet++
-			}
-		}
-		elapsed := time.Since(start) - time.Second
-		n, err := b.held(s, p)
-		if err == nil && out.Count() < n {
-			err = fmt.Errorf("%d accepted, %d delivered (%d while accepting)", n, out.Count(), before)
-		}
-		r = float64(n) / elapsed.Seconds()
+		r, err = b.deliver(s, p, out, sessions, plain)
 		return err
 	})
 	return r, err
+}
+
+// deliver sends a mail again and again and waits until all of it has arrived, and stops the server. It returns the
+// messages a second.
+func (b *bench) deliver(s *scope, p *program.Server, out *sink.Sink, sessions int, mail string) (float64, error) {
+	start := time.Now()
+	if _, err := b.load(sessions, p.SMTP, p.APIKey, p.SecretKey, mail); err != nil {
+		return 0, fmt.Errorf("%w\n%s", err, p.Tail())
+	}
+	before := out.Count()
+	for quiet := 0; quiet < 20; { // until nothing has arrived for a second
+		select {
+		case <-out.Got():
+			quiet = 0
+		case <-time.After(50 * time.Millisecond):
+			quiet++
+		}
+	}
+	elapsed := time.Since(start) - time.Second
+	n, err := b.held(s, p)
+	if err == nil && out.Count() < n {
+		err = fmt.Errorf("%d accepted, %d delivered (%d while accepting)", n, out.Count(), before)
+	}
+	return float64(n) / elapsed.Seconds(), err
 }

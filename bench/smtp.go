@@ -20,6 +20,14 @@ import (
 // text is the body of every mail: 4 KB, in lines.
 var text = strings.Repeat("The quick brown fox jumps over the lazy dog, again and again and again.\r\n", 56)
 
+// plain is the mail that most figures are of.
+var plain = letter("Content-Type: text/plain; charset=us-ascii\r\n", text)
+
+// letter is a mail as a client sends it, up to the final dot.
+func letter(fields, body string) string {
+	return "From: A <a@example.com>\r\nTo: b@example.net\r\nSubject: bench\r\nMessage-ID: <bench@example.com>\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\n" + fields + "\r\n" + body + ".\r\n"
+}
+
 // smtp measures durable acceptance by SMTP beside Postfix: one login a session, then mail after mail.
 func (b *bench) smtp() error {
 	rival := postfix.Available()
@@ -60,7 +68,7 @@ func (b *bench) smtp() error {
 func (b *bench) ourSMTP(sessions int, args ...string) (r float64, err error) {
 	err = b.within(func(s *scope) error {
 		p := b.start(s, args...)
-		elapsed, err := b.load(sessions, p.SMTP, p.APIKey, p.SecretKey)
+		elapsed, err := b.load(sessions, p.SMTP, p.APIKey, p.SecretKey, plain)
 		if err != nil {
 			return fmt.Errorf("%w\n%s", err, p.Tail())
 		}
@@ -78,7 +86,7 @@ func (b *bench) postfixSMTP(sessions int) (r float64, err error) {
 			return err
 		}
 		defer p.Stop() //nolint:errcheck // it was measured
-		elapsed, err := b.load(sessions, p.Addr, "", "")
+		elapsed, err := b.load(sessions, p.Addr, "", "", plain)
 		if err != nil {
 			return err
 		}
@@ -90,7 +98,7 @@ func (b *bench) postfixSMTP(sessions int) (r float64, err error) {
 }
 
 // load sends over sessions at a time for as long as a figure takes, and says how long it was.
-func (b *bench) load(sessions int, addr, user, password string) (time.Duration, error) {
+func (b *bench) load(sessions int, addr, user, password, mail string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, b.each)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -98,7 +106,7 @@ func (b *bench) load(sessions int, addr, user, password string) (time.Duration, 
 	start := time.Now()
 	for i := range sessions {
 		wg.Go(func() {
-			if err := session(ctx, addr, user, password, i); err != nil {
+			if err := session(ctx, addr, user, password, mail, i); err != nil {
 				first.CompareAndSwap(nil, &err)
 			}
 		})
@@ -111,7 +119,7 @@ func (b *bench) load(sessions int, addr, user, password string) (time.Duration, 
 }
 
 // session is a plain client with pipelining (RFC 2920), the same for both servers.
-func session(ctx context.Context, addr, user, password string, number int) error {
+func session(ctx context.Context, addr, user, password, mail string, number int) error {
 	c, err := net.Dial("tcp", addr) //nolint:noctx // loopback
 	if err != nil {
 		return err
@@ -137,7 +145,6 @@ func session(ctx context.Context, addr, user, password string, number int) error
 		}
 	}
 	envelope := "MAIL FROM:<a@example.com>\r\nRCPT TO:<b" + fmt.Sprint(number) + "@example.net>\r\nDATA\r\n"
-	mail := "From: A <a@example.com>\r\nTo: b@example.net\r\nSubject: bench\r\nMessage-ID: <bench@example.com>\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\n\r\n" + text + ".\r\n"
 	for ctx.Err() == nil {
 		if _, err := c.Write([]byte(envelope)); err != nil {
 			return err
