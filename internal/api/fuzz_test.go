@@ -79,7 +79,7 @@ func FuzzSendV3(f *testing.F) {
 			return
 		}
 		for _, s := range got.Sent {
-			m, v := w.source(t, s.MessageID)
+			m, v := w.kept(t, s.MessageID)
 			if mail.Canonical(m.Recipient) != mail.Canonical(s.Email) || m.UUID.String() != s.MessageUUID {
 				t.Fatalf("%+v answers %s", s, m.Recipient)
 			}

@@ -7,9 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"runtime/debug"
-	"slices"
-	"sync"
 
 	"postern/internal/submit"
 )
@@ -35,7 +32,11 @@ func (a *api) once(c *call, api string, text []byte, sandbox bool, perform func(
 	if len(c.Header.Values(keyHeader)) == 0 || sandbox {
 		return perform(nil)
 	}
-	if wrong := submit.CheckKey(key); wrong != "" {
+	wrong := submit.CheckKey(key)
+	if len(c.Header.Values(keyHeader)) > 1 {
+		wrong = "there is more than one"
+	}
+	if wrong != "" {
 		return reply{}, &fault{status: http.StatusBadRequest, code: "mj-0005", message: fmt.Sprintf("Value not allowed. Header %s: %s.", keyHeader, wrong), related: []string{keyHeader}}
 	}
 	hash := sha256.Sum256(append([]byte(api+"\n"), text...))
@@ -59,106 +60,9 @@ func remember(r reply) []byte {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
-	return encode(remembered{Status: r.status, Body: json.RawMessage(encode(r.body))})
-}
-
-// handing is how the items of a call are handed over.
-type handing struct {
-	sandbox bool
-	whole   bool         // all items or none
-	once    *submit.Once // nil: the call has no idempotency key
-	// answer makes the call's answer of what became of the items, the parts of which share the call's order.
-	answer func([]outcome) (reply, error)
-}
-
-// handOver composes the items that nothing was found against, submits them in one batch and answers the call. An answer
-// that is remembered is made before it is durable, and given as it was kept.
-func (a *api) handOver(c *call, items []item, outcomes []outcome, h handing) (reply, error) {
-	weight := int64(0)
-	for i := range items {
-		weight += items[i].weight()
+	body, ok := r.body.(written)
+	if !ok {
+		body = encode(r.body)
 	}
-	weight = min(weight, composeMemory)
-	if err := a.composing.Acquire(c.Context(), weight); err != nil {
-		return reply{}, &fault{status: http.StatusInternalServerError, message: "The request ended before the message was kept.", cause: err}
-	}
-	defer a.composing.Release(weight)
-	made, which := composeAll(items, outcomes, submit.Message{Source: "http", Address: c.addr, Client: c.UserAgent(), Sandbox: h.sandbox})
-	if h.whole && len(made) < len(items) {
-		return h.answer(outcomes)
-	}
-	var kept *reply
-	if h.once != nil {
-		h.once.Answer = func(got []submit.Outcome) []byte {
-			r, err := h.answer(fill(outcomes, which, got))
-			if err != nil { // of what was accepted there is always an answer
-				panic(err)
-			}
-			kept = &r
-			return remember(r)
-		}
-	}
-	got := a.Submit.AcceptBatch(c.Context(), c.who, submit.Batch{Items: made, Whole: h.whole, Once: h.once, Sandbox: h.sandbox})
-	for i := range got {
-		if got[i].Err == nil && kept != nil {
-			return *kept, nil
-		}
-	}
-	return h.answer(fill(outcomes, which, got))
-}
-
-// composeAll makes the mails of the items that nothing was found against; which says the item of each. What cannot be
-// composed is a finding.
-func composeAll(items []item, outcomes []outcome, m submit.Message) (made []submit.Item, which []int) {
-	all := make([]submit.Item, len(items))
-	var wg sync.WaitGroup
-	for i := range items {
-		if len(outcomes[i].findings) > 0 {
-			continue
-		}
-		compose := func() {
-			if f := composeOne(&items[i], m, &all[i]); f != nil {
-				outcomes[i].findings.add(f)
-			}
-		}
-		if len(items) == 1 {
-			compose()
-			break
-		}
-		wg.Go(compose)
-	}
-	wg.Wait()
-	for i := range items {
-		if len(outcomes[i].findings) == 0 {
-			made, which = append(made, all[i]), append(which, i)
-		}
-	}
-	return made, which
-}
-
-// composeOne makes one mail. A panic is this mail's alone.
-func composeOne(it *item, m submit.Message, into *submit.Item) (f *fault) {
-	defer func() {
-		if p := recover(); p != nil {
-			f = &fault{status: http.StatusInternalServerError, cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
-		}
-	}()
-	made, err := it.compose(m)
-	if err != nil {
-		return faultOf(err)
-	}
-	*into = made
-	return nil
-}
-
-// fill puts what became of the submitted items beside what was found before.
-func fill(outcomes []outcome, which []int, got []submit.Outcome) []outcome {
-	out := slices.Clone(outcomes)
-	for i, at := range which {
-		out[at].receipt = got[i].Receipt
-		if err := got[i].Err; err != nil {
-			out[at].findings = findings{faultOf(err)}
-		}
-	}
-	return out
+	return encode(remembered{Status: r.status, Body: json.RawMessage(body)})
 }

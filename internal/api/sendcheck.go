@@ -46,7 +46,7 @@ var reserved = func() map[string]bool {
 // isReserved says whether a header cannot be set by Headers. Of the control headers of SMTP none can.
 func isReserved(name string) bool {
 	folded := fold(name)
-	for _, prefix := range []string{"x-mj-", "x-mailjet-", "resent-", "arc-"} {
+	for _, prefix := range []string{"x-mj-", "x-mailjet-", "postern-", "resent-", "arc-"} {
 		if strings.HasPrefix(folded, prefix) {
 			return true
 		}

@@ -3,6 +3,8 @@
 package api
 
 import (
+	"net/http"
+
 	"postern/internal/submit"
 )
 
@@ -18,14 +20,14 @@ type sentV3 struct {
 func (a *api) sendV3(c *call) (reply, error) {
 	text, done, err := a.readSend(c)
 	if err != nil {
-		return reply{}, err
+		return reply{}, tooLargeV3(err)
 	}
 	defer done()
 	messages, fault := parseSendV3(text)
 	if fault != nil {
 		return reply{}, fault
 	}
-	if n := recipientsV3(messages); n > maxCallV3 {
+	if n := recipientsV3(messages); n > maxCallV3 && len(messages) > 1 { // of one, its own check says where
 		return reply{}, tooManyV3(n)
 	}
 	return a.once(c, "v3", text, false, func(once *submit.Once) (reply, error) {
@@ -46,8 +48,21 @@ func (a *api) sendV3(c *call) (reply, error) {
 			items = append(items, mails...)
 		}
 		answer := func(outcomes []outcome) (reply, error) { return answerV3(messages, items, outcomes, first, places) }
-		return a.handOver(c, items, make([]outcome, len(items)), handing{whole: true, once: once, answer: answer})
+		r, err := a.handOver(c, items, make([]outcome, len(items)), handing{whole: true, once: once, answer: answer})
+		return r, tooLargeV3(err)
 	})
+}
+
+// tooLargeV3 gives what is too large its status: v3.1 has a code for it, v3 has not.
+func tooLargeV3(err error) error {
+	if err == nil {
+		return nil
+	}
+	f := faultOf(err)
+	if f.code == "mj-0011" {
+		f.status = http.StatusRequestEntityTooLarge
+	}
+	return f
 }
 
 // answerV3 lists the messages of all recipients in the order of the request, or tells the first error.

@@ -4,9 +4,8 @@ package api_test
 
 import (
 	"fmt"
-	"net/http"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/mailjet/mailjet-apiv3-go/v4"
@@ -14,6 +13,18 @@ import (
 	"postern/internal/mail"
 	"postern/internal/store"
 )
+
+// v3 is a message of Send API v3 that is accepted, with some properties changed: nil takes one away.
+func v3(change obj) obj {
+	m := obj{"FromEmail": "a@example.com", "Recipients": []any{obj{"Email": "b@example.org"}}, "Subject": "Hello", "Text-part": "Hi"}
+	for k, v := range change {
+		m[k] = v
+		if v == nil {
+			delete(m, k)
+		}
+	}
+	return m
+}
 
 const simpleV3 = `{"FromEmail": "a@example.com", "Recipients": [{"Email": "b@example.org"}], "Subject": "S", "Text-part": "T"}`
 
@@ -25,227 +36,200 @@ type sentV3 struct {
 	}
 }
 
-// source reads a message as it was accepted.
-func (w *world) source(t testing.TB, id int64) (store.Message, *mail.View) {
+// sentV3 posts a call that must be accepted.
+func (w *world) sentV3(t *testing.T, body string) sentV3 {
 	t.Helper()
-	m, err := w.store.Message(t.Context(), store.OfOperator(), store.MessageFilter{ID: id})
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := w.store.Source(t.Context(), store.OfOperator(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := mail.Read(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m, v
+	var got sentV3
+	w.mustDo(t, w.master.Issued, 200, "POST", "/v3/send", body).decode(t, &got)
+	return got
 }
 
 func TestSendV3RecipientsAreAlone(t *testing.T) {
 	w := newWorld(t)
-	var got sentV3
-	w.mustDo(t, w.master.Issued, 200, "POST", "/v3/send", `{"FromEmail": "a@example.com", "FromName": "A", "Sender": true, "Subject": "S", "Text-part": "T", "Html-part": "<b>H</b>",
- "Recipients": [{"Email": "b@example.org", "Name": "B", "Vars": {"x": 1}}, {"Email": "c@example.org"}, {"Email": "B@example.org", "Vars": {"x": 1}}],
- "Attachments": [{"Content-type": "text/plain", "Filename": "a.txt", "content": "SGVs\nbG8=\n"}], "Inline_attachments": [{"Content-Type": "image/gif", "Filename": "dot.gif", "Content": "R0lGODlh"}],
- "Mj-prio": "3", "Mj-campaign": "spring", "Mj-deduplicatecampaign": 1, "Mj-trackopen": 2, "Mj-trackclick": "1", "Mj-CustomID": "order-7", "Mj-EventPayLoad": "p", "Headers": {"X-Order": "7", "Reply-To": "r@example.com"}, "Vars": {"y": 2}}`).decode(t, &got)
-	if len(got.Sent) != 3 || got.Sent[0].MessageID == 0 || got.Sent[0].MessageUUID == "" || got.Sent[1].MessageID == got.Sent[0].MessageID || got.Sent[2].MessageID != got.Sent[0].MessageID {
-		t.Fatalf("%+v: each of the list is answered, and the same address with the same Vars gets one mail", got)
+	got := w.sentV3(t, text(v3(obj{"FromName": "Ä", "Recipients": []any{obj{"Email": "b@example.org", "Name": "Bé"}, obj{"Email": "c@example.org", "Vars": obj{"a": nil}}, obj{"Email": "B@example.org"}}})))
+	if len(got.Sent) != 3 || got.Sent[0].MessageID == got.Sent[1].MessageID || got.Sent[0].MessageID != got.Sent[2].MessageID || got.Sent[2].Email != "B@example.org" || len(got.Sent[0].MessageUUID) != 36 {
+		t.Fatalf("%+v", got)
 	}
-	for _, s := range got.Sent[:2] {
-		m, v := w.source(t, s.MessageID)
-		if len(v.To) != 1 || !strings.EqualFold(v.To[0].Email, s.Email) || len(v.Cc) != 0 {
-			t.Errorf("%s sees %v", s.Email, v.To)
-		}
-		if m.CustomID != "order-7" || m.EventPayload != "p" || m.Campaign != "spring" || m.TrackClicks != store.TrackOff || m.Attachments != 2 {
-			t.Errorf("%+v", m)
-		}
-		if len(v.ReplyTo) != 1 || v.ReplyTo[0].Email != "r@example.com" || v.Parts[0].Size == 0 {
-			t.Errorf("reply to %v, parts %v", v.ReplyTo, v.Parts)
+	for i, to := range []mail.Address{{Name: "Bé", Email: "b@example.org"}, {Email: "c@example.org"}} {
+		m, v := w.kept(t, got.Sent[i].MessageID)
+		if len(v.To) != 1 || v.To[0] != to || m.Recipient != to.Email || len(v.Cc) != 0 || v.From[0].Name != "Ä" {
+			t.Errorf("%+v %+v; want %v", m, v, to)
 		}
 	}
 }
 
-func TestSendV3TogetherAndMessages(t *testing.T) {
+func TestSendV3LikeCarbonCopies(t *testing.T) {
 	w := newWorld(t)
-	var got sentV3
-	w.mustDo(t, w.master.Issued, 200, "POST", "/v3/send/message", `{"Messages": [
- {"FromEmail": "a@example.com", "To": "\"B, the first\" <b@example.org>, c@example.org", "Cc": "d@example.org", "Bcc": "e@example.org", "Subject": "S", "Text-part": "T"},
- {"FromEmail": "a@example.com", "To": "b@example.org", "Subject": "Second", "Html-part": "H"}]}`).decode(t, &got)
-	if len(got.Sent) != 5 {
-		t.Fatalf("%+v", got)
+	got := w.sentV3(t, text(v3(obj{"Recipients": nil, "To": `"Name, Of" <b@example.org>, c@example.org,`, "Cc": "D <d@bücher.example>", "Bcc": "e@example.org"})))
+	var emails []string
+	for _, s := range got.Sent {
+		emails = append(emails, s.Email)
 	}
-	_, v := w.source(t, got.Sent[3].MessageID)
-	if len(v.To) != 2 || v.To[0].Name != "B, the first" || len(v.Cc) != 1 || strings.Contains(fmt.Sprint(v.Header), "e@example.org") {
-		t.Errorf("the mail says %v %v", v.To, v.Cc)
+	if s := strings.Join(emails, " "); s != "b@example.org c@example.org d@bücher.example e@example.org" {
+		t.Fatal(s)
 	}
-	if m, _ := w.source(t, got.Sent[4].MessageID); m.Subject != "Second" {
-		t.Errorf("the second message: %+v", m)
+	a, v := w.kept(t, got.Sent[0].MessageID)
+	e, _ := w.kept(t, got.Sent[3].MessageID)
+	if len(v.To) != 2 || v.To[0].Name != "Name, Of" || len(v.Cc) != 1 || header(v, "Bcc") != "" || a.SubmissionID != e.SubmissionID || e.Kind != store.Bcc {
+		t.Errorf("%+v %+v %+v", v, a, e)
+	}
+}
+
+// TestSendV3Spellings: what the SDKs send, in the types they send it in.
+func TestSendV3Spellings(t *testing.T) {
+	w := newWorld(t)
+	for name, body := range map[string]string{
+		"strings": `{"FROMEMAIL":"a@example.com","recipients":[{"email":"b@example.org"}],"To":"","Messages":[],"Subject":"S","text-part":"T","Html-Part":"<b>H</b>","Sender":"true",
+			"Attachments":[{"Content-type":"text/plain","Filename":"a.txt","content":"SGVs\nbG8=\n"}],"Inline_attachments":[{"ContentType":"image/png","filename":"logo.png","Content":"iVBORw"}],
+			"Mj-prio":"3","Mj-campaign":"camp","Mj-deduplicatecampaign":"1","Mj-trackopen":"2","Mj-trackclick":"1","Mj-CustomID":7,"Mj-EventPayLoad":"p","Mj-TemplateLanguage":"true","MJ-TemplateErrorDeliver":"0","MJ-TemplateErrorReporting":"x@example.com",
+			"Mj-TemplateID":"","Headers":{"Reply-To":"R <r@example.org>","X-Number":5},"Vars":{"a":null},"Unknown":[]}`,
+		"own types": `{"Messages":[{"FromEmail":"a@example.com","Recipients":[{"Email":"b@example.org","Vars":{}}],"Subject":"S","Text-part":"T","Html-part":"<b>H</b>","Sender":true,
+			"Attachments":[{"Content-Type":"text/plain","Filename":"a.txt","Content":"SGVsbG8="}],"Inline_attachments":[{"Content-type":"image/png","Filename":"logo.png","content":"iVBORw=="}],
+			"Mj-prio":3,"Mj-campaign":"camp","Mj-deduplicatecampaign":true,"Mj-trackopen":2,"Mj-trackclick":1,"Mj-CustomID":"7","Mj-EventPayLoad":"p","Mj-TemplateLanguage":false,"MJ-TemplateErrorDeliver":"deliver",
+			"Headers":{"reply-to":"R <r@example.org>","X-Number":"5"},"Vars":[]}],"FromEmail":"","FromName":"","Subject":""}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := w.sentV3(t, body)
+			m, v := w.kept(t, got.Sent[0].MessageID)
+			if m.CustomID != "7" || m.EventPayload != "p" || m.Campaign != "camp" || m.TrackOpens != store.TrackOn || m.TrackClicks != store.TrackOff || m.Subject != "S" || !m.HasHTML || !m.HasText {
+				t.Errorf("%+v", m)
+			}
+			if len(v.ReplyTo) != 1 || v.ReplyTo[0] != (mail.Address{Name: "R", Email: "r@example.org"}) || header(v, "X-Number") != "5" || len(v.Parts) != 2 {
+				t.Errorf("%+v", v)
+			}
+			for _, p := range v.Parts {
+				if p.Filename == "a.txt" && string(p.Data) != "Hello" || p.Filename == "logo.png" && p.ContentID != "logo.png" {
+					t.Errorf("%+v", p)
+				}
+			}
+		})
 	}
 }
 
 func TestSendV3Errors(t *testing.T) {
 	w := newWorld(t)
-	for body, want := range map[string]struct {
-		status int
-		words  string
-	}{
-		`[]`: {400, "Malformed JSON"},
-		`{`:  {400, "Malformed JSON"},
-		`{"FromEmail": 7, "Recipients": "b@example.org"}`:                                                                                                        {400, `"Recipients" is not JSON array type`},
-		`{"FromEmail": "a@example.com", "To": "b@example.org", "Headers": "x"}`:                                                                                  {400, `"Headers" is not JSON object type`},
-		`{"To": "b@example.org", "Text-part": "T"}`:                                                                                                              {400, `Missing "FromEmail" property`},
-		`{"FromEmail": "a@example.com", "Text-part": "T"}`:                                                                                                       {400, `Missing "To" or "Recipients" property`},
-		`{"FromEmail": "a@example.com", "To": "b@example.org"}`:                                                                                                  {400, `"Text-part"`},
-		`{"FromEmail": "x@elsewhere.example", "To": "b@example.org", "Text-part": "T"}`:                                                                          {403, "x@elsewhere.example"},
-		`{"FromEmail": "a@example.com", "To": "b@@example.org", "Text-part": "T"}`:                                                                               {400, "To"},
-		`{"FromEmail": "a@example.com", "Recipients": [{"Email": "nobody"}], "Text-part": "T"}`:                                                                  {400, "Recipients[0].Email"},
-		`{"FromEmail": "a@example.com", "To": "b@example.org", "Text-part": "T", "Mj-trackopen": 3}`:                                                             {400, "Mj-trackopen"},
-		`{"FromEmail": "a@example.com", "To": "b@example.org", "Mj-TemplateID": "12"}`:                                                                           {400, "Template id"},
-		`{"FromEmail": "a@example.com", "To": "b@example.org", "Text-part": "T", "Headers": {"Subject": "x"}}`:                                                   {400, `Headers["Subject"]`},
-		`{"FromEmail": "a@example.com", "To": "b@example.org", "Text-part": "T", "Mj-deduplicatecampaign": true}`:                                                {400, "Mj-campaign"},
-		`{"FromEmail": "a@example.com", "To": "b@example.org", "Recipients": [{"Email": "c@example.org"}], "Text-part": "T"}`:                                    {400, "Recipients"},
-		`{"FromEmail": "a@example.com", "Text-part": "T", "Recipients": [` + strings.Repeat(`{"Email": "b@example.org"},`, 100) + `{"Email": "c@example.org"}]}`: {400, "Too many recipients"},
-		// One bad message refuses the call whole.
-		`{"Messages": [` + simpleV3 + `, {"FromEmail": "a@example.com", "To": "b@example.org"}]}`: {400, "Messages[1]"},
-	} {
-		a := w.do(t, w.master.Issued, "POST", "/v3/send", body)
-		var e struct {
-			ErrorMessage string
-			StatusCode   int
+	many := func(n int) []any {
+		var out []any
+		for range n {
+			out = append(out, v3(nil))
 		}
-		a.decode(t, &e)
-		if a.status != want.status || e.StatusCode != want.status || !strings.Contains(e.ErrorMessage, want.words) {
-			t.Errorf("%.120s: %d %s; want %d with %q", body, a.status, a.body, want.status, want.words)
-		}
+		return out
 	}
-	if n, err := w.store.CountMessages(t.Context(), store.OfOperator(), store.MessageFilter{}); err != nil || n != 0 {
-		t.Errorf("%d messages were kept, %v", n, err)
+	for _, c := range []struct {
+		name, body string
+		status     int
+		words      string
+	}{
+		{"nothing", "", 400, "Malformed JSON"},
+		{"array", "[]", 400, "Malformed JSON"},
+		{"no From", text(v3(obj{"FromEmail": nil})), 400, `Missing "FromEmail" property`},
+		{"empty From", text(v3(obj{"FromEmail": ""})), 400, `Missing "FromEmail" property`},
+		{"bad From", text(v3(obj{"FromEmail": "a"})), 400, `FromEmail: "a" is an invalid email address.`},
+		{"From of somebody else", text(v3(obj{"FromEmail": "x@elsewhere.example"})), 403, `FromEmail: "x@elsewhere.example" is not an authorized sender email address for your account.`},
+		{"Sender of somebody else", text(v3(obj{"Sender": "x@elsewhere.example"})), 403, "Sender: "},
+		{"no recipients", text(v3(obj{"Recipients": nil})), 400, `Missing "To" or "Recipients" property`},
+		{"Cc alone", text(v3(obj{"Recipients": nil, "Cc": "c@example.org"})), 400, `Missing "To" or "Recipients" property`},
+		{"both forms", text(v3(obj{"To": "c@example.org"})), 400, `"Recipients"`},
+		{"101 in Recipients", text(v3(obj{"Recipients": boxes(101)})), 400, "Too many recipients in Recipients"},
+		{"101 in To", text(v3(obj{"Recipients": nil, "To": strings.Repeat("c@example.org,", 101)})), 400, "Too many recipients in To"},
+		{"101 messages", text(obj{"Messages": many(101)}), 400, "Messages: 101"},
+		{"101 recipients in messages", text(obj{"Messages": []any{v3(obj{"Recipients": boxes(100)}), v3(nil)}}), 400, "101"},
+		{"bad recipient", text(v3(obj{"Recipients": []any{obj{"Email": "b@example.org"}, obj{"Email": "c"}}})), 400, `Recipients[1].Email: "c" is an invalid email address.`},
+		{"recipient without Email", text(v3(obj{"Recipients": []any{obj{}}})), 400, "Recipients[0].Email: Missing"},
+		{"bad To", text(v3(obj{"Recipients": nil, "To": "b@example.org; c"})), 400, "Invalid characters detected in To"},
+		{"To a list", text(v3(obj{"Recipients": nil, "To": []any{"b@example.org"}})), 400, `"To" is not JSON string type`},
+		{"Headers a string", text(v3(obj{"Headers": "X: y"})), 400, `"Headers" is not JSON object type`},
+		{"reserved header", text(v3(obj{"Headers": obj{"X-MJ-CustomID": "y"}})), 400, `Headers["X-MJ-CustomID"]`},
+		{"our header", text(v3(obj{"Headers": obj{"Postern-Idempotency-Key": "y"}})), 400, `Headers["Postern-Idempotency-Key"]`},
+		{"bad Reply-To", text(v3(obj{"Headers": obj{"Reply-To": "y"}})), 400, `Headers["Reply-To"]`},
+		{"no content", text(v3(obj{"Text-part": nil})), 400, `At least "Html-part", "Text-part" or "Mj-TemplateID" must be provided.`},
+		{"template", text(v3(obj{"Mj-TemplateID": 12})), 400, `Mj-TemplateID: Template id "12" doesn't exist for your account.`},
+		{"template by name", text(v3(obj{"Mj-TemplateID": "welcome"})), 400, `"welcome"`},
+		{"priority", text(v3(obj{"Mj-prio": 4})), 400, "Mj-prio: "},
+		{"priority a word", text(v3(obj{"Mj-prio": "high"})), 400, `"Mj-prio" is not JSON number type`},
+		{"tracking", text(v3(obj{"Mj-trackopen": 3})), 400, "Mj-trackopen: 3 is none of 0"},
+		{"deduplication alone", text(v3(obj{"Mj-deduplicatecampaign": 1})), 400, `"Mj-deduplicatecampaign" needs "Mj-campaign"`},
+		{"not base64", text(v3(obj{"Attachments": []any{obj{"Content-type": "text/plain", "Filename": "a", "content": "%"}}})), 400, "Attachments[0].content: "},
+		{"no content type", text(v3(obj{"Inline_attachments": []any{obj{"Filename": "a", "content": "SGk="}}})), 400, "Inline_attachments[0].Content-type: Missing"},
+		{"long subject", text(v3(obj{"Subject": strings.Repeat("x", 256)})), 400, "Subject: "},
+		{"second message", text(obj{"Messages": []any{v3(nil), v3(obj{"Text-part": nil})}}), 400, "Messages[1]: At least"},
+		{"second message's type", text(obj{"Messages": []any{v3(nil), v3(obj{"Subject": obj{}})}}), 400, `"Messages[1].Subject" is not JSON string type`},
+		{"second message's From", text(obj{"Messages": []any{v3(nil), v3(obj{"FromEmail": "x"})}}), 400, `Messages[1].FromEmail: "x"`},
+		{"26 MB", `{"Text-part":"` + strings.Repeat("x", 26<<20), 413, "too large"},
+		{"mails of 300 MB", text(v3(obj{"Recipients": boxes(30), "Attachments": []any{obj{"Content-type": "text/plain", "Filename": "a", "content": big(5 << 20)}}})), 413, "too large"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := w.mustDo(t, w.master.Issued, c.status, "POST", "/v3/send/message", c.body)
+			var e struct {
+				ErrorMessage string
+				StatusCode   int
+			}
+			a.decode(t, &e)
+			if !strings.Contains(e.ErrorMessage, c.words) || e.StatusCode != c.status {
+				t.Errorf("%s; want %q", a.body, c.words)
+			}
+		})
+	}
+	if a := w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/message", ""); !strings.Contains(a.body, `"Total":0`) {
+		t.Errorf("a refused call left something behind: %s", a.body)
 	}
 }
 
+// TestSendV3LimitsRefuseAll: over a limit nothing of the call is kept, nor counted.
+func TestSendV3LimitsRefuseAll(t *testing.T) {
+	w := newWorld(t)
+	w.mustDo(t, w.master.Issued, 200, "PUT", "/v3/REST/apikey/"+w.master.Key.APIKey, `{"DayLimit": 3}`)
+	a := w.mustDo(t, w.master.Issued, 429, "POST", "/v3/send", text(v3(obj{"Recipients": boxes(4)})))
+	if a.header.Get("Retry-After") == "" {
+		t.Errorf("%v", a.header)
+	}
+	w.sentV3(t, text(v3(obj{"Recipients": boxes(3)})))
+	w.mustDo(t, w.master.Issued, 429, "POST", "/v3/send", text(v3(nil)))
+}
+
+// TestGoSDKSendsByV3 is the official client's older call.
 func TestGoSDKSendsByV3(t *testing.T) {
 	w := newWorld(t)
 	client := mailjet.NewMailjetClient(w.master.Key.APIKey, w.master.Secret, w.server.URL+"/v3")
 	client.SetClient(w.client)
-	res, err := client.SendMail(&mailjet.InfoSendMail{
-		FromEmail: "a@example.com", FromName: "A", Subject: "S", TextPart: "T", HTMLPart: "<b>H</b>", MjCustomID: "sdk", MjTemplateLanguage: "",
-		Recipients:  []mailjet.Recipient{{Email: "b@example.org", Name: "B"}, {Email: "c@example.org"}},
-		Attachments: []mailjet.Attachment{{ContentType: "text/plain", Content: "SGk=", Filename: "a.txt"}}, Headers: map[string]string{"X-Order": "7"},
-	})
-	if err != nil || len(res.Sent) != 2 || res.Sent[0].Email != "b@example.org" || res.Sent[0].MessageID == 0 {
-		t.Fatalf("%+v, %v", res, err)
+	one := mailjet.InfoSendMail{
+		FromEmail: "a@example.com", FromName: "A", Recipients: []mailjet.Recipient{{Email: "b@example.org", Name: "B"}, {Email: "c@example.org", Vars: map[string]string{"x": "y"}}},
+		Subject: "From the SDK", TextPart: "Hi", HTMLPart: "<b>Hi</b>", MjPrio: 1, MjCampaign: "sdk", MjDeduplicateCampaign: true, MjCustomID: "id", MjEventPayLoad: "p", MjTemplateLanguage: "true",
+		MjTemplateErrorDeliver: "deliver", MjTemplateErrorReporting: "x@example.com",
+		Attachments: []mailjet.Attachment{{ContentType: "text/plain", Filename: "a.txt", Content: "SGk="}}, Headers: map[string]string{"Reply-To": "r@example.org"}, Vars: map[string]int{"n": 1},
+	}
+	res, err := client.SendMail(&one)
+	if err != nil || len(res.Sent) != 2 || res.Sent[1].Email != "c@example.org" || res.Sent[1].MessageID == 0 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	res, err = client.SendMail(&mailjet.InfoSendMail{Messages: []mailjet.InfoSendMail{{FromEmail: "a@example.com", To: "B <b@example.org>", Cc: "c@example.org", TextPart: "x"}, {FromEmail: "a@example.com", To: "d@example.org", TextPart: "x"}}})
+	if err != nil || len(res.Sent) != 3 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	one.FromEmail = "x@elsewhere.example"
+	if _, err := client.SendMail(&one); err == nil || !strings.Contains(err.Error(), "not an authorized sender") {
+		t.Errorf("%v", err)
 	}
 }
 
-// withKey posts with an idempotency key.
-func (w *world) withKey(t testing.TB, path, key, body string) answer {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.server.URL+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.SetBasicAuth(w.master.Key.APIKey, w.master.Secret)
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Postern-Idempotency-Key", key)
-	return w.send(t, r)
-}
-
-func (w *world) total(t testing.TB) int {
-	t.Helper()
-	n, err := w.store.CountMessages(t.Context(), store.OfOperator(), store.MessageFilter{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-func TestIdempotencyKey(t *testing.T) {
+// TestSendV3CallsOfManyMessages are at the limits.
+func TestSendV3CallsOfManyMessages(t *testing.T) {
 	w := newWorld(t)
-	for _, path := range []string{"/v3.1/send", "/v3/send"} {
-		body, other := simple, strings.Replace(simple, "example.org", "example.net", 1)
-		if path == "/v3/send" {
-			body, other = simpleV3, strings.Replace(simpleV3, "example.org", "example.net", 1)
-		}
-		before := w.total(t)
-		first := w.withKey(t, path, "order-7"+path, body)
-		if first.status != 200 || first.header.Get("Postern-Idempotent-Replay") != "" {
-			t.Fatalf("%s: %d %s", path, first.status, first.body)
-		}
-		again := w.withKey(t, path, "order-7"+path, body)
-		if again.status != 200 || again.body != first.body || again.header.Get("Postern-Idempotent-Replay") != "true" {
-			t.Errorf("%s: the repeat got %d %v %s\nthe first %s", path, again.status, again.header, again.body, first.body)
-		}
-		if a := w.withKey(t, path, "order-7"+path, other); a.status != http.StatusConflict || !strings.Contains(a.body, "another body") {
-			t.Errorf("%s: another body got %d %s", path, a.status, a.body)
-		}
-		if n := w.total(t) - before; n != 1 {
-			t.Errorf("%s: %d messages were kept, want 1", path, n)
-		}
-		if a := w.withKey(t, path, "two words", body); a.status != 400 || !strings.Contains(a.body, "Postern-Idempotency-Key") {
-			t.Errorf("%s: a key with a blank got %d %s", path, a.status, a.body)
-		}
-		// Errors are not remembered: put right, the same key sends.
-		if a := w.withKey(t, path, "fixed"+path, `{}`); a.status != 400 {
-			t.Errorf("%s: an empty call got %d %s", path, a.status, a.body)
-		}
-		if a := w.withKey(t, path, "fixed"+path, body); a.status != 200 || a.header.Get("Postern-Idempotent-Replay") != "" {
-			t.Errorf("%s: after an error %d %s", path, a.status, a.body)
-		}
+	var list []any
+	for i := range 50 {
+		list = append(list, v3(obj{"Recipients": boxes(2), "Mj-CustomID": i}))
 	}
-	// The same body by the other API is another call, and Mailjet's own header drops nothing.
-	before := w.total(t)
-	for range 2 {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.server.URL+"/v3.1/send", strings.NewReader(simple))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.SetBasicAuth(w.master.Key.APIKey, w.master.Secret)
-		r.Header.Set("Idempotency-Key", "of the Python SDK")
-		if a := w.send(t, r); a.status != 200 {
-			t.Fatalf("%d %s", a.status, a.body)
-		}
+	got := w.sentV3(t, text(obj{"Messages": list}))
+	seen := map[int64]bool{}
+	for _, s := range got.Sent {
+		seen[s.MessageID] = true
 	}
-	if n := w.total(t) - before; n != 2 {
-		t.Errorf("with Mailjet's Idempotency-Key %d messages were kept, want 2", n)
-	}
-}
-
-// A call by which some mail was sent and some refused is remembered whole: a repeat sends nothing twice.
-func TestIdempotencyKeyOfAMixedCall(t *testing.T) {
-	w := newWorld(t)
-	body := call(with(obj{"CustomID": "good"}), with(obj{"From": obj{"Email": "x@elsewhere.example"}, "CustomID": "bad"}))
-	first := w.withKey(t, "/v3.1/send", "mixed", body)
-	again := w.withKey(t, "/v3.1/send", "mixed", body)
-	if first.status != 403 || again.status != 403 || first.body != again.body || again.header.Get("Postern-Idempotent-Replay") != "true" {
-		t.Errorf("%d %s\n%d %s", first.status, first.body, again.status, again.body)
-	}
-	if n := w.total(t); n != 1 {
-		t.Errorf("%d messages were kept, want 1", n)
-	}
-}
-
-// Twins wait for the first and get its answer.
-func TestIdempotencyKeyOfTwins(t *testing.T) {
-	w := newWorld(t)
-	const n = 8
-	answers := make([]answer, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { answers[i] = w.withKey(t, "/v3.1/send", "twins", simple) })
-	}
-	wg.Wait()
-	replays := 0
-	for _, a := range answers {
-		if a.status != 200 || a.body != answers[0].body {
-			t.Errorf("%d %s", a.status, a.body)
-		}
-		if a.header.Get("Postern-Idempotent-Replay") != "" {
-			replays++
-		}
-	}
-	if k := w.total(t); k != 1 || replays != n-1 {
-		t.Errorf("%d messages, %d replays; want 1 and %d", k, replays, n-1)
+	if len(seen) != 100 || !slices.IsSortedFunc(got.Sent, func(a, b struct {
+		Email, MessageUUID string
+		MessageID          int64
+	}) int {
+		return int(a.MessageID - b.MessageID)
+	}) {
+		t.Errorf("%d messages: %s", len(seen), fmt.Sprint(got))
 	}
 }

@@ -39,8 +39,11 @@ var namesV3 = [...]string{
 
 // nameV3 is what v3 calls a property of v3.1.
 func nameV3(property string) string {
-	if strings.HasPrefix(property, "Headers[") { // the rest is the caller's
+	switch {
+	case strings.HasPrefix(property, "Headers["): // the rest is the caller's
 		return property
+	case property == "From":
+		return "FromEmail"
 	}
 	return strings.NewReplacer(namesV3[:]...).Replace(property)
 }

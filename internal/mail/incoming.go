@@ -216,7 +216,7 @@ func DecodeHeader(s string) string {
 // business.
 func (c *Control) take(lower, value string) bool {
 	if lower == "postern-idempotency-key" {
-		c.IdempotencyKey = value
+		c.IdempotencyKeys = append(c.IdempotencyKeys, value)
 		return true
 	}
 	if !strings.HasPrefix(lower, "x-mj-") && !strings.HasPrefix(lower, "x-mailjet-") {
@@ -231,13 +231,17 @@ func (c *Control) take(lower, value string) bool {
 		c.Campaign = DecodeHeader(value)
 	case "x-mailjet-deduplicatecampaign":
 		c.Deduplicate = yes(value)
+		c.expect(c.Deduplicate || no(value), "X-Mailjet-DeduplicateCampaign", value, "yes and no")
 	case "x-mailjet-trackopen":
-		c.TrackOpen = switched(value)
+		c.TrackOpen = c.switched("X-Mailjet-TrackOpen", value)
 	case "x-mailjet-trackclick":
-		c.TrackClick = switched(value)
+		c.TrackClick = c.switched("X-Mailjet-TrackClick", value)
 	case "x-mailjet-prio":
-		if n, err := strconv.Atoi(value); err == nil && n >= 0 && n <= 3 {
+		n, err := strconv.Atoi(value)
+		if ok := err == nil && n >= 0 && n <= 3; ok {
 			c.Priority = n
+		} else {
+			c.expect(value == "", "X-Mailjet-Prio", value, "0, 1, 2 and 3")
 		}
 	case "x-mj-templateid":
 		c.TemplateID = value
@@ -263,14 +267,33 @@ func yes(v string) bool {
 	return false
 }
 
-func switched(v string) string {
+func no(v string) bool {
+	switch strings.ToLower(v) {
+	case "", "0", "false", "no", "n":
+		return true
+	}
+	return false
+}
+
+// switched reads a tracking header: "1" on, "0" off, "" as the account says. The words of the HTTP API do as well.
+func (c *Control) switched(name, v string) string {
 	switch {
-	case yes(v):
+	case yes(v), strings.EqualFold(v, "enabled"):
 		return "1"
-	case v == "0", strings.EqualFold(v, "false"), strings.EqualFold(v, "no"):
+	case v == "", strings.EqualFold(v, "account_default"):
+		return ""
+	case no(v), strings.EqualFold(v, "disabled"):
 		return "0"
 	}
+	c.expect(false, name, v, "0 and 1")
 	return ""
+}
+
+// expect notes a value that cannot be understood.
+func (c *Control) expect(ok bool, name, value, known string) {
+	if !ok && c.Wrong == "" {
+		c.Wrong = fmt.Sprintf("%s: %q is none of %s", name, shorten([]byte(value)), known)
+	}
 }
 
 // look finds out what is in the body, without decoding it. Broken MIME is no reason to refuse a mail.

@@ -54,11 +54,12 @@ type Incoming struct {
 type Control struct {
 	CustomID, EventPayload, Campaign, MonitoringCategory string
 	Vars, TemplateID                                     string
-	IdempotencyKey                                       string
+	IdempotencyKeys                                      []string // one, or the mail is wrong
 	TemplateErrorReporting, TemplateErrorDeliver         string
 	TrackOpen, TrackClick                                string // "", "0" or "1"
 	Deduplicate, TemplateLanguage                        bool
-	Priority                                             int // 0 to 3; -1 when unset
+	Priority                                             int    // 0 to 3; -1 when unset
+	Wrong                                                string // what is wrong with the first header that cannot be understood
 }
 
 // View is a message to look at: everything decoded to UTF-8, HTML untouched.

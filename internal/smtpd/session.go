@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/emersion/go-smtp"
 
@@ -233,11 +234,16 @@ func (n *session) accept(p gate.Principal, from string, to []string, raw []byte)
 // submit hands a mail in. One with an idempotency key that was handed in before is answered as it was then.
 func (n *session) submit(p gate.Principal, it submit.Item, in *mail.Incoming) (submit.Receipt, error) {
 	ctx := context.Background() // not the connection's end, but the disk decides
-	key := in.Control.IdempotencyKey
-	if key == "" {
+	keys := in.Control.IdempotencyKeys
+	if len(keys) == 0 {
 		return n.s.c.Submit.Accept(ctx, p, it.Envelope, it.Message)
 	}
-	if wrong := submit.CheckKey(key); wrong != "" {
+	key := keys[0]
+	wrong := submit.CheckKey(key)
+	if len(keys) > 1 {
+		wrong = "there is more than one"
+	}
+	if wrong != "" {
 		return submit.Receipt{}, &submit.Error{Code: submit.BadKey, Field: "Postern-Idempotency-Key", Reason: "Postern-Idempotency-Key: " + wrong}
 	}
 	hash := digest(it.Envelope, in)
@@ -295,10 +301,35 @@ func check(in *mail.Incoming) *smtp.SMTPError {
 	if hops > maxHops {
 		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 4, 6}, Message: fmt.Sprintf("this mail has passed %d servers: it is in a loop", hops)}
 	}
-	if in.Control.TemplateID != "" {
-		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: fmt.Sprintf("X-MJ-TemplateID: template %q doesn't exist for your account", in.Control.TemplateID)}
+	if wrong := wrongControl(in.Control); wrong != "" {
+		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: wrong}
 	}
 	return nil
+}
+
+// Limits of control headers, as of the HTTP API's properties, in characters.
+const (
+	maxName    = 255
+	maxPayload = 64 << 10
+)
+
+// wrongControl says what is wrong with the control headers, "" when nothing is.
+func wrongControl(c mail.Control) string {
+	for _, h := range []struct {
+		name, value string
+		most        int
+	}{{"X-MJ-CustomID", c.CustomID, maxName}, {"X-Mailjet-Campaign", c.Campaign, maxName}, {"X-MJ-EventPayload", c.EventPayload, maxPayload}} {
+		if n := utf8.RuneCountInString(h.value); n > h.most {
+			return fmt.Sprintf("%s: %d characters; %d are allowed", h.name, n, h.most)
+		}
+	}
+	switch {
+	case c.TemplateID != "":
+		return fmt.Sprintf("X-MJ-TemplateID: template %q doesn't exist for your account", c.TemplateID[:min(len(c.TemplateID), 100)])
+	case c.Deduplicate && c.Campaign == "":
+		return "X-Mailjet-DeduplicateCampaign needs X-Mailjet-Campaign"
+	}
+	return c.Wrong
 }
 
 // checkReturnPath keeps bounces from going to a stranger.
@@ -341,9 +372,9 @@ func tracking(v string) int {
 }
 
 // received is the trace line of this server (RFC 5321 §4.4, RFC 3848, RFC 6531 §4.3).
-func (n *session) received(utf8 bool, now time.Time) []byte {
+func (n *session) received(unicode bool, now time.Time) []byte {
 	with := "ESMTP"
-	if utf8 {
+	if unicode {
 		with = "UTF8SMTP"
 	}
 	if n.secure {

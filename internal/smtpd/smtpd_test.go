@@ -112,7 +112,7 @@ func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"a stranger's From":        {"From: a@example.org\r\n\r\nx\r\n.\r\n", `550 5.7.1 "a@example.org"`},
 		"no From":                  {"Subject: x\r\n\r\nx\r\n.\r\n", "554 5.6.0"},
-		"a template":               {"From: a@example.com\r\nX-MJ-TemplateID: 7\r\n\r\nx\r\n.\r\n", "550 5.6.0"},
+		"a template":               {"From: a@example.com\r\nX-MJ-TemplateID: 7\r\n\r\nx\r\n.\r\n", "554 5.6.0 X-MJ-TemplateID: template \"7\""},
 		"a loop":                   {"From: a@example.com\r\n" + strings.Repeat("Received: x\r\n", 101) + "\r\nx\r\n.\r\n", "554 5.4.6"},
 		"the same, without a loop": {"From: a@example.com\r\n" + strings.Repeat("Received: x\r\n", 100) + "\r\nx\r\n.\r\n", "250 2.0.0"},
 	} {
