@@ -3,6 +3,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,11 +11,11 @@ import (
 	"postern/internal/api"
 )
 
-// listed are what a listing needs to be asked: most need nothing.
+// listed are what a listing needs to be asked: most need nothing. CAMPAIGN is a campaign's ID.
 var listed = map[string]string{
-	"statcounters":             "CounterSource=APIKey&CounterTiming=Message&CounterResolution=Day",
-	"statistics/link-click":    "CampaignID=1",
-	"statistics/recipient-esp": "CampaignID=1",
+	"statcounters":             "CounterSource=APIKey&CounterTiming=Message&CounterResolution=Hour",
+	"statistics/link-click":    "CampaignId=CAMPAIGN",
+	"statistics/recipient-esp": "CampaignID=CAMPAIGN",
 }
 
 // listings are the resources that answer a list, with what they must be asked.
@@ -43,8 +44,9 @@ type page struct {
 func TestListingsKeepTheConventions(t *testing.T) {
 	w := newWorld(t)
 	for range 12 {
-		w.mustDo(t, w.master.Issued, 200, "POST", "/v3.1/send", simple)
+		w.mustDo(t, w.master.Issued, 200, "POST", "/v3.1/send", call(with(obj{"CustomCampaign": "autumn"})))
 	}
+	campaign := fmt.Sprint(int64(w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/campaign/autumn", "").first(t)["ID"].(float64)))
 	for _, name := range []string{"one", "two", "three"} {
 		w.subaccount(t, name)
 		w.addSender(t, w.master.Key, name+"@example.net")
@@ -60,6 +62,7 @@ func TestListingsKeepTheConventions(t *testing.T) {
 		return p
 	}
 	for _, path := range listings() {
+		path = strings.ReplaceAll(path, "CAMPAIGN", campaign)
 		t.Run(strings.TrimPrefix(path, "/v3/REST/"), func(t *testing.T) {
 			all := ask(t, path+"&Limit=0")
 			if len(all.Data) != min(*all.Total, 1000) {

@@ -74,7 +74,7 @@ func (a *api) listSuppressions(c *call) (reply, error) {
 		return reply{}, err
 	}
 	if l.countOnly {
-		return reply{body: envelope{Count: counts.Total(), Data: []suppression{}, Total: counts.Total()}}, nil
+		return rows[suppression](nil, counts.Total()), nil
 	}
 	f.Above = int64(after)
 	list, err := a.Store.Suppressions(c.Context(), c.own(), f, l.Page)

@@ -89,7 +89,7 @@ func TestSuppressions(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	w.mustDo(t, sub, 200, "GET", at+"?countOnly=1", "").decode(t, &got)
-	if got.Count != 3 || len(got.Data) != 0 {
+	if got.Total != 3 || len(got.Data) != 0 {
 		t.Errorf("%+v", got)
 	}
 
