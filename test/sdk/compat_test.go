@@ -168,6 +168,51 @@ func TestCompatFile(t *testing.T) {
 	}
 }
 
+// TestEveryEndpoint: what the server describes in OpenAPI is in compat.yaml, method for method.
+func TestEveryEndpoint(t *testing.T) {
+	text, err := os.ReadFile("../../internal/api/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var described struct {
+		Paths map[string]map[string]yaml.Node
+	}
+	if err := yaml.Unmarshal(text, &described); err != nil {
+		t.Fatal(err)
+	}
+	c := readCompat(t)
+	for path, methods := range described.Paths {
+		name, ok := strings.CutPrefix(path, "/v3/REST/")
+		if !ok || slices.Contains(c.emptyOnes(), name) {
+			continue
+		}
+		for method := range methods {
+			if !c.offers(name, strings.ToUpper(method)) {
+				t.Errorf("%s %s is described, and compat.yaml does not have it", method, path)
+			}
+		}
+	}
+}
+
+// emptyOnes are the resources that are asked in the row of one that has no rows.
+func (c *compat) emptyOnes() []string {
+	var out []string
+	for _, r := range c.Resources {
+		if r.Empty {
+			out = append(out, r.Ask...)
+		}
+	}
+	return out
+}
+
+// offers says whether a resource, or one of its objects, has a method.
+func (c *compat) offers(name, method string) bool {
+	return slices.ContainsFunc(c.Resources, func(r resource) bool {
+		row := r.Methods.rows[method]
+		return (r.Resource == name || r.Resource == strings.TrimSuffix(name, "/{id}") || strings.TrimSuffix(r.Resource, "/{id}") == name) && row != nil && row[0] != no
+	})
+}
+
 // TestPage: docs/compatibility.md is what compat.yaml says.
 func TestPage(t *testing.T) {
 	const path = "../../docs/compatibility.md"
