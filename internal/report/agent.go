@@ -13,10 +13,28 @@ type Agent struct {
 // agents are words of a User-Agent and the programs they stand for: the first that is found is it. Browsers name each
 // other, so the order matters.
 var agents = [...]struct{ word, name string }{
-	{"googleimageproxy", "Gmail"}, {"yahoomailproxy", "Yahoo Mail"}, {"thunderbird", "Thunderbird"}, {"microsoft outlook", "Outlook"}, {"ms-office", "Outlook"},
-	{"outlook-ios", "Outlook"}, {"outlook-android", "Outlook"}, {"lotus-notes", "Notes"}, {"edg/", "Edge"}, {"opr/", "Opera"}, {"samsungbrowser", "Samsung Internet"},
-	{"firefox", "Firefox"}, {"fxios", "Firefox"}, {"crios", "Chrome"}, {"chrome", "Chrome"}, {"trident", "Internet Explorer"}, {"msie", "Internet Explorer"},
-	{"mobile/", "Apple Mail"}, {"safari", "Safari"}, {"applewebkit", "Apple Mail"}, {"list-unsubscribe", "List-Unsubscribe"}, {"curl/", "curl"},
+	{"googleimageproxy", "Gmail"},
+	{"yahoomailproxy", "Yahoo Mail"},
+	{"thunderbird", "Thunderbird"},
+	{"microsoft outlook", "Outlook"},
+	{"ms-office", "Outlook"},
+	{"outlook-ios", "Outlook"},
+	{"outlook-android", "Outlook"},
+	{"lotus-notes", "Notes"},
+	{"edg/", "Edge"},
+	{"opr/", "Opera"},
+	{"samsungbrowser", "Samsung Internet"},
+	{"firefox", "Firefox"},
+	{"fxios", "Firefox"},
+	{"crios", "Chrome"},
+	{"chrome", "Chrome"},
+	{"trident", "Internet Explorer"},
+	{"msie", "Internet Explorer"},
+	{"mobile/", "Apple Mail"},
+	{"safari", "Safari"},
+	{"applewebkit", "Apple Mail"},
+	{"list-unsubscribe", "List-Unsubscribe"},
+	{"curl/", "curl"},
 }
 
 var platforms = [...]struct{ word, name string }{

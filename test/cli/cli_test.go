@@ -31,8 +31,8 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"ask":     ask,
-		"knock":   knock,
+		"ask":   ask,
+		"knock": knock,
 	})
 }
 
