@@ -97,3 +97,6 @@ func Routes() []Route {
 	}
 	return out
 }
+
+// NiceStep is the distance of a chart's lines.
+var NiceStep = niceStep

@@ -253,7 +253,11 @@ func (c *crowd) paths(method string) []string {
 		for _, h := range c.homes {
 			g.signed.Account = h.account
 			for _, k := range h.keys {
-				if path := g.fill(rt.Pattern, c.thingsOf(k)); !slices.Contains(out, path) {
+				path := g.fill(rt.Pattern, c.thingsOf(k))
+				if strings.HasPrefix(path, "/statistics") {
+					path += "?key=" + k.APIKey
+				}
+				if !slices.Contains(out, path) {
 					out = append(out, path)
 				}
 			}

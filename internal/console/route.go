@@ -85,7 +85,7 @@ type route struct {
 
 // routes are the pages of signed-in users. The rooms of the pages each list their own.
 func (c *console) routes() []route {
-	return slices.Concat(c.keyRoutes(), c.messageRoutes(), c.hookRoutes(), c.senderRoutes(), c.suppressionRoutes(), c.accountRoutes(), c.trackingRoutes(), c.auditRoutes(), c.operatorRoutes(), c.personRoutes())
+	return slices.Concat(c.keyRoutes(), c.messageRoutes(), c.statisticRoutes(), c.hookRoutes(), c.senderRoutes(), c.suppressionRoutes(), c.accountRoutes(), c.trackingRoutes(), c.auditRoutes(), c.operatorRoutes(), c.personRoutes())
 }
 
 func (c *console) personRoutes() []route {

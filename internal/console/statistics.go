@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package console
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"postern/internal/account"
+	"postern/internal/credential"
+	"postern/internal/report"
+	"postern/internal/store"
+)
+
+const (
+	keysSideBySide  = 6   // more lines are not told apart
+	statisticsDays  = 366 // the longest period of the page, in days
+	breakdownALevel = 20
+)
+
+func (c *console) statisticRoutes() []route {
+	return []route{
+		{"GET", "/statistics", account.ReadMessages, false, c.showStatistics},
+		{"GET", "/statistics.csv", account.ReadMessages, false, c.exportStatistics},
+	}
+}
+
+// statisticsBody is the page of statistics.
+type statisticsBody struct {
+	Period  dates
+	Preset  string
+	Presets []preset
+	ByEvent bool
+	Keys    []statisticKey // to choose from
+	Many    bool
+	Problem string
+	CSV     string
+
+	Chosen     []store.Key // side by side; none: all together
+	Headlines  []headlines
+	Charts     []chart
+	Columns    []string
+	Rows       []statisticRow
+	Breakdowns []breakdown
+	Empty      bool // nothing happened
+
+	period report.Period
+	step   report.Step
+}
+
+type preset struct{ Value, Name string }
+
+type statisticKey struct {
+	store.Key
+	Checked bool
+}
+
+// headlines are the sums of a period.
+type headlines struct {
+	Name    string
+	Mark    template.HTML
+	Numbers []headline
+}
+
+type headline struct {
+	Name  string
+	Value int64
+	Rate  string // "" where there is none
+}
+
+// statisticRow is one line of the table, and of the file.
+type statisticRow struct {
+	At      time.Time
+	When    string
+	Key     string
+	Numbers []int64
+}
+
+type breakdown struct {
+	Name, Of string
+	Rows     []breakdownRow
+}
+
+type breakdownRow struct {
+	Name    string
+	Numbers []int64
+}
+
+// measure is one of the numbers that the page shows.
+type measure struct {
+	id, name string
+	of       func(store.Counts) int64
+	base     func(store.Counts) int64 // what its rate is of
+}
+
+// measures are the numbers of the charts and the table, in their order. Opens by machines are the last, apart.
+func measures() []measure {
+	accepted := func(c store.Counts) int64 { return c.Total }
+	sent := func(c store.Counts) int64 { return c.Sent }
+	return []measure{
+		{"accepted", "Accepted", accepted, nil},
+		{"delivered", "Delivered", sent, accepted},
+		{"opened", "Opened", func(c store.Counts) int64 { return c.Opened }, sent},
+		{"clicked", "Clicked", func(c store.Counts) int64 { return c.Clicked }, sent},
+		{"bounced", "Bounced", func(c store.Counts) int64 { return c.Hard + c.Soft }, accepted},
+		{"blocked", "Blocked", func(c store.Counts) int64 { return c.Blocked }, accepted},
+		{"spam", "Spam complaints", func(c store.Counts) int64 { return c.Spam }, sent},
+		{"unsub", "Unsubscribed", func(c store.Counts) int64 { return c.Unsub }, sent},
+		{"machine", "Opens by machines", func(c store.Counts) int64 { return c.MachineOpens }, nil},
+	}
+}
+
+func numbersOf(c store.Counts, ms []measure) []int64 {
+	out := make([]int64, 0, len(ms))
+	for _, m := range ms {
+		out = append(out, m.of(c))
+	}
+	return out
+}
+
+func (c *console) showStatistics(v *visit) error {
+	b, err := c.statistics(v)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if b.Problem != "" {
+		status = http.StatusUnprocessableEntity
+	} else if err := c.breakdowns(v, b); err != nil {
+		return err
+	}
+	return c.show(v, status, "statistics", "Statistics", "statistics", *b)
+}
+
+// exportStatistics writes the rows of the page's table.
+func (c *console) exportStatistics(v *visit) error {
+	b, err := c.statistics(v)
+	if err != nil {
+		return err
+	}
+	if b.Problem != "" {
+		return &statusError{http.StatusUnprocessableEntity, "No such statistics", b.Problem}
+	}
+	h := v.w.Header()
+	h.Set("Content-Type", "text/csv; charset=utf-8")
+	h.Set("Content-Disposition", `attachment; filename="statistics-`+b.Period.From+`-`+b.Period.To+`.csv"`)
+	out := csv.NewWriter(v.w)
+	out.Write(b.Columns) //nolint:errcheck // Flush
+	for _, r := range b.Rows {
+		record := []string{r.When}
+		if len(b.Chosen) > 1 {
+			record = append(record, cellText(r.Key))
+		}
+		for _, n := range r.Numbers {
+			record = append(record, strconv.FormatInt(n, 10))
+		}
+		out.Write(record) //nolint:errcheck // Flush
+	}
+	out.Flush() // an error: the browser has gone
+	return nil
+}
+
+// statistics reads what was asked for, and the counters of it.
+func (c *console) statistics(v *visit) (*statisticsBody, error) {
+	q := v.r.URL.Query()
+	b := &statisticsBody{ByEvent: q.Get("timing") == "event", Presets: []preset{{"today", "Today"}, {"7", "7 days"}, {"30", "30 days"}, {"90", "90 days"}, {"month", "This month"}}}
+	b.choosePeriod(q, c.Now())
+	if err := c.chooseKeys(v, b); err != nil || b.Problem != "" {
+		return b, err
+	}
+	b.CSV = "/statistics.csv?" + b.values().Encode()
+	sq := store.SeriesQuery{Source: store.OfKeyItself, Timing: store.ByMessage, Step: b.step.Length(), From: b.period.From, To: b.period.To, Together: len(b.Chosen) == 0}
+	if b.ByEvent {
+		sq.Timing = store.ByEvent
+	}
+	for _, k := range b.Chosen {
+		sq.KeyIDs = append(sq.KeyIDs, k.ID)
+	}
+	rows, err := c.Store.Series(v.r.Context(), v.scope, sq)
+	if err != nil {
+		return nil, err
+	}
+	b.fill(rows)
+	return b, nil
+}
+
+// choosePeriod reads a preset or, without one, two days. What has not come yet is left out.
+func (b *statisticsBody) choosePeriod(q url.Values, now time.Time) {
+	b.Preset, b.Period = q.Get("period"), dates{From: clean(q.Get("from")), To: clean(q.Get("to"))}
+	if b.Preset == "" && b.Period.From == "" && b.Period.To == "" {
+		b.Preset = "30"
+	}
+	switch b.Preset {
+	case "today":
+		b.period = report.Last(1, now)
+	case "7", "30", "90":
+		days, _ := strconv.Atoi(b.Preset) //nolint:errcheck // one of three
+		b.period = report.Last(days, now)
+	case "month":
+		b.period, _ = report.Current("month", now)
+	case "":
+		b.typedPeriod(now)
+	default:
+		b.Problem = "There is no such period. Choose one of the buttons, or two days."
+	}
+	if b.Problem != "" {
+		return
+	}
+	b.step = report.Daily
+	ends := now.UTC().Truncate(report.Day).Add(report.Day)
+	if b.period.Days() <= 3 {
+		b.step, ends = report.Hourly, now.UTC().Truncate(time.Hour).Add(time.Hour)
+	}
+	if !b.period.From.Before(ends) {
+		b.Problem = "The period has not begun yet: choose days up to today."
+		return
+	}
+	if b.period.To.After(ends) {
+		b.period.To = ends
+	}
+	b.Period.From, b.Period.To = b.period.From.Format(time.DateOnly), b.period.To.Add(-time.Second).Format(time.DateOnly)
+}
+
+func (b *statisticsBody) typedPeriod(now time.Time) {
+	from, to, problem := b.Period.times()
+	if to.IsZero() {
+		to = now.UTC().Truncate(report.Day).Add(report.Day)
+	}
+	if from.IsZero() {
+		from = to.AddDate(0, 0, -30)
+	}
+	b.period = report.Period{From: from, To: to}
+	switch {
+	case problem != "":
+		b.Problem = problem
+	case !from.Before(to):
+		b.Problem = "The period has not begun yet: choose days up to today."
+	case b.period.Days() > statisticsDays:
+		b.Problem = fmt.Sprintf("From and to are more than %d days apart: choose a shorter period.", statisticsDays)
+	}
+}
+
+// chooseKeys reads which keys are looked at. One that is not the user's is not told from one that there is not.
+func (c *console) chooseKeys(v *visit, b *statisticsBody) error {
+	ctx := v.r.Context()
+	keys, total, err := c.Store.Keys(ctx, v.scope, store.KeyFilter{}, store.Page{Limit: keysToChoose})
+	if err != nil {
+		return err
+	}
+	for _, s := range v.r.URL.Query()["key"] {
+		if s = clean(s); s == "" {
+			continue
+		}
+		f := store.KeyFilter{Name: s}
+		if _, err := credential.ParseAPIKey(s); err == nil {
+			f = store.KeyFilter{APIKey: s}
+		}
+		k, err := c.Store.Key(ctx, v.scope, f)
+		if errors.Is(err, store.ErrNotFound) {
+			b.Problem = "There is no such API key. Choose one of the list, or look at all of them."
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(b.Chosen, func(x store.Key) bool { return x.ID == k.ID }) {
+			b.Chosen = append(b.Chosen, k)
+		}
+	}
+	if len(b.Chosen) > keysSideBySide {
+		b.Problem = fmt.Sprintf("%d API keys are chosen: at most %d stand side by side.", len(b.Chosen), keysSideBySide)
+	}
+	if b.Many = total > len(keys); b.Many {
+		keys = b.Chosen // those that are looked at, and a field for one more
+	}
+	for _, k := range keys {
+		b.Keys = append(b.Keys, statisticKey{k, slices.ContainsFunc(b.Chosen, func(x store.Key) bool { return x.ID == k.ID })})
+	}
+	return nil
+}
+
+// values is the page as its address has it.
+func (b *statisticsBody) values() url.Values {
+	q := url.Values{}
+	if b.Preset != "" {
+		q.Set("period", b.Preset)
+	} else {
+		q.Set("from", b.Period.From)
+		q.Set("to", b.Period.To)
+	}
+	if b.ByEvent {
+		q.Set("timing", "event")
+	}
+	for _, k := range b.Chosen {
+		q.Add("key", k.APIKey)
+	}
+	return q
+}
