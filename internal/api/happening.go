@@ -187,7 +187,7 @@ func (a *api) linkClicks(c *call) (reply, error) {
 
 // sentStatistic is what became of one message.
 type sentStatistic struct {
-	ArrivalTs      string
+	ArrivalTS      string `json:"ArrivalTs"`
 	Blocked        bool
 	Bounce         bool
 	BounceDate     string
@@ -213,7 +213,7 @@ type sentStatistic struct {
 
 func wireSent(m store.Message, e store.Ending) sentStatistic {
 	out := sentStatistic{
-		ArrivalTs: timestamp(m.ArrivedAt), Blocked: m.Status == store.StatusBlocked, Bounce: m.Status == store.StatusHardBounced || m.Status == store.StatusSoftBounced,
+		ArrivalTS: timestamp(m.ArrivedAt), Blocked: m.Status == store.StatusBlocked, Bounce: m.Status == store.StatusHardBounced || m.Status == store.StatusSoftBounced,
 		CampaignID: m.CampaignID, Click: m.Flags&store.FlagClicked != 0, CntRecipients: 1, ComplaintDate: timestamp(e.SpamAt), ContactID: m.Contact, Details: e.Line, FBLSource: e.Source,
 		MessageID: m.ID, Open: m.Flags&store.FlagOpened != 0, Queued: m.DoneAt.IsZero(), Spam: m.Flags&store.FlagSpam != 0, StateID: m.StateID, StatePermanent: m.StatePermanent,
 		Status: m.Status.String(), ToEmail: m.Recipient, Unsub: m.Flags&store.FlagUnsub != 0,

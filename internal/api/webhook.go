@@ -65,8 +65,9 @@ func (c *call) hookFilter(q query) (f store.HookFilter, none bool, err error) {
 	if v := q["eventtype"]; v != "" {
 		var known bool
 		if f.Type, known = hookNumbers[v]; !known {
-			if f.Type, err = keyring.HookTypeOf(v); err != nil {
-				none, err = true, nil
+			var unknown error
+			if f.Type, unknown = keyring.HookTypeOf(v); unknown != nil {
+				none = true
 			}
 		}
 	}

@@ -22,17 +22,18 @@ func TestCallbackURLs(t *testing.T) {
 	type list struct {
 		Count, Total int
 		Data         []struct {
-			ID, APIKeyID           int64
-			EventType, Status, Url string
-			IsBackup               bool
-			Version                int
+			ID, APIKeyID      int64
+			EventType, Status string
+			URL               string `json:"Url"`
+			IsBackup          bool
+			Version           int
 		}
 	}
 	const path = "/v3/REST/eventcallbackurl"
 	var made, got list
 	w.mustDo(t, sub, 201, "POST", path, `{"EventType": "open", "Url": "https://user:hunter2@hooks.example.com/in?x=1"}`).decode(t, &made)
 	x := made.Data[0]
-	if x.EventType != "open" || x.Status != "alive" || x.IsBackup || x.Version != 1 || x.APIKeyID != sub.Key.ID || x.Url != "https://user:xxxxx@hooks.example.com/in?x=1" || x.ID == 0 {
+	if x.EventType != "open" || x.Status != "alive" || x.IsBackup || x.Version != 1 || x.APIKeyID != sub.Key.ID || x.URL != "https://user:xxxxx@hooks.example.com/in?x=1" || x.ID == 0 {
 		t.Errorf("%+v", x)
 	}
 	w.mustDo(t, sub, 201, "POST", path, `{"eventtype": "CLICK", "url": "https://hooks.example.com/click", "version": 2}`)
@@ -97,11 +98,11 @@ func TestCallbackURLs(t *testing.T) {
 		`{"Version": 2}`: "dead", `{"Status": "alive"}`: "alive", `{"Url": "https://user:xxxxx@hooks.example.com/in?x=1"}`: "alive", `{"Url": "https://user:xxxxx@hooks.example.com/in?x=1", "Version": 1}`: "alive",
 	} {
 		dead()
-		if w.mustDo(t, sub, 200, "PUT", path+"/open%7Cfalse", body).decode(t, &got); got.Data[0].Status != want || got.Data[0].Url != x.Url {
+		if w.mustDo(t, sub, 200, "PUT", path+"/open%7Cfalse", body).decode(t, &got); got.Data[0].Status != want || got.Data[0].URL != x.URL {
 			t.Errorf("%s: %+v", body, got)
 		}
 	}
-	if w.mustDo(t, sub, 200, "PUT", path+"/open%7Cfalse", `{"Url": "https://new.example.com/", "EventType": "click"}`).decode(t, &got); got.Data[0].Url != "https://new.example.com/" || got.Data[0].EventType != "open" {
+	if w.mustDo(t, sub, 200, "PUT", path+"/open%7Cfalse", `{"Url": "https://new.example.com/", "EventType": "click"}`).decode(t, &got); got.Data[0].URL != "https://new.example.com/" || got.Data[0].EventType != "open" {
 		t.Errorf("%+v", got)
 	}
 	if a := w.do(t, sub, "PUT", path+"/open%7Cfalse", `{"Version": 9}`); a.status != 400 {
@@ -178,7 +179,7 @@ func TestSigningSecretsAndDeliveries(t *testing.T) {
 		}
 	}
 	var tried tests
-	if w.mustDo(t, sub, 200, "POST", "/v3/REST/eventcallbackurl/bounce%7Cfalse/test", "").decode(t, &tried); tried.Data[0].Success || tried.Data[0].StatusCode != 418 || tried.Data[0].Error == "" || !strings.Contains(tried.Data[0].Body, `"event":"bounce"`) {
+	if w.mustDo(t, sub, 200, "POST", "/v3/REST/eventcallbackurl/bounce%7Cfalse/test", "").decode(t, &tried); tried.Data[0].Success || tried.Data[0].StatusCode != http.StatusTeapot || tried.Data[0].Error == "" || !strings.Contains(tried.Data[0].Body, `"event":"bounce"`) {
 		t.Errorf("%+v", tried)
 	}
 	status = http.StatusOK

@@ -271,21 +271,21 @@ func (n *session) submit(p gate.Principal, it submit.Item, in *mail.Incoming) (s
 // digest tells whether a mail is the same as another: envelope, header and body, but for what a client makes anew when it
 // tries again.
 func digest(env submit.Envelope, in *mail.Incoming) [sha256.Size]byte {
-	h := sha256.New()
-	fmt.Fprintf(h, "smtp\n%q\n", env.From)
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "smtp\n%q\n", env.From)
 	for _, r := range env.Recipients {
-		fmt.Fprintf(h, "%q\n", r.Email)
+		fmt.Fprintf(&b, "%q\n", r.Email)
 	}
 	for _, f := range in.Header {
 		switch strings.ToLower(f.Name) {
 		case "date", "message-id", "received":
 		default:
-			fmt.Fprintf(h, "%s: %q\n", strings.ToLower(f.Name), f.Value)
+			fmt.Fprintf(&b, "%s: %q\n", strings.ToLower(f.Name), f.Value)
 		}
 	}
-	fmt.Fprintf(h, "%+v\n", in.Control)
-	h.Write(in.Body())
-	return [sha256.Size]byte(h.Sum(nil))
+	fmt.Fprintf(&b, "%+v\n", in.Control)
+	b.Write(in.Body())
+	return sha256.Sum256(b.Bytes())
 }
 
 // maxHops is how many servers a mail may have passed (RFC 5321 §6.3).

@@ -408,7 +408,7 @@ func inOrder(ids []int64, desc bool) []int64 {
 
 // countIndexed counts what the index of words finds; rows are read only where something is asked of them.
 func (h *hunt) countIndexed(ctx context.Context, atMost int) (n int, err error) {
-	w := newWhere("")
+	var w *where
 	if h.onRows() {
 		w, _ = h.from("SELECT count(*) FROM (SELECT 1", byWords)
 	} else {
