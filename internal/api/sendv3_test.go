@@ -227,7 +227,8 @@ func TestSendV3CallsOfManyMessages(t *testing.T) {
 	if len(seen) != 100 || !slices.IsSortedFunc(got.Sent, func(a, b struct {
 		Email, MessageUUID string
 		MessageID          int64
-	}) int {
+	},
+	) int {
 		return int(a.MessageID - b.MessageID)
 	}) {
 		t.Errorf("%d messages: %s", len(seen), fmt.Sprint(got))
