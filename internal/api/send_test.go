@@ -163,6 +163,7 @@ var messageErrors = []struct {
 	{"long header", obj{"Headers": obj{"X-A": strings.Repeat("a", 9000)}}, 400, "mj-0006", []string{`Headers["X-A"]`}, ""},
 	{"101 attachments", obj{"Attachments": slices.Repeat([]any{attachment(nil)}, 101)}, 400, "mj-0008", []string{"Attachments"}, "100"},
 	{"101 headers", obj{"Headers": manyHeaders(101)}, 400, "mj-0008", []string{"Headers"}, "100"},
+	{"1001 variables", obj{"Variables": manyHeaders(1001)}, 400, "mj-0008", []string{"Variables"}, "1000"},
 	{"16 MB of attachments", obj{"Attachments": []any{attachment(obj{"Base64Content": big(8 << 20)})}, "InlinedAttachments": []any{attachment(obj{"Base64Content": big(8 << 20)})}}, 400, "mj-0011", []string{"Attachments", "InlinedAttachments"}, ""},
 	{"no file name", obj{"Attachments": []any{attachment(obj{"Filename": nil})}}, 400, "mj-0003", []string{"Attachments[0].Filename"}, ""},
 	{"empty file name", obj{"Attachments": []any{attachment(obj{"Filename": ""})}}, 400, "mj-0012", []string{"Attachments[0].Filename"}, ""},
@@ -238,6 +239,7 @@ func TestCallErrors(t *testing.T) {
 		{"Headers a string", message(obj{"Headers": "X: y"}), "mj-0004", []string{"Messages.Headers"}, "object"},
 		{"header an object", message(obj{"Headers": obj{"X-A": obj{}}}), "mj-0004", []string{"Messages.Headers"}, "string"},
 		{"Variables a string", message(obj{"Variables": "x"}), "mj-0004", []string{"Messages.Variables"}, "object"},
+		{"StatisticsContactsListID a string", message(obj{"StatisticsContactsListID": "x"}), "mj-0004", []string{"Messages.StatisticsContactsListID"}, "integer"},
 		{"Attachments an object", message(obj{"Attachments": attachment(nil)}), "mj-0004", []string{"Messages.Attachments"}, "array"},
 		{"Filename a number", message(obj{"Attachments": []any{attachment(obj{"Filename": 1})}}), "mj-0004", []string{"Messages.Attachments.Filename"}, "string"},
 		{"SandboxMode a string", `{"SandboxMode":"yes","Messages":[]}`, "mj-0004", []string{"SandboxMode"}, "boolean"},
@@ -413,6 +415,27 @@ func TestGlobals(t *testing.T) {
 		if n := len(v.Parts); n != 1 && i != 1 || n != 0 && i == 1 {
 			t.Errorf("message %d has %d attachments", i, n)
 		}
+	}
+}
+
+// TestGlobalsAreMergedDeeply: of what is an object the members are merged, of Variables too.
+func TestGlobalsAreMergedDeeply(t *testing.T) {
+	w := newWorld(t)
+	half := manyHeaders(600)
+	own := obj{}
+	for i := range 600 {
+		own[fmt.Sprint("Y-", i)] = nil // an empty value
+	}
+	a := w.mustDo(t, w.master.Issued, 400, "POST", "/v3.1/send", text(obj{"Globals": obj{"Variables": half, "ReplyTo": obj{"Name": "R"}}, "Messages": []any{
+		with(obj{"Variables": half, "ReplyTo": obj{"Email": "r@example.org"}}), with(obj{"Variables": own, "ReplyTo": obj{"Email": "r@example.org"}}),
+	}}))
+	var got results
+	a.decode(t, &got)
+	if got.Messages[0].Status != "success" || got.Messages[1].Errors[0].ErrorCode != "mj-0008" {
+		t.Fatal(a.body)
+	}
+	if _, v := w.kept(t, got.Messages[0].To[0].MessageID); v.ReplyTo[0] != (mail.Address{Name: "R", Email: "r@example.org"}) {
+		t.Errorf("%+v", v.ReplyTo)
 	}
 }
 

@@ -24,6 +24,7 @@ const (
 	maxPayload     = 64 << 10 // characters
 	maxList        = 100      // attachments of a kind; recipients of a kind that are looked at
 	maxHeaders     = 100
+	maxVariables   = 1000
 	maxHeaderValue = 8 << 10  // characters
 	maxAttachments = 15 << 20 // bytes of all attachments of a message, decoded
 	maxSendBody    = 25 << 20 // bytes: the attachments in base64, with line breaks, and the rest
@@ -300,6 +301,9 @@ func (it *item) checkOptions(f *findings) {
 		if x := tooLong(t.value, t.name, t.most); x != nil {
 			f.add(x)
 		}
+	}
+	if n := len(it.variables); n > maxVariables {
+		f.add(tooMany("Variables", n, maxVariables))
 	}
 	if it.deduplicate && it.campaign == "" {
 		f.say("send-0012", `"DeduplicateCampaign" needs "CustomCampaign".`, "CustomCampaign", "DeduplicateCampaign")

@@ -5,6 +5,7 @@ package api
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,6 +33,7 @@ type item struct {
 
 	attachments, inlined []file
 	headers              []header
+	variables            map[string]bool // their names
 
 	priority                    int64
 	trackOpens, trackClicks     string
@@ -392,6 +394,21 @@ func (it *item) applyContent(r *reader, name string, v value) bool {
 	return true
 }
 
+// addVariables notes the names of a message's Variables, with those of Globals. They are for templates, which there are
+// none of, so the values stay where they are; null is an empty value.
+func (it *item) addVariables(r *reader, v value) {
+	if !r.object(v, "Variables") || !v.isObject() {
+		return
+	}
+	it.variables = maps.Clone(it.variables) // Globals are others' too
+	if it.variables == nil {
+		it.variables = map[string]bool{}
+	}
+	for name := range v.members() {
+		it.variables[name] = true
+	}
+}
+
 // applyOption reads what is to be done with the mail. Unknown properties are ignored.
 func (it *item) applyOption(r *reader, name string, v value) {
 	switch name {
@@ -423,7 +440,7 @@ func (it *item) applyOption(r *reader, name string, v value) {
 	case "urltags":
 		r.str(v, &it.urlTags, "URLTags")
 	case "variables":
-		r.object(v, "Variables") // for templates, which there are none of
+		it.addVariables(r, v)
 	case "statisticscontactslistid":
 		var ignored int64
 		r.integer(v, &ignored, "StatisticsContactsListID") // of contact lists, which there are none of
