@@ -271,37 +271,21 @@ func (n *session) submit(p gate.Principal, it submit.Item, in *mail.Incoming) (s
 // digest tells whether a mail is the same as another: envelope, header and body, but for what a client makes anew when it
 // tries again.
 func digest(env submit.Envelope, in *mail.Incoming) [sha256.Size]byte {
-<<<<<<< HEAD
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "smtp\n%q\n", env.From)
 	for _, r := range env.Recipients {
 		fmt.Fprintf(&b, "%q\n", r.Email)
-=======
-	h := sha256.New()
-	h.Write(fmt.Appendf(nil, "smtp\n%q\n", env.From))
-	for _, r := range env.Recipients {
-		h.Write(fmt.Appendf(nil, "%q\n", r.Email))
->>>>>>> 268ff8b (smtpd: what the linter says)
 	}
 	for _, f := range in.Header {
 		switch strings.ToLower(f.Name) {
 		case "date", "message-id", "received":
 		default:
-<<<<<<< HEAD
 			fmt.Fprintf(&b, "%s: %q\n", strings.ToLower(f.Name), f.Value)
 		}
 	}
 	fmt.Fprintf(&b, "%+v\n", in.Control)
 	b.Write(in.Body())
 	return sha256.Sum256(b.Bytes())
-=======
-			h.Write(fmt.Appendf(nil, "%s: %q\n", strings.ToLower(f.Name), f.Value))
-		}
-	}
-	h.Write(fmt.Appendf(nil, "%+v\n", in.Control))
-	h.Write(in.Body())
-	return [sha256.Size]byte(h.Sum(nil))
->>>>>>> 268ff8b (smtpd: what the linter says)
 }
 
 // maxHops is how many servers a mail may have passed (RFC 5321 §6.3).
