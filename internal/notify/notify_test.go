@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -293,6 +294,7 @@ func TestFailuresArePutOff(t *testing.T) {
 func TestRemindersByMailAndWebhook(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		d := newDesk(t, s)
+		var mu sync.Mutex // messages of one kind each may arrive side by side
 		var told []map[string]any
 		receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			raw, err := io.ReadAll(r.Body)
@@ -300,6 +302,8 @@ func TestRemindersByMailAndWebhook(t *testing.T) {
 			if err != nil || json.Unmarshal(raw, &body) != nil {
 				t.Errorf("%s, %v", raw, err)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			told = append(told, body)
 		}))
 		defer receiver.Close()
@@ -346,6 +350,8 @@ func TestRemindersByMailAndWebhook(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Fatal(err)
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		if len(told) != 2 {
 			t.Fatalf("the webhook was told %v", told)
 		}
