@@ -46,8 +46,8 @@ const (
 	// maxUnindexed is how many of the newest messages that are not in the index of words yet are looked at one by one.
 	// More wait only while mail comes in faster than the index is filled.
 	maxUnindexed = 5000
-	// newestFirst is how many of the newest messages are looked at before the index gathers all words with a beginning.
-	newestFirst = 1500
+	// compareFirst is how many messages are compared before the index gathers all words with a long beginning.
+	compareFirst = 300
 )
 
 // hunt is one search for messages.
@@ -93,10 +93,10 @@ func (h *hunt) period(ctx context.Context) error {
 	}
 	w := newWhere("SELECT coalesce(min(first_id), 0), coalesce(max(last_id), 0) FROM arrival")
 	if !h.f.From.IsZero() {
-		w.and("slot >= ?", FiveMinutes.slot(h.f.From))
+		w.and("slot >= ?", arrivalSlot(h.f.From))
 	}
 	if !h.f.To.IsZero() {
-		w.and("slot <= ?", FiveMinutes.slot(h.f.To))
+		w.and("slot <= ?", arrivalSlot(h.f.To))
 	}
 	err := h.s.row(ctx, w.String(), w.args...).scan(&h.lo, &h.hi)
 	h.none = h.hi == 0
@@ -194,10 +194,13 @@ func (h *hunt) choose(ctx context.Context) error {
 		if err != nil || n < fewRows {
 			return err
 		}
-		h.exactly(f.CustomID)
+		if few == byCustomID {
+			h.asked++
+			h.terms = append(h.terms, term{any: []string{markOfCustomID(f.CustomID)}})
+		}
 	}
 	h.by = byOrder
-	if h.asked > 0 || few == byCustomID || f.contact() != 0 || h.key == 0 && h.scope.keys != nil {
+	if h.asked > 0 || f.contact() != 0 || h.key == 0 && h.scope.keys != nil {
 		h.by = byWords
 	}
 	return nil
@@ -345,6 +348,9 @@ func (h *hunt) compared() bool { return h.asked > 0 && h.by != byWords }
 // that it looked at, 0 when there are no more.
 func (h *hunt) sift(ctx context.Context, by way, desc bool, limit int) (ids []int64, last int64, err error) {
 	w, id := h.from("SELECT "+documentColumns, by)
+	if by == byWords { // those that the index has at hand
+		w.and(h.s.d.found, h.s.d.find(atHand(h.terms)))
+	}
 	w.add(" ORDER BY " + id)
 	if desc {
 		w.add(" DESC")
@@ -368,22 +374,26 @@ func (h *hunt) find(ctx context.Context, desc bool, want int) ([]int64, error) {
 		ids, _, err := h.sift(ctx, h.by, desc, fewRows)
 		return ids, err
 	}
-	below := h.f.Below
-	defer func() { h.f.Below = below }()
+	below, above := h.f.Below, h.f.Above
+	defer func() { h.f.Below, h.f.Above = below, above }()
 	// First what is not in the index yet: what gets in meanwhile is then found twice, not missed.
 	ids, _, err := h.sift(ctx, unindexed, true, maxUnindexed)
 	if err != nil {
 		return nil, err
 	}
-	if desc && slices.ContainsFunc(h.terms, term.wide) {
-		newest, last, err := h.sift(ctx, byOrder, true, newestFirst)
+	if slices.ContainsFunc(h.terms, term.wide) {
+		compared, last, err := h.sift(ctx, byWords, desc, compareFirst)
 		if err != nil {
 			return nil, err
 		}
-		if ids = append(ids, newest...); len(newest) >= want || last == 0 {
+		if ids = append(ids, compared...); len(compared) >= want || last == 0 {
 			return inOrder(ids, desc), nil
 		}
-		h.f.Below = last
+		if desc {
+			h.f.Below = last
+		} else {
+			h.f.Above = last
+		}
 	}
 	w, id := h.from("SELECT search.rowid", byWords)
 	w.and(h.s.d.found, h.s.d.find(h.terms))

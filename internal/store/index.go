@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"strings"
+	"time"
 )
 
 var (
@@ -52,6 +53,9 @@ func (s *Store) Unindexed(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
+// arrivalSlot is the minute of a time, as arrival has it: Unix seconds of its start.
+func arrivalSlot(t time.Time) int64 { return t.Truncate(time.Minute).Unix() }
+
 // putArrival notes the range of IDs that a group of submissions has, in the slot of the time at which they arrived.
 func (tx *Tx) putArrival(ctx context.Context, subs []*Submission) error {
 	first, last := int64(0), int64(0)
@@ -68,6 +72,6 @@ func (tx *Tx) putArrival(ctx context.Context, subs []*Submission) error {
 	}
 	_, err := tx.exec(ctx, `INSERT INTO arrival (slot, first_id, last_id) VALUES ($1, $2, $3) ON CONFLICT (slot) DO UPDATE SET
  first_id = CASE WHEN excluded.first_id < arrival.first_id THEN excluded.first_id ELSE arrival.first_id END, last_id = CASE WHEN excluded.last_id > arrival.last_id THEN excluded.last_id ELSE arrival.last_id END`,
-		FiveMinutes.slot(tx.Now), first, last)
+		arrivalSlot(tx.Now), first, last)
 	return err
 }

@@ -30,7 +30,7 @@ func sqliteDialect() *dialect {
 			"{clustered}": " WITHOUT ROWID",
 			"{bytewise}":  "",
 			// Documents come as words with spaces between (words.go), so the plainest tokenizer does. Beginnings of 3 to 5
-			// letters have an index of their own; longer ones are few, or are found among the newest messages (find.go).
+			// letters have an index of their own; longer ones are compared among these first (find.go).
 			"{search}": `CREATE VIRTUAL TABLE search USING fts5(doc, content='', contentless_delete=1, detail=none, prefix='3 4 5', tokenize="ascii tokenchars '='");`,
 		},
 		writers:        1,

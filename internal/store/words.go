@@ -3,6 +3,7 @@
 package store
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -73,6 +74,9 @@ const (
 	markDomain   = "d" // of the recipient
 )
 
+// markOfCustomID is the mark of a CustomID. It is made of it, so that two may share one: rows are compared whole besides.
+func markOfCustomID(s string) string { return mark("u", mail.DestinationID(s)) }
+
 // document is what the index knows of a message.
 type document struct {
 	id, account, key, campaign, sender                         int64
@@ -92,6 +96,9 @@ func (d *document) words() []string {
 	out := []string{mark(markAccount, d.account), mark(markKey, d.key), mark(markSender, d.sender), mark(markDomain, mail.DestinationID(mail.Domain(d.recipient)))}
 	if d.campaign != 0 {
 		out = append(out, mark(markCampaign, d.campaign))
+	}
+	if d.customID != "" {
+		out = append(out, markOfCustomID(d.customID))
 	}
 	for _, text := range []string{d.recipient, d.subject, d.from, d.fromName, d.customID, d.campaignName} {
 		out = append(out, words(text)...)
@@ -116,6 +123,17 @@ func termsOf(text string) []term {
 
 // wide says whether the index has to gather all words that begin with the term's.
 func (t term) wide() bool { return t.prefix && utf8.RuneCountInString(t.any[0]) > indexedPrefix }
+
+// atHand are conditions that the index can follow without gathering: of a long beginning, its own beginning.
+func atHand(terms []term) []term {
+	out := slices.Clone(terms)
+	for i, t := range out {
+		if t.wide() {
+			out[i].any = []string{string([]rune(t.any[0])[:indexedPrefix])}
+		}
+	}
+	return out
+}
 
 // matches says whether a document fulfils all terms.
 func matches(document []string, terms []term) bool {

@@ -8,7 +8,7 @@ CREATE TABLE search_todo (
 );
 INSERT INTO search_todo (message_id) SELECT id FROM message;
 
--- The first and the last message that arrived within each five minutes (slot: Unix seconds of its start), so that a period
+-- The first and the last message that arrived within each minute (slot: Unix seconds of its start), so that a period
 -- is a range of IDs.
 CREATE TABLE arrival (
     slot     {key},
@@ -16,7 +16,7 @@ CREATE TABLE arrival (
     last_id  BIGINT NOT NULL
 );
 INSERT INTO arrival (slot, first_id, last_id)
-    SELECT arrived_at / 300000000 * 300, min(id), max(id) FROM message GROUP BY 1;
+    SELECT arrived_at / 60000000 * 60, min(id), max(id) FROM message GROUP BY 1;
 
 -- A CustomID is looked for in a whole account too.
 DROP INDEX submission_custom_id;
