@@ -37,6 +37,11 @@ func (c *console) doable(v *visit, m store.Message, kept bool) (d doable, err er
 		d.Why = "Its source is not kept any more."
 	}
 	if d.Why == "" {
+		if d.Why, err = c.Submit.Closed(v.r.Context(), m); err != nil {
+			return d, err
+		}
+	}
+	if d.Why == "" {
 		if d.Why, err = c.Submit.Unwanted(v.r.Context(), m); d.Why != "" {
 			d.Unwanted = true
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"postern/internal/account"
 	"postern/internal/gate"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -46,8 +47,25 @@ func (s *Submit) Unwanted(ctx context.Context, m store.Message) (why string, err
 	return "The address is on the suppression list of its API key.", nil
 }
 
+// Closed says, in a sentence, why nothing is sent with the key of a message as it is now; "" when mail is. Who sends
+// again on a page or the command line has not shown the key at a door, which would have said it.
+func (s *Submit) Closed(ctx context.Context, m store.Message) (why string, err error) {
+	k, err := s.store.Key(ctx, store.OfKey(m.AccountID, m.KeyID), store.KeyFilter{ID: m.KeyID})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return "The subaccount of the message was deleted.", nil
+	case err != nil:
+		return "", err
+	case k.State != store.KeyActive:
+		return "The API key is " + k.State + ": nothing is sent with it.", nil
+	case k.Permissions&int(account.MaySend) == 0:
+		return "The API key is not allowed to send: see its restrictions.", nil
+	}
+	return "", nil
+}
+
 // Resend sends a message of the scope again that did not arrive: its source, as a new submission to its one recipient,
-// under the rules of its key as they are now. The caller holds the key's rights.
+// under the rules of its key as they are now.
 func (s *Submit) Resend(ctx context.Context, scope store.Scope, messageID int64, by Again) (Accepted, error) {
 	m, err := s.store.Message(ctx, scope, store.MessageFilter{ID: messageID})
 	if err != nil {
@@ -56,12 +74,14 @@ func (s *Submit) Resend(ctx context.Context, scope store.Scope, messageID int64,
 	if why := MayResend(m); why != "" {
 		return Accepted{}, &Error{Code: NotPossible, Field: "Status", Reason: why}
 	}
-	why, err := s.Unwanted(ctx, m)
-	if err != nil {
-		return Accepted{}, err
-	}
-	if why != "" {
-		return Accepted{}, &Error{Code: NotPossible, Field: "Status", Reason: why}
+	for _, hindrance := range []func(context.Context, store.Message) (string, error){s.Closed, s.Unwanted} {
+		why, err := hindrance(ctx, m)
+		if err != nil {
+			return Accepted{}, err
+		}
+		if why != "" {
+			return Accepted{}, &Error{Code: NotPossible, Field: "Status", Reason: why}
+		}
 	}
 	x, raw, err := s.store.Handed(ctx, scope, messageID)
 	if errors.Is(err, store.ErrNotFound) {
