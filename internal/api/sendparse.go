@@ -405,7 +405,9 @@ func (it *item) addVariables(r *reader, v value) {
 		it.variables = map[string]bool{}
 	}
 	for name := range v.members() {
-		it.variables[name] = true
+		if it.variables[name] = true; len(it.variables) > maxVariables {
+			return // mj-0008 already; each message has a copy of what Globals gives
+		}
 	}
 }
 
