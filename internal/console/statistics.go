@@ -73,6 +73,7 @@ type headline struct {
 	Name  string
 	Value int64
 	Rate  string // "" where there is none
+	Note  string // what it is made of, "" where it is one thing
 }
 
 // statisticRow is one line of the table, and of the file.
@@ -81,6 +82,8 @@ type statisticRow struct {
 	When    string
 	Key     string
 	Numbers []int64
+
+	hard, soft int64 // of those that bounced
 }
 
 type breakdown struct {
@@ -111,9 +114,9 @@ func measures() []measure {
 		{"clicked", "Clicked", func(c store.Counts) int64 { return c.Clicked }, sent},
 		{"bounced", "Bounced", func(c store.Counts) int64 { return c.Hard + c.Soft }, accepted},
 		{"blocked", "Blocked", func(c store.Counts) int64 { return c.Blocked }, accepted},
-		{"spam", "Spam complaints", func(c store.Counts) int64 { return c.Spam }, sent},
+		{"spam", "Spam", func(c store.Counts) int64 { return c.Spam }, sent},
 		{"unsub", "Unsubscribed", func(c store.Counts) int64 { return c.Unsub }, sent},
-		{"machine", "Opens by machines", func(c store.Counts) int64 { return c.MachineOpens }, nil},
+		{"machine", "Machine opens", func(c store.Counts) int64 { return c.MachineOpens }, nil},
 	}
 }
 
@@ -152,7 +155,7 @@ func (c *console) exportStatistics(v *visit) error {
 	h.Set("Content-Type", "text/csv; charset=utf-8")
 	h.Set("Content-Disposition", `attachment; filename="statistics-`+b.Period.From+`-`+b.Period.To+`.csv"`)
 	out := csv.NewWriter(v.w)
-	out.Write(b.Columns) //nolint:errcheck // Flush
+	out.Write(append(b.Columns, "Hard bounces", "Soft bounces")) //nolint:errcheck // Flush
 	for _, r := range b.Rows {
 		record := []string{r.When}
 		if len(b.Chosen) > 1 {
@@ -161,6 +164,7 @@ func (c *console) exportStatistics(v *visit) error {
 		for _, n := range r.Numbers {
 			record = append(record, strconv.FormatInt(n, 10))
 		}
+		record = append(record, strconv.FormatInt(r.hard, 10), strconv.FormatInt(r.soft, 10))
 		out.Write(record) //nolint:errcheck // Flush
 	}
 	out.Flush() // an error: the browser has gone

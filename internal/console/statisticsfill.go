@@ -51,6 +51,9 @@ func (b *statisticsBody) headline(c store.Counts) []headline {
 		if m.base != nil && !b.ByEvent {
 			h.Rate = rate(h.Value, m.base(c))
 		}
+		if m.id == "bounced" && h.Value > 0 {
+			h.Note = fmt.Sprintf("%d hard, %d soft", c.Hard, c.Soft)
+		}
 		out = append(out, h)
 	}
 	return out
@@ -98,7 +101,8 @@ func (b *statisticsBody) table(all []drawn) {
 	}
 	for i, t := range b.period.Slots(b.step) {
 		for _, d := range all {
-			b.Rows = append(b.Rows, statisticRow{At: t, When: t.Format(form), Key: d.name, Numbers: numbersOf(d.rows[i].Counts, ms)})
+			n := d.rows[i].Counts
+			b.Rows = append(b.Rows, statisticRow{At: t, When: t.Format(form), Key: d.name, Numbers: numbersOf(n, ms), hard: n.Hard, soft: n.Soft})
 		}
 	}
 }

@@ -155,7 +155,11 @@ func (k *Keyring) putHook(ctx context.Context, tx *store.Tx, by Actor, key store
 	case len(there) == 0:
 		_, err = tx.AddHook(ctx, h)
 	case !replace:
-		return conflict("EventType|Backup", fmt.Sprintf("a URL for %s|%t is set already", h.Type, h.Backup))
+		what := "URL"
+		if h.Backup {
+			what = "backup URL"
+		}
+		return conflict("EventType|Backup", fmt.Sprintf("a %s for %s events is set already; change or remove that one", what, h.Type))
 	default:
 		action, h.ID = "hook.change", there[0].ID
 		if h.ReceiverID != there[0].ReceiverID {

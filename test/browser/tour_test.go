@@ -34,6 +34,7 @@ import (
 	"postern/internal/store"
 	"postern/internal/submit"
 	"postern/internal/suppress"
+	"postern/internal/webhook"
 )
 
 // place is an account with a past.
@@ -67,7 +68,9 @@ func newPlace(t *testing.T) *place {
 	g := gate.New(gate.Config{Digester: digester})
 	p.suppress = suppress.New(p.store, nil, log)
 	p.submit = submit.New(p.store, func() {}, log)
-	p.keyring, err = keyring.New(keyring.Config{Store: p.store, Gate: g, Digester: digester, ServerKey: serverKey, RulesChanged: p.submit.Forget, Log: log})
+	hooks, err := webhook.New(webhook.Config{Store: p.store, ServerKey: serverKey, Private: true, Log: log}) // receivers are on this machine
+	ok(t, err)
+	p.keyring, err = keyring.New(keyring.Config{Store: p.store, Gate: g, Digester: digester, ServerKey: serverKey, Webhook: hooks, RulesChanged: p.submit.Forget, Log: log})
 	ok(t, err)
 	p.domains, err = domain.New(domain.Config{
 		Store: p.store, Keyring: p.keyring, Resolver: p.dns, SPF: []string{"include:spf.harbour-books.example"}, Log: log,
