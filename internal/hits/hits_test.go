@@ -485,6 +485,19 @@ func TestUnsubscribe(t *testing.T) {
 	if receipt, _ := w.send(shop, nil, "forgotten@example.net"); w.message(receipt.Messages[0].ID).Status != store.StatusBlocked {
 		t.Error("who unsubscribed got mail")
 	}
+	// Taken off the list, and unsubscribed once more from the same mail a moment later.
+	if err := w.store.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.RemoveSuppression(t.Context(), w.key.ID, list[0].ID)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if res, _ = w.ask("POST", link, "List-Unsubscribe=One-Click"); res.StatusCode != http.StatusOK {
+		t.Errorf("once more: %d", res.StatusCode)
+	}
+	if receipt, _ := w.send(shop, nil, "a@example.net"); w.message(receipt.Messages[0].ID).Status != store.StatusBlocked {
+		t.Error("who unsubscribed once more got mail")
+	}
 	own := func(m *submit.Message) {
 		m.Raw = append([]byte("List-Unsubscribe: <mailto:leave@example.com>\r\n"), m.Raw...)
 		m.Campaign = "spring"

@@ -115,13 +115,19 @@ func form(r *http.Request) (by string, ok bool) {
 
 // unsubscribe writes an unsubscription down, once.
 func (h *Hits) unsubscribe(ctx context.Context, e store.Engagement, t track.Token, address string) error {
-	x := hit{kind: track.Unsub, message: e.MessageID}
-	if h.recent.known(x, e.At) {
-		h.stats.unsub.repeated.Add(1)
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
+	x := hit{kind: track.Unsub, message: e.MessageID}
+	if h.recent.known(x, e.At) {
+		off, err := h.suppressed(ctx, t, address)
+		if err != nil {
+			return err
+		}
+		if off {
+			h.stats.unsub.repeated.Add(1)
+			return nil
+		}
+	}
 	n := &h.stats.unsub.person
 	err := h.c.Store.Engage(ctx, e)
 	if errors.Is(err, store.ErrNotFound) {
@@ -134,6 +140,16 @@ func (h *Hits) unsubscribe(ctx context.Context, e store.Engagement, t track.Toke
 	h.recent.seen(x, e.At, againGone)
 	n.Add(1)
 	return nil
+}
+
+// suppressed says whether the address of a link still is on its key's list: it may have been taken off since.
+func (h *Hits) suppressed(ctx context.Context, t track.Token, address string) (bool, error) {
+	email, ok := h.c.Signer.OpenAddress(t, address)
+	if !ok {
+		return false, nil
+	}
+	off, err := h.c.Store.Suppressed(ctx, t.Link, []store.Recipient{{Email: email}})
+	return len(off) > 0, err
 }
 
 // suppress honours an unsubscription from a message that is forgotten with its plan's retention: the link has what it
