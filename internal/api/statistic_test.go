@@ -230,6 +230,16 @@ func (w *reported) testSums(t *testing.T) {
 		graph := w.rows(t, "graphstatistics", append(slices.Clone(selected), "Scale", "month")...)
 		has(t, "graph of "+what, graph[0], map[string]any{"ProcessedCount": 4, "DeliveredCount": 2, "SpamcomplaintCount": 1})
 	}
+	// A period that begins within a slot has the slot, whatever its length.
+	within := w.at.Truncate(time.Minute).Format(time.RFC3339)
+	for _, scale := range []string{"Hour", "Day", "Week", "Month"} {
+		if graph := w.rows(t, "graphstatistics", "FromTS", within, "Scale", scale); len(graph) != 1 || graph[0]["ProcessedCount"] != 4.0 {
+			t.Errorf("graph by %s from %s: %v", scale, within, graph)
+		}
+	}
+	if graph := w.rows(t, "graphstatistics", "FromTS", w.at.Add(-72*time.Hour).Format(time.RFC3339)); len(graph) != 1 || graph[0]["RefTimestamp"] != w.at.Format(time.DateOnly)+"T00:00:00Z" {
+		t.Errorf("graph of three days until now: %v", graph)
+	}
 	if got := w.rows(t, "messagestatistics", "CustomCampaign", "autumn")[0]; got["ProcessedCount"] != 0.0 {
 		t.Errorf("an unknown campaign: %v", got)
 	}

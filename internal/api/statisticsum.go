@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"postern/internal/report"
 	"postern/internal/store"
@@ -33,6 +34,9 @@ type graphStatistic struct {
 func (q query) scale(p report.Period) (report.Step, error) {
 	v, ok := q["scale"]
 	if !ok {
+		if p.To.IsZero() {
+			p.To = time.Now()
+		}
 		if p.From.IsZero() || p.To.Sub(p.From) > report.Day {
 			return report.Daily, nil
 		}
@@ -60,6 +64,9 @@ func (a *api) graphStatistics(c *call) (reply, error) {
 		return rows[graphStatistic](nil, 0), err
 	}
 	sq.Step, sq.Together = step.Length(), true
+	if !sq.From.IsZero() {
+		sq.From = sq.From.UTC().Truncate(sq.Step) // the slot that it is in, as statcounters has it
+	}
 	list, err := a.Store.Series(c.Context(), c.own(), sq)
 	if err != nil {
 		return reply{}, err
