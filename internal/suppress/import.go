@@ -23,7 +23,8 @@ const (
 	// MaxProblems is how many rows that are not taken a report lists; it counts the others.
 	MaxProblems = 1000
 
-	importBatch = 1000 // rows of a transaction
+	importBatch = 1000    // rows of a transaction
+	maxRow      = 1 << 20 // bytes: after a quotation mark that is not closed, all of the file is one row
 )
 
 // Report says what became of a file.
@@ -135,14 +136,18 @@ type importer struct {
 
 // counting bounds a reader and counts what came.
 type counting struct {
-	r io.Reader
-	n int64
+	r   io.Reader
+	n   int64
+	row int64 // where the row that is being read began, or before
 }
 
 func (c *counting) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	if c.n += int64(n); c.n > MaxFile {
 		return 0, invalid("File", "it has more than %d MB: give it in parts", MaxFile>>20)
+	}
+	if c.n-c.row > maxRow {
+		return 0, invalid("File", "there is a row of more than %d MB: perhaps a quotation mark is not closed", maxRow>>20)
 	}
 	return n, err
 }
@@ -174,6 +179,7 @@ func (in *importer) batch(n int) (rows []store.Suppression, end bool, err error)
 	defer func() { in.report.Bytes = in.count.n }()
 	// A file of nothing but bad rows is told of now and then, too.
 	for start := in.report.Rows; len(rows) < n && in.report.Rows-start < 10*n; {
+		in.count.row = in.count.n
 		record, err := in.in.Read()
 		var bad *csv.ParseError
 		switch {

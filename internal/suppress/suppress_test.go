@@ -202,6 +202,11 @@ func TestImportThatFails(t *testing.T) {
 	if n := len(log); n != 3 || !strings.Contains(log[1], "begins") || !strings.Contains(log[2], "broke off") {
 		t.Errorf("audit: %q", log)
 	}
+	// A quotation mark that is not closed does not make a row of a hundred megabytes in memory.
+	open := io.MultiReader(strings.NewReader("s@example.net\nt@example.net,manual,\""), strings.NewReader(strings.Repeat("u@example.net\n", 200_000)))
+	if r, err := w.imports(t, open, ""); !errors.As(err, &mistake) || !strings.Contains(mistake.Reason, "quotation mark") || r.Bytes > 2<<20 {
+		t.Errorf("%d bytes were read, %v", r.Bytes, err)
+	}
 	// Whole, with many bad rows: only so many are listed.
 	var steps int
 	r, err = w.Import(t.Context(), by, w.scope(), store.KeyFilter{ID: w.key.ID}, strings.NewReader(many.String()+strings.Repeat("x\n", 30_000)), "", func(suppress.Report) { steps++ })
