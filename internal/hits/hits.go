@@ -239,6 +239,18 @@ func (h *Hits) doing(r *http.Request, after time.Duration) store.Doing {
 	return d
 }
 
+// place is where a request came from, as far as repetitions go: of IPv6 the network, or one reader had addresses without
+// end to fill the store from.
+func (h *Hits) place(r *http.Request) string {
+	addr, _ := h.c.Client(r)
+	if addr.Is6() && !addr.Is4In6() {
+		if network, err := addr.Prefix(64); err == nil {
+			return network.String()
+		}
+	}
+	return addr.String()
+}
+
 // note puts a hit into the queue, unless it says nothing new.
 func (h *Hits) note(r *http.Request, t track.Token, typ store.EventType, n *kind, url string) {
 	if r.Method != http.MethodGet { // HEAD only looks
@@ -247,7 +259,7 @@ func (h *Hits) note(r *http.Request, t track.Token, typ store.EventType, n *kind
 	now := h.c.Now()
 	e := store.Engagement{MessageID: t.MessageID, Type: typ, At: now, Doing: h.doing(r, now.Sub(t.At))}
 	e.URL = url
-	if h.recent.seen(hit{t.Kind, t.MessageID, t.Link, e.IP}, now, again) {
+	if h.recent.seen(hit{t.Kind, t.MessageID, t.Link, h.place(r)}, now, again) {
 		n.repeated.Add(1)
 		return
 	}

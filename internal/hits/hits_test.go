@@ -389,10 +389,11 @@ func TestRepetitionsSayNothingNew(t *testing.T) {
 		t.Errorf("HEAD of a link: %d", res.StatusCode)
 	}
 	w.ask("GET", w.find(x, pixels), "", "X-Test-Address", "2001:db8::1")
+	w.ask("GET", w.find(x, pixels), "", "X-Test-Address", "2001:db8::a:2") // one network is one reader: it has 2^64 addresses
 	w.ahead.Add(int64(11 * time.Second))
 	w.ask("GET", w.find(x, pixels), "")
 	w.until("they are noted", func() bool { return w.hits.Stats().Open.Person == 3 })
-	if s := w.hits.Stats(); s.Open.Repeated != 4 || s.Click.Person != 0 {
+	if s := w.hits.Stats(); s.Open.Repeated != 5 || s.Click.Person != 0 {
 		t.Errorf("stats %+v", s)
 	}
 }
