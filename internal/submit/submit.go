@@ -30,8 +30,9 @@ const (
 	MaxRecipients = 1000
 	// Lifetime is how long delivery is tried (RFC 5321 §4.5.4.1: at least 4 to 5 days).
 	Lifetime = 5 * 24 * time.Hour
-	// maxText bounds what is kept of a header for listings, in bytes; the source has it whole.
-	maxText = 1000
+	// maxText bounds what is kept of a header or property for listings, in bytes; the source has it whole. The 255
+	// characters of a CustomID or a campaign, and the 256 of URLTags, are no more.
+	maxText = 256 * 4
 )
 
 // Envelope is who a mail is from and for: the truth, whatever the headers say.
