@@ -52,7 +52,7 @@ func (b *statisticsBody) headline(c store.Counts) []headline {
 			h.Rate = rate(h.Value, m.base(c))
 		}
 		if m.id == "bounced" && h.Value > 0 {
-			h.Note = fmt.Sprintf("%d hard, %d soft", c.Hard, c.Soft)
+			h.Note = number(int(c.Hard)) + " hard, " + number(int(c.Soft)) + " soft"
 		}
 		out = append(out, h)
 	}
