@@ -10,8 +10,12 @@ import (
 // ErrHeld says that a message is being tried at this moment.
 var ErrHeld = errors.New("the message is being tried now")
 
-// RetryNow makes a waiting message of the scope due at once. One that waits no more is ErrNotFound, one that is being
-// tried ErrHeld.
+// ErrNotYet says that a message was never tried, since it waits for its hour under a limit.
+var ErrNotYet = errors.New("the message waits for its hour under the limit of its key")
+
+// RetryNow makes a message of the scope that waits for its next attempt due at once. One that waits no more is
+// ErrNotFound, one that is being tried ErrHeld, one that waits for its first attempt ErrNotYet: no limit is passed by
+// asking for it.
 func (s *Store) RetryNow(ctx context.Context, scope Scope, messageID int64) error {
 	if _, err := s.Message(ctx, scope, MessageFilter{ID: messageID}); err != nil {
 		return err
@@ -19,6 +23,13 @@ func (s *Store) RetryNow(ctx context.Context, scope Scope, messageID int64) erro
 	return s.Update(ctx, func(tx *Tx) error {
 		if err := tx.waits(ctx, messageID); err != nil {
 			return err
+		}
+		var early bool
+		if err := tx.row(ctx, "SELECT EXISTS (SELECT 1 FROM queue WHERE message_id = $1 AND attempts = 0 AND due_at > $2)", messageID, micros(tx.Now)).scan(&early); err != nil {
+			return err
+		}
+		if early {
+			return ErrNotYet
 		}
 		return tx.one(ctx, "UPDATE queue SET due_at = $1 WHERE message_id = $2 AND owner = ''", micros(tx.Now), messageID)
 	})

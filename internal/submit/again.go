@@ -123,6 +123,8 @@ func (s *Submit) waits(ctx context.Context, scope store.Scope, messageID int64, 
 	switch {
 	case errors.Is(err, store.ErrHeld):
 		return &Error{Code: NotPossible, Field: "Status", Reason: "The message is being tried at this moment."}
+	case errors.Is(err, store.ErrNotYet):
+		return &Error{Code: NotPossible, Field: "Status", Reason: "The message was not tried yet: it waits for its turn, as the limit of its API key asks."}
 	case errors.Is(err, store.ErrNotFound):
 		if _, there := s.store.Message(ctx, scope, store.MessageFilter{ID: messageID}); there == nil {
 			return &Error{Code: NotPossible, Field: "Status", Reason: "The message does not wait any more."}
