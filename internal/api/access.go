@@ -176,6 +176,9 @@ func (a *api) createAccess(c *call) (reply, error) {
 		s.KeyIDs = []int64{k.ID}
 	}
 	given, invited, err := a.Keyring.Give(c.Context(), c.actor(), c.who.AccountID, s)
+	if mistake, ok := errors.AsType[*keyring.Error](err); ok && mistake.Field == "Keys" {
+		mistake.Field = "APIKeyID" // as it is called here
+	}
 	if err != nil {
 		return reply{}, err
 	}

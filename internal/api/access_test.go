@@ -125,6 +125,7 @@ func TestSharingRefusals(t *testing.T) {
 		{"both", "POST", "", `{"UserALT": "a@example.com", "APIKeyID": 2, "IsWholeAccount": true}`, 400, "Property IsWholeAccount"},
 		{"no address", "POST", "", `{"UserALT": "a@b@c", "APIKeyID": 2}`, 400, "Property Email"},
 		{"no key", "POST", "", `{"UserALT": "a@example.com", "APIKeyID": 99999}`, 400, "Property APIKeyID: the account has no such key"},
+		{"the primary key", "POST", "", `{"UserALT": "a@example.com", "APIKeyID": 1}`, 400, "Property APIKeyID: the primary key"},
 		{"another's key", "POST", "", fmt.Sprintf(`{"UserALT": "a@example.com", "APIKeyALT": %q}`, stranger.Key.APIKey), 400, "Property APIKeyALT: the account has no such key"},
 		{"another's user", "POST", "", fmt.Sprintf(`{"UserID": %d, "APIKeyID": 2}`, stranger.up.User.ID), 400, "Property UserID"},
 		{"no role", "POST", "", `{"UserALT": "a@example.com", "APIKeyID": 2, "Role": "king"}`, 400, `Property Role: \"king\" is not a role`},

@@ -204,16 +204,22 @@ func shortNote(s string) string {
 	return s
 }
 
-// suppresses is the reason for which an event brings its address onto the key's list, 0 for none. Of refusals for good
-// only those that are about the mailbox itself do: a full one empties; a domain without a name or a host is mended by
-// its owner, and would be everybody at once should our own resolver be wrong; the rest is about us or our mail.
+// SaysGone says whether a bounce is about the mailbox itself, so that no other mail will get there either: a full one
+// empties; a domain without a name or a host is mended by its owner, and would be everybody at once should our own
+// resolver be wrong; the rest is about us or our mail.
+func (e *Event) SaysGone() bool {
+	s := mail.State(e.StateID)
+	return e.Type == EventBounce && e.Permanent && (s == mail.StateUserUnknown || s == mail.StateMailboxInactive)
+}
+
+// suppresses is the reason for which an event brings its address onto the key's list, 0 for none.
 func (e *recorded) suppresses() SuppressionReason {
 	if e.Machine {
 		return 0
 	}
 	switch e.Type {
 	case EventBounce:
-		if s := mail.State(e.StateID); e.Permanent && (s == mail.StateUserUnknown || s == mail.StateMailboxInactive) {
+		if e.SaysGone() {
 			return SuppressedBounce
 		}
 	case EventSpam:

@@ -95,7 +95,7 @@ func wireEvent(e store.ToldEvent) any {
 	case store.EventClick:
 		return clickEvent{c, e.URL, who}
 	case store.EventBounce:
-		return bounceEvent{c, suppresses(e.Event), e.Permanent, related, reason, said(e.Reply)}
+		return bounceEvent{c, e.SaysGone(), e.Permanent, related, reason, said(e.Reply)}
 	case store.EventBlocked:
 		return blockedEvent{c, related, reason}
 	case store.EventSpam:
@@ -105,12 +105,6 @@ func wireEvent(e store.ToldEvent) any {
 	case store.EventDeferred: // never told
 	}
 	return c
-}
-
-// suppresses says whether a bounce puts the address on the key's suppression list.
-func suppresses(e store.Event) bool {
-	s := mail.State(e.StateID)
-	return e.Permanent && (s == mail.StateUserUnknown || s == mail.StateMailboxInactive)
 }
 
 // said is a reply in one line, with its codes.
