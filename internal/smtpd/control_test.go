@@ -47,6 +47,34 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
+// A relaying server hands a mail with many recipients over in several transactions: each is kept, and each once.
+func TestIdempotencyKeyOfAMailInParts(t *testing.T) {
+	w := start(t, nil)
+	c := w.login(t)
+	hand := func(to ...string) string {
+		t.Helper()
+		c.say("MAIL FROM:<a@example.com>", "250")
+		for _, x := range to {
+			c.say("RCPT TO:<"+x+">", "250")
+		}
+		return c.data("250 2.0.0", "Postern-Idempotency-Key: order-7\r\nFrom: a@example.com\r\nSubject: once\r\n\r\nx\r\n.\r\n")
+	}
+	one := hand("a@example.net", "b@example.net")
+	two := hand("c@example.net", "d@example.net")
+	if one == two {
+		t.Errorf("both parts are answered %q", one)
+	}
+	if again := hand("b@example.net", "A@example.NET"); again != one {
+		t.Errorf("the first part again is answered %q, at first %q", again, one)
+	}
+	if again := hand("c@example.net", "d@example.net"); again != two {
+		t.Errorf("the second part again is answered %q, at first %q", again, two)
+	}
+	if n := w.count(t); n != 4 {
+		t.Errorf("%d messages are kept, want 4", n)
+	}
+}
+
 func TestSecondMailOfACampaign(t *testing.T) {
 	w := start(t, nil)
 	c := w.login(t)

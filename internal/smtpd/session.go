@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -246,8 +247,8 @@ func (n *session) submit(p gate.Principal, it submit.Item, in *mail.Incoming) (s
 	if wrong != "" {
 		return submit.Receipt{}, &submit.Error{Code: submit.BadKey, Field: "Postern-Idempotency-Key", Reason: "Postern-Idempotency-Key: " + wrong}
 	}
-	hash := digest(it.Envelope, in)
-	answer, end, err := n.s.c.Submit.Begin(ctx, p, key, hash)
+	name, hash := onceName(key, it.Envelope), digest(it.Envelope, in)
+	answer, end, err := n.s.c.Submit.Begin(ctx, p, name, hash)
 	if err != nil {
 		return submit.Receipt{}, err
 	}
@@ -257,7 +258,7 @@ func (n *session) submit(p gate.Principal, it submit.Item, in *mail.Incoming) (s
 		return r, err
 	}
 	defer end()
-	once := &submit.Once{Key: key, Hash: hash, Answer: func(got []submit.Outcome) []byte {
+	once := &submit.Once{Key: name, Hash: hash, Answer: func(got []submit.Outcome) []byte {
 		b, err := json.Marshal(got[0].Receipt)
 		if err != nil {
 			panic(err) // it has numbers and strings
@@ -268,14 +269,23 @@ func (n *session) submit(p gate.Principal, it submit.Item, in *mail.Incoming) (s
 	return got[0].Receipt, got[0].Err
 }
 
-// digest tells whether a mail is the same as another: envelope, header and body, but for what a client makes anew when it
-// tries again.
+// onceName is what an idempotency key of a mail is remembered under: the key for these recipients. A relaying server hands
+// a mail with many over in several transactions, all with the one header. The blank keeps it apart from the HTTP API's.
+func onceName(key string, env submit.Envelope) string {
+	to := make([]string, len(env.Recipients))
+	for i, r := range env.Recipients {
+		to[i] = mail.Canonical(r.Email)
+	}
+	slices.Sort(to)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", key, slices.Compact(to)))
+	return fmt.Sprintf("smtp %x", sum)
+}
+
+// digest tells whether a mail is the same as another to the same recipients: sender, header and body, but for what a
+// client makes anew when it tries again.
 func digest(env submit.Envelope, in *mail.Incoming) [sha256.Size]byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "smtp\n%q\n", env.From)
-	for _, r := range env.Recipients {
-		fmt.Fprintf(&b, "%q\n", r.Email)
-	}
 	for _, f := range in.Header {
 		switch strings.ToLower(f.Name) {
 		case "date", "message-id", "received":
