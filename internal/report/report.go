@@ -22,24 +22,8 @@ type Report struct {
 // New makes a Report.
 func New(s *store.Store) *Report { return &Report{store: s} }
 
-// most is how many rows of a breakdown are read for a sum over all of them.
+// most is how many rows of a breakdown are read where all are wanted.
 const most = 100_000
-
-// all reads the pages of a breakdown one after the other.
-func all(q store.BreakdownQuery, read func(store.BreakdownQuery) ([]store.BreakdownRow, error)) ([]store.BreakdownRow, error) {
-	const page = 1000
-	var out []store.BreakdownRow
-	for q.Page = (store.Page{Limit: page}); len(out) < most; q.Offset += page {
-		rows, err := read(q)
-		if err != nil {
-			return nil, err
-		}
-		if out = append(out, rows...); len(rows) < page {
-			break
-		}
-	}
-	return out, nil
-}
 
 // By is what a breakdown is by.
 type By string
@@ -53,9 +37,8 @@ const (
 
 // Breakdown reads a breakdown whole, the largest first.
 func (r *Report) Breakdown(ctx context.Context, scope store.Scope, by By, q store.BreakdownQuery) ([]store.BreakdownRow, error) {
-	return all(q, func(q store.BreakdownQuery) ([]store.BreakdownRow, error) {
-		return r.Top(ctx, scope, by, q)
-	})
+	q.Most = most
+	return r.Top(ctx, scope, by, q)
 }
 
 // Top reads one page of a breakdown, the largest first.

@@ -13,7 +13,18 @@ type BreakdownQuery struct {
 	CampaignID int64   // of domains: only mail of this campaign
 	SenderID   int64   // of senders: only this one
 	From, To   time.Time
-	Page       // the largest totals first
+	Page           // the largest totals first
+	Most       int // so many rows at once, in place of a page; 0: a page
+}
+
+// page ends a query. All rows are summed for each page: who wants them all asks once.
+func (q BreakdownQuery) page(w *where, order string) {
+	if q.Most == 0 {
+		w.page(q.Page, order)
+		return
+	}
+	w.order(Page{}, order)
+	w.add(" LIMIT ?", q.Most)
 }
 
 // BreakdownRow is what became of the messages of one campaign, sender or recipient domain.
@@ -50,7 +61,7 @@ func (s *Store) breakdown(ctx context.Context, scope Scope, q BreakdownQuery, of
 	}
 	q.days(w, "c.slot")
 	w.add(" GROUP BY c.source_id")
-	w.page(q.Page, "4 DESC, 1")
+	q.page(w, "4 DESC, 1")
 	return collect(ctx, s, func(r scanner) (BreakdownRow, error) {
 		var b BreakdownRow
 		var last int64
@@ -74,7 +85,7 @@ func (s *Store) DomainCounts(ctx context.Context, scope Scope, q BreakdownQuery)
 	}
 	q.days(w, "c.day")
 	w.add(" GROUP BY c.domain")
-	w.page(q.Page, "3 DESC, 1")
+	q.page(w, "3 DESC, 1")
 	return collect(ctx, s, func(r scanner) (BreakdownRow, error) {
 		var b BreakdownRow
 		var last int64
