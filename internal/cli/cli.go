@@ -44,6 +44,7 @@ type root struct {
 	Suppression suppressionCmd `cmd:"" help:"Addresses that a key sends nothing to."`
 	Complaint   complaintCmd   `cmd:"" help:"Record a complaint that a mailbox provider reports."`
 	Messages    messagesCmd    `cmd:"" help:"List messages, or show one with its history."`
+	Stats       statsCmd       `cmd:"" help:"Show what became of mail, over time or by key, domain, campaign or sender."`
 	Queue       queueCmd       `cmd:"" help:"Show what waits to be delivered."`
 	User        userCmd        `cmd:"" help:"People who sign in to the pages."`
 	Plan        planCmd        `cmd:"" help:"Plans: what an account may have."`

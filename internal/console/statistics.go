@@ -83,7 +83,7 @@ type statisticRow struct {
 	Key     string
 	Numbers []int64
 
-	hard, soft int64 // of those that bounced
+	counts store.Counts // for the file
 }
 
 type breakdown struct {
@@ -94,38 +94,6 @@ type breakdown struct {
 type breakdownRow struct {
 	Name    string
 	Numbers []int64
-}
-
-// measure is one of the numbers that the page shows.
-type measure struct {
-	id, name string
-	of       func(store.Counts) int64
-	base     func(store.Counts) int64 // what its rate is of
-}
-
-// measures are the numbers of the charts and the table, in their order. Opens by machines are the last, apart.
-func measures() []measure {
-	accepted := func(c store.Counts) int64 { return c.Total }
-	sent := func(c store.Counts) int64 { return c.Sent }
-	return []measure{
-		{"accepted", "Accepted", accepted, nil},
-		{"delivered", "Delivered", sent, accepted},
-		{"opened", "Opened", func(c store.Counts) int64 { return c.Opened }, sent},
-		{"clicked", "Clicked", func(c store.Counts) int64 { return c.Clicked }, sent},
-		{"bounced", "Bounced", func(c store.Counts) int64 { return c.Hard + c.Soft }, accepted},
-		{"blocked", "Blocked", func(c store.Counts) int64 { return c.Blocked }, accepted},
-		{"spam", "Spam", func(c store.Counts) int64 { return c.Spam }, sent},
-		{"unsub", "Unsubscribed", func(c store.Counts) int64 { return c.Unsub }, sent},
-		{"machine", "Machine opens", func(c store.Counts) int64 { return c.MachineOpens }, nil},
-	}
-}
-
-func numbersOf(c store.Counts, ms []measure) []int64 {
-	out := make([]int64, 0, len(ms))
-	for _, m := range ms {
-		out = append(out, m.of(c))
-	}
-	return out
 }
 
 func (c *console) showStatistics(v *visit) error {
@@ -155,16 +123,20 @@ func (c *console) exportStatistics(v *visit) error {
 	h.Set("Content-Type", "text/csv; charset=utf-8")
 	h.Set("Content-Disposition", `attachment; filename="statistics-`+b.Period.From+`-`+b.Period.To+`.csv"`)
 	out := csv.NewWriter(v.w)
-	out.Write(append(b.Columns, "Hard bounces", "Soft bounces")) //nolint:errcheck // Flush
+	ms := report.FileMeasures()
+	head := b.Columns[:len(b.Columns)-len(report.Measures())]
+	for _, m := range ms {
+		head = append(head, m.Name)
+	}
+	out.Write(head) //nolint:errcheck // Flush
 	for _, r := range b.Rows {
 		record := []string{r.When}
 		if len(b.Chosen) > 1 {
 			record = append(record, cellText(r.Key))
 		}
-		for _, n := range r.Numbers {
+		for _, n := range report.Numbers(r.counts, ms) {
 			record = append(record, strconv.FormatInt(n, 10))
 		}
-		record = append(record, strconv.FormatInt(r.hard, 10), strconv.FormatInt(r.soft, 10))
 		out.Write(record) //nolint:errcheck // Flush
 	}
 	out.Flush() // an error: the browser has gone
@@ -218,16 +190,13 @@ func (b *statisticsBody) choosePeriod(q url.Values, now time.Time) {
 		return
 	}
 	b.step = report.Daily
-	ends := now.UTC().Truncate(report.Day).Add(report.Day)
 	if b.period.Days() <= 3 {
-		b.step, ends = report.Hourly, now.UTC().Truncate(time.Hour).Add(time.Hour)
+		b.step = report.Hourly
 	}
-	if !b.period.From.Before(ends) {
+	begun := false
+	if b.period, begun = b.period.Until(now, b.step); !begun {
 		b.Problem = "The period has not begun yet: choose days up to today."
 		return
-	}
-	if b.period.To.After(ends) {
-		b.period.To = ends
 	}
 	b.Period.From, b.Period.To = b.period.From.Format(time.DateOnly), b.period.To.Add(-time.Second).Format(time.DateOnly)
 }

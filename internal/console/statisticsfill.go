@@ -3,9 +3,6 @@
 package console
 
 import (
-	"fmt"
-	"time"
-
 	"postern/internal/report"
 	"postern/internal/store"
 )
@@ -46,12 +43,12 @@ func (b *statisticsBody) fill(rows []store.SeriesRow) {
 // headline are the sums with their rates. Counted by event there are none: what is opened in a period was not sent in it.
 func (b *statisticsBody) headline(c store.Counts) []headline {
 	var out []headline
-	for _, m := range measures() {
-		h := headline{Name: m.name, Value: m.of(c)}
-		if m.base != nil && !b.ByEvent {
-			h.Rate = rate(h.Value, m.base(c))
+	for _, m := range report.Measures() {
+		h := headline{Name: m.Name, Value: m.Of(c)}
+		if !b.ByEvent {
+			h.Rate = m.Rate(c)
 		}
-		if m.id == "bounced" && h.Value > 0 {
+		if m.ID == "bounced" && h.Value > 0 {
 			h.Note = number(int(c.Hard)) + " hard, " + number(int(c.Soft)) + " soft"
 		}
 		out = append(out, h)
@@ -59,25 +56,17 @@ func (b *statisticsBody) headline(c store.Counts) []headline {
 	return out
 }
 
-// rate is a share in percent, "" of nothing.
-func rate(n, of int64) string {
-	if of == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%.1f%%", 100*float64(n)/float64(of))
-}
-
 func (b *statisticsBody) draw(all []drawn) {
 	hourly := b.step == report.Hourly
-	for _, m := range measures() {
-		c := chart{ID: "chart-" + m.id, Title: m.name}
+	for _, m := range report.Measures() {
+		c := chart{ID: "chart-" + m.ID, Title: m.Name}
 		for _, t := range b.period.Slots(b.step) {
 			c.Slots = append(c.Slots, slotName(t, hourly))
 		}
 		for _, d := range all {
 			l := chartLine{Name: d.name}
 			for _, r := range d.rows {
-				l.Values = append(l.Values, m.of(r.Counts))
+				l.Values = append(l.Values, m.Of(r.Counts))
 			}
 			c.Lines = append(c.Lines, l)
 		}
@@ -87,22 +76,18 @@ func (b *statisticsBody) draw(all []drawn) {
 
 // table makes the rows, the newest slot last, as in the charts.
 func (b *statisticsBody) table(all []drawn) {
-	form := time.DateOnly
-	b.Columns = []string{"Day (UTC)"}
-	if b.step == report.Hourly {
-		form, b.Columns = "2006-01-02 15:04", []string{"Hour (UTC)"}
-	}
+	b.Columns = []string{b.step.Heading()}
 	if len(all) > 1 {
 		b.Columns = append(b.Columns, "API key")
 	}
-	ms := measures()
+	ms := report.Measures()
 	for _, m := range ms {
-		b.Columns = append(b.Columns, m.name)
+		b.Columns = append(b.Columns, m.Name)
 	}
 	for i, t := range b.period.Slots(b.step) {
 		for _, d := range all {
 			n := d.rows[i].Counts
-			b.Rows = append(b.Rows, statisticRow{At: t, When: t.Format(form), Key: d.name, Numbers: numbersOf(n, ms), hard: n.Hard, soft: n.Soft})
+			b.Rows = append(b.Rows, statisticRow{At: t, When: b.step.Format(t), Key: d.name, Numbers: report.Numbers(n, ms), counts: n})
 		}
 	}
 }
@@ -116,8 +101,7 @@ func (c *console) breakdowns(v *visit, b *statisticsBody) error {
 	for _, k := range b.Chosen {
 		q.KeyIDs = append(q.KeyIDs, k.ID)
 	}
-	ms := measures()
-	ms = ms[:len(ms)-1] // domains do not count what machines do
+	ms := report.MessageMeasures(false)
 	for _, x := range []struct {
 		by             report.By
 		name, of, none string
@@ -136,7 +120,7 @@ func (c *console) breakdowns(v *visit, b *statisticsBody) error {
 			if name == "" {
 				name = x.none
 			}
-			d.Rows = append(d.Rows, breakdownRow{name, numbersOf(r.Counts, ms)})
+			d.Rows = append(d.Rows, breakdownRow{name, report.Numbers(r.Counts, ms)})
 		}
 		b.Breakdowns = append(b.Breakdowns, d)
 	}

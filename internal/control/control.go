@@ -91,6 +91,7 @@ func New(c Config) http.Handler {
 		"GET /suppressions":                d.listSuppressions,
 		"POST /suppressions":               d.addSuppressions,
 		"POST /suppressions/remove":        d.removeSuppression,
+		"GET /statistics":                  d.showStatistics,
 		"GET /messages":                    d.listMessages,
 		"GET /messages/{id}":               d.showMessage,
 		"GET /messages/{id}/source":        d.showSource,

@@ -46,6 +46,14 @@ func (p Period) Days() int { return int((p.To.Sub(p.From) + Day - 1) / Day) }
 // Before is the period of the same length that ends where this one begins.
 func (p Period) Before() Period { return Period{p.From.Add(-p.To.Sub(p.From)), p.From} }
 
+// Until leaves out of the period the slots of a step that have not begun yet. begun is false when none has.
+func (p Period) Until(now time.Time, s Step) (out Period, begun bool) {
+	if end := s.Next(s.Of(now)); p.To.After(end) {
+		p.To = end
+	}
+	return p, p.From.Before(p.To)
+}
+
 // Step is how a period is cut into slots.
 type Step string
 

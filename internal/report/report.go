@@ -130,10 +130,37 @@ func Total(rows []store.SeriesRow) store.SeriesRow {
 // Totals sums what became of mail in a period: of keys, campaigns or senders together.
 func (r *Report) Totals(ctx context.Context, scope store.Scope, q store.SeriesQuery) (store.SeriesRow, error) {
 	q.Together = true
+	rows, err := r.read(ctx, scope, q)
+	return Total(rows), err
+}
+
+// KeyTotals sums what became of mail in a period for each key that had any, the largest first.
+func (r *Report) KeyTotals(ctx context.Context, scope store.Scope, q store.SeriesQuery) ([]store.SeriesRow, error) {
+	q.Together = false
+	rows, err := r.read(ctx, scope, q)
+	at := map[int64]int{}
+	var out []store.SeriesRow
+	for _, x := range rows {
+		i, known := at[x.KeyID]
+		if !known {
+			i = len(out)
+			at[x.KeyID] = i
+			out = append(out, store.SeriesRow{KeyID: x.KeyID})
+		}
+		out[i].Add(x.Counts)
+		out[i].Waiting += x.Waiting
+	}
+	slices.SortFunc(out, func(a, b store.SeriesRow) int {
+		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.KeyID, b.KeyID))
+	})
+	return out, err
+}
+
+// read reads the sums of a period, or where it begins or ends within a day its pieces of five minutes.
+func (r *Report) read(ctx context.Context, scope store.Scope, q store.SeriesQuery) ([]store.SeriesRow, error) {
 	whole := func(t time.Time) bool { return t.IsZero() || t.Equal(t.Truncate(store.Daily.Length())) }
-	if q.Step = store.Daily.Length(); !whole(q.From) || !whole(q.To) {
+	if q.Step = 0; !whole(q.From) || !whole(q.To) {
 		q.Step = store.FiveMinutes.Length()
 	}
-	rows, err := r.store.Series(ctx, scope, q)
-	return Total(rows), err
+	return r.store.Series(ctx, scope, q)
 }

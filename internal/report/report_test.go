@@ -109,3 +109,41 @@ func FuzzAgent(f *testing.F) {
 		}
 	})
 }
+
+func TestUntilNow(t *testing.T) {
+	now := date("2026-11-24").Add(10*time.Hour + 30*time.Minute)
+	for _, c := range []struct {
+		from, to string
+		step     report.Step
+		end      time.Time
+		begun    bool
+	}{
+		{"2026-11-23", "2026-11-30", report.Daily, date("2026-11-25"), true},
+		{"2026-11-24", "2026-11-25", report.Hourly, date("2026-11-24").Add(11 * time.Hour), true},
+		{"2026-11-01", "2026-11-20", report.Daily, date("2026-11-20"), true},
+		{"2026-11-25", "2026-11-26", report.Daily, date("2026-11-25"), false},
+	} {
+		got, begun := report.Period{From: date(c.from), To: date(c.to)}.Until(now, c.step)
+		if begun != c.begun || !got.To.Equal(c.end) {
+			t.Errorf("%s to %s by %s: %v, %t", c.from, c.to, c.step, got, begun)
+		}
+	}
+}
+
+func TestMeasures(t *testing.T) {
+	c := store.Counts{Total: 10, Sent: 8, Hard: 1, Soft: 1, Opened: 4, MachineOpens: 9}
+	rates := map[string]string{"accepted": "", "delivered": "80.0%", "hard": "10.0%", "soft": "10.0%", "opened": "50.0%"}
+	var sum int64
+	for _, m := range report.MessageMeasures(true) {
+		if want, ok := rates[m.ID]; ok && m.Rate(c) != want {
+			t.Errorf("%s: %s, want %s", m.ID, m.Rate(c), want)
+		}
+		if m.ID == "bounced" || m.ID == "machine" {
+			t.Errorf("%s is among them", m.ID)
+		}
+		sum += m.Of(c)
+	}
+	if sum != 24 {
+		t.Errorf("the numbers are %v", report.Numbers(c, report.MessageMeasures(true)))
+	}
+}

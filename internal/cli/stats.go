@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"postern/internal/config"
+	"postern/internal/control"
+	reports "postern/internal/report" // report prints errors here
+	"postern/internal/store"
+)
+
+type statsCmd struct {
+	Key        []string `placeholder:"KEY" sep:"none" help:"Of this key, by API key, name or number; several are summed, or side by side with --by key. Default: all of the account."`
+	Account    string   `placeholder:"ACCOUNT" help:"Of this account, by number or name; needed when there are several and no key is named."`
+	Days       int      `placeholder:"N" help:"The last N days, today included. Default: 30."`
+	From       string   `placeholder:"TIME" help:"From this day (2026-01-31) or hour (2026-01-31T12:00:00Z) on, in UTC."`
+	To         string   `placeholder:"TIME" help:"To the end of this day, or before this hour."`
+	By         string   `placeholder:"WHAT" enum:"key,domain,campaign,sender," default:"" help:"A line for each key, recipient domain, campaign or sender, the largest first."`
+	Resolution string   `placeholder:"STEP" enum:"hour,day,total," default:"" help:"A line for each hour, each day, or one for the period. Default: hour up to three days, then day; total with --by."`
+	Timing     string   `placeholder:"WHEN" enum:"message,event," default:"" help:"Count an open, a bounce and so on when its message arrived (message, the default) or when it happened (event)."`
+	Limit      int      `default:"50" placeholder:"N" help:"With --by, how many lines; at most 1000."`
+	CSV        bool     `name:"csv" xor:"form" help:"Print CSV, as the Statistics page exports it."`
+	JSON       bool     `name:"json" xor:"form" help:"Print JSON."`
+}
+
+// Help teaches.
+func (statsCmd) Help() string {
+	return `A message counts once, however often it is opened. Rates are of the messages that were accepted, and of opened, clicked, spam and unsub of those that were delivered. By event there are none: what is opened in a period was not sent in it. By domain, campaign and sender whole days are counted, by message.
+
+Examples:
+  postern stats
+  postern stats --key Newsletter --days 7 --resolution total
+  postern stats --by key --account "Acme Ltd" --from 2026-01-01 --to 2026-01-31
+  postern stats --key Newsletter --by domain --limit 10
+  postern stats --key Newsletter --key Shop --by key --resolution day --csv > january.csv`
+}
+
+// Run shows statistics.
+func (c *statsCmd) Run(common *config.Common, s *streams) error {
+	switch {
+	case c.Days != 0 && (c.From != "" || c.To != ""):
+		return &usageError{errors.New("--days: say a number of days, or --from and --to")}
+	case c.Days < 0:
+		return &usageError{errors.New("--days: it is negative")}
+	}
+	return door(common, s, func(ctx context.Context, d *control.Client) error {
+		q := url.Values{
+			"key": c.Key, "account": {c.Account}, "from": {c.From}, "to": {c.To}, "by": {c.By}, "resolution": {c.Resolution}, "timing": {c.Timing},
+			"days": {strconv.Itoa(c.Days)}, "limit": {strconv.Itoa(c.Limit)},
+		}
+		var got control.Statistics
+		if err := d.Get(ctx, "/statistics?"+q.Encode(), &got); err != nil {
+			return err
+		}
+		switch {
+		case c.JSON:
+			return s.printJSON(got)
+		case c.CSV:
+			return s.statisticsCSV(got)
+		}
+		return s.statistics(got)
+	})
+}
+
+// lineOf is how a row begins: its slot, its name, or both.
+func lineOf(got control.Statistics, x control.StatisticsRow) []string {
+	var out []string
+	if got.Resolution != "total" {
+		out = append(out, reports.Step(got.Resolution).Format(x.At))
+	}
+	if got.By != "" {
+		out = append(out, x.Name)
+	}
+	if len(out) == 0 {
+		out = append(out, stamp(got.From)+"/"+stamp(got.To)) // ISO 8601
+	}
+	return out
+}
+
+// headOf is what stands over how a row begins.
+func headOf(got control.Statistics) []string {
+	var out []string
+	if got.Resolution != "total" {
+		out = append(out, reports.Step(got.Resolution).Heading())
+	}
+	if name := map[string]string{"key": "API key", "domain": "Domain", "campaign": "Campaign", "sender": "Sender"}[got.By]; name != "" {
+		out = append(out, name)
+	}
+	if len(out) == 0 {
+		out = append(out, "Period")
+	}
+	return out
+}
+
+// statistics prints a table with a line for the whole and one of rates.
+func (s *streams) statistics(got control.Statistics) error {
+	ms := reports.MessageMeasures(true)
+	head := headOf(got)
+	for i := range head {
+		head[i] = strings.ToUpper(head[i])
+	}
+	for _, m := range ms {
+		head = append(head, strings.ToUpper(m.ID))
+	}
+	line := func(begin []string, c store.Counts) []string {
+		for _, n := range reports.Numbers(c, ms) {
+			begin = append(begin, number(n))
+		}
+		return begin
+	}
+	var rows [][]string
+	for _, x := range got.Rows {
+		rows = append(rows, line(lineOf(got, x), x.Counts))
+	}
+	begin := make([]string, len(headOf(got)))
+	begin[0] = "all mail"
+	rows = append(rows, line(slices.Clone(begin), got.All.Counts))
+	if got.Timing == "message" && got.All.Total > 0 {
+		rates := begin
+		rates[0] = "rates"
+		for _, m := range ms {
+			rates = append(rates, m.Rate(got.All.Counts))
+		}
+		rows = append(rows, rates)
+	}
+	if err := s.table(head, rows); err != nil {
+		return err
+	}
+	if got.More {
+		if err := s.printf("The %d largest; --limit shows more.\n", len(got.Rows)); err != nil {
+			return err
+		}
+	}
+	const form = "2006-01-02 15:04"
+	when := map[bool]string{true: "when it happened", false: "when the message arrived"}[got.Timing == "event"]
+	return s.printf("From %s to %s UTC, counted by %s.\n", got.From.Format(form), got.To.Format(form), when)
+}
+
+// statisticsCSV prints the columns of the Statistics page's file.
+func (s *streams) statisticsCSV(got control.Statistics) error {
+	ms := reports.FileMeasures()
+	if got.By != "" && got.By != "key" {
+		ms = reports.MessageMeasures(true)
+	}
+	head := headOf(got)
+	for _, m := range ms {
+		head = append(head, m.Name)
+	}
+	rows := got.Rows
+	if got.By == "" && got.Resolution == "total" {
+		rows = []control.StatisticsRow{got.All}
+	}
+	out := csv.NewWriter(s.out)
+	out.Write(head) //nolint:errcheck // Flush says it
+	for _, x := range rows {
+		record := lineOf(got, x)
+		for i := range record {
+			record[i] = cell(record[i])
+		}
+		for _, n := range reports.Numbers(x.Counts, ms) {
+			record = append(record, number(n))
+		}
+		out.Write(record) //nolint:errcheck // Flush says it
+	}
+	out.Flush()
+	return out.Error()
+}

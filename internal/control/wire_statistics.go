@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"time"
+
+	"postern/internal/store"
+)
+
+// Statistics are what became of mail in a period.
+type Statistics struct {
+	From, To   time.Time // To is excluded
+	Resolution string    // hour, day or total
+	Timing     string    // message or event
+	By         string    `json:",omitempty"` // key, domain, campaign or sender
+	Rows       []StatisticsRow
+	More       bool          // there are more than Rows: smaller ones
+	All        StatisticsRow // all mail together, not Rows alone
+}
+
+// StatisticsRow is one slot, or one of what the statistics are by, or both.
+type StatisticsRow struct {
+	At     time.Time `json:",omitzero"`  // when the slot begins
+	Name   string    `json:",omitempty"` // of the key, the domain, the campaign or the sender
+	APIKey string    `json:",omitempty"`
+	store.Counts
+	Waiting int64 // messages that have not ended yet
+}
