@@ -141,7 +141,8 @@ const fillEvents = `WITH RECURSIVE n(i) AS (SELECT CAST($1 AS BIGINT) UNION ALL 
 const countEvents = `INSERT INTO counter (key_id, source, source_id, timing, grain, slot, total, sent)
  SELECT f.key_id, 0, f.key_id, t.timing, f.grain, f.slot, CASE t.timing WHEN 0 THEN f.n ELSE 0 END, f.n
   FROM (SELECT key_id, 0 AS grain, at / 300000000 * 300 AS slot, count(*) AS n FROM event WHERE id >= $1 GROUP BY 1, 2, 3
-   UNION ALL SELECT key_id, 1, at / 86400000000 * 86400, count(*) FROM event WHERE id >= $1 GROUP BY 1, 2, 3) f
+   UNION ALL SELECT key_id, 1, at / 86400000000 * 86400, count(*) FROM event WHERE id >= $1 GROUP BY 1, 2, 3
+   UNION ALL SELECT key_id, 2, at / 3600000000 * 3600, count(*) FROM event WHERE id >= $1 GROUP BY 1, 2, 3) f
   CROSS JOIN (SELECT 0 AS timing UNION ALL SELECT 1) t WHERE TRUE
  ON CONFLICT (key_id, source, source_id, timing, grain, slot) DO UPDATE SET total = counter.total + excluded.total, sent = counter.sent + excluded.sent`
 
@@ -185,6 +186,7 @@ var statQueries = []struct {
 	{"key with mail in every slot, by day", true, store.SeriesQuery{Timing: store.ByMessage, Step: store.Daily.Length()}},
 	{"key with mail in every slot, by hour", true, store.SeriesQuery{Timing: store.ByMessage, Step: time.Hour}},
 	{"the same, by the events' time", true, store.SeriesQuery{Timing: store.ByEvent, Step: time.Hour}},
+	{"the same, by five minutes", true, store.SeriesQuery{Timing: store.ByMessage, Step: store.FiveMinutes.Length()}},
 	{"key with mail every hour, by day", false, store.SeriesQuery{Timing: store.ByMessage, Step: store.Daily.Length()}},
 	{"key with mail every hour, by hour", false, store.SeriesQuery{Timing: store.ByMessage, Step: time.Hour}},
 }
@@ -195,8 +197,11 @@ func (w *statWorld) measure(ctx context.Context, each time.Duration) (map[string
 	for _, q := range statQueries {
 		q.From, q.To = statFrom, statFrom.AddDate(0, 0, statDays)
 		want := statDays
-		if q.Step == time.Hour {
+		switch q.Step {
+		case time.Hour:
 			want *= 24
+		case store.FiveMinutes.Length():
+			want *= 288
 		}
 		var all []float64
 		for began := time.Now(); len(all) < 5 || time.Since(began) < each; {

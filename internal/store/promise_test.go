@@ -290,6 +290,34 @@ func countOf(e store.Event, seen map[store.EventType]bool, done time.Time) (c st
 	return c, false
 }
 
+// compareWithinAnHour: hours of a period that begins and ends within one are made of its five minutes alone.
+func (w *chance) compareWithinAnHour(want map[place]store.SeriesRow) {
+	w.t.Helper()
+	first, last := int64(1<<62), int64(0)
+	for p := range want {
+		if p.step == store.FiveMinutes.Length() {
+			first, last = min(first, p.slot), max(last, p.slot)
+		}
+	}
+	from, to := time.Unix(first, 0).Add(5*time.Minute), time.Unix(last, 0)
+	var sum, got store.Counts
+	for p, r := range want {
+		if at := time.Unix(p.slot, 0); p.step == store.FiveMinutes.Length() && p.timing == store.ByMessage && !at.Before(from) && at.Before(to) {
+			sum.Add(r.Counts)
+		}
+	}
+	for _, source := range []store.Source{store.OfKeyItself, store.OfCampaign, store.OfSender} {
+		rows, err := w.s.Series(w.t.Context(), store.OfOperator(), store.SeriesQuery{Source: source, Timing: store.ByMessage, Step: time.Hour, From: from, To: to})
+		w.ok(err)
+		for _, r := range rows {
+			got.Add(r.Counts)
+		}
+	}
+	if got != sum {
+		w.t.Errorf("from %v to %v: %+v, want %+v", from, to, got, sum)
+	}
+}
+
 func (w *chance) compare() {
 	w.t.Helper()
 	want, domains := w.expected()
@@ -310,6 +338,7 @@ func (w *chance) compare() {
 		}
 	}
 	same(w.t, got, want)
+	w.compareWithinAnHour(want)
 	byDomain := map[domainPlace]store.Counts{}
 	for p := range domains {
 		k := w.keys[slices.IndexFunc(w.keys, func(k store.Key) bool { return k.ID == p.key })]

@@ -85,6 +85,18 @@ func (s *Store) Series(ctx context.Context, scope Scope, q SeriesQuery) ([]Serie
 	}, w.String(), w.args...)
 }
 
+// grain is the coarsest that answers the query: that of hours only where the period is one of whole hours.
+func (q SeriesQuery) grain() Grain {
+	const hour = time.Hour
+	switch whole := q.From.Equal(q.From.Truncate(hour)) && q.To.Equal(q.To.Truncate(hour)); {
+	case q.Step == 0 || q.Step >= Daily.Length():
+		return Daily
+	case q.Step%hour == 0 && whole:
+		return Hourly
+	}
+	return FiveMinutes
+}
+
 func (q SeriesQuery) where(w *where) {
 	w.in("k.id", q.KeyIDs)
 	w.and("c.source = ?", int(q.Source))
@@ -98,11 +110,7 @@ func (q SeriesQuery) where(w *where) {
 	} else {
 		w.and("c.timing IN (0, 1)")
 	}
-	if q.Step != 0 && q.Step < Daily.Length() {
-		w.and("c.grain = 0")
-	} else {
-		w.and("c.grain = 1")
-	}
+	w.and("c.grain = ?", int(q.grain()))
 	if !q.From.IsZero() {
 		w.and("c.slot >= ?", q.From.Unix())
 	}

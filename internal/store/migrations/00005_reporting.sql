@@ -57,16 +57,16 @@ CREATE TABLE engagement (
 CREATE INDEX event_key_type ON event (key_id, type, id) WHERE type <> 1;
 
 -- The sum of the events by source (0 the key, 1 a campaign, 2 a sender), of the event's own time (timing 1) and of its
--- message's arrival (timing 0), in slots of five minutes (grain 0) and of a day (grain 1). slot is Unix seconds. Columns
--- of messages count each message once; those in _events count events; delays are sums of seconds. total counts what was
--- accepted, at timing 0 alone: its arrival is both times.
+-- message's arrival (timing 0), in slots of five minutes (grain 0), of a day (1) and of an hour (2). slot is Unix seconds.
+-- Columns of messages count each message once; those in _events count events; delays are sums of seconds. total counts
+-- what was accepted, at timing 0 alone: its arrival is both times.
 ALTER TABLE counter RENAME TO counter_by_hour;
 CREATE TABLE counter (
     key_id        BIGINT NOT NULL,
     source        INTEGER NOT NULL CHECK (source BETWEEN 0 AND 2),
     source_id     BIGINT NOT NULL,
     timing        INTEGER NOT NULL CHECK (timing IN (0, 1)),
-    grain         INTEGER NOT NULL CHECK (grain IN (0, 1)),
+    grain         INTEGER NOT NULL CHECK (grain BETWEEN 0 AND 2),
     slot          BIGINT NOT NULL,
     total         BIGINT NOT NULL DEFAULT 0,
     sent          BIGINT NOT NULL DEFAULT 0,
@@ -124,7 +124,7 @@ INSERT INTO counter (key_id, source, source_id, timing, grain, slot, total, sent
              WHERE e.type <> 4 OR NOT EXISTS (SELECT 1 FROM event o WHERE o.message_id = e.message_id AND o.type = 4 AND o.id < e.id)) f
      CROSS JOIN (SELECT 0 AS source UNION ALL SELECT 1 UNION ALL SELECT 2) src
      CROSS JOIN (SELECT 0 AS timing UNION ALL SELECT 1) t
-     CROSS JOIN (SELECT 0 AS grain, 300000000 AS micros, 300 AS seconds UNION ALL SELECT 1, 86400000000, 86400) g
+     CROSS JOIN (SELECT 0 AS grain, 300000000 AS micros, 300 AS seconds UNION ALL SELECT 1, 86400000000, 86400 UNION ALL SELECT 2, 3600000000, 3600) g
      WHERE (t.timing = 0 OR f.kind <> 0) AND (src.source = 0 OR src.source = 1 AND f.campaign_id <> 0 OR src.source = 2 AND f.sender_id <> 0)
      GROUP BY 1, 2, 3, 4, 5, 6;
 DROP TABLE counter_by_hour;
