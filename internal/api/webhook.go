@@ -330,7 +330,7 @@ type delivery struct {
 func wireDelivery(x store.HookAttempt) delivery {
 	out := delivery{
 		At: timestamp(x.At), Attempt: x.Attempt, DurationMs: x.Took.Milliseconds(), Error: x.Error, EventCount: x.Count, EventTypes: []string{}, ID: x.ID,
-		Result: [...]string{"delivered", "failed", "dropped"}[x.Outcome], StatusCode: x.Status, Target: x.Target, Version: x.Version, WebhookID: x.WebhookID,
+		Result: x.Outcome.String(), StatusCode: x.Status, Target: x.Target, Version: x.Version, WebhookID: x.WebhookID,
 	}
 	for _, t := range x.Types {
 		out.EventTypes = append(out.EventTypes, t.String())

@@ -105,6 +105,9 @@ func TestCallbackURLs(t *testing.T) {
 	if w.mustDo(t, sub, 200, "PUT", path+"/open%7Cfalse", `{"Url": "https://new.example.com/", "EventType": "click"}`).decode(t, &got); got.Data[0].URL != "https://new.example.com/" || got.Data[0].EventType != "open" {
 		t.Errorf("%+v", got)
 	}
+	if a := w.do(t, sub, "PUT", path+"/open%7Cfalse", `{"Url": "https://user:xxxxx@elsewhere.example.com/"}`); a.status != 400 || !strings.Contains(a.body, "xxxxx for a password") {
+		t.Errorf("the mask of a password is taken for one: %d %s", a.status, a.body)
+	}
 	if a := w.do(t, sub, "PUT", path+"/open%7Cfalse", `{"Version": 9}`); a.status != 400 {
 		t.Errorf("%d %s", a.status, a.body)
 	}

@@ -42,6 +42,7 @@ type root struct {
 	Sender      senderCmd      `cmd:"" help:"Addresses and domains that a key may send from."`
 	Send        sendCmd        `cmd:"" help:"Send a test mail."`
 	Suppression suppressionCmd `cmd:"" help:"Addresses that a key sends nothing to."`
+	Webhook     webhookCmd     `cmd:"" help:"URLs that are told what becomes of a key's messages."`
 	Complaint   complaintCmd   `cmd:"" help:"Record a complaint that a mailbox provider reports."`
 	Messages    messagesCmd    `cmd:"" help:"List messages, or show one with its history."`
 	Stats       statsCmd       `cmd:"" help:"Show what became of mail, over time or by key, domain, campaign or sender."`
@@ -189,6 +190,12 @@ func optionOf(field string) string {
 		return "--remind"
 	case "RetentionDays":
 		return "--retention"
+	case "Version":
+		return "--version"
+	case "Url":
+		return "<url>"
+	case "EventType":
+		return "<event>"
 	}
 	return field
 }

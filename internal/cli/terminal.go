@@ -31,9 +31,11 @@ func (s *streams) terminalIn() *os.File {
 // maxTyped bounds what is read as one secret.
 const maxTyped = 4096
 
-// secret reads a secret key: asked for at a terminal, without showing it, or else from the standard input. It is never
-// an argument: others can read a command line, and shells keep it.
-func (s *streams) secret(prompt string) (string, error) {
+// secret reads a secret key. It is never an argument: others can read a command line, and shells keep it.
+func (s *streams) secret(prompt string) (string, error) { return s.hidden(prompt, "secret key") }
+
+// hidden reads what nobody else shall see: asked for at a terminal, without showing it, or else from the standard input.
+func (s *streams) hidden(prompt, what string) (string, error) {
 	var raw []byte
 	var err error
 	if f := s.terminalIn(); f != nil {
@@ -46,11 +48,11 @@ func (s *streams) secret(prompt string) (string, error) {
 		raw, err = io.ReadAll(io.LimitReader(s.in, maxTyped))
 	}
 	if err != nil {
-		return "", fmt.Errorf("the secret key cannot be read: %w", err)
+		return "", fmt.Errorf("the %s cannot be read: %w", what, err)
 	}
 	text := strings.TrimSpace(string(raw))
 	if text == "" {
-		return "", errors.New("no secret key was given: type it, or give it on the standard input")
+		return "", fmt.Errorf("no %s was given: type it, or give it on the standard input", what)
 	}
 	return text, nil
 }

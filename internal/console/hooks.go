@@ -62,19 +62,6 @@ type hookRow struct {
 	Manage  bool
 }
 
-// State is how the hook fares, for its badge: ok, bad, or nothing yet.
-func (r hookRow) State() string {
-	switch {
-	case !r.Alive():
-		return "dead"
-	case !r.FailingSince.IsZero():
-		return "fails"
-	case r.LastAt.IsZero():
-		return "unused"
-	}
-	return "works"
-}
-
 type deliveryRow struct {
 	store.HookAttempt
 	Key    store.Key

@@ -65,7 +65,10 @@ func auditEntryOf(e audit.Entry) AuditEntry {
 
 // moment reads a date or a time of the query. A date as an end is the end of that day, in UTC.
 func moment(r *http.Request, name string, end bool) (time.Time, error) {
-	text := r.URL.Query().Get(name)
+	return momentOf(name, r.URL.Query().Get(name), end)
+}
+
+func momentOf(name, text string, end bool) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}

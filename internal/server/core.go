@@ -151,6 +151,9 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 	})
 	core.Suppress = suppress.New(st, core.Links, log.With("part", "suppress"))
 	core.Submit = submit.New(st, func() { core.arrived() }, log.With("part", "submit"))
+	if err := own.rememberPrivate(ctx, st); err != nil {
+		return nil, err
+	}
 	core.Webhook, err = webhook.New(webhook.Config{Store: st, ServerKey: key, Private: own.private, Grace: own.grace, Log: log.With("part", "webhook")})
 	if err != nil {
 		return nil, err
@@ -166,6 +169,23 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 		return nil, err
 	}
 	return core, core.senders(ctx, own, log)
+}
+
+// privateSetting is the setting of the store that says whether webhooks may lead into private networks, for the command
+// line when no server runs.
+const privateSetting = "webhook-private"
+
+// rememberPrivate notes the server's setting, or reads that of the last server.
+func (own *serving) rememberPrivate(ctx context.Context, st *store.Store) error {
+	if own.on {
+		return st.Update(ctx, func(tx *store.Tx) error { return tx.Set(ctx, privateSetting, strconv.FormatBool(own.private)) })
+	}
+	kept, err := st.Setting(ctx, privateSetting)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	own.private = kept == "true"
+	return err
 }
 
 // spfSetting is the setting of the store with the server's SPF mechanisms, for the command line when no server runs.

@@ -17,6 +17,11 @@ const (
 	HookDropped               // the last attempt
 )
 
+// String is the outcome in one word.
+func (o HookOutcome) String() string {
+	return [...]string{"delivered", "failed", "dropped"}[o]
+}
+
 // HookTold is what came of one request, to be recorded.
 type HookTold struct {
 	ReceiverID  int64

@@ -145,11 +145,14 @@ func numeric(host string) bool {
 	return last == "" || strings.Trim(last, "0123456789") == ""
 }
 
+// Masked is what is shown of a password.
+const Masked = "xxxxx"
+
 // Redacted is a URL as it may be shown to the account's people: without a password.
 func Redacted(u *url.URL) string {
 	c := *u
 	if _, has := c.User.Password(); has {
-		c.User = url.UserPassword(c.User.Username(), "xxxxx")
+		c.User = url.UserPassword(c.User.Username(), Masked)
 	}
 	return c.String()
 }

@@ -62,7 +62,7 @@ func run(t *testing.T, postgres bool) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": ready, "field": field, "sigterm": sigterm, "busy": busy, "occupy": occupy, "status": status, "sent": sent,
-			"soon": soon, "tamper": tamper,
+			"soon": soon, "tamper": tamper, "receiver": receiver,
 		},
 	})
 }
@@ -230,6 +230,25 @@ func soon(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("%q was not seen in 30 s; at last:\n%s", args[0], ts.ReadFile("stdout"))
+}
+
+// receiver NAME USER:PASSWORD takes webhooks of that user under /taken until the script ends, answers anything else with
+// 401 or 500, and puts its address into the environment.
+func receiver(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		switch {
+		case r.URL.Path != "/taken":
+			w.WriteHeader(http.StatusInternalServerError)
+		case user+":"+password != args[1]:
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})}
+	go s.Serve(l)                  //nolint:errcheck // until it is closed
+	ts.Defer(func() { s.Close() }) //nolint:errcheck // the test is over
+	ts.Setenv(args[0], l.Addr().String())
 }
 
 // tamper SQL changes the database behind the program's back.

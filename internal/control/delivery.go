@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"postern/internal/keyring"
+	"postern/internal/store"
+)
+
+// listDeliveries lists the latest requests to webhooks, newest first.
+func (d *door) listDeliveries(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	var f store.AttemptFilter
+	if which := q.Get("key"); which != "" {
+		k, err := d.findKey(r.Context(), which)
+		if err != nil {
+			return nil, err
+		}
+		f.KeyID = k.ID
+	}
+	var err error
+	if name := q.Get("event"); name != "" {
+		if f.Type, err = keyring.HookTypeOf(name); err != nil {
+			return nil, err
+		}
+	}
+	if failed := yes(r, "failed"); failed {
+		f.Failed = &failed
+	}
+	if f.From, err = moment(r, "from", false); err != nil {
+		return nil, err
+	}
+	if f.To, err = moment(r, "to", true); err != nil {
+		return nil, err
+	}
+	limit, err := number(r, "limit")
+	if err != nil {
+		return nil, err
+	}
+	if limit < 1 || limit > maxListed {
+		return nil, invalid("limit", "%d is not between 1 and %d", limit, maxListed)
+	}
+	list, err := d.Store.HookAttempts(r.Context(), store.OfOperator(), f, int(limit))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Delivery, 0, len(list))
+	for _, a := range list {
+		x, err := d.deliveryOf(r.Context(), a)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+func (d *door) deliveryOf(ctx context.Context, a store.HookAttempt) (Delivery, error) {
+	out := Delivery{
+		ID: a.ID, At: a.At, Events: []string{}, Count: a.Count, Sample: len(a.EventIDs) == 0, Version: a.Version, Attempt: a.Attempt, Result: a.Outcome.String(),
+		Status: a.Status, Error: a.Error, TookMS: a.Took.Milliseconds(), Target: a.Target, WebhookID: a.WebhookID,
+	}
+	for _, t := range a.Types {
+		out.Events = append(out.Events, t.String())
+	}
+	key, err := d.Store.Key(ctx, store.OfOperator(), store.KeyFilter{ID: a.KeyID})
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil // deleted since
+	}
+	out.APIKey, out.KeyName = key.APIKey, key.Name
+	return out, err
+}
+
+// pathDelivery is the request that the path names.
+func (d *door) pathDelivery(r *http.Request) (store.HookAttempt, error) {
+	which := r.PathValue("id")
+	id, err := strconv.ParseInt(which, 10, 64)
+	if err != nil || id <= 0 {
+		return store.HookAttempt{}, invalid("Delivery", "%q is not the number of a delivery", which)
+	}
+	list, err := d.Store.HookAttempts(r.Context(), store.OfOperator(), store.AttemptFilter{ID: id}, 1)
+	if err == nil && len(list) == 0 {
+		err = notFound("Delivery", "there is no delivery %d in the log", id)
+	}
+	if err != nil {
+		return store.HookAttempt{}, err
+	}
+	return list[0], nil
+}
+
+// showDelivery has one request with its body, made again of the events that are still kept.
+func (d *door) showDelivery(r *http.Request) (any, error) {
+	a, err := d.pathDelivery(r)
+	if err != nil {
+		return nil, err
+	}
+	out, err := d.deliveryOf(r.Context(), a)
+	if err != nil {
+		return nil, err
+	}
+	body, kept, err := d.Keyring.HookBody(r.Context(), a)
+	out.Body, out.Kept = string(body), kept
+	return out, err
+}
+
+func (d *door) replayDelivery(r *http.Request) (any, error) {
+	a, err := d.pathDelivery(r)
+	if err != nil {
+		return nil, err
+	}
+	n, err := d.Keyring.ReplayAttempt(r.Context(), operator(), store.OfOperator(), a.ID)
+	return Replayed{n}, err
+}
+
+// replayFailed tells a key's webhooks again what failed since a time, and was not told after.
+func (d *door) replayFailed(r *http.Request) (any, error) {
+	var in ReplayFailed
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	key, err := d.findKey(r.Context(), in.Key)
+	if err != nil {
+		return nil, err
+	}
+	since, err := momentOf("since", in.Since, false)
+	if err != nil {
+		return nil, err
+	}
+	if since.IsZero() {
+		return nil, invalid("since", "say from which time on")
+	}
+	n, err := d.Keyring.ReplayFailed(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, since)
+	return Replayed{n}, err
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"postern/internal/keyring"
+	"postern/internal/store"
+)
+
+// waitingShown is how far events that wait for a webhook are counted.
+const waitingShown = 1000
+
+func (d *door) listWebhooks(r *http.Request) (any, error) {
+	var f store.HookFilter
+	if which := r.URL.Query().Get("key"); which != "" {
+		k, err := d.findKey(r.Context(), which)
+		if err != nil {
+			return nil, err
+		}
+		f.KeyID = k.ID
+	}
+	list, _, err := d.Keyring.Hooks(r.Context(), store.OfOperator(), f, store.Page{})
+	if err != nil {
+		return nil, err
+	}
+	return d.webhooksOf(r.Context(), list)
+}
+
+func (d *door) webhooksOf(ctx context.Context, list []keyring.Hook) ([]Webhook, error) {
+	out := make([]Webhook, 0, len(list))
+	for _, h := range list {
+		k, err := d.Store.Key(ctx, store.OfOperator(), store.KeyFilter{ID: h.KeyID})
+		if err != nil {
+			return nil, err
+		}
+		waiting, err := d.Store.HookWaiting(ctx, store.OfOperator(), h.Hook, waitingShown)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Webhook{
+			ID: h.ID, Event: h.Type.String(), Backup: h.Backup, URL: h.Shown, Version: h.Version, State: h.State(), LastAt: h.LastAt, LastStatus: h.LastStatus,
+			LastError: h.LastError, FailingSince: h.FailingSince, DeadAt: h.DeadAt, Waiting: waiting, Told: h.Told, Dropped: h.Dropped, APIKey: k.APIKey, KeyName: k.Name,
+		})
+	}
+	return out, nil
+}
+
+// eventTypes reads the names of types; "all" is each of them.
+func eventTypes(names []string) ([]store.EventType, error) {
+	if len(names) == 0 {
+		return nil, invalid("EventType", "say of which events")
+	}
+	var out []store.EventType
+	for _, name := range names {
+		if strings.EqualFold(name, "all") {
+			return keyring.HookTypes(), nil
+		}
+		t, err := keyring.HookTypeOf(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+func (d *door) setWebhooks(r *http.Request) (any, error) {
+	var in WebhookSet
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	key, err := d.findKey(r.Context(), in.Key)
+	if err != nil {
+		return nil, err
+	}
+	set := keyring.HookSet{URL: in.URL, Version: in.Version, Backup: in.Backup, Replace: true}
+	if set.Types, err = eventTypes(in.Events); err != nil {
+		return nil, err
+	}
+	list, err := d.Keyring.SetHooks(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, set)
+	if err != nil {
+		return nil, err
+	}
+	return d.webhooksOf(r.Context(), list)
+}
+
+// webhooks finds those that a request names. "all" is all that there are.
+func (d *door) webhooks(ctx context.Context, in WebhookOf) ([]keyring.Hook, error) {
+	key, err := d.findKey(ctx, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	types, err := eventTypes(in.Events)
+	if err != nil {
+		return nil, err
+	}
+	what := "webhook"
+	if in.Backup {
+		what = "backup webhook"
+	}
+	all := len(in.Events) == 1 && strings.EqualFold(in.Events[0], "all")
+	var out []keyring.Hook
+	for _, t := range types {
+		h, err := d.Keyring.Hook(ctx, store.OfKey(key.AccountID, key.ID), store.HookFilter{KeyID: key.ID, Type: t, Backup: &in.Backup})
+		var missing *keyring.Error
+		switch {
+		case errors.As(err, &missing) && missing.Kind == keyring.NotFound && all:
+			continue
+		case errors.As(err, &missing) && missing.Kind == keyring.NotFound:
+			return nil, notFound("EventType", "%s has no %s for %s events", key.Name, what, t)
+		case err != nil:
+			return nil, err
+		}
+		out = append(out, h)
+	}
+	if len(out) == 0 {
+		return nil, notFound("EventType", "%s has no %s", key.Name, what)
+	}
+	return out, nil
+}
+
+// removeWebhooks removes all that are named, or none where one is not there.
+func (d *door) removeWebhooks(r *http.Request) (any, error) {
+	var in WebhookOf
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	list, err := d.webhooks(r.Context(), in)
+	if err != nil {
+		return nil, err
+	}
+	out, err := d.webhooksOf(r.Context(), list)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range list {
+		if err := d.Keyring.RemoveHook(r.Context(), operator(), store.OfOperator(), h.ID); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// testWebhook posts a sample to each that is named.
+func (d *door) testWebhook(r *http.Request) (any, error) {
+	var in WebhookOf
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	list, err := d.webhooks(r.Context(), in)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Delivery, 0, len(list))
+	for _, h := range list {
+		a, err := d.Keyring.TestHook(r.Context(), store.OfOperator(), h.ID)
+		if err != nil {
+			return nil, err
+		}
+		x, err := d.deliveryOf(r.Context(), a)
+		if err != nil {
+			return nil, err
+		}
+		x.Body = string(a.Body)
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+func (d *door) showWebhookSecret(r *http.Request) (any, error) {
+	key, err := d.findKey(r.Context(), r.URL.Query().Get("key"))
+	if err != nil {
+		return nil, err
+	}
+	return d.webhookSecret(r.Context(), key, "")
+}
+
+func (d *door) newWebhookSecret(r *http.Request) (any, error) {
+	var in NewWebhookSecret
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	key, err := d.findKey(r.Context(), in.Key)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := d.Keyring.NewHookSecret(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, seconds(in.OverlapSeconds))
+	if err != nil {
+		return nil, err
+	}
+	return d.webhookSecret(r.Context(), key, secret)
+}
+
+func (d *door) webhookSecret(ctx context.Context, key store.Key, secret string) (any, error) {
+	x, err := d.Keyring.HookSecret(ctx, store.OfOperator(), store.KeyFilter{ID: key.ID})
+	return WebhookSecret{CreatedAt: x.CreatedAt, OldEndsAt: x.OldEndsAt, Secret: secret, APIKey: key.APIKey, KeyName: key.Name}, err
+}
