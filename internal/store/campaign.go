@@ -114,13 +114,16 @@ func (tx *Tx) putCampaign(ctx context.Context, subs []*Submission) (id int64, er
 // refuse decides which recipients of a group of submissions are refused at once, and why. A campaign whose mail asks not
 // to be sent twice to one address is looked at here, in the transaction that accepts it.
 func (tx *Tx) refuse(ctx context.Context, subs []*Submission) error {
-	type place struct{ campaign, contact int64 }
+	type place struct {
+		campaign int64
+		address  string
+	}
 	seen := map[place]bool{}
 	for _, x := range subs {
 		for i := range x.Recipients {
 			r := &x.Recipients[i]
 			r.refused = r.Refused
-			p := place{x.campaignID, mail.ContactID(r.Email)}
+			p := place{x.campaignID, mail.Canonical(r.Email)}
 			if r.refused != 0 || x.campaignID == 0 {
 				continue
 			}
@@ -128,7 +131,7 @@ func (tx *Tx) refuse(ctx context.Context, subs []*Submission) error {
 				twice := seen[p]
 				if !twice {
 					var err error
-					if twice, err = tx.inCampaign(ctx, p.campaign, p.contact); err != nil {
+					if twice, err = tx.inCampaign(ctx, p.campaign, p.address); err != nil {
 						return err
 					}
 				}
@@ -142,10 +145,11 @@ func (tx *Tx) refuse(ctx context.Context, subs []*Submission) error {
 	return nil
 }
 
-// inCampaign says whether an address was sent, or is to be sent, mail of a campaign. What was blocked was not.
-func (tx *Tx) inCampaign(ctx context.Context, campaignID, contact int64) (is bool, err error) {
-	err = tx.row(ctx, "SELECT EXISTS (SELECT 1 FROM message m JOIN submission s ON s.id = m.submission_id WHERE m.contact = $1 AND s.campaign_id = $2 AND m.status <> 8)", contact, campaignID).scan(&is)
-	return is, err
+// inCampaign says whether a canonical address was sent, or is to be sent, mail of a campaign. What was blocked was not.
+// Others may have the address's number too: nobody goes without a mail for that.
+func (tx *Tx) inCampaign(ctx context.Context, campaignID int64, address string) (bool, error) {
+	there, err := collect(ctx, tx, scanText, "SELECT DISTINCT m.recipient FROM message m JOIN submission s ON s.id = m.submission_id WHERE m.contact = $1 AND s.campaign_id = $2 AND m.status <> 8", mail.ContactID(address), campaignID)
+	return slices.ContainsFunc(there, func(x string) bool { return mail.Canonical(x) == address }), err
 }
 
 // CampaignFilter bounds a listing of campaigns. Zero fields do not filter.

@@ -121,6 +121,14 @@ func TestSecondMailOfACampaignToAnAddress(t *testing.T) {
 				t.Errorf("%s: %v", what, m.Status)
 			}
 		}
+		if err := s.Update(t.Context(), func(tx *store.Tx) error {
+			return tx.Collide(t.Context(), again[2].ID, mail.ContactID("e@example.net"))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if m := send(k, "spring", true, "e@example.net")[0]; m.Status != store.StatusQueued {
+			t.Errorf("an address whose number another has: %v", m.Status)
+		}
 		c, err := s.Campaign(t.Context(), store.OfKey(k.AccountID, k.ID), first.CampaignID)
 		if err != nil || c.Name != "spring" || c.FirstMessageID != first.ID {
 			t.Errorf("campaign %+v, %v", c, err)

@@ -102,6 +102,11 @@ func scanID(r scanner) (id int64, err error) {
 	return id, err
 }
 
+func scanText(r scanner) (text string, err error) {
+	err = r.scan(&text)
+	return text, err
+}
+
 var selectSuppressed = newInList("SELECT email FROM suppression WHERE key_id = $1 AND email", 1, "")
 
 // Suppressed says which of the recipients a key sends nothing to, by their places. It runs for every mail: for a key

@@ -15,13 +15,16 @@ const (
 )
 
 var (
-	selectWaiting = newInList("SELECT m.id, m.key_id, m.contact FROM message m JOIN queue q ON q.message_id = m.id WHERE m.id >= $1 AND m.contact", 1, "")
+	selectWaiting = newInList("SELECT m.id, m.key_id, m.recipient FROM message m JOIN queue q ON q.message_id = m.id WHERE m.id >= $1 AND m.contact", 1, "")
 	cancelWaiting = newInList("DELETE FROM queue WHERE owner = '' AND message_id", 0, " RETURNING "+claimedColumns)
 	settleEntries = newInList("UPDATE suppression SET fresh = FALSE WHERE id", 0, "")
 )
 
-// contactOf is an address as a key's.
-type contactOf struct{ key, contact int64 }
+// addressOf is a canonical address as a key's.
+type addressOf struct {
+	key   int64
+	email string
+}
 
 // CancelSuppressed gives up what waits for addresses that came onto their keys' lists, as blocked. It looks at some of
 // the new entries, those with IDs above after, and returns how many messages it was and where to go on, 0 at the end.
@@ -35,9 +38,9 @@ func (s *Store) CancelSuppressed(ctx context.Context, after int64) (n int, last 
 	if len(list) == freshBatch {
 		last = list[freshBatch-1].ID
 	}
-	entries := make(map[contactOf]int64, len(list))
+	entries := make(map[addressOf]int64, len(list))
 	for _, x := range list {
-		entries[contactOf{x.KeyID, mail.ContactID(x.Email)}] = x.ID
+		entries[addressOf{x.KeyID, mail.Canonical(x.Email)}] = x.ID
 	}
 	waiting, err := s.waitingFor(ctx, entries)
 	if err != nil {
@@ -54,7 +57,7 @@ func (s *Store) CancelSuppressed(ctx context.Context, after int64) (n int, last 
 
 // waitingFor finds up to cancelBatch messages of the queue for the entries' addresses, and which entry each is against.
 // No message of the queue is older than its oldest, so that what an address was sent long ago is not looked at.
-func (s *Store) waitingFor(ctx context.Context, entries map[contactOf]int64) (map[int64]int64, error) {
+func (s *Store) waitingFor(ctx context.Context, entries map[addressOf]int64) (map[int64]int64, error) {
 	waiting := map[int64]int64{}
 	var oldest int64
 	if err := s.row(ctx, "SELECT coalesce(min(message_id), 0) FROM queue").scan(&oldest); err != nil || oldest == 0 {
@@ -62,7 +65,7 @@ func (s *Store) waitingFor(ctx context.Context, entries map[contactOf]int64) (ma
 	}
 	contacts := make([]any, 0, len(entries))
 	for e := range entries {
-		contacts = append(contacts, e.contact)
+		contacts = append(contacts, mail.ContactID(e.email))
 	}
 	return waiting, selectWaiting.each(&Tx{s: s}, []any{oldest}, contacts, func(text string, args []any) error {
 		rows, err := s.rows(ctx, text, args...)
@@ -72,10 +75,11 @@ func (s *Store) waitingFor(ctx context.Context, entries map[contactOf]int64) (ma
 		defer rows.Close() //nolint:errcheck // rows.Err says what went wrong
 		for rows.Next() && len(waiting) < cancelBatch {
 			var id int64
-			var of contactOf
-			if err := rows.Scan(&id, &of.key, &of.contact); err != nil {
+			var of addressOf
+			if err := rows.Scan(&id, &of.key, &of.email); err != nil {
 				return err
 			}
+			of.email = mail.Canonical(of.email) // others may have its number too
 			if entry := entries[of]; entry != 0 {
 				waiting[id] = entry
 			}
@@ -85,7 +89,7 @@ func (s *Store) waitingFor(ctx context.Context, entries map[contactOf]int64) (ma
 }
 
 // cancelFor gives messages up, and settles the entries for which nothing waits any more.
-func (s *Store) cancelFor(ctx context.Context, entries map[contactOf]int64, waiting map[int64]int64) (n int, err error) {
+func (s *Store) cancelFor(ctx context.Context, entries map[addressOf]int64, waiting map[int64]int64) (n int, err error) {
 	first, err := s.ids.take(ctx, s, "event", max(len(waiting), 1))
 	if err != nil {
 		return 0, err

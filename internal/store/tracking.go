@@ -23,11 +23,7 @@ type Tracking struct {
 // TrackHosts lists the host names that keys have links with, those of deleted keys too: what was sent with them is
 // still read.
 func (s *Store) TrackHosts(ctx context.Context) ([]string, error) {
-	return collect(ctx, s, func(r scanner) (string, error) {
-		var host string
-		err := r.scan(&host)
-		return host, err
-	}, "SELECT DISTINCT track_host FROM api_key WHERE track_host <> ''")
+	return collect(ctx, s, scanText, "SELECT DISTINCT track_host FROM api_key WHERE track_host <> ''")
 }
 
 // TrackHostFree says whether no other account has the host name.
