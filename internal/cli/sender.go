@@ -13,10 +13,14 @@ import (
 )
 
 type senderCmd struct {
-	Add    senderAddCmd    `cmd:"" help:"Let a key send from an address, or from a whole domain."`
-	List   senderListCmd   `cmd:"" help:"List senders."`
-	Check  senderCheckCmd  `cmd:"" help:"Look at the DNS of a sender's domain now, and say what is wrong."`
-	Remove senderRemoveCmd `cmd:"" help:"End a key's right to send from an address or a domain."`
+	Add     senderAddCmd     `cmd:"" help:"Let a key send from an address, or from a whole domain."`
+	List    senderListCmd    `cmd:"" help:"List senders."`
+	Check   senderCheckCmd   `cmd:"" help:"Look at the DNS of a sender's domain now, and say what is wrong."`
+	Mail    senderMailCmd    `cmd:"" help:"Mail the link that proves an address once more."`
+	Rename  senderRenameCmd  `cmd:"" help:"Change the name that is shown for a sender."`
+	Default senderDefaultCmd `cmd:"" help:"Make a sender the one that is taken when none is named."`
+	Lend    senderLendCmd    `cmd:"" help:"Let all subaccounts send from a sender of the master key."`
+	Remove  senderRemoveCmd  `cmd:"" help:"End a key's right to send from an address or a domain."`
 }
 
 // ofKey is the option that names a key.
@@ -79,12 +83,16 @@ func (c *senderListCmd) Run(common *config.Common, s *streams) error {
 	})
 }
 
-// proofWords says how a sender was proved.
+// proofWords says how a sender was proved, and what more it is.
 func proofWords(x control.Sender) string {
+	words := x.Proof
 	if x.Lent {
-		return x.Proof + ", lent"
+		words += ", lent"
 	}
-	return x.Proof
+	if x.Default {
+		words += ", default"
+	}
+	return strings.TrimPrefix(words, ", ")
 }
 
 type senderCheckCmd struct {

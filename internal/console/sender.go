@@ -5,6 +5,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"postern/internal/domain"
@@ -22,6 +23,8 @@ type senderBody struct {
 	MayLend        bool
 	Busy           bool // somebody looks at the domain just now
 	SPFHasToChange bool // there is a record already, which the value here would break
+	NewName        string
+	NameProblem    string
 }
 
 // recordBody is a record to publish, and what was seen of it.
@@ -38,7 +41,7 @@ func (r recordBody) Wrong() bool { return r.Status == store.RecordError }
 
 // senderBody gathers the page of a sender.
 func (c *console) senderBody(v *visit, row senderRow) (senderBody, error) {
-	b := senderBody{senderRow: row, MayLend: row.Manage && row.Key.Master, Busy: row.Of.BusyUntil.After(time.Now())}
+	b := senderBody{senderRow: row, NewName: row.Name, MayLend: row.Manage && row.Key.Master, Busy: row.Of.BusyUntil.After(time.Now())}
 	if c.Domains == nil || row.Of.ID == 0 {
 		return b, nil
 	}
@@ -63,6 +66,8 @@ func (c *console) showSender(v *visit) error {
 		b.Note = "A new link is on its way to " + row.Email + "."
 	case "checked":
 		b.Note = "The DNS was looked at just now."
+	case "named":
+		b.Note = "The sender has its new name."
 	}
 	return c.show(v, http.StatusOK, "sender", row.Label(), "senders", b)
 }
@@ -141,6 +146,31 @@ func (c *console) lendSender(v *visit) error {
 		return err
 	}
 	return v.redirect(senderPath(row.ID))
+}
+
+// renameSender changes the name that is shown for a sender.
+func (c *console) renameSender(v *visit) error {
+	if err := parseForm(v.r); err != nil {
+		return err
+	}
+	row, err := c.senderOf(v)
+	if err != nil {
+		return err
+	}
+	name := strings.TrimSpace(v.r.PostForm.Get("name"))
+	_, err = c.Keyring.ChangeSender(v.r.Context(), v.actor, v.scope, row.ID, keyring.SenderChange{Name: &name})
+	if e := userError(err); e != nil {
+		b, err := c.senderBody(v, row)
+		if err != nil {
+			return err
+		}
+		b.NewName, b.NameProblem = name, sentence(e.Reason)
+		return c.show(v, http.StatusUnprocessableEntity, "sender", row.Label(), "senders", b)
+	}
+	if err != nil {
+		return err
+	}
+	return v.redirect(senderPath(row.ID) + "?done=named")
 }
 
 // senderLinkBody is the page of a link that was mailed to an address.

@@ -112,6 +112,13 @@ func TestSenderIsProved(t *testing.T) {
 	stranger.get("/sender-link/" + strings.Repeat("A", 52)).is(http.StatusNotFound)
 	b.get(page).says("Somebody who reads mail at this address has allowed it.")
 	b.post(page+"/mail", nil).is(http.StatusUnprocessableEntity).says("not an address that waits")
+	b.post(page+"/name", url.Values{"name": {" Ann <of> Other "}}).is(http.StatusOK).at(page).says("The sender has its new name.", "Ann <of> Other. This address, for Acme")
+	b.get("/senders").says("Ann <of> Other. This address")
+	b.post(page+"/name", url.Values{"name": {strings.Repeat("x", 201)}}).is(http.StatusUnprocessableEntity).says("The name is longer than 200 bytes").lacks("Ann <of> Otherx")
+	if log := w.audit("sender.change"); len(log) != 1 || !strings.Contains(log[0].Detail, "Ann <of> Other") {
+		t.Errorf("%+v", log)
+	}
+	b.post(page+"/name", url.Values{"name": {""}}).is(http.StatusOK).lacks("Ann <of>")
 	log := w.audit("sender.validate")
 	if len(log) != 2 || log[0].Actor != "who reads ann@other.test" {
 		t.Errorf("%+v", log)

@@ -88,6 +88,8 @@ func New(c Config) http.Handler {
 		"POST /senders":                    d.addSender,
 		"POST /senders/remove":             d.removeSender,
 		"POST /senders/check":              d.checkSender,
+		"POST /senders/change":             d.changeSender,
+		"POST /senders/mail":               d.mailSender,
 		"GET /webhooks":                    d.listWebhooks,
 		"POST /webhooks":                   d.setWebhooks,
 		"POST /webhooks/remove":            d.removeWebhooks,

@@ -68,7 +68,7 @@ func (d *door) send(r *http.Request) (any, error) {
 	return out, nil
 }
 
-// from reads the sender, or takes the first that the key has.
+// from reads the sender, or takes the first that the key has: the default one, if there is one.
 func (d *door) from(r *http.Request, text string, key store.Key) (mail.Address, error) {
 	if text != "" {
 		a, err := mail.ParseAddress(text)

@@ -46,7 +46,7 @@ func (d *door) keysByID(r *http.Request) (map[int64]store.Key, error) {
 }
 
 func senderOf(s store.Sender, k store.Key) Sender {
-	return Sender{Email: s.Email, Name: s.Name, Status: s.Status, Proof: s.Proof, Lent: s.Lent, APIKey: k.APIKey, KeyName: k.Name, CreatedAt: s.CreatedAt}
+	return Sender{Email: s.Email, Name: s.Name, Status: s.Status, Proof: s.Proof, Default: s.Default, Lent: s.Lent, Description: s.Description, APIKey: k.APIKey, KeyName: k.Name, CreatedAt: s.CreatedAt}
 }
 
 func (d *door) addSender(r *http.Request) (any, error) {
@@ -59,6 +59,50 @@ func (d *door) addSender(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return senderOf(s, key), nil
+}
+
+// changeSender changes a sender's name, whether it is the default one, and whether it is lent.
+func (d *door) changeSender(r *http.Request) (any, error) {
+	var in SenderChange
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	x, key, err := d.findSender(r.Context(), in.Key, in.Email)
+	if err != nil {
+		return nil, err
+	}
+	c := keyring.SenderChange{Name: in.Name, Default: in.Default, Lent: in.Lent, Description: in.Description}
+	if x, err = d.Keyring.ChangeSender(r.Context(), operator(), store.OfOperator(), x.ID, c); err != nil {
+		return nil, err
+	}
+	return senderOf(x, key), nil
+}
+
+// mailSender mails the link that proves an address once more.
+func (d *door) mailSender(r *http.Request) (any, error) {
+	var in SenderOf
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	x, key, err := d.findSender(r.Context(), in.Key, in.Email)
+	if err != nil {
+		return nil, err
+	}
+	return senderOf(x, key), d.Keyring.MailSenderLink(r.Context(), operator(), store.OfOperator(), x.ID)
+}
+
+// findSender finds a sender of a key.
+func (d *door) findSender(ctx context.Context, which, sender string) (store.Sender, store.Key, error) {
+	key, err := d.findKey(ctx, which)
+	if err != nil {
+		return store.Sender{}, key, err
+	}
+	email, _, err := keyring.SplitSender(sender)
+	if err != nil {
+		return store.Sender{}, key, invalid("Email", "%v", err)
+	}
+	x, err := d.oneSender(ctx, store.OfKey(key.AccountID, key.ID), store.SenderFilter{Email: email})
+	return x, key, err
 }
 
 func (d *door) removeSender(r *http.Request) (any, error) {
@@ -74,20 +118,16 @@ func (d *door) removeSender(r *http.Request) (any, error) {
 
 // checkSender looks at the domain of a sender now: for its proof, when it has none, and at its records.
 func (d *door) checkSender(r *http.Request) (any, error) {
-	in, key, err := d.readSender(r)
+	ctx := r.Context()
+	var in SenderOf
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	x, key, err := d.findSender(ctx, in.Key, in.Email)
 	if err != nil {
 		return nil, err
 	}
-	ctx, scope := r.Context(), store.OfKey(key.AccountID, key.ID)
-	email, _, err := keyring.SplitSender(in.Email)
-	if err != nil {
-		return nil, invalid("Email", "%v", err)
-	}
-	f := store.SenderFilter{Email: email}
-	x, err := d.oneSender(ctx, scope, f)
-	if err != nil {
-		return nil, err
-	}
+	scope := store.OfKey(key.AccountID, key.ID)
 	of, err := d.Store.Domain(ctx, scope, store.DomainFilter{ID: x.DomainID})
 	if err != nil {
 		return nil, err
@@ -99,7 +139,7 @@ func (d *door) checkSender(r *http.Request) (any, error) {
 	if of, err = d.Domains.Check(ctx, operator(), scope, of.ID); err != nil {
 		return nil, err
 	}
-	if x, err = d.oneSender(ctx, scope, f); err != nil {
+	if x, err = d.oneSender(ctx, scope, store.SenderFilter{Email: x.Email}); err != nil {
 		return nil, err
 	}
 	records, err := d.Domains.Records(ctx, key.AccountID, of)

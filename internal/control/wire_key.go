@@ -169,14 +169,26 @@ type Imported struct {
 
 // Sender is an address or *@domain that a key may send from.
 type Sender struct {
-	Email     string
-	Name      string `json:",omitempty"`
-	Status    string
-	Proof     string // how it was proved: "operator", "mail", "dns", "file" or "domain"; "" it is not
-	Lent      bool   `json:",omitempty"` // to all subaccounts of the account
-	APIKey    string
-	KeyName   string
-	CreatedAt time.Time
+	Email   string
+	Name    string `json:",omitempty"`
+	Status  string
+	Proof   string // how it was proved: "operator", "mail", "dns", "file" or "domain"; "" it is not
+	Default bool   `json:",omitempty"` // the one that is taken when none is named
+	Lent    bool   `json:",omitempty"` // to all subaccounts of the account
+	// Description is what a lent one is for.
+	Description string `json:",omitempty"`
+	APIKey      string
+	KeyName     string
+	CreatedAt   time.Time
+}
+
+// SenderChange is what to change of a sender of a key; nil leaves a property as it is.
+type SenderChange struct {
+	Key, Email  string
+	Name        *string `json:",omitempty"`
+	Default     *bool   `json:",omitempty"`
+	Lent        *bool   `json:",omitempty"`
+	Description *string `json:",omitempty"`
 }
 
 // SenderCheck is a sender after a look at its domain.

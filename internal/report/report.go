@@ -156,10 +156,19 @@ func (r *Report) KeyTotals(ctx context.Context, scope store.Scope, q store.Serie
 	return out, err
 }
 
-// read reads the sums of a period, or where it begins or ends within a day its pieces of five minutes.
+// read reads the sums of a period, or where it begins or ends within a day its hours, and within an hour its pieces of
+// five minutes.
 func (r *Report) read(ctx context.Context, scope store.Scope, q store.SeriesQuery) ([]store.SeriesRow, error) {
-	whole := func(t time.Time) bool { return t.IsZero() || t.Equal(t.Truncate(store.Daily.Length())) }
-	if q.Step = 0; !whole(q.From) || !whole(q.To) {
+	whole := func(g store.Grain) bool {
+		in := func(t time.Time) bool { return t.IsZero() || t.Equal(t.Truncate(g.Length())) }
+		return in(q.From) && in(q.To)
+	}
+	switch {
+	case whole(store.Daily):
+		q.Step = 0
+	case whole(store.Hourly):
+		q.Step = store.Hourly.Length()
+	default:
 		q.Step = store.FiveMinutes.Length()
 	}
 	return r.store.Series(ctx, scope, q)

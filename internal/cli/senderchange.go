@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+
+	"postern/internal/config"
+	"postern/internal/control"
+)
+
+// ofSender names a sender.
+type ofSender struct {
+	Sender string `arg:"" help:"The address or domain, as it is listed."`
+	ofKey
+	asJSON
+}
+
+// ask posts a change of a sender, and says what it is after it.
+func (o ofSender) ask(common *config.Common, s *streams, path string, in any, say func(control.Sender) string) error {
+	return door(common, s, func(ctx context.Context, d *control.Client) error {
+		var x control.Sender
+		if err := d.Post(ctx, path, in, &x); err != nil {
+			return err
+		}
+		if o.JSON {
+			return s.printJSON(x)
+		}
+		return s.printf("%s\n", plain(say(x)))
+	})
+}
+
+type senderRenameCmd struct {
+	ofSender
+	Name string `arg:"" help:"Its new name; '' for none."`
+}
+
+// Help teaches.
+func (senderRenameCmd) Help() string {
+	return `The name is for who reads the list; mail is from whom it says.
+
+Example:
+  postern sender rename news@example.com "Acme News" --key Newsletter`
+}
+
+// Run renames a sender.
+func (c *senderRenameCmd) Run(common *config.Common, s *streams) error {
+	return c.ask(common, s, "/senders/change", control.SenderChange{Key: c.Key, Email: c.Sender, Name: &c.Name}, func(x control.Sender) string {
+		if x.Name == "" {
+			return x.Email + " of " + x.KeyName + " has no name"
+		}
+		return x.Email + " of " + x.KeyName + " is called " + x.Name
+	})
+}
+
+type senderDefaultCmd struct {
+	ofSender
+	Off bool `help:"It is the default no more; then none is."`
+}
+
+// Help teaches.
+func (senderDefaultCmd) Help() string {
+	return `A key has one default sender at most: the one before is it no more.
+
+Examples:
+  postern sender default news@example.com --key Newsletter
+  postern sender default news@example.com --key Newsletter --off`
+}
+
+// Run makes a sender the default.
+func (c *senderDefaultCmd) Run(common *config.Common, s *streams) error {
+	on := !c.Off
+	return c.ask(common, s, "/senders/change", control.SenderChange{Key: c.Key, Email: c.Sender, Default: &on}, func(x control.Sender) string {
+		if x.Default {
+			return x.Email + " is the default sender of " + x.KeyName
+		}
+		return x.Email + " is not the default sender of " + x.KeyName
+	})
+}
+
+type senderLendCmd struct {
+	ofSender
+	Off         bool    `help:"It is lent no more."`
+	Description *string `placeholder:"TEXT" help:"What it is for."`
+}
+
+// Help teaches.
+func (senderLendCmd) Help() string {
+	return `Only a sender of an account's master key can be lent (a metasender). All subaccounts may send from it while it is active.
+
+Examples:
+  postern sender lend example.com --description "all shops"
+  postern sender lend example.com --off`
+}
+
+// Run lends a sender.
+func (c *senderLendCmd) Run(common *config.Common, s *streams) error {
+	on := !c.Off
+	return c.ask(common, s, "/senders/change", control.SenderChange{Key: c.Key, Email: c.Sender, Lent: &on, Description: c.Description}, func(x control.Sender) string {
+		if x.Lent {
+			return "all subaccounts may send from " + x.Email
+		}
+		return x.Email + " is not lent: only " + x.KeyName + " may send from it"
+	})
+}
+
+type senderMailCmd struct{ ofSender }
+
+// Help teaches.
+func (senderMailCmd) Help() string {
+	return `Whoever reads mail at the address follows the link and allows it, within three days. An address is mailed at most five links a day.
+
+Example:
+  postern sender mail ann@example.com --key Newsletter`
+}
+
+// Run mails the link.
+func (c *senderMailCmd) Run(common *config.Common, s *streams) error {
+	return c.ask(common, s, "/senders/mail", control.SenderOf{Key: c.Key, Email: c.Sender}, func(x control.Sender) string {
+		return "a link is on its way to " + x.Email
+	})
+}
