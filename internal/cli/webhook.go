@@ -70,10 +70,10 @@ func (s *streams) webhooks(list []control.Webhook, asJSON bool) error {
 		if h.Backup {
 			event += " (backup)"
 		}
-		switch {
-		case h.State == "dead":
+		switch h.State {
+		case "dead":
 			state += " since " + when(h.DeadAt, "")
-		case h.State == "fails":
+		case "fails":
 			state += " since " + when(h.FailingSince, "")
 		}
 		if h.LastError != "" {
@@ -176,7 +176,7 @@ func (c *webhookTestCmd) Run(common *config.Common, s *streams) error {
 			}
 			rows = append(rows, []string{strings.Join(x.Events, ", "), x.Target, outcome(x), answer(x), took(x), x.Error})
 		}
-		err := error(nil)
+		var err error
 		if c.JSON {
 			err = s.printJSON(tried)
 		} else {

@@ -193,7 +193,7 @@ func (b *statisticsBody) choosePeriod(q url.Values, now time.Time) {
 	if b.period.Days() <= 3 {
 		b.step = report.Hourly
 	}
-	begun := false
+	var begun bool
 	if b.period, begun = b.period.Until(now, b.step); !begun {
 		b.Problem = "The period has not begun yet: choose days up to today."
 		return
