@@ -63,6 +63,8 @@ type api struct {
 	bodies    *semaphore.Weighted
 	composing *semaphore.Weighted
 	leaks     *semaphore.Weighted // reports of leaked secrets
+
+	mostCounters int
 }
 
 // New makes the handler of /v3/, /v3.1/, /openapi.yaml and /openapi.json.
@@ -77,7 +79,7 @@ func New(c Config) http.Handler {
 		c.LeakTime = leakTime
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-	a := &api{Config: c, report: report.New(c.Store), mux: http.NewServeMux(), bodies: semaphore.NewWeighted(bodyMemory), composing: semaphore.NewWeighted(composeMemory), leaks: semaphore.NewWeighted(leaksOnce)}
+	a := &api{Config: c, report: report.New(c.Store), mux: http.NewServeMux(), bodies: semaphore.NewWeighted(bodyMemory), composing: semaphore.NewWeighted(composeMemory), leaks: semaphore.NewWeighted(leaksOnce), mostCounters: mostCounters}
 	a.mount()
 	return a
 }

@@ -33,3 +33,8 @@ func FillLeaks(h http.Handler) (free func()) {
 	}
 	return func() { a.leaks.Release(leaksOnce) }
 }
+
+// BoundCounters sets how many counters a request to a handler of New may ask for.
+func BoundCounters(h http.Handler, n int) {
+	h.(*api).mostCounters = n //nolint:errcheck,forcetypeassert // New made it
+}

@@ -165,6 +165,10 @@ func (q query) counterPeriod(sq *store.SeriesQuery, now time.Time) (err error) {
 	return nil
 }
 
+// mostCounters is up to how many counters a request may ask for: they are sorted, counted and paged in memory. It is as
+// many as 600 keys have by the hour in a month, or one in five years of five minutes.
+const mostCounters = 500_000
+
 // listCounters answers the counters of the calling key; a master key may ask about a subaccount's by its ID.
 func (a *api) listCounters(c *call) (reply, error) {
 	q, err := c.query()
@@ -186,9 +190,13 @@ func (a *api) listCounters(c *call) (reply, error) {
 	if sq.Source == store.OfKeyItself && len(sq.SourceIDs) > 0 {
 		scope, sq.KeyIDs, sq.SourceIDs = c.managed(), sq.SourceIDs, nil
 	}
+	sq.Most = a.mostCounters + 1
 	list, err := a.Store.Series(c.Context(), scope, sq)
 	if err != nil {
 		return reply{}, err
+	}
+	if len(list) > a.mostCounters {
+		return reply{}, badRequest(fmt.Sprintf("FromTS: there are more than %d counters in this period. Ask for a shorter one, fewer sources, or a longer CounterResolution.", a.mostCounters))
 	}
 	if sq.Step == 0 {
 		if list, err = a.lifetimes(c, sq, list); err != nil {

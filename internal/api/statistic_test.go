@@ -16,6 +16,7 @@ import (
 
 	"github.com/mailjet/mailjet-apiv3-go/v4/resources"
 
+	"postern/internal/api"
 	"postern/internal/keyring"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -131,6 +132,22 @@ func TestStatistics(t *testing.T) {
 	t.Run("campaigns", w.testCampaigns)
 	t.Run("others see nothing", w.testOthersSeeNothing)
 	t.Run("the SDK's structs", w.testSDK)
+	t.Run("too many counters", w.testTooManyCounters)
+}
+
+// testTooManyCounters: what one request holds in memory has a bound.
+func (w *reported) testTooManyCounters(t *testing.T) {
+	x := &store.Submission{AccountID: w.master.Key.AccountID, KeyID: w.master.Key.ID, Source: "http", Body: store.NewBody([]byte("Subject: x\r\n\r\nx")), Lifetime: time.Hour, Recipients: []store.Recipient{{Email: "a@example.net", Domain: "example.net"}}}
+	if err := w.store.Accept(t.Context(), x); err != nil {
+		t.Fatal(err)
+	}
+	api.BoundCounters(w.server.Config.Handler, 1)
+	path := "/v3/REST/statcounters?CounterSource=APIKey&CounterTiming=Message&CounterResolution=Day&FromTS=2026-01-01&SourceIDs="
+	one, both := fmt.Sprint(w.master.Key.ID), fmt.Sprint(w.master.Key.ID, ",", w.sub.Key.ID)
+	w.mustDo(t, w.master.Issued, http.StatusOK, "GET", path+one, "")
+	if a := w.mustDo(t, w.master.Issued, http.StatusBadRequest, "GET", path+strings.ReplaceAll(both, " ", ""), ""); !strings.Contains(a.body, "FromTS: there are more than 1 counters") {
+		t.Error(a.body)
+	}
 }
 
 func (w *reported) testCounters(t *testing.T) {

@@ -17,6 +17,7 @@ type SeriesQuery struct {
 	Step      time.Duration // how long the slots of the answer are: five minutes to a day; 0: one for all time
 	From, To  time.Time     // slots that begin from From (included) to To (excluded); zero: no bound
 	Together  bool          // the keys and sources summed
+	Most      int           // up to so many rows; 0: all
 }
 
 // SeriesRow is one slot of one source.
@@ -74,6 +75,9 @@ func (s *Store) Series(ctx context.Context, scope Scope, q SeriesQuery) ([]Serie
 	scope.where(w, "k.account_id", "k.id")
 	q.where(w)
 	w.add(" GROUP BY 1, 2, 3 ORDER BY 3, 1, 2")
+	if q.Most > 0 {
+		w.add(" LIMIT ?", q.Most)
+	}
 	return collect(ctx, s, func(r scanner) (SeriesRow, error) {
 		var row SeriesRow
 		var slot int64
