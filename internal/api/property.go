@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // object is a resource's body: what was given and is not null, under folded names.
@@ -22,8 +23,14 @@ func (o object) text(property string) (*string, error) {
 	if !ok {
 		return nil, badRequest("Property " + property + ": expected a string.")
 	}
+	if !storable(s) {
+		return nil, badRequest("Property " + property + ": it has a NUL character.")
+	}
 	return &s, nil
 }
+
+// storable says whether a text can be kept and looked for: PostgreSQL takes no NUL, and nothing that is not UTF-8.
+func storable(s string) bool { return strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) }
 
 // textOrNumber reads a property that is a string, or a whole number that some SDKs declare it to be; nil when it is not
 // given.
@@ -120,6 +127,9 @@ func (o object) list(property string) ([]string, error) {
 		return nil, nil
 	}
 	if s, ok := v.str(); ok {
+		if !storable(s) {
+			return nil, badRequest("Property " + property + ": it has a NUL character.")
+		}
 		return append([]string{}, strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' || r == '\r' })...), nil
 	}
 	if !v.isArray() {
@@ -128,8 +138,8 @@ func (o object) list(property string) ([]string, error) {
 	out := []string{}
 	for x := range v.elements() {
 		s, ok := x.str()
-		if !ok {
-			return nil, badRequest(fmt.Sprintf("Property %s[%d]: expected a string.", property, len(out)))
+		if !ok || !storable(s) {
+			return nil, badRequest(fmt.Sprintf("Property %s[%d]: expected a string, without NUL characters.", property, len(out)))
 		}
 		out = append(out, s)
 	}

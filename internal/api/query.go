@@ -36,6 +36,9 @@ func (c *call) query() (query, error) {
 		if err != nil || strings.Contains(pair, ";") {
 			return nil, badRequest("The query string is not well escaped.")
 		}
+		if !storable(name) || !storable(v) {
+			return nil, badRequest("The query string has a NUL character, or bytes that are not UTF-8.")
+		}
 		name = fold(name)
 		if _, twice := q[name]; !twice && v != "" {
 			q[name] = v
@@ -74,6 +77,7 @@ func (q query) listing(sortable ...string) (listing, error) {
 	if l.Offset, err = q.number("offset", "Offset", 0); err != nil {
 		return l, err
 	}
+	l.Offset = min(l.Offset, 1<<40) // the end of a page is a number, too
 	if l.countOnly, err = q.flag("countonly", "countOnly"); err != nil {
 		return l, err
 	}

@@ -135,3 +135,26 @@ func TestBodies(t *testing.T) {
 		}
 	}
 }
+
+// TestTextsThatNoStoreTakes: PostgreSQL refuses NUL and what is not UTF-8. It is refused at the door, on both engines.
+func TestTextsThatNoStoreTakes(t *testing.T) {
+	w := newWorld(t)
+	for _, odd := range []string{"%00", "a%00b", "%FF%FE"} {
+		for _, q := range []string{"apikey?Name=", "apikey?Search=", "suppression?Email=", "suppression?Search=", "sender?Status=", "dns?Domain=", "message?CustomID=", "message?Campaign=", "domainstatistics?CustomCampaign=", "audit?Search="} {
+			w.mustDo(t, w.master.Issued, http.StatusBadRequest, "GET", "/v3/REST/"+q+odd, "")
+		}
+		for _, path := range []string{"apikey/", "suppression/", "campaign/", "sender/", "eventcallbackurl/"} {
+			w.mustDo(t, w.master.Issued, http.StatusNotFound, "GET", "/v3/REST/"+path+odd, "")
+		}
+	}
+	for path, body := range map[string]string{
+		"sender": `{"Email": "a@example.net", "Name": "a\u0000b"}`, "suppression": `{"Email": "a\u0000@example.net"}`, "eventcallbackurl": `{"Url": "https://example.com/\u0000"}`,
+		"apikey": `{"Name": "shop", "Networks": ["\u0000"]}`,
+	} {
+		if a := w.mustDo(t, w.master.Issued, http.StatusBadRequest, "POST", "/v3/REST/"+path, body); !strings.Contains(a.body, "NUL") {
+			t.Errorf("%s: %s", path, a.body)
+		}
+	}
+	w.mustDo(t, w.master.Issued, http.StatusOK, "GET", "/v3/REST/suppression?Offset=9223372036854775807", "")
+	w.mustDo(t, w.master.Issued, http.StatusOK, "GET", "/v3/REST/eventcallbackurl?Version=1099511627775", "")
+}

@@ -186,6 +186,9 @@ func (a *api) perform(rt route, r *http.Request) (reply, error) {
 // canonical returns the request with its path in the spelling of the routes: names fold case (SDKs send apikey,
 // Apikey and APIKEY), IDs do not; empty segments go.
 func canonical(r *http.Request) (*http.Request, error) {
+	if !storable(r.URL.Path) {
+		return r, &fault{status: http.StatusNotFound, message: "A path with a NUL character, or bytes that are not UTF-8, names nothing."}
+	}
 	var segments []string
 	for s := range strings.SplitSeq(r.URL.EscapedPath(), "/") {
 		switch s {

@@ -168,7 +168,7 @@ func suppressionEntry(o object, where string) (e suppress.Entry, err error) {
 	for name, into := range map[string]*string{"Email": &e.Email, "Reason": &e.Reason, "Note": &e.Note} {
 		s, err := o.text(name)
 		if err != nil {
-			return e, badRequest("Property " + where + name + ": expected a string.")
+			return e, badRequest("Property " + where + name + ": expected a string, without NUL characters.")
 		}
 		*into = orEmpty(s)
 	}

@@ -83,6 +83,7 @@ func (c *call) hookFilter(q query) (f store.HookFilter, none bool, err error) {
 		if f.Version, err = strconv.Atoi(v); err != nil {
 			return f, none, badRequest(fmt.Sprintf("Version: %q is neither 1 nor 2.", v))
 		}
+		none = none || f.Version != 1 && f.Version != 2
 	}
 	if f.Backup, err = q.choice("backup", "Backup"); err == nil && f.Backup == nil {
 		f.Backup, err = q.choice("isbackup", "IsBackup")
