@@ -114,7 +114,8 @@ func TestSenderIsProved(t *testing.T) {
 	b.post(page+"/mail", nil).is(http.StatusUnprocessableEntity).says("not an address that waits")
 	b.post(page+"/name", url.Values{"name": {" Ann <of> Other "}}).is(http.StatusOK).at(page).says("The sender has its new name.", "Ann <of> Other. This address, for Acme")
 	b.get("/senders").says("Ann <of> Other. This address")
-	b.post(page+"/name", url.Values{"name": {strings.Repeat("x", 201)}}).is(http.StatusUnprocessableEntity).says("The name is longer than 200 bytes").lacks("Ann <of> Otherx")
+	b.post(page+"/name", url.Values{"name": {strings.Repeat("x", 201)}}).is(http.StatusUnprocessableEntity).says("It has more than 200 characters").lacks("Ann <of> Otherx")
+	b.post(page+"/name", url.Values{"name": {"a\x1bb"}}).is(http.StatusUnprocessableEntity).says("It has a control character in it")
 	if log := w.audit("sender.change"); len(log) != 1 || !strings.Contains(log[0].Detail, "Ann <of> Other") {
 		t.Errorf("%+v", log)
 	}

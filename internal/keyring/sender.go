@@ -58,11 +58,11 @@ func (n *NewSender) check() (err error) {
 }
 
 func checkSenderWords(name, emailType, description string) error {
-	switch {
-	case len(name) > 200:
-		return invalid("Name", errors.New("the name is longer than 200 bytes"))
-	case len(description) > 500:
-		return invalid("Description", errors.New("the description is longer than 500 bytes"))
+	if _, err := cleanText(name, 200); err != nil {
+		return invalid("Name", err)
+	}
+	if _, err := cleanText(description, 500); err != nil {
+		return invalid("Description", err)
 	}
 	switch emailType {
 	case "", "unknown", "transactional", "bulk":
