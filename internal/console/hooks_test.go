@@ -76,4 +76,5 @@ func TestWebhooksPage(t *testing.T) {
 	b.post(page+"/remove", nil).is(http.StatusOK).says("is removed").lacks("other.invalid")
 	b.get(page).is(http.StatusNotFound)
 	b.get("/webhooks?key=nobodys").is(http.StatusOK).says("no such key")
+	b.post("/webhooks/replay", url.Values{"key": {"no\x00\xff"}, "hours": {"1"}}).is(http.StatusNotFound)
 }

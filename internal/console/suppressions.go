@@ -52,6 +52,7 @@ func (c *console) keyPicker(v *visit, key string) (keyPicker, error) {
 
 // chosen is the key that was chosen or typed; none is ErrNotFound.
 func (c *console) chosen(v *visit, key string) (store.Key, error) {
+	key = clean(key) // as no name is: PostgreSQL takes neither NUL nor what is not UTF-8
 	f := store.KeyFilter{Name: key}
 	if _, err := credential.ParseAPIKey(key); err == nil {
 		f = store.KeyFilter{APIKey: key}
