@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode"
 )
 
 // errPrivate is what a webhook is told whose host leads into a network that is not public. The address is not named:
@@ -184,5 +185,22 @@ func why(err error) string {
 	if errors.As(err, &op) {
 		err = op.Err // without addresses
 	}
-	return err.Error()
+	return line(err.Error())
+}
+
+// maxWhy bounds the words of what went wrong, in bytes: they may quote what a receiver answered.
+const maxWhy = 300
+
+// line makes one bounded line of text.
+func line(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	if len(s) > maxWhy {
+		s = strings.ToValidUTF8(s[:maxWhy], "") + "…"
+	}
+	return s
 }

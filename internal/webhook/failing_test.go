@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"postern/internal/store"
 	"postern/internal/store/storetest"
@@ -115,6 +116,33 @@ func TestOneBadEventIsNotTheOthersEnd(t *testing.T) {
 	if h := p.hooksOf(k)[0]; p.waiting() != 0 || h.Dropped != 1 || !h.DeadAt.IsZero() || h.Told != 30 {
 		t.Errorf("%d wait, %+v", p.waiting(), h)
 	}
+}
+
+// TestWhatAReceiverMakesUsSayIsKept: a receiver's own bytes come into the words of what went wrong. They are no more than a
+// line of text, whatever they are.
+func TestWhatAReceiverMakesUsSayIsKept(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		p := newPost(t, s, nil)
+		k := p.key("one")
+		r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
+			c, b, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			b.WriteString("HTTP/1.1 200 OK\r\nno\x00 field\xff\x1b[31m" + strings.Repeat("x", 20_000) + "\r\n\r\n")
+			b.Flush()
+		})
+		p.hook(k, r.URL, 1, false, store.EventSent)
+		p.accept(k, 1, 0)
+		p.sent()
+		p.tell()
+		got := p.hooksOf(k)[0].LastError
+		if got == "" || len(got) > 500 || strings.ContainsAny(got, "\x00\x1b") || !utf8.ValidString(got) {
+			t.Errorf("kept is %d bytes: %.100q", len(got), got)
+		}
+	})
 }
 
 func TestHooksThatHangHoldUpNobody(t *testing.T) {
