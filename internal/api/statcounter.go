@@ -165,7 +165,7 @@ func (q query) counterPeriod(sq *store.SeriesQuery, now time.Time) (err error) {
 	return nil
 }
 
-// mostCounters is up to how many counters a request may ask for: they are sorted, counted and paged in memory. It is as
+// mostCounters is up to how many counters, or programs of recipients, a request may ask for: they are sorted, counted and paged in memory. It is as
 // many as 600 keys have by the hour in a month, or one in five years of five minutes.
 const mostCounters = 500_000
 

@@ -145,6 +145,9 @@ func (w *reported) testTooManyCounters(t *testing.T) {
 	path := "/v3/REST/statcounters?CounterSource=APIKey&CounterTiming=Message&CounterResolution=Day&FromTS=2026-01-01&SourceIDs="
 	one, both := fmt.Sprint(w.master.Key.ID), fmt.Sprint(w.master.Key.ID, ",", w.sub.Key.ID)
 	w.mustDo(t, w.master.Issued, http.StatusOK, "GET", path+one, "")
+	if a := w.mustDo(t, w.sub, http.StatusBadRequest, "GET", "/v3/REST/useragentstatistics", ""); !strings.Contains(a.body, "FromTS: more than 1 programs") {
+		t.Error(a.body)
+	}
 	if a := w.mustDo(t, w.master.Issued, http.StatusBadRequest, "GET", path+strings.ReplaceAll(both, " ", ""), ""); !strings.Contains(a.body, "FromTS: there are more than 1 counters") {
 		t.Error(a.body)
 	}

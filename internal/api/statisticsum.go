@@ -3,6 +3,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -314,7 +315,10 @@ func (a *api) agentStatistics(c *call) (reply, error) {
 	if err != nil || s.none {
 		return rows[agentStatistic](nil, 0), err
 	}
-	list, err := a.report.Agents(c.Context(), c.own(), s.happenings(c, store.EventOpen, store.EventClick))
+	list, err := a.report.Agents(c.Context(), c.own(), s.happenings(c, store.EventOpen, store.EventClick), a.mostCounters)
+	if errors.Is(err, report.ErrTooMany) {
+		return reply{}, badRequest(fmt.Sprintf("FromTS: more than %d programs of recipients opened and clicked in this period. Ask for a shorter one.", a.mostCounters))
+	}
 	if err != nil {
 		return reply{}, err
 	}

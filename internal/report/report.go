@@ -8,6 +8,7 @@ package report
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -90,11 +91,18 @@ type AgentRow struct {
 	Contacts int64 // different recipients
 }
 
-// Agents sums opens and clicks by the program, the most used first.
-func (r *Report) Agents(ctx context.Context, scope store.Scope, f store.HappeningFilter) ([]AgentRow, error) {
-	counts, err := r.store.AgentCounts(ctx, scope, f)
+// ErrTooMany says that more would have to be held in memory than was allowed.
+var ErrTooMany = errors.New("these are too many")
+
+// Agents sums opens and clicks by the program, the most used first. Which recipients used which is counted in memory: of
+// more than most it is ErrTooMany.
+func (r *Report) Agents(ctx context.Context, scope store.Scope, f store.HappeningFilter, most int) ([]AgentRow, error) {
+	counts, err := r.store.AgentCounts(ctx, scope, f, most+1)
 	if err != nil {
 		return nil, err
+	}
+	if len(counts) > most {
+		return nil, ErrTooMany
 	}
 	sums := map[Agent]*AgentRow{}
 	contacts := map[Agent]map[int64]bool{}

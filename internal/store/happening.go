@@ -131,11 +131,11 @@ type AgentCount struct {
 	Events  int64
 }
 
-// AgentCounts are the programs that recipients read their mail with, each with each recipient.
-func (s *Store) AgentCounts(ctx context.Context, scope Scope, f HappeningFilter) ([]AgentCount, error) {
+// AgentCounts are up to most programs that recipients read their mail with, each with each recipient.
+func (s *Store) AgentCounts(ctx context.Context, scope Scope, f HappeningFilter, most int) ([]AgentCount, error) {
 	w := newWhere("SELECT coalesce(g.agent, ''), m.contact, count(*)" + happeningFrom)
 	f.where(w, scope)
-	w.add(" GROUP BY 1, 2")
+	w.add(" GROUP BY 1, 2 LIMIT ?", most)
 	return collect(ctx, s, func(r scanner) (AgentCount, error) {
 		var a AgentCount
 		err := r.scan(&a.Agent, &a.Contact, &a.Events)
