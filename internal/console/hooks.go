@@ -16,6 +16,7 @@ import (
 	"postern/internal/account"
 	"postern/internal/keyring"
 	"postern/internal/store"
+	"postern/internal/webhook"
 )
 
 const (
@@ -60,6 +61,15 @@ type hookRow struct {
 	Key     store.Key
 	Waiting int
 	Manage  bool
+}
+
+// Address is the hook's URL, or to who may not change it where it leads: its path or query can be as good as a password.
+func (r hookRow) Address() string {
+	u, err := url.Parse(r.Shown)
+	if r.Manage || err != nil {
+		return r.Shown
+	}
+	return webhook.Origin(u)
 }
 
 type deliveryRow struct {

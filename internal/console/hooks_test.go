@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"testing"
 
+	"postern/internal/account"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -77,4 +78,16 @@ func TestWebhooksPage(t *testing.T) {
 	b.get(page).is(http.StatusNotFound)
 	b.get("/webhooks?key=nobodys").is(http.StatusOK).says("no such key")
 	b.post("/webhooks/replay", url.Values{"key": {"no\x00\xff"}, "hours": {"1"}}).is(http.StatusNotFound)
+}
+
+// TestWhoOnlyReadsSeesNoPathOfAWebhook: of many receivers the path is what lets a caller in.
+func TestWhoOnlyReadsSeesNoPathOfAWebhook(t *testing.T) {
+	w := newWorld(t)
+	mine, seen := w.subaccount("Mine"), w.subaccount("Seen")
+	for path, key := range map[string]store.Key{"/mine-token": mine.Key, "/seen-token?key=geheim": seen.Key} {
+		_, err := w.keyring.SetHooks(t.Context(), operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, keyring.HookSet{URL: "https://hooks.invalid" + path, Types: []store.EventType{store.EventOpen}})
+		ok(t, err)
+	}
+	b := w.person("mixed@example.com", map[string]store.Key{account.Manager: mine.Key, account.Analyst: seen.Key})
+	b.get("/webhooks").is(http.StatusOK).says("https://hooks.invalid/mine-token", "https://hooks.invalid version 1").lacks("seen-token", "geheim")
 }
