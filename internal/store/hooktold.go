@@ -185,16 +185,25 @@ func (tx *Tx) BuryHook(ctx context.Context, h Hook) error {
 	return tx.settleHooks(ctx, h.KeyID)
 }
 
+var deleteOrphans = newInList("DELETE FROM hook_event WHERE NOT EXISTS (SELECT 1 FROM hook h WHERE h.id = hook_event.hook_id) AND event_id", 0, "")
+
 // SweepHooks deletes, a bounded part at a time, what is left over: events of hooks that are gone, receivers that nothing
 // leads to, attempts that are older than a time. It says whether there may be more.
 func (s *Store) SweepHooks(ctx context.Context, before time.Time, limit int) (more bool, err error) {
+	// All that waits is looked through, which may be much: that is done beside the writer.
+	orphans, err := collect(ctx, s, scanID, "SELECT e.event_id FROM hook_event e WHERE NOT EXISTS (SELECT 1 FROM hook h WHERE h.id = e.hook_id) ORDER BY e.event_id LIMIT $1", limit)
+	if err != nil {
+		return false, err
+	}
 	err = s.Update(ctx, func(tx *Tx) error {
-		more = false
+		more = len(orphans) == limit
+		if err := deleteOrphans.run(ctx, tx, nil, anys(orphans)); err != nil {
+			return err
+		}
 		for _, x := range []struct {
 			text string
 			args []any
 		}{
-			{"DELETE FROM hook_event WHERE event_id IN (SELECT e.event_id FROM hook_event e WHERE NOT EXISTS (SELECT 1 FROM hook h WHERE h.id = e.hook_id) ORDER BY e.event_id LIMIT $1)", []any{limit}},
 			{"DELETE FROM hook_attempt WHERE id IN (SELECT x.id FROM (SELECT id, at FROM hook_attempt ORDER BY id LIMIT $1) x WHERE x.at < $2)", []any{limit, micros(before)}},
 			{"DELETE FROM hook_receiver WHERE NOT EXISTS (SELECT 1 FROM hook h WHERE h.receiver_id = hook_receiver.id) AND NOT EXISTS (SELECT 1 FROM hook_event e WHERE e.receiver_id = hook_receiver.id)", nil},
 		} {
