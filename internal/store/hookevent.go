@@ -115,6 +115,12 @@ func (s *Store) HookWaiting(ctx context.Context, scope Scope, h Hook, limit int)
 	return n, err
 }
 
+// HookWaiting counts what waits for a hook, up to a limit.
+func (tx *Tx) HookWaiting(ctx context.Context, h Hook, limit int) (n int, err error) {
+	err = tx.row(ctx, "SELECT count(*) FROM (SELECT 1 AS one FROM hook_event WHERE receiver_id = $1 AND hook_id = $2 LIMIT $3) x", h.ReceiverID, h.ID, limit).scan(&n)
+	return n, err
+}
+
 // HookStats is the outbox of hooks at a glance.
 type HookStats struct {
 	Waiting int64     // events that wait
