@@ -14,7 +14,7 @@ PROGRAM = $(CURDIR)/.build/postern
 # store's own tests, and storetest's, know both engines, and run on both with the race detector.
 REPLAYED = $(shell $(GO) list -f '{{.ImportPath}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./internal/... | grep ' postern/internal/store/storetest' | cut -d' ' -f1 | grep -v 'internal/store')
 
-.PHONY: help run build test test-tools lint fmt fuzz bench screenshots
+.PHONY: help run build test soak test-tools lint fmt fuzz bench screenshots
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,11 @@ test: test-tools ## all tests, on SQLite with the race detector and on PostgreSQ
 	POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(GO) test $(RACE) -timeout 9m ./...
 	@test -n "$(REPLAYED)" || { echo "no packages to replay on PostgreSQL were found"; exit 1; }
 	POSTERN_TEST_DATABASE=postgres $(CLUSTER) $(GO) test -timeout 9m $(REPLAYED)
+
+soak: test-tools ## the promises for longer: 200 resets of a hammered key and 50 kills -9, on each store
+	$(GO) build -o $(PROGRAM) .
+	POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(GO) test -race -count=1 -v -run TestADeadSecretOpensNothing ./test/promises -rounds 200
+	POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(GO) test -race -count=1 -v -run TestAcceptedMeansKept ./test/crash -kills 50
 
 test-tools:
 	@scripts/install-test-tools

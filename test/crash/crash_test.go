@@ -25,7 +25,7 @@ import (
 	"postern/test/sink"
 )
 
-var kills = flag.Int("kills", 50, "how often the server is killed, on each store")
+var kills = flag.Int("kills", 25, "how often the server is killed, on each store")
 
 func TestAcceptedMeansKept(t *testing.T) {
 	if testing.Short() {

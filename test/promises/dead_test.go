@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	rounds  = flag.Int("rounds", 200, "resets of the hammered key, on each store")
+	rounds  = flag.Int("rounds", 60, "resets of the hammered key, on each store")
 	callers = flag.Int("callers", 64, "HTTP clients, and open SMTP sessions")
 )
 
