@@ -92,7 +92,14 @@ func (o *ordered[T]) UnmarshalYAML(n *yaml.Node) error {
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		x := named[T]{name: n.Content[i].Value}
-		if err := n.Content[i+1].Decode(&x.value); err != nil {
+		value := n.Content[i+1]
+		switch {
+		case value.Kind == yaml.AliasNode: // it may lead back to where it stands
+			return fmt.Errorf("line %d: aliases are not read: give %s a $ref", value.Line, x.name)
+		case value.Tag == "!!null":
+			return fmt.Errorf("line %d: %s has no value", value.Line, x.name)
+		}
+		if err := value.Decode(&x.value); err != nil {
 			return err
 		}
 		*o = append(*o, x)
