@@ -161,12 +161,23 @@ func (q query) counterPeriod(sq *store.SeriesQuery, now time.Time) (err error) {
 	if !sq.To.IsZero() && !sq.From.Before(sq.To) {
 		return badRequest("ToTS: it is not after FromTS.")
 	}
-	sq.From = sq.From.UTC().Truncate(sq.Step) // the slot that it is in
+	toSlots(sq, now)
 	return nil
 }
 
-// mostCounters is up to how many counters, or programs of recipients, a request may ask for: they are sorted, counted and paged in memory. It is as
-// many as 600 keys have by the hour in a month, or one in five years of five minutes.
+// toSlots has a period begin with the slot that FromTS is in. One that ends now, as most that programs ask for, has no end:
+// nothing is later, and of whole slots the coarsest counters are read.
+func toSlots(sq *store.SeriesQuery, now time.Time) {
+	if !sq.From.IsZero() {
+		sq.From = sq.From.UTC().Truncate(sq.Step)
+	}
+	if sq.To.After(now.UTC().Truncate(store.FiveMinutes.Length())) {
+		sq.To = time.Time{}
+	}
+}
+
+// mostCounters is up to how many counters, or programs of recipients, a request may ask for: they are sorted, counted and
+// paged in memory. It is as many as 600 keys have by the hour in a month, or one in five years of five minutes.
 const mostCounters = 500_000
 
 // listCounters answers the counters of the calling key; a master key may ask about a subaccount's by its ID.

@@ -65,9 +65,7 @@ func (a *api) graphStatistics(c *call) (reply, error) {
 		return rows[graphStatistic](nil, 0), err
 	}
 	sq.Step, sq.Together = step.Length(), true
-	if !sq.From.IsZero() {
-		sq.From = sq.From.UTC().Truncate(sq.Step) // the slot that it is in, as statcounters has it
-	}
+	toSlots(&sq, time.Now())
 	list, err := a.Store.Series(c.Context(), c.own(), sq)
 	if err != nil {
 		return reply{}, err

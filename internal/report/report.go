@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"postern/internal/store"
 )
@@ -133,51 +132,4 @@ func Total(rows []store.SeriesRow) store.SeriesRow {
 		out.Waiting += r.Waiting
 	}
 	return out
-}
-
-// Totals sums what became of mail in a period: of keys, campaigns or senders together.
-func (r *Report) Totals(ctx context.Context, scope store.Scope, q store.SeriesQuery) (store.SeriesRow, error) {
-	q.Together = true
-	rows, err := r.read(ctx, scope, q)
-	return Total(rows), err
-}
-
-// KeyTotals sums what became of mail in a period for each key that had any, the largest first.
-func (r *Report) KeyTotals(ctx context.Context, scope store.Scope, q store.SeriesQuery) ([]store.SeriesRow, error) {
-	q.Together = false
-	rows, err := r.read(ctx, scope, q)
-	at := map[int64]int{}
-	var out []store.SeriesRow
-	for _, x := range rows {
-		i, known := at[x.KeyID]
-		if !known {
-			i = len(out)
-			at[x.KeyID] = i
-			out = append(out, store.SeriesRow{KeyID: x.KeyID})
-		}
-		out[i].Add(x.Counts)
-		out[i].Waiting += x.Waiting
-	}
-	slices.SortFunc(out, func(a, b store.SeriesRow) int {
-		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.KeyID, b.KeyID))
-	})
-	return out, err
-}
-
-// read reads the sums of a period, or where it begins or ends within a day its hours, and within an hour its pieces of
-// five minutes.
-func (r *Report) read(ctx context.Context, scope store.Scope, q store.SeriesQuery) ([]store.SeriesRow, error) {
-	whole := func(g store.Grain) bool {
-		in := func(t time.Time) bool { return t.IsZero() || t.Equal(t.Truncate(g.Length())) }
-		return in(q.From) && in(q.To)
-	}
-	switch {
-	case whole(store.Daily):
-		q.Step = 0
-	case whole(store.Hourly):
-		q.Step = store.Hourly.Length()
-	default:
-		q.Step = store.FiveMinutes.Length()
-	}
-	return r.store.Series(ctx, scope, q)
 }
