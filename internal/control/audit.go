@@ -30,12 +30,9 @@ func (d *door) listAudit(r *http.Request) (any, error) {
 	if f.To, err = moment(r, "to", true); err != nil {
 		return nil, err
 	}
-	limit, err := number(r, "limit")
+	limit, err := listed(r, 0)
 	if err != nil {
 		return nil, err
-	}
-	if limit < 0 || limit > maxListed {
-		return nil, invalid("limit", "%d is not between 1 and %d", limit, maxListed)
 	}
 	if limit == 0 {
 		limit = maxListed
@@ -45,9 +42,9 @@ func (d *door) listAudit(r *http.Request) (any, error) {
 	}
 	var entries []audit.Entry
 	if q.Has("above") && scope.AccountID() == 0 && f == (store.AuditFilter{Above: f.Above}) {
-		entries, err = d.Store.Audit(r.Context(), f.Above, int(limit)) // all of them: nothing has to be counted
+		entries, err = d.Store.Audit(r.Context(), f.Above, limit) // all of them: nothing has to be counted
 	} else {
-		entries, _, err = d.Store.FindAudit(r.Context(), scope, f, store.Page{Limit: int(limit), Desc: !q.Has("above")})
+		entries, _, err = d.Store.FindAudit(r.Context(), scope, f, store.Page{Limit: limit, Desc: !q.Has("above")})
 	}
 	out := make([]AuditEntry, 0, len(entries))
 	for _, e := range entries {

@@ -214,5 +214,17 @@ func number(r *http.Request, name string) (int64, error) {
 	return n, nil
 }
 
+// maxListed is how many rows a listing has at most.
+const maxListed = 1000
+
+// listed reads how many rows are asked for, at least so many; 0, where it may be, is as the listing has it.
+func listed(r *http.Request, least int64) (int, error) {
+	n, err := number(r, "limit")
+	if err == nil && (n < least || n > maxListed) {
+		err = invalid("limit", "%d is not between 1 and %d", n, maxListed)
+	}
+	return int(n), err
+}
+
 // yes reads a yes or no of the query: it is there, or not.
 func yes(r *http.Request, name string) bool { return r.URL.Query().Get(name) != "" }

@@ -4,8 +4,8 @@ package control
 
 import (
 	"context"
-	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"postern/internal/keyring"
@@ -38,29 +38,35 @@ func (d *door) listDeliveries(r *http.Request) (any, error) {
 	if f.To, err = moment(r, "to", true); err != nil {
 		return nil, err
 	}
-	limit, err := number(r, "limit")
+	limit, err := listed(r, 1)
 	if err != nil {
 		return nil, err
 	}
-	if limit < 1 || limit > maxListed {
-		return nil, invalid("limit", "%d is not between 1 and %d", limit, maxListed)
+	list, err := d.Store.HookAttempts(r.Context(), store.OfOperator(), f, limit)
+	if err != nil {
+		return nil, err
 	}
-	list, err := d.Store.HookAttempts(r.Context(), store.OfOperator(), f, int(limit))
+	return d.deliveriesOf(r.Context(), list)
+}
+
+func (d *door) deliveriesOf(ctx context.Context, list []store.HookAttempt) ([]Delivery, error) {
+	ids := make([]int64, 0, len(list))
+	for _, a := range list {
+		ids = append(ids, a.KeyID)
+	}
+	slices.Sort(ids)
+	keys, err := d.Store.KeysByID(ctx, store.OfOperator(), slices.Compact(ids))
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Delivery, 0, len(list))
 	for _, a := range list {
-		x, err := d.deliveryOf(r.Context(), a)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, x)
+		out = append(out, deliveryOf(a, keys[a.KeyID])) // the key of one may be deleted since
 	}
 	return out, nil
 }
 
-func (d *door) deliveryOf(ctx context.Context, a store.HookAttempt) (Delivery, error) {
+func deliveryOf(a store.HookAttempt, key store.Key) Delivery {
 	out := Delivery{
 		ID: a.ID, At: a.At, Events: []string{}, Count: a.Count, Sample: len(a.EventIDs) == 0, Version: a.Version, Attempt: a.Attempt, Result: a.Outcome.String(),
 		Status: a.Status, Error: a.Error, TookMS: a.Took.Milliseconds(), Target: a.Target, WebhookID: a.WebhookID,
@@ -68,12 +74,8 @@ func (d *door) deliveryOf(ctx context.Context, a store.HookAttempt) (Delivery, e
 	for _, t := range a.Types {
 		out.Events = append(out.Events, t.String())
 	}
-	key, err := d.Store.Key(ctx, store.OfOperator(), store.KeyFilter{ID: a.KeyID})
-	if errors.Is(err, store.ErrNotFound) {
-		err = nil // deleted since
-	}
 	out.APIKey, out.KeyName = key.APIKey, key.Name
-	return out, err
+	return out
 }
 
 // pathDelivery is the request that the path names.
@@ -99,13 +101,13 @@ func (d *door) showDelivery(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := d.deliveryOf(r.Context(), a)
+	list, err := d.deliveriesOf(r.Context(), []store.HookAttempt{a})
 	if err != nil {
 		return nil, err
 	}
 	body, kept, err := d.Keyring.HookBody(r.Context(), a)
-	out.Body, out.Kept = string(body), kept
-	return out, err
+	list[0].Body, list[0].Kept = string(body), kept
+	return list[0], err
 }
 
 func (d *door) replayDelivery(r *http.Request) (any, error) {

@@ -16,16 +16,10 @@ import (
 	"postern/internal/submit"
 )
 
-// maxListed is how many messages a listing has at most.
-const maxListed = 1000
-
 func (d *door) listMessages(r *http.Request) (any, error) {
-	limit, err := number(r, "limit")
+	limit, err := listed(r, 0)
 	if err != nil {
 		return nil, err
-	}
-	if limit < 0 || limit > maxListed {
-		return nil, invalid("limit", "%d is not between 1 and %d", limit, maxListed)
 	}
 	f, err := messageFilter(r)
 	if err != nil {
@@ -41,7 +35,7 @@ func (d *door) listMessages(r *http.Request) (any, error) {
 	if f, err = search.Narrow(r.Context(), d.Store, store.OfOperator(), f, r.URL.Query().Get("search")); err != nil {
 		return nil, err
 	}
-	messages, err := d.Store.Messages(r.Context(), store.OfOperator(), f, store.Page{Limit: int(limit), Desc: true})
+	messages, err := d.Store.Messages(r.Context(), store.OfOperator(), f, store.Page{Limit: limit, Desc: true})
 	if err != nil {
 		return nil, err
 	}

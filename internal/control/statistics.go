@@ -83,12 +83,9 @@ func (d *door) statisticsQuery(r *http.Request) (*statisticsQuery, error) {
 	if err := d.statisticsKeys(r.Context(), q, v); err != nil {
 		return nil, err
 	}
-	limit, err := number(r, "limit")
-	if err != nil {
+	var err error
+	if q.limit, err = listed(r, 1); err != nil {
 		return nil, err
-	}
-	if q.limit = int(limit); limit < 1 || limit > maxListed {
-		return nil, invalid("limit", "%d is not between 1 and %d", limit, maxListed)
 	}
 	if err := q.choosePeriod(r, now); err != nil {
 		return nil, err

@@ -27,12 +27,9 @@ func (d *door) listSuppressions(r *http.Request) (any, error) {
 			return nil, invalid("Reason", "%q is none of hard_bounce, complaint, unsubscribe and manual", v)
 		}
 	}
-	limit, err := number(r, "limit")
+	limit, err := listed(r, 0)
 	if err != nil {
 		return nil, err
-	}
-	if limit < 0 || limit > maxListed {
-		return nil, invalid("limit", "%d is not between 1 and %d", limit, maxListed)
 	}
 	scope := store.OfKey(key.AccountID, key.ID)
 	var counts store.SuppressionCounts
@@ -45,7 +42,7 @@ func (d *door) listSuppressions(r *http.Request) (any, error) {
 	if f.Above, err = number(r, "above"); err != nil {
 		return nil, err
 	}
-	list, err := d.Store.Suppressions(r.Context(), scope, f, store.Page{Limit: int(limit), Desc: !all})
+	list, err := d.Store.Suppressions(r.Context(), scope, f, store.Page{Limit: limit, Desc: !all})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"postern/internal/keyring"
@@ -32,12 +33,18 @@ func (d *door) listWebhooks(r *http.Request) (any, error) {
 }
 
 func (d *door) webhooksOf(ctx context.Context, list []keyring.Hook) ([]Webhook, error) {
+	ids := make([]int64, 0, len(list))
+	for _, h := range list {
+		ids = append(ids, h.KeyID)
+	}
+	slices.Sort(ids)
+	keys, err := d.Store.KeysByID(ctx, store.OfOperator(), slices.Compact(ids))
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Webhook, 0, len(list))
 	for _, h := range list {
-		k, err := d.Store.Key(ctx, store.OfOperator(), store.KeyFilter{ID: h.KeyID})
-		if err != nil {
-			return nil, err
-		}
+		k := keys[h.KeyID]
 		waiting, err := d.Store.HookWaiting(ctx, store.OfOperator(), h.Hook, waitingShown)
 		if err != nil {
 			return nil, err
@@ -90,7 +97,12 @@ func (d *door) setWebhooks(r *http.Request) (any, error) {
 }
 
 // webhooks finds those that a request names. "all" is all that there are.
-func (d *door) webhooks(ctx context.Context, in WebhookOf) ([]keyring.Hook, error) {
+func (d *door) webhooks(r *http.Request) ([]keyring.Hook, error) {
+	var in WebhookOf
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	ctx := r.Context()
 	key, err := d.findKey(ctx, in.Key)
 	if err != nil {
 		return nil, err
@@ -126,11 +138,7 @@ func (d *door) webhooks(ctx context.Context, in WebhookOf) ([]keyring.Hook, erro
 
 // removeWebhooks removes all that are named, or none where one is not there.
 func (d *door) removeWebhooks(r *http.Request) (any, error) {
-	var in WebhookOf
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	list, err := d.webhooks(r.Context(), in)
+	list, err := d.webhooks(r)
 	if err != nil {
 		return nil, err
 	}
@@ -148,28 +156,23 @@ func (d *door) removeWebhooks(r *http.Request) (any, error) {
 
 // testWebhook posts a sample to each that is named.
 func (d *door) testWebhook(r *http.Request) (any, error) {
-	var in WebhookOf
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	list, err := d.webhooks(r.Context(), in)
+	list, err := d.webhooks(r)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Delivery, 0, len(list))
+	tried := make([]store.HookAttempt, 0, len(list))
 	for _, h := range list {
 		a, err := d.Keyring.TestHook(r.Context(), store.OfOperator(), h.ID)
 		if err != nil {
 			return nil, err
 		}
-		x, err := d.deliveryOf(r.Context(), a)
-		if err != nil {
-			return nil, err
-		}
-		x.Body = string(a.Body)
-		out = append(out, x)
+		tried = append(tried, a)
 	}
-	return out, nil
+	out, err := d.deliveriesOf(r.Context(), tried)
+	for i, a := range tried[:len(out)] {
+		out[i].Body = string(a.Body)
+	}
+	return out, err
 }
 
 func (d *door) showWebhookSecret(r *http.Request) (any, error) {
