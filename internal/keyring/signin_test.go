@@ -730,7 +730,13 @@ func TestOpenIDAnswersThatAreNotGood(t *testing.T) {
 	wants(t, try(o, false, func(a url.Values, _ *string) { a.Set("state", "x") }), keyring.NotAllowed, "")
 	wants(t, try(o, false, func(a url.Values, _ *string) { a.Del("state") }), keyring.NotAllowed, "")
 	wants(t, try(o, false, func(_ url.Values, c *string) { *c = "" }), keyring.NotAllowed, "")
-	wants(t, try(o, false, func(_ url.Values, c *string) { *c = (*c)[:len(*c)-2] + "AA" }), keyring.NotAllowed, "")
+	wants(t, try(o, false, func(_ url.Values, c *string) {
+		half, other := len(*c)/2, "A"
+		if (*c)[half] == 'A' {
+			other = "B"
+		}
+		*c = (*c)[:half] + other + (*c)[half+1:]
+	}), keyring.NotAllowed, "")
 	wants(t, try(o, false, func(a url.Values, _ *string) { a.Set("code", "guessed") }), keyring.NotAllowed, "")
 	wants(t, try(o, false, func(a url.Values, _ *string) { a.Set("iss", "https://evil.example") }), keyring.NotAllowed, "")
 	wants(t, try(o, false, func(url.Values, *string) { r.now = r.now.Add(keyring.OIDCLifetime + time.Second) }), keyring.NotAllowed, "")
