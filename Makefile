@@ -48,12 +48,7 @@ fmt: ## format with gofumpt
 	$(LINT) gofumpt -modpath postern -w .
 
 fuzz: ## every fuzz target for FUZZTIME
-	@set -e; packages=$$($(GO) list ./...); for p in $$packages; do \
-		listed=$$($(GO) test -list '^Fuzz' $$p); \
-		for f in $$(echo "$$listed" | grep '^Fuzz'); do \
-			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
-		done; \
-	done
+	@GO=$(GO) scripts/fuzz $(FUZZTIME)
 
 bench: ## side by side with Postfix, then the packages' own benchmarks
 	$(GO) run ./bench
