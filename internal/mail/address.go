@@ -4,7 +4,6 @@ package mail
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"mime"
 	netmail "net/mail"
@@ -176,7 +175,10 @@ func NeedsUTF8(emails ...string) bool {
 
 // String returns the header form: RFC 5322, the name as an encoded-word where it
 // is not ASCII (RFC 2047), the domain in A-labels.
-func (a Address) String() string {
+func (a Address) String() string { return strings.Join(a.words(), " ") }
+
+// words returns the header form in the pieces between which a line may be folded.
+func (a Address) words() []string {
 	email := a.Email
 	if local, domain, err := split(email); err == nil {
 		email = local + "@" + domain
@@ -185,17 +187,22 @@ func (a Address) String() string {
 	}
 	name := strings.TrimSpace(strings.Map(dropControl, a.Name))
 	if name == "" {
-		return email
+		return []string{email}
 	}
-	for _, r := range name {
-		if r >= utf8.RuneSelf {
-			return mime.BEncoding.Encode("utf-8", name) + " <" + email + ">"
-		}
+	return append(phrase(name), "<"+email+">")
+}
+
+// phrase returns a display name as one quoted string, or as encoded words where it is not ASCII, reads like encoded
+// words already, or is too long for a line, which a quoted string would make as long as itself.
+func phrase(name string) []string {
+	const long = 200
+	switch {
+	case !ascii(name):
+		return strings.Split(mime.BEncoding.Encode("utf-8", name), " ")
+	case strings.Contains(name, "=?"), len(name) > long:
+		return encodeASCII(name)
 	}
-	if strings.Contains(name, "=?") {
-		return "=?utf-8?b?" + base64.StdEncoding.EncodeToString([]byte(name)) + "?=" + " <" + email + ">"
-	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `" <` + email + ">"
+	return []string{`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`}
 }
 
 func dropControl(r rune) rune {

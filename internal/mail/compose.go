@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"mime"
 	"mime/quotedprintable"
 	"slices"
@@ -74,7 +75,7 @@ func (w *composer) line(s string) {
 	w.Write(crlf)
 }
 
-// addresses writes a list, folded after a comma where a line gets long.
+// addresses writes a list, folded where a line gets long: after a comma, or between the words of a long name.
 func (w *composer) addresses(name string, list ...Address) {
 	if len(list) == 0 {
 		return
@@ -82,18 +83,30 @@ func (w *composer) addresses(name string, list ...Address) {
 	w.WriteString(name + ":")
 	used := len(name) + 1
 	for i, a := range list {
-		s := a.String()
+		words := a.words()
 		if i < len(list)-1 {
-			s += ","
+			words[len(words)-1] += ","
 		}
-		if used > len(name)+1 && used+1+len(s) > foldAt {
+		if s := strings.Join(words, " "); len(s) < foldAt { // it stays whole
+			words = []string{s}
+		}
+		used = w.fold(words, used, len(name)+1)
+	}
+	w.Write(crlf)
+}
+
+// fold writes words with a blank before each, on a new line where this one, of used characters, would get long; not
+// right after the field's name, which takes start characters. It returns how long the last line is.
+func (w *composer) fold(words []string, used, start int) int {
+	for _, word := range words {
+		if used > start && used+1+len(word) > foldAt && word != "" {
 			w.WriteString("\r\n")
 			used = 0
 		}
-		w.WriteString(" " + s)
-		used += 1 + len(s)
+		w.WriteString(" " + word)
+		used += 1 + len(word)
 	}
-	w.Write(crlf)
+	return used
 }
 
 // text writes an unstructured field: as it is when it is short ASCII words, as encoded words otherwise. Control
@@ -114,34 +127,21 @@ func (w *composer) text(name, value string) {
 	if !plain || strings.Contains(value, "  ") && len(value) > foldAt-len(name) || value != strings.TrimSpace(value) {
 		value = mime.QEncoding.Encode("utf-8", value)
 		if !strings.HasPrefix(value, "=?") { // Encode leaves ASCII alone
-			value = encodeASCII(value)
+			value = strings.Join(encodeASCII(value), " ")
 		}
 	}
 	w.WriteString(name + ":")
-	used := len(name) + 1
-	for word := range strings.SplitSeq(value, " ") {
-		if used > len(name)+1 && used+1+len(word) > foldAt && word != "" {
-			w.WriteString("\r\n")
-			used = 0
-		}
-		w.WriteString(" " + word)
-		used += 1 + len(word)
-	}
+	w.fold(strings.Split(value, " "), len(name)+1, len(name)+1)
 	w.Write(crlf)
 }
 
 // encodeASCII makes encoded words of ASCII that would not survive folding, or reads like encoded words already.
-func encodeASCII(s string) string {
-	var b strings.Builder
-	for len(s) > 0 {
-		n := min(len(s), 40)
-		if b.Len() > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString("=?utf-8?b?" + base64.StdEncoding.EncodeToString([]byte(s[:n])) + "?=")
-		s = s[n:]
+func encodeASCII(s string) []string {
+	var words []string
+	for chunk := range slices.Chunk([]byte(s), 40) {
+		words = append(words, "=?utf-8?b?"+base64.StdEncoding.EncodeToString(chunk)+"?=")
 	}
-	return b.String()
+	return words
 }
 
 func ascii(s string) bool {
@@ -277,16 +277,37 @@ func (w *composer) part(disposition string, p Part) {
 	}, p.Filename), "")
 	delete(params, "name")
 	w.line("Content-Type: " + foldParams(mime.FormatMediaType(kind, params)))
-	file := map[string]string{}
-	if name != "" {
-		file["filename"] = name
-	}
-	w.line("Content-Disposition: " + foldParams(mime.FormatMediaType(disposition, file))) // RFC 2231 where the name needs it
+	w.line("Content-Disposition: " + dispositionOf(disposition, name))
 	if id := strings.Map(cidRune, p.ContentID); id != "" {
 		w.line("Content-ID: <" + id + ">")
 	}
 	w.line("Content-Transfer-Encoding: base64\r\n")
 	w.base64(p.Data)
+}
+
+// dispositionOf is a Content-Disposition (RFC 2183): the file name as it is, encoded where it is not ASCII (RFC 2231 §4),
+// and in pieces where it would not fit a line (§3), which a name of 255 Chinese characters does not.
+func dispositionOf(kind, name string) string {
+	if name == "" {
+		return kind
+	}
+	const long = 900
+	if s := mime.FormatMediaType(kind, map[string]string{"filename": name}); len(s) < long {
+		return foldParams(s)
+	}
+	pieces := []string{"utf-8''"}
+	for _, r := range name { // a character is in one piece: not every reader joins the bytes before it decodes them
+		c := "%" + strings.ReplaceAll(fmt.Sprintf("% X", string(r)), " ", "%")
+		if last := len(pieces) - 1; len(pieces[last])+len(c) <= 60 {
+			pieces[last] += c
+		} else {
+			pieces = append(pieces, c)
+		}
+	}
+	for i, piece := range pieces {
+		kind += fmt.Sprintf(";\r\n filename*%d*=%s", i, piece)
+	}
+	return kind
 }
 
 // cidRune keeps what may stand in a Content-ID.

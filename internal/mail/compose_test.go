@@ -141,6 +141,9 @@ func FuzzRead(f *testing.F) {
 func FuzzCompose(f *testing.F) {
 	f.Add("Subject", "text", "<p>", "Name", "file.txt", "value", []byte("data"))
 	f.Add("Grüße\r\nX: y", "=\r\n.\r\n", "", "\"\\", "a/b\x00", strings.Repeat("long ", 300), []byte{0})
+	f.Add("", "", "", strings.Repeat("b", 2000), "", "", []byte{})
+	f.Add("", "", "", "", strings.Repeat("名", 255), "", []byte{})
+	f.Add("", "", "", strings.Repeat("ü=? ", 500), "", "", []byte{})
 	f.Add(" x  y ", "", "h", "=?utf-8?q?x?=", "", "=?utf-8?q?x?=", []byte{})
 	f.Fuzz(func(t *testing.T, subject, text, html, name, file, value string, data []byte) {
 		d := draft()
@@ -161,6 +164,14 @@ func FuzzCompose(f *testing.F) {
 		}
 		if len(v.Parts) == 0 || !bytes.Equal(v.Parts[len(v.Parts)-1].Data, data) {
 			t.Fatalf("the attachment changed: %d parts", len(v.Parts))
+		}
+		if want := strings.ToValidUTF8(strings.Map(func(r rune) rune {
+			if r < ' ' || r == 127 {
+				return -1
+			}
+			return r
+		}, file), ""); !strings.Contains(want, "=?") && v.Parts[len(v.Parts)-1].Filename != want {
+			t.Fatalf("the file name %q became %q", want, v.Parts[len(v.Parts)-1].Filename)
 		}
 		if want := lines(html); utf8.ValidString(html) && v.HTML != want {
 			t.Fatalf("html %q became %q", want, v.HTML)
