@@ -8,8 +8,8 @@ CLUSTER = $(GO) run ./internal/store/storetest/cluster
 # The race detector watches our code. SQLite, which is translated from C and has no goroutines, would take ten times as
 # long under its eyes, and three minutes to build.
 RACE = -race -gcflags='modernc.org/sqlite/lib=-race=false -d=checkptr=0'
-# Three packages at a time: many tests wait, for a disk, a timer or a browser. Vet is make lint's.
-AT_ONCE = -p 3 -vet=off -timeout 9m
+# Vet is make lint's.
+TEST = $(GO) test -vet=off -timeout 9m
 # One program for all tests that run it.
 PROGRAM = $(CURDIR)/.build/postern
 # Packages whose tests open a store: they run once more on PostgreSQL, for the SQL; races were looked for before. The
@@ -29,14 +29,16 @@ build: ## the program, in ./postern
 
 test: test-tools ## all tests, on SQLite with the race detector and on PostgreSQL; installs what is missing
 	$(GO) build -o $(PROGRAM) .
-	POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(GO) test $(RACE) $(AT_ONCE) ./...
+	POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(TEST) $(RACE) ./...
 	@test -n "$(REPLAYED)" || { echo "no packages to replay on PostgreSQL were found"; exit 1; }
-	POSTERN_TEST_DATABASE=postgres $(CLUSTER) $(GO) test $(AT_ONCE) $(REPLAYED)
+	POSTERN_TEST_DATABASE=postgres $(CLUSTER) $(TEST) $(REPLAYED)
 
-soak: test-tools ## the promises for longer: 200 resets of a hammered key and 50 kills -9, on each store
+soak: test-tools ## the promises for longer: 200 resets of a hammered key and 50 kills -9, on each store; all pages, all commands
 	$(GO) build -o $(PROGRAM) .
 	POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(GO) test -race -count=1 -v -run TestADeadSecretOpensNothing ./test/promises -rounds 200
 	POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(GO) test -race -count=1 -v -run TestAcceptedMeansKept ./test/crash -kills 50
+	POSTERN_SOAK=1 $(CLUSTER) $(GO) test -race -count=1 -v -run TestNobodySeesWhatIsNotShared ./internal/console
+	POSTERN_SOAK=1 POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(GO) test -count=1 -run TestPostgres ./test/cli
 
 test-tools:
 	@scripts/install-test-tools

@@ -38,12 +38,28 @@ func TestMain(m *testing.M) {
 
 func TestSQLite(t *testing.T) { run(t, false) }
 
-func TestPostgres(t *testing.T) { run(t, true) }
+func TestPostgres(t *testing.T) {
+	if storetest.Soak() {
+		run(t, true)
+		return
+	}
+	run(t, true, ofTheStore...)
+}
 
-func run(t *testing.T, postgres bool) {
+// ofTheStore are the scripts in which the engine shows: what opens, names, locks and leaves it, and a mail through it. What
+// the other commands ask of it is tested on both engines where it is asked.
+var ofTheStore = []string{"init", "first-start", "offline", "server-key", "settings", "keys", "messages", "metrics", "import", "stop"}
+
+// run runs the named scripts, or all.
+func run(t *testing.T, postgres bool, scripts ...string) {
+	dir, files := ".", []string(nil)
+	for _, s := range scripts {
+		dir, files = "", append(files, s+".txtar")
+	}
 	path := filepath.Dir(program.Build(t)) // without the race detector, under which each command would take a second to start
 	testscript.Run(t, testscript.Params{
-		Dir:                 ".",
+		Dir:                 dir,
+		Files:               files,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", path+string(os.PathListSeparator)+env.Getenv("PATH"))
