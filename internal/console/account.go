@@ -198,17 +198,12 @@ func (c *console) invitations(ctx context.Context, v *visit) ([]invitationRow, e
 
 // keyNames reads the names of keys of the scope.
 func (c *console) keyNames(ctx context.Context, scope store.Scope, ids []int64) (map[int64]string, error) {
-	names := map[int64]string{}
-	for some := range slices.Chunk(ids, 500) {
-		keys, err := c.Store.KeysByID(ctx, scope, some)
-		if err != nil {
-			return nil, err
-		}
-		for id, k := range keys {
-			names[id] = k.Name
-		}
+	keys, err := c.Store.KeysByID(ctx, scope, ids)
+	names := make(map[int64]string, len(keys))
+	for id, k := range keys {
+		names[id] = k.Name
 	}
-	return names, nil
+	return names, err
 }
 
 func namesOf(ids []int64, names map[int64]string) []string {

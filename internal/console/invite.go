@@ -173,19 +173,16 @@ func (c *console) inviteForm(v *visit, status int, b inviteBody, chosen []int64)
 
 // chosenKeys are those of the account that were chosen already.
 func (c *console) chosenKeys(ctx context.Context, v *visit, ids []int64) ([]keyChoice, error) {
+	keys, err := c.Store.KeysByID(ctx, v.scope, ids)
+	if err != nil {
+		return nil, err
+	}
 	var out []keyChoice
-	for some := range slices.Chunk(ids, 500) {
-		keys, err := c.Store.KeysByID(ctx, v.scope, some)
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range some {
-			if k, ok := keys[id]; ok && k.DeletedAt.IsZero() && !k.Master {
-				out = append(out, keyChoice{k, true})
-			}
+	for _, id := range ids {
+		if k, ok := keys[id]; ok && k.DeletedAt.IsZero() && !k.Master {
+			out = append(out, keyChoice{k, true})
 		}
 	}
-	slices.SortFunc(out, func(a, b keyChoice) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
 

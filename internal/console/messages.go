@@ -222,11 +222,9 @@ func (c *console) foundMessages(v *visit, f store.MessageFilter, onPage int, mor
 }
 
 func (c *console) messageRows(ctx context.Context, v *visit, list []store.Message) ([]messageRow, error) {
-	var ids []int64
+	ids := make([]int64, len(list))
 	for i := range list {
-		if !slices.Contains(ids, list[i].KeyID) {
-			ids = append(ids, list[i].KeyID)
-		}
+		ids[i] = list[i].KeyID
 	}
 	keys, err := c.Store.KeysByID(ctx, v.scope, ids)
 	rows := make([]messageRow, 0, len(list))

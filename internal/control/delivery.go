@@ -5,7 +5,6 @@ package control
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"postern/internal/keyring"
@@ -54,8 +53,7 @@ func (d *door) deliveriesOf(ctx context.Context, list []store.HookAttempt) ([]De
 	for _, a := range list {
 		ids = append(ids, a.KeyID)
 	}
-	slices.Sort(ids)
-	keys, err := d.Store.KeysByID(ctx, store.OfOperator(), slices.Compact(ids))
+	keys, err := d.Store.KeysByID(ctx, store.OfOperator(), ids)
 	if err != nil {
 		return nil, err
 	}

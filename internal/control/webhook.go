@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	"postern/internal/keyring"
@@ -37,8 +36,7 @@ func (d *door) webhooksOf(ctx context.Context, list []keyring.Hook) ([]Webhook, 
 	for _, h := range list {
 		ids = append(ids, h.KeyID)
 	}
-	slices.Sort(ids)
-	keys, err := d.Store.KeysByID(ctx, store.OfOperator(), slices.Compact(ids))
+	keys, err := d.Store.KeysByID(ctx, store.OfOperator(), ids)
 	if err != nil {
 		return nil, err
 	}
@@ -169,10 +167,13 @@ func (d *door) testWebhook(r *http.Request) (any, error) {
 		tried = append(tried, a)
 	}
 	out, err := d.deliveriesOf(r.Context(), tried)
-	for i, a := range tried[:len(out)] {
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range tried {
 		out[i].Body = string(a.Body)
 	}
-	return out, err
+	return out, nil
 }
 
 func (d *door) showWebhookSecret(r *http.Request) (any, error) {

@@ -433,3 +433,20 @@ func TestWaitingMessagesAreRetriedAndTakenBack(t *testing.T) {
 		}
 	})
 }
+
+// TestKeysByManyIDs: more than a statement has parameters (32,766 on SQLite, 65,535 on PostgreSQL), and one more than once.
+func TestKeysByManyIDs(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newKey(t, s, "one")
+		sub, other := subaccountOf(t, s, k, "sub"), newKey(t, s, "two")
+		ids := []int64{sub.ID, other.ID, sub.ID}
+		for n := range int64(70_000) {
+			ids = append(ids, 1_000_000+n)
+		}
+		ids = append(ids, k.ID)
+		keys, err := s.KeysByID(t.Context(), store.OfAccount(k.AccountID), ids)
+		if err != nil || len(keys) != 2 || keys[k.ID].Name != "one" || keys[sub.ID].Name != "sub" {
+			t.Errorf("%v, %v", keys, err)
+		}
+	})
+}

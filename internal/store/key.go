@@ -272,21 +272,26 @@ func (s *Store) LastUses(ctx context.Context, scope Scope, ids []int64) (map[int
 	return out, err
 }
 
-// KeysByID reads keys of the scope, without their secrets, by their IDs: at most a page of them. Those that are not in
-// the scope are not in the answer.
+// KeysByID reads keys of the scope, without their secrets, by their IDs, which may be many, and one more than once. Those
+// that are not in the scope are not in the answer.
 func (s *Store) KeysByID(ctx context.Context, scope Scope, ids []int64) (map[int64]Key, error) {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
 	out := make(map[int64]Key, len(ids))
-	if len(ids) == 0 {
-		return out, nil
+	for some := range slices.Chunk(ids, 500) { // a statement has 32,766 parameters at most on SQLite
+		w := newWhere("SELECT " + keyColumns + " FROM api_key")
+		scope.where(w, "account_id", "id")
+		w.and("id IN (?"+strings.Repeat(", ?", len(some)-1)+")", anys(some)...)
+		keys, err := collect(ctx, s, scanKey, w.String(), w.args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range keys {
+			out[k.ID] = k
+		}
 	}
-	w := newWhere("SELECT " + keyColumns + " FROM api_key")
-	scope.where(w, "account_id", "id")
-	w.and("id IN (?"+strings.Repeat(", ?", len(ids)-1)+")", anys(ids)...)
-	keys, err := collect(ctx, s, scanKey, w.String(), w.args...)
-	for _, k := range keys {
-		out[k.ID] = k
-	}
-	return out, err
+	return out, nil
 }
 
 // EachKey calls fn for every key that is not deleted, without its secrets.
