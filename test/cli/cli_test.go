@@ -38,8 +38,10 @@ func TestMain(m *testing.M) {
 
 func TestSQLite(t *testing.T) { run(t, false) }
 
+var all = flag.Bool("all", false, "run all scripts on PostgreSQL too")
+
 func TestPostgres(t *testing.T) {
-	if storetest.Soak() {
+	if *all {
 		run(t, true)
 		return
 	}
@@ -48,7 +50,7 @@ func TestPostgres(t *testing.T) {
 
 // ofTheStore are the scripts in which the engine shows: what opens, names, locks and leaves it, and a mail through it. What
 // the other commands ask of it is tested on both engines where it is asked.
-var ofTheStore = []string{"init", "first-start", "offline", "server-key", "settings", "keys", "messages", "metrics", "import", "stop"}
+var ofTheStore = []string{"init", "first-start", "offline", "server-key", "keys", "plans", "messages", "import", "stop"}
 
 // run runs the named scripts, or all.
 func run(t *testing.T, postgres bool, scripts ...string) {

@@ -60,9 +60,6 @@ func sqliteFile(t testing.TB) string {
 	return path
 }
 
-// Soak says whether to take the time for all of it where a random part, another in each run, is what make test takes.
-func Soak() bool { return os.Getenv("POSTERN_SOAK") != "" }
-
 // DSN names a fresh, empty database.
 func DSN(t testing.TB) string {
 	t.Helper()
