@@ -15,6 +15,7 @@ const (
 	forgetEvery = time.Hour
 	forgetBatch = 500
 	forgetHold  = 20 * time.Millisecond // how long a batch may hold the writer, by which all mail goes
+	fineDays    = 92                    // for how long counters of five minutes are kept; hours and days are for good
 )
 
 // Tidied are counts since the start.
@@ -22,18 +23,19 @@ type Tidied struct {
 	Overlaps  int64 // ends of overlaps recorded
 	Cancelled int64 // queued messages of deleted subaccounts given up
 	Forgotten int64 // messages past their plan's retention deleted
+	Fine      int64 // counters of five minutes deleted
 	Errors    int64
 }
 
-type tidied struct{ overlaps, cancelled, forgotten, errors atomic.Int64 }
+type tidied struct{ overlaps, cancelled, forgotten, fine, errors atomic.Int64 }
 
 // Tidied reads the counts.
 func (k *Keyring) Tidied() Tidied {
-	return Tidied{k.tidied.overlaps.Load(), k.tidied.cancelled.Load(), k.tidied.forgotten.Load(), k.tidied.errors.Load()}
+	return Tidied{k.tidied.overlaps.Load(), k.tidied.cancelled.Load(), k.tidied.forgotten.Load(), k.tidied.fine.Load(), k.tidied.errors.Load()}
 }
 
 // Run records the ends of overlaps, cancels what deleted subaccounts still had under way, and deletes messages past
-// their plan's retention, until ctx ends.
+// their plan's retention and old counters of five minutes, until ctx ends.
 func (k *Keyring) Run(ctx context.Context) error {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
@@ -43,6 +45,7 @@ func (k *Keyring) Run(ctx context.Context) error {
 		k.tidy(ctx, "queued mail of deleted subaccounts was not cancelled", k.CancelQueued, &k.tidied.cancelled)
 		if now := time.Now(); now.Sub(forgot) >= forgetEvery {
 			k.tidy(ctx, "messages past their retention were not deleted", k.Forget, &k.tidied.forgotten)
+			k.tidy(ctx, "old counters of five minutes were not deleted", k.ForgetFine, &k.tidied.fine)
 			forgot = now
 		}
 		select {
@@ -85,6 +88,31 @@ func (k *Keyring) Forget(ctx context.Context) (total int, err error) {
 	}
 	if total > 0 {
 		k.log.InfoContext(ctx, "messages past their retention are deleted", slog.Int("messages", total), slog.Duration("longest", longest))
+	}
+	for n := forgetBatch; n == forgetBatch; {
+		if n, err = k.store.ForgetArrivals(ctx, forgetBatch); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// ForgetFine deletes the counters of five minutes of the days that are over for fineDays, and says how many.
+func (k *Keyring) ForgetFine(ctx context.Context) (total int, err error) {
+	before := time.Now().AddDate(0, 0, -fineDays)
+	for more := true; more; {
+		var n int
+		var held time.Duration
+		if n, more, held, err = k.store.ForgetFine(ctx, before, forgetHold); err != nil {
+			return total, err
+		}
+		total += n
+		if err := pause(ctx, held); err != nil {
+			return total, err
+		}
+	}
+	if total > 0 {
+		k.log.InfoContext(ctx, "old counters of five minutes are deleted", slog.Int("counters", total))
 	}
 	return total, nil
 }

@@ -32,7 +32,7 @@ func (s *Store) fillReporting(ctx context.Context, raw *sql.Tx) error {
 		if err != nil || len(batch) == 0 {
 			return err
 		}
-		counts := newTally()
+		counts := s.newTally()
 		for _, m := range batch {
 			last = m.id
 			if _, err := tx.exec(ctx, "UPDATE message SET contact = $1 WHERE id = $2", mail.ContactID(m.recipient), m.id); err != nil {

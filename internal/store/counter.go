@@ -152,12 +152,13 @@ type domainSlot struct {
 
 // tally gathers the counts of a group of events and acceptances, so that a group costs a few upserts.
 type tally struct {
+	fine    int64 // since when there are counters of five minutes
 	slots   map[counterSlot]*Counts
 	domains map[domainSlot]*Counts
 }
 
-func newTally() *tally {
-	return &tally{slots: map[counterSlot]*Counts{}, domains: map[domainSlot]*Counts{}}
+func (s *Store) newTally() *tally {
+	return &tally{fine: s.fine.Load(), slots: map[counterSlot]*Counts{}, domains: map[domainSlot]*Counts{}}
 }
 
 // counted is under what something counts.
@@ -176,6 +177,9 @@ func (t *tally) add(of counted, timing Timing, at time.Time, c Counts) {
 		}
 		for _, g := range [...]Grain{FiveMinutes, Daily, Hourly} {
 			k := counterSlot{of.key, Source(source), id, timing, g, g.slot(at)}
+			if g == FiveMinutes && k.slot < t.fine {
+				continue
+			}
 			if t.slots[k] == nil {
 				t.slots[k] = &Counts{}
 			}

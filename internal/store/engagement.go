@@ -91,7 +91,7 @@ func (s *Store) commitEngagements(ctx context.Context, items []*Engagement) erro
 			}
 			events = append(events, r)
 		}
-		return tx.record(ctx, events, newTally())
+		return tx.record(ctx, events, s.newTally())
 	})
 }
 

@@ -206,3 +206,101 @@ func TestBatchIsOne(t *testing.T) {
 		}
 	})
 }
+
+// Old counters of five minutes go, a piece at a time; hours answer for them from then on, of what comes late too, whether
+// the store was opened again or not, and a listing that is bounded goes over from the ones to the others.
+func TestOldCountersOfFiveMinutesGo(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newKey(t, s, "one")
+		x := accept(t, s, submission(k, "a@example.net"))
+		day := time.Now().UTC().Truncate(24 * time.Hour)
+		engage(t, s, x.Recipients[0].ID, store.EventOpen, day.Add(-2*time.Hour-20*time.Minute), store.Doing{})
+		for i := range 600 { // more than a piece
+			engage(t, s, x.Recipients[0].ID, store.EventClick, day.Add(-time.Duration(i)*5*time.Minute), store.Doing{})
+		}
+		read := func(q store.SeriesQuery) (n int, c store.Counts) {
+			t.Helper()
+			q.Timing, q.Step = store.ByEvent, store.FiveMinutes.Length()
+			rows, err := s.Series(t.Context(), store.OfAccount(k.AccountID), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, r := range rows {
+				if c.Add(r.Counts); i > 0 && !rows[i-1].At.Before(r.At) {
+					t.Errorf("slot %v after %v", r.At, rows[i-1].At)
+				}
+			}
+			return len(rows), c
+		}
+		before, all := read(store.SeriesQuery{})
+		gone, pieces := 0, 0
+		for more := true; more; pieces++ {
+			n, again, _, err := s.ForgetFine(t.Context(), day.Add(time.Hour), time.Nanosecond)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gone, more = gone+n, again
+			if _, c := read(store.SeriesQuery{}); c != all {
+				t.Fatalf("after a piece %+v, before %+v", c, all)
+			}
+		}
+		if gone != 599 || pieces != 3 {
+			t.Errorf("%d went in %d pieces, of %d slots", gone, pieces, before)
+		}
+		engage(t, s, x.Recipients[0].ID, store.EventOpen, day.Add(-2*time.Hour), store.Doing{}) // reported late
+		if n, _, _, err := s.ForgetFine(t.Context(), day.Add(-48*time.Hour), time.Second); n != 0 || err != nil || !s.FineSince().Equal(day) {
+			t.Errorf("%d more went, %v; there are some since %v", n, err, s.FineSince())
+		}
+		slots, c := read(store.SeriesQuery{})
+		if all.OpenEvents++; c != all || slots > 60 {
+			t.Errorf("%d slots with %+v, want %+v", slots, c, all)
+		}
+		for _, q := range []store.SeriesQuery{{To: day}, {From: day.Add(-3 * time.Hour), To: day}, {From: day}, {From: day.Add(-3 * time.Hour)}} {
+			if _, c := read(q); q.From.Equal(day) != (c.ClickEvents == 1 && c.OpenEvents == 0) || q.From.IsZero() && c.ClickEvents != 599 {
+				t.Errorf("from %v to %v: %+v", q.From, q.To, c)
+			}
+		}
+		for most := 1; most <= slots; most++ {
+			if n, _ := read(store.SeriesQuery{Most: most}); n != most {
+				t.Errorf("up to %d: %d", most, n)
+			}
+		}
+	})
+}
+
+// The minutes of arrival go once no message from them, or from the hour after, is left.
+func TestOldArrivalsGo(t *testing.T) {
+	dsn := storetest.DSN(t)
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s, err := store.Open(t.Context(), dsn, store.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	k := newKey(t, s, "one")
+	want := func(n int) {
+		t.Helper()
+		if got, err := s.ForgetArrivals(t.Context(), 10); got != n || err != nil {
+			t.Errorf("at %v: %d went, %v; want %d", now, got, err, n)
+		}
+	}
+	for range 3 { // 12:00, 12:45 and 13:30
+		accept(t, s, submission(k, "a@example.net"))
+		deliver(t, s, now)
+		now = now.Add(45 * time.Minute)
+	}
+	want(0)
+	if f, err := s.Forget(t.Context(), k.AccountID, now.Add(-80*time.Minute), 0, 10, time.Minute); err != nil || f.Messages != 2 {
+		t.Fatalf("%d messages went, %v", f.Messages, err)
+	}
+	want(1)
+	found, err := s.Messages(t.Context(), store.OfAccount(k.AccountID), store.MessageFilter{From: now.Add(-time.Hour)}, store.Page{})
+	if err != nil || len(found) != 1 {
+		t.Errorf("found %d of the last hour, %v", len(found), err)
+	}
+	if _, err := s.Forget(t.Context(), k.AccountID, now, 0, 10, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Hour)
+	want(2)
+}

@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 )
@@ -74,4 +75,23 @@ func (tx *Tx) putArrival(ctx context.Context, subs []*Submission) error {
  first_id = CASE WHEN excluded.first_id < arrival.first_id THEN excluded.first_id ELSE arrival.first_id END, last_id = CASE WHEN excluded.last_id > arrival.last_id THEN excluded.last_id ELSE arrival.last_id END`,
 		arrivalSlot(tx.Now), first, last)
 	return err
+}
+
+// arrivalMargin is how far the order of IDs may be from that of arrival, generously: they are handed out just before.
+const arrivalMargin = time.Hour
+
+// ForgetArrivals deletes, up to limit, the minutes of arrival from before the oldest message that is left, and says how many.
+func (s *Store) ForgetArrivals(ctx context.Context, limit int) (n int, err error) {
+	oldest := s.now()
+	err = s.row(ctx, "SELECT arrived_at FROM message ORDER BY id LIMIT 1").scan(nullTime{&oldest})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return 0, err
+	}
+	before := arrivalSlot(oldest.Add(-arrivalMargin))
+	err = s.Update(ctx, func(tx *Tx) error {
+		gone, err := tx.exec(ctx, "DELETE FROM arrival WHERE slot IN (SELECT slot FROM arrival WHERE slot < $1 ORDER BY slot LIMIT $2)", before, limit)
+		n = int(gone)
+		return err
+	})
+	return n, err
 }

@@ -213,7 +213,7 @@ func (s *Store) commitCompletions(ctx context.Context, groups [][]Completion) er
 			events = append(events, recorded{Event: c.event(id), counted: c.counted(), recipient: c.Recipient, done: c.At, first: first})
 			id++
 		}
-		return tx.record(ctx, events, newTally())
+		return tx.record(ctx, events, s.newTally())
 	})
 }
 

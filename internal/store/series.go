@@ -58,8 +58,29 @@ func seriesSums(t Timing) string {
 }
 
 // Series reads counters of the scope's keys, oldest slot first. Slots in which nothing happened are left out. It reads a
-// range of the counters' own key for each key and source, whatever the number of messages.
+// range of the counters' own key for each key and source, whatever the number of messages. Where there are no counters of
+// five minutes any more, the slots are hours.
 func (s *Store) Series(ctx context.Context, scope Scope, q SeriesQuery) ([]SeriesRow, error) {
+	grain, since := q.grain(), s.FineSince()
+	if grain != FiveMinutes || since.IsZero() || !q.From.IsZero() && !q.From.Before(since) {
+		return s.series(ctx, scope, q, grain)
+	}
+	old, rest := q, q
+	if q.To.IsZero() || q.To.After(since) {
+		old.To = since
+	}
+	rows, err := s.series(ctx, scope, old, Hourly)
+	if rest.From = since; err != nil || old.To.Equal(q.To) || q.Most > 0 && len(rows) == q.Most {
+		return rows, err
+	}
+	if q.Most > 0 {
+		rest.Most -= len(rows)
+	}
+	young, err := s.series(ctx, scope, rest, FiveMinutes)
+	return append(rows, young...), err
+}
+
+func (s *Store) series(ctx context.Context, scope Scope, q SeriesQuery, grain Grain) ([]SeriesRow, error) {
 	group := []string{"c.key_id", "c.source_id"}
 	if q.Together {
 		group = []string{"0", "0"}
@@ -73,7 +94,7 @@ func (s *Store) Series(ctx context.Context, scope Scope, q SeriesQuery) ([]Serie
 	}
 	w.add(", " + seriesSums(q.Timing) + " FROM api_key k JOIN counter c ON c.key_id = k.id")
 	scope.where(w, "k.account_id", "k.id")
-	q.where(w)
+	q.where(w, grain)
 	w.add(" GROUP BY 1, 2, 3 ORDER BY 3, 1, 2")
 	if q.Most > 0 {
 		w.add(" LIMIT ?", q.Most)
@@ -101,7 +122,7 @@ func (q SeriesQuery) grain() Grain {
 	return FiveMinutes
 }
 
-func (q SeriesQuery) where(w *where) {
+func (q SeriesQuery) where(w *where, grain Grain) {
 	w.in("k.id", q.KeyIDs)
 	w.and("c.source = ?", int(q.Source))
 	if q.Source == OfKeyItself {
@@ -114,7 +135,7 @@ func (q SeriesQuery) where(w *where) {
 	} else {
 		w.and("c.timing IN (0, 1)")
 	}
-	w.and("c.grain = ?", int(q.grain()))
+	w.and("c.grain = ?", int(grain))
 	if !q.From.IsZero() {
 		w.and("c.slot >= ?", q.From.Unix())
 	}

@@ -59,6 +59,7 @@ type Store struct {
 	unlock      func() error
 	watch       func(context.Context) error // whether the lock is still ours; nil where it cannot be lost
 	closed      atomic.Bool
+	fine        atomic.Int64 // FineSince, in Unix seconds
 }
 
 // Options of Open.
@@ -86,7 +87,7 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if err := s.loadSuppressing(ctx); err != nil {
+	if err := errors.Join(s.loadSuppressing(ctx), s.loadFine(ctx)); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.accepts = newGroup(s.d.writers, maxGroup, s.commitSubmissions)

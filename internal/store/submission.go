@@ -176,7 +176,7 @@ func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
 		if err := tx.refuse(ctx, subs); err != nil {
 			return err
 		}
-		a := acceptance{now: micros(tx.Now), uses: usage{}, counts: newTally(), event: event}
+		a := acceptance{now: micros(tx.Now), uses: usage{}, counts: s.newTally(), event: event}
 		for _, x := range subs {
 			x.CreatedAt = tx.Now
 			a.submission(x)

@@ -147,5 +147,5 @@ func (tx *Tx) block(ctx context.Context, gone []Claimed, first int64, why string
 			counted: c.counted(), recipient: c.Recipient, done: tx.Now,
 		})
 	}
-	return tx.record(ctx, events, newTally())
+	return tx.record(ctx, events, tx.s.newTally())
 }
