@@ -19,6 +19,7 @@ type senderCmd struct {
 	Mail    senderMailCmd    `cmd:"" help:"Mail the link that proves an address once more."`
 	Rename  senderRenameCmd  `cmd:"" help:"Change the name that is shown for a sender."`
 	Default senderDefaultCmd `cmd:"" help:"Make a sender the one that is taken when none is named."`
+	Type    senderTypeCmd    `cmd:"" help:"Say what kind of mail a sender is for."`
 	Lend    senderLendCmd    `cmd:"" help:"Let all subaccounts send from a sender of the master key."`
 	Remove  senderRemoveCmd  `cmd:"" help:"End a key's right to send from an address or a domain."`
 }
@@ -77,9 +78,9 @@ func (c *senderListCmd) Run(common *config.Common, s *streams) error {
 		}
 		rows := make([][]string, 0, len(list))
 		for _, x := range list {
-			rows = append(rows, []string{x.Email, x.Name, x.Status, proofWords(x), x.KeyName, x.APIKey, when(x.CreatedAt, "")})
+			rows = append(rows, []string{x.Email, x.Name, x.Status, proofWords(x), x.EmailType, x.KeyName, x.APIKey, when(x.CreatedAt, "")})
 		}
-		return s.table([]string{"SENDER", "NAME", "STATUS", "BY", "KEY", "API KEY", "CREATED (UTC)"}, rows)
+		return s.table([]string{"SENDER", "NAME", "STATUS", "BY", "TYPE", "KEY", "API KEY", "CREATED (UTC)"}, rows)
 	})
 }
 
@@ -129,6 +130,9 @@ func (c *senderCheckCmd) Run(common *config.Common, s *streams) error {
 func checkWords(is control.SenderCheck) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s of %s is %s\n", is.Email, plain(is.KeyName), is.Status)
+	if is.EmailType != "unknown" {
+		fmt.Fprintf(&b, "It is for %s mail.\n", is.EmailType)
+	}
 	for _, r := range []struct {
 		name string
 		control.Record

@@ -78,6 +78,29 @@ func (c *senderDefaultCmd) Run(common *config.Common, s *streams) error {
 	})
 }
 
+type senderTypeCmd struct {
+	ofSender
+	Type string `arg:"" enum:"transactional,bulk,unknown" help:"transactional (what somebody's doing asks for: receipts, resets), bulk (newsletters), or unknown."`
+}
+
+// Help teaches.
+func (senderTypeCmd) Help() string {
+	return `The type is for who reads the list; mail is treated alike whatever it says.
+
+Example:
+  postern sender type news@example.com bulk --key Newsletter`
+}
+
+// Run says what kind of mail a sender is for.
+func (c *senderTypeCmd) Run(common *config.Common, s *streams) error {
+	return c.ask(common, s, "/senders/change", control.SenderChange{Key: c.Key, Email: c.Sender, EmailType: &c.Type}, func(x control.Sender) string {
+		if x.EmailType == "unknown" {
+			return "what " + x.Email + " of " + x.KeyName + " is for is unknown"
+		}
+		return x.Email + " of " + x.KeyName + " is for " + x.EmailType + " mail"
+	})
+}
+
 type senderLendCmd struct {
 	ofSender
 	Off         bool    `help:"It is lent no more."`

@@ -162,6 +162,7 @@ func (c *console) senderRoutes() []route {
 		{"POST", "/senders/{id}/mail", account.ManageSenders, false, c.mailSender},
 		{"POST", "/senders/{id}/lend", account.ManageSenders, false, c.lendSender},
 		{"POST", "/senders/{id}/name", account.ManageSenders, false, c.renameSender},
+		{"POST", "/senders/{id}/type", account.ManageSenders, false, c.typeSender},
 		{"GET", "/senders/{id}/remove", account.ManageSenders, false, c.showRemoveSender},
 		{"POST", "/senders/{id}/remove", account.ManageSenders, false, c.removeSender},
 	}

@@ -25,6 +25,7 @@ type senderBody struct {
 	SPFHasToChange bool // there is a record already, which the value here would break
 	NewName        string
 	NameProblem    string
+	TypeProblem    string
 }
 
 // recordBody is a record to publish, and what was seen of it.
@@ -68,6 +69,8 @@ func (c *console) showSender(v *visit) error {
 		b.Note = "The DNS was looked at just now."
 	case "named":
 		b.Note = "The sender has its new name."
+	case "typed":
+		b.Note = "The sender has its new type."
 	}
 	return c.show(v, http.StatusOK, "sender", row.Label(), "senders", b)
 }
@@ -171,6 +174,31 @@ func (c *console) renameSender(v *visit) error {
 		return err
 	}
 	return v.redirect(senderPath(row.ID) + "?done=named")
+}
+
+// typeSender says what kind of mail a sender is for.
+func (c *console) typeSender(v *visit) error {
+	if err := parseForm(v.r); err != nil {
+		return err
+	}
+	row, err := c.senderOf(v)
+	if err != nil {
+		return err
+	}
+	kind := v.r.PostForm.Get("emailtype")
+	_, err = c.Keyring.ChangeSender(v.r.Context(), v.actor, v.scope, row.ID, keyring.SenderChange{EmailType: &kind})
+	if e := userError(err); e != nil {
+		b, err := c.senderBody(v, row)
+		if err != nil {
+			return err
+		}
+		b.TypeProblem = sentence(e.Reason)
+		return c.show(v, http.StatusUnprocessableEntity, "sender", row.Label(), "senders", b)
+	}
+	if err != nil {
+		return err
+	}
+	return v.redirect(senderPath(row.ID) + "?done=typed")
 }
 
 // senderLinkBody is the page of a link that was mailed to an address.

@@ -120,6 +120,18 @@ func TestSenderIsProved(t *testing.T) {
 		t.Errorf("%+v", log)
 	}
 	b.post(page+"/name", url.Values{"name": {""}}).is(http.StatusOK).lacks("Ann <of>")
+	if got := b.get(page).first("option[selected]"); textOf(got) != "not said" {
+		t.Errorf("a new sender is for %q mail", textOf(got))
+	}
+	b.get("/senders").lacks("bulk")
+	got := b.post(page+"/type", url.Values{"emailtype": {"bulk"}}).is(http.StatusOK).at(page).says("The sender has its new type.").first("option[selected]")
+	if textOf(got) != "bulk" {
+		t.Errorf("the sender is for %q mail", textOf(got))
+	}
+	b.get("/senders").says("bulk")
+	b.post(page+"/type", url.Values{"emailtype": {"<spam>"}}).is(http.StatusUnprocessableEntity).says("is none of transactional, bulk and unknown")
+	b.post(page+"/type", url.Values{"emailtype": {"unknown"}}).is(http.StatusOK)
+	b.get("/senders").lacks("bulk")
 	log := w.audit("sender.validate")
 	if len(log) != 2 || log[0].Actor != "who reads ann@other.test" {
 		t.Errorf("%+v", log)

@@ -46,7 +46,7 @@ func (d *door) keysByID(r *http.Request) (map[int64]store.Key, error) {
 }
 
 func senderOf(s store.Sender, k store.Key) Sender {
-	return Sender{Email: s.Email, Name: s.Name, Status: s.Status, Proof: s.Proof, Default: s.Default, Lent: s.Lent, Description: s.Description, APIKey: k.APIKey, KeyName: k.Name, CreatedAt: s.CreatedAt}
+	return Sender{Email: s.Email, Name: s.Name, Status: s.Status, Proof: s.Proof, Default: s.Default, EmailType: s.EmailType, Lent: s.Lent, Description: s.Description, APIKey: k.APIKey, KeyName: k.Name, CreatedAt: s.CreatedAt}
 }
 
 func (d *door) addSender(r *http.Request) (any, error) {
@@ -61,7 +61,7 @@ func (d *door) addSender(r *http.Request) (any, error) {
 	return senderOf(s, key), nil
 }
 
-// changeSender changes a sender's name, whether it is the default one, and whether it is lent.
+// changeSender changes a sender's name, its type, whether it is the default one, and whether it is lent.
 func (d *door) changeSender(r *http.Request) (any, error) {
 	var in SenderChange
 	if err := read(r, &in); err != nil {
@@ -71,7 +71,7 @@ func (d *door) changeSender(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := keyring.SenderChange{Name: in.Name, Default: in.Default, Lent: in.Lent, Description: in.Description}
+	c := keyring.SenderChange{Name: in.Name, EmailType: in.EmailType, Default: in.Default, Lent: in.Lent, Description: in.Description}
 	if x, err = d.Keyring.ChangeSender(r.Context(), operator(), store.OfOperator(), x.ID, c); err != nil {
 		return nil, err
 	}

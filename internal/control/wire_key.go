@@ -175,6 +175,8 @@ type Sender struct {
 	Proof   string // how it was proved: "operator", "mail", "dns", "file" or "domain"; "" it is not
 	Default bool   `json:",omitempty"` // the one that is taken when none is named
 	Lent    bool   `json:",omitempty"` // to all subaccounts of the account
+	// EmailType is the kind of mail that it is for: "transactional", "bulk" or "unknown".
+	EmailType string
 	// Description is what a lent one is for.
 	Description string `json:",omitempty"`
 	APIKey      string
@@ -186,6 +188,7 @@ type Sender struct {
 type SenderChange struct {
 	Key, Email  string
 	Name        *string `json:",omitempty"`
+	EmailType   *string `json:",omitempty"`
 	Default     *bool   `json:",omitempty"`
 	Lent        *bool   `json:",omitempty"`
 	Description *string `json:",omitempty"`
