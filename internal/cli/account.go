@@ -19,6 +19,7 @@ type accountCmd struct {
 	Limit    accountLimitCmd    `cmd:"" help:"Bound how many messages a day each key of an account sends that has no limit of its own."`
 	Tracking accountTrackingCmd `cmd:"" help:"Say what an account's mail tells of its recipients: opens, clicks, and how to unsubscribe."`
 	Plan     accountPlanCmd     `cmd:"" help:"Give an account a plan, or none."`
+	Webhook  accountWebhookCmd  `cmd:"" help:"A URL that is told of an account's secrets."`
 	Rename   accountRenameCmd   `cmd:"" help:"Rename an account."`
 	Suspend  accountSuspendCmd  `cmd:"" help:"Close all keys of an account by the operator's word."`
 	Restore  accountRestoreCmd  `cmd:"" help:"End an account's suspension."`

@@ -192,7 +192,7 @@ func optionOf(field string) string {
 		return "--retention"
 	case "Version":
 		return "--version"
-	case "Url":
+	case "Url", "URL":
 		return "<url>"
 	case "EventType":
 		return "<event>"

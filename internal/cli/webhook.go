@@ -105,12 +105,9 @@ Examples:
 
 // Run sets webhooks.
 func (c *webhookSetCmd) Run(common *config.Common, s *streams) error {
-	to := c.URL
-	if to == "-" {
-		var err error
-		if to, err = s.hidden("URL of the webhook", "URL"); err != nil {
-			return err
-		}
+	to, err := s.urlOrHidden(c.URL)
+	if err != nil {
+		return err
 	}
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		var list []control.Webhook
@@ -174,7 +171,7 @@ func (c *webhookTestCmd) Run(common *config.Common, s *streams) error {
 			if x.Error != "" {
 				failed++
 			}
-			rows = append(rows, []string{strings.Join(x.Events, ", "), x.Target, outcome(x), answer(x), took(x), x.Error})
+			rows = append(rows, []string{strings.Join(x.Events, ", "), x.Target, outcome(x), answer(x.Status), took(x), x.Error})
 		}
 		var err error
 		if c.JSON {

@@ -56,7 +56,7 @@ func (c *webhookLogCmd) Run(common *config.Common, s *streams) error {
 		}
 		rows := make([][]string, 0, len(list))
 		for _, x := range list {
-			rows = append(rows, []string{number(x.ID), when(x.At, ""), x.KeyName, told(x), number(int64(x.Attempt)), outcome(x), answer(x), took(x), x.Target, x.Error})
+			rows = append(rows, []string{number(x.ID), when(x.At, ""), x.KeyName, told(x), number(int64(x.Attempt)), outcome(x), answer(x.Status), took(x), x.Target, x.Error})
 		}
 		return s.table([]string{"DELIVERY", "TIME (UTC)", "KEY", "EVENTS", "ATTEMPT", "RESULT", "ANSWER", "TOOK", "TO", "REASON"}, rows)
 	})
@@ -79,7 +79,7 @@ func (c *webhookLogCmd) show(ctx context.Context, d *control.Client, s *streams)
 		{"Version", number(int64(x.Version))},
 		{"Attempt", number(int64(x.Attempt))},
 		{"Result", strings.TrimSuffix(outcome(x)+": "+x.Error, ": ")},
-		{"Answer", answer(x)},
+		{"Answer", answer(x.Status)},
 		{"Took", took(x)},
 	})
 	if err != nil {
@@ -127,11 +127,11 @@ func outcome(x control.Delivery) string {
 }
 
 // answer is the status of the answer.
-func answer(x control.Delivery) string {
-	if x.Status == 0 {
+func answer(status int) string {
+	if status == 0 {
 		return "none"
 	}
-	return number(int64(x.Status))
+	return number(int64(status))
 }
 
 func took(x control.Delivery) string { return number(x.TookMS) + " ms" }

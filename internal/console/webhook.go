@@ -13,8 +13,7 @@ import (
 // hookView is the account's webhook as the Account page shows it.
 type hookView struct {
 	keyring.Webhook
-	Set        bool
-	Unreadable bool // it was sealed under another server key: it can be set anew
+	Set bool
 }
 
 // hookOf reads the account's webhook.
@@ -26,7 +25,7 @@ func (c *console) hookOf(v *visit) hookView {
 		return hookView{}
 	case err != nil: // the rest of the page is good without it
 		c.Log.ErrorContext(v.r.Context(), "a webhook could not be read", "account", v.account.ID, "error", err)
-		return hookView{Set: true, Unreadable: true}
+		return hookView{Webhook: keyring.Webhook{Unreadable: true}, Set: true}
 	}
 	return hookView{Webhook: w, Set: true}
 }

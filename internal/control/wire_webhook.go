@@ -84,3 +84,32 @@ type NewWebhookSecret struct {
 	Key            string
 	OverlapSeconds int64 // how long the old one signs beside it; 0: it ends at once
 }
+
+// AccountWebhook is where an account is told of what happens to its credentials.
+type AccountWebhook struct {
+	AccountID    int64
+	AccountName  string
+	URL          string // a password in it reads xxxxx; "" when it cannot be read under this server key
+	State        string // works, fails or unused
+	CreatedAt    time.Time
+	LastAt       time.Time
+	LastStatus   int       // of the answer; 0: there was none
+	LastError    string    `json:",omitempty"`
+	FailingSince time.Time `json:",omitzero"`
+	Waiting      int64     // deliveries
+	Dropped      int64     // deliveries that were given up
+	Secret       string    `json:",omitempty"` // signs deliveries: in the answer that made it, and in no other
+}
+
+// AccountWebhookSet says where an account is to be told; xxxxx for a password keeps the one that is there.
+type AccountWebhookSet struct{ URL string }
+
+// Sample is what came of a post to try an account's webhook.
+type Sample struct {
+	Target    string // scheme and host
+	WebhookID string
+	Result    string // delivered or failed
+	Status    int    // of the answer; 0: there was none
+	Error     string `json:",omitempty"`
+	TookMS    int64
+}

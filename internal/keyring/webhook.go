@@ -5,6 +5,8 @@ package keyring
 import (
 	"context"
 	"errors"
+	"net/url"
+	"strings"
 	"time"
 
 	"postern/internal/store"
@@ -16,7 +18,8 @@ const WebhookTest = "webhook.test"
 
 // Webhook is where an account is told by HTTP of what happens to its credentials.
 type Webhook struct {
-	URL          string // a password in it is not shown
+	URL          string // a password in it reads xxxxx; "" when it is Unreadable
+	Unreadable   bool   // it was sealed under another server key: it can be set anew
 	CreatedAt    time.Time
 	LastAt       time.Time // of the last attempt; zero: none yet
 	LastStatus   int       // the HTTP status that it was answered with; 0: there was no answer
@@ -26,9 +29,24 @@ type Webhook struct {
 	Waiting      int64     // to be told still
 }
 
+// State is how the webhook fares: "fails", "works", or "unused" where nothing was told yet.
+func (w Webhook) State() string {
+	switch {
+	case !w.FailingSince.IsZero():
+		return "fails"
+	case w.LastAt.IsZero():
+		return "unused"
+	}
+	return "works"
+}
+
 // SetWebhook sets the URL that an account's credential notices are posted to, in place of one that it has, and returns
-// the secret that they are signed with: to be shown once. Error: *Error on URL.
+// the secret that they are signed with: to be shown once. xxxxx for the password of the one that it has keeps the
+// password. Error: *Error on URL.
 func (k *Keyring) SetWebhook(ctx context.Context, by Actor, accountID int64, text string) (secret string, err error) {
+	if text, err = k.webhookPassword(ctx, accountID, text); err != nil {
+		return "", err
+	}
 	u, err := webhook.Check(text, k.webhook.Private)
 	if err != nil {
 		return "", invalid("URL", err)
@@ -46,6 +64,27 @@ func (k *Keyring) SetWebhook(ctx context.Context, by Actor, accountID int64, tex
 		return "", err
 	}
 	return secret, nil
+}
+
+// webhookPassword puts the password back into an account's URL that is given as it is shown.
+func (k *Keyring) webhookPassword(ctx context.Context, accountID int64, text string) (string, error) {
+	given, err := url.Parse(strings.TrimSpace(text))
+	if err != nil {
+		return text, nil //nolint:nilerr // webhook.Check says it
+	}
+	if password, _ := given.User.Password(); password != webhook.Masked {
+		return text, nil
+	}
+	w, err := k.store.Webhook(ctx, accountID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", err
+	}
+	if err == nil {
+		if u, err := k.webhook.URL(accountID, w.URL); err == nil && webhook.Redacted(u) == given.String() {
+			return u.String(), nil
+		}
+	}
+	return "", invalid("URL", errors.New("has "+webhook.Masked+" for a password, and the account's webhook is not shown so: give the password"))
 }
 
 // RemoveWebhook ends an account's webhook: what waits for it is not sent. Error: *Error NotFound.
@@ -72,14 +111,19 @@ func (k *Keyring) Webhook(ctx context.Context, accountID int64) (Webhook, error)
 	if err != nil {
 		return Webhook{}, err
 	}
-	u, err := k.webhook.URL(accountID, w.URL)
-	if err != nil {
-		return Webhook{}, err
-	}
-	return Webhook{
-		URL: webhook.Redacted(u), CreatedAt: w.CreatedAt, LastAt: w.LastAt, LastStatus: w.LastStatus, LastError: w.LastError,
+	return k.shownWebhook(w), nil
+}
+
+func (k *Keyring) shownWebhook(w store.Webhook) Webhook {
+	out := Webhook{
+		CreatedAt: w.CreatedAt, LastAt: w.LastAt, LastStatus: w.LastStatus, LastError: w.LastError,
 		FailingSince: w.FailingSince, Dropped: w.Dropped, Waiting: w.Waiting,
-	}, nil
+	}
+	u, err := k.webhook.URL(w.AccountID, w.URL)
+	if out.Unreadable = err != nil; !out.Unreadable {
+		out.URL = webhook.Redacted(u)
+	}
+	return out
 }
 
 // TestWebhook sends an account's webhook something to try it with: the type is WebhookTest. It returns once that is
@@ -90,12 +134,37 @@ func (k *Keyring) TestWebhook(ctx context.Context, by Actor, accountID int64) er
 		if err != nil {
 			return err
 		}
-		has, err := k.webhook.Deliver(ctx, tx, accountID, WebhookTest, tx.Now, map[string]string{"account": a.Name, "by": by.Name})
+		has, err := k.webhook.Deliver(ctx, tx, accountID, WebhookTest, tx.Now, testData(a, by))
 		if err == nil && !has {
 			err = noWebhook()
 		}
 		return err
 	})
+}
+
+// SampleWebhook posts to an account's webhook what TestWebhook queues, now and once, and returns what came of it. Error:
+// *Error NotFound, or Invalid where its URL cannot be read.
+func (k *Keyring) SampleWebhook(ctx context.Context, by Actor, accountID int64) (webhook.Sample, error) {
+	w, err := k.store.Webhook(ctx, accountID)
+	if errors.Is(err, store.ErrNotFound) {
+		err = noWebhook()
+	}
+	if err != nil {
+		return webhook.Sample{}, err
+	}
+	if k.shownWebhook(w).Unreadable {
+		return webhook.Sample{}, &Error{Kind: Invalid, Reason: "the webhook cannot be read under this server key: set it again"}
+	}
+	a, err := k.store.Account(ctx, accountID)
+	if err != nil {
+		return webhook.Sample{}, err
+	}
+	return k.webhook.Sample(ctx, w, WebhookTest, testData(a, by))
+}
+
+// testData is what a webhook.test says.
+func testData(a store.Account, by Actor) map[string]string {
+	return map[string]string{"account": a.Name, "by": by.Name}
 }
 
 func noWebhook() error {

@@ -47,6 +47,16 @@ func TestWebhookOfAnAccount(t *testing.T) {
 		if w, err = r.Webhook(t.Context(), id); err != nil || w.Waiting != 1 {
 			t.Errorf("%+v, %v", w, err)
 		}
+		// As it is shown it keeps its password; no other does.
+		kept, err := r.SetWebhook(t.Context(), operator, id, w.URL)
+		if err != nil || kept == secret {
+			t.Errorf("%q, %v", kept, err)
+		}
+		if now, err := r.Webhook(t.Context(), id); err != nil || now.URL != w.URL {
+			t.Errorf("%+v, %v", now, err)
+		}
+		_, err = r.SetWebhook(t.Context(), operator, id, "https://user:xxxxx@other.example.com/")
+		wants(t, err, keyring.Invalid, "URL")
 		again, err := r.SetWebhook(t.Context(), operator, id, "https://other.example.com/")
 		if err != nil || again == secret {
 			t.Errorf("%q, %v", again, err)
@@ -58,11 +68,11 @@ func TestWebhookOfAnAccount(t *testing.T) {
 		wants(t, err, keyring.NotFound, "")
 
 		log := r.auditOf(t, "webhook.")
-		if strings.Join(log, "; ") != "webhook.set webhook https://hooks.example.com; webhook.set webhook https://other.example.com; webhook.remove webhook https://other.example.com" {
+		if strings.Join(log, "; ") != "webhook.set webhook https://hooks.example.com; webhook.set webhook https://hooks.example.com; webhook.set webhook https://other.example.com; webhook.remove webhook https://other.example.com" {
 			t.Errorf("the audit log has %v", log)
 		}
 		for _, text := range append(log, r.log.String()) {
-			for _, hidden := range []string{"hunter2", "path-token", "query-token", secret, again} {
+			for _, hidden := range []string{"hunter2", "path-token", "query-token", secret, kept, again} {
 				if strings.Contains(text, hidden) {
 					t.Errorf("%q has %s", text, hidden)
 				}

@@ -131,15 +131,25 @@ func (tx *Tx) WebhookTried(ctx context.Context, d WebhookDelivery, o WebhookOutc
 	} else if err := tx.one(ctx, "DELETE FROM webhook_delivery WHERE id = $1", d.ID); err != nil {
 		return err
 	}
-	if o.Error == "" {
-		_, err := tx.exec(ctx, "UPDATE webhook SET last_at = $1, last_status = $2, last_error = '', failing_since = NULL WHERE id = $3 AND url = $4", micros(o.At), o.Status, d.WebhookID, d.URL)
-		return err
-	}
 	dropped := 0
-	if o.Again.IsZero() {
+	if o.Error != "" && o.Again.IsZero() {
 		dropped = 1
 	}
+	return tx.webhookAnswered(ctx, d.WebhookID, d.URL, o, dropped)
+}
+
+// WebhookSampled records what came of a sample, which was in no queue.
+func (tx *Tx) WebhookSampled(ctx context.Context, w Webhook, o WebhookOutcome) error {
+	return tx.webhookAnswered(ctx, w.ID, w.URL, o, 0)
+}
+
+// webhookAnswered notes what a webhook is like after an attempt at a URL, while it has that URL.
+func (tx *Tx) webhookAnswered(ctx context.Context, id int64, url []byte, o WebhookOutcome, dropped int) error {
+	if o.Error == "" {
+		_, err := tx.exec(ctx, "UPDATE webhook SET last_at = $1, last_status = $2, last_error = '', failing_since = NULL WHERE id = $3 AND url = $4", micros(o.At), o.Status, id, url)
+		return err
+	}
 	_, err := tx.exec(ctx, "UPDATE webhook SET last_at = $1, last_status = $2, last_error = $3, failing_since = coalesce(failing_since, $1), dropped = dropped + $4 WHERE id = $5 AND url = $6",
-		micros(o.At), o.Status, o.Error, dropped, d.WebhookID, d.URL)
+		micros(o.At), o.Status, o.Error, dropped, id, url)
 	return err
 }

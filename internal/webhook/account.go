@@ -44,15 +44,62 @@ type payload struct {
 // Deliver queues something to tell an account's webhook, in the transaction of what it tells of. It says whether the
 // account has a webhook.
 func (w *Webhook) Deliver(ctx context.Context, tx *store.Tx, accountID int64, kind string, at time.Time, data any) (bool, error) {
-	body, err := json.Marshal(payload{kind, at.UTC().Truncate(time.Second), data})
+	body, err := encodeAccount(kind, at, data)
 	if err != nil {
-		return false, fmt.Errorf("webhook %s: %w", kind, err)
+		return false, err
 	}
 	has, err := tx.AddWebhookDelivery(ctx, accountID, store.WebhookDelivery{MessageID: "msg_" + rand.Text(), Type: kind, Body: body}, Lifetime)
 	if has {
 		tx.AfterCommit(w.Wake)
 	}
 	return has, err
+}
+
+func encodeAccount(kind string, at time.Time, data any) ([]byte, error) {
+	body, err := json.Marshal(payload{kind, at.UTC().Truncate(time.Second), data})
+	if err != nil {
+		return nil, fmt.Errorf("webhook %s: %w", kind, err)
+	}
+	return body, nil
+}
+
+// Sample is what came of something that was posted to try a webhook.
+type Sample struct {
+	Target    string // scheme and host
+	WebhookID string
+	Status    int    // of the answer; 0: there was none
+	Error     string // what was wrong; "" when it was taken
+	Took      time.Duration
+}
+
+// Sample posts something to an account's webhook now, once, and returns what came of it, which the webhook's state tells
+// too.
+func (w *Webhook) Sample(ctx context.Context, to store.Webhook, kind string, data any) (Sample, error) {
+	u, err := w.URL(to.AccountID, to.URL)
+	if err != nil {
+		return Sample{}, err
+	}
+	now := w.Now()
+	body, err := encodeAccount(kind, now, data)
+	if err != nil {
+		return Sample{}, err
+	}
+	out := Sample{Target: Origin(u), WebhookID: "test_" + rand.Text()[:16]}
+	failure := errBusy
+	if w.work.enter(u.Host) {
+		out.Status, failure = w.deliver(ctx, store.WebhookDelivery{AccountID: to.AccountID, Secret: to.Secret, MessageID: out.WebhookID, Body: body}, u)
+		if w.work.leave(u.Host) {
+			w.Wake()
+		}
+	}
+	out.Took = w.Now().Sub(now)
+	if failure != nil {
+		out.Error = why(failure)
+	}
+	ctx = context.WithoutCancel(ctx)
+	return out, w.Store.Update(ctx, func(tx *store.Tx) error {
+		return tx.WebhookSampled(ctx, to, store.WebhookOutcome{At: w.Now(), Status: out.Status, Error: out.Error})
+	})
 }
 
 // runAccounts tells accounts' webhooks until ctx ends.

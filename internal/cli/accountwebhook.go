@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"postern/internal/config"
+	"postern/internal/control"
+)
+
+type accountWebhookCmd struct {
+	Show   accountWebhookShowCmd   `cmd:"" help:"Show where an account is told of its secrets, and how that fares."`
+	Set    accountWebhookSetCmd    `cmd:"" help:"Have a URL told when an account's secrets are due, overdue or leaked; prints its signing secret, once."`
+	Test   accountWebhookTestCmd   `cmd:"" help:"Post a sample to an account's webhook, and say what it answered."`
+	Remove accountWebhookRemoveCmd `cmd:"" help:"Tell nobody by HTTP of an account's secrets any more."`
+}
+
+type accountWebhookShowCmd struct {
+	whose
+	asJSON
+}
+
+// Help teaches.
+func (accountWebhookShowCmd) Help() string {
+	return `The webhook works, fails (it is tried again, each delivery for a day) or is unused. A password in its URL reads xxxxx. Where a key's messages are told is listed by 'postern webhook list'.
+
+Example:
+  postern account webhook show "Acme Ltd"`
+}
+
+// Run shows an account's webhook.
+func (c *accountWebhookShowCmd) Run(common *config.Common, s *streams) error {
+	return door(common, s, func(ctx context.Context, d *control.Client) error {
+		var w control.AccountWebhook
+		if err := d.Get(ctx, c.path("webhook"), &w); err != nil {
+			return err
+		}
+		return s.accountWebhook(w, c.JSON)
+	})
+}
+
+// accountWebhook prints an account's webhook.
+func (s *streams) accountWebhook(w control.AccountWebhook, asJSON bool) error {
+	if asJSON {
+		return s.printJSON(w)
+	}
+	to, state := w.URL, w.State
+	if to == "" {
+		to = "(cannot be read under this server key: set it again)"
+	}
+	if w.State == "fails" {
+		state += " since " + when(w.FailingSince, "")
+	}
+	if w.LastError != "" {
+		state += ": " + w.LastError
+	}
+	return s.table([]string{"Account", fmt.Sprintf("%s (%d)", w.AccountName, w.AccountID)}, [][]string{
+		{"URL", to},
+		{"Set", when(w.CreatedAt, "")},
+		{"State", state},
+		{"Last told", when(w.LastAt, "never")},
+		{"Waiting", number(w.Waiting)},
+		{"Given up", number(w.Dropped)},
+	})
+}
+
+type accountWebhookSetCmd struct {
+	whose
+	URL string `arg:"" name:"url" help:"The URL; a user and password in it are sent as basic auth. - reads it from the standard input, where nobody else sees the password."`
+	asJSON
+}
+
+// Help teaches.
+func (accountWebhookSetCmd) Help() string {
+	return `An account has one: another takes its place, and what waits goes to the new URL. Each time it is set it gets a new signing secret, and the one before ends at once; set it again as it is shown to change the secret alone. xxxxx for the password keeps the password.
+
+Examples:
+  postern account webhook set "Acme Ltd" https://hooks.example.com/postern
+  postern account webhook set "Acme Ltd" - --json < url.txt | jq -r .Secret`
+}
+
+// Run sets an account's webhook.
+func (c *accountWebhookSetCmd) Run(common *config.Common, s *streams) error {
+	to, err := s.urlOrHidden(c.URL)
+	if err != nil {
+		return err
+	}
+	return door(common, s, func(ctx context.Context, d *control.Client) error {
+		var w control.AccountWebhook
+		if err := d.Post(ctx, c.path("webhook"), control.AccountWebhookSet{URL: to}, &w); err != nil {
+			return err
+		}
+		if c.JSON {
+			return s.printJSON(w)
+		}
+		return s.printf("%s is told at %s\n  Signing secret  %s\nIt is shown once: keep it now.\n", plain(w.AccountName), plain(w.URL), w.Secret)
+	})
+}
+
+// urlOrHidden is a webhook's URL as it was given, or for - read where nobody else sees it.
+func (s *streams) urlOrHidden(given string) (string, error) {
+	if given != "-" {
+		return given, nil
+	}
+	return s.hidden("URL of the webhook", "URL")
+}
+
+type accountWebhookTestCmd struct {
+	whose
+	asJSON
+}
+
+// Help teaches.
+func (accountWebhookTestCmd) Help() string {
+	return `A sample has the type webhook.test, and is not tried again. The exit code is 1 if the webhook did not answer with 2xx.
+
+Example:
+  postern account webhook test "Acme Ltd"`
+}
+
+// Run tries an account's webhook.
+func (c *accountWebhookTestCmd) Run(common *config.Common, s *streams) error {
+	return door(common, s, func(ctx context.Context, d *control.Client) error {
+		var x control.Sample
+		err := d.Post(ctx, c.path("webhook/test"), struct{}{}, &x)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			err = s.printJSON(x)
+		} else {
+			err = s.table([]string{"TO", "RESULT", "ANSWER", "TOOK", "REASON"}, [][]string{{x.Target, x.Result, answer(x.Status), number(x.TookMS) + " ms", x.Error}})
+		}
+		if err == nil && x.Error != "" {
+			err = errors.New("the sample was not taken")
+		}
+		return err
+	})
+}
+
+type accountWebhookRemoveCmd struct {
+	whose
+	asJSON
+}
+
+// Help teaches.
+func (accountWebhookRemoveCmd) Help() string {
+	return `What waits for it is not told. Mail to the owners goes on.
+
+Example:
+  postern account webhook remove "Acme Ltd"`
+}
+
+// Run removes an account's webhook.
+func (c *accountWebhookRemoveCmd) Run(common *config.Common, s *streams) error {
+	return door(common, s, func(ctx context.Context, d *control.Client) error {
+		var was control.AccountWebhook
+		if err := d.Post(ctx, c.path("webhook/remove"), struct{}{}, &was); err != nil {
+			return err
+		}
+		if c.JSON {
+			return s.printJSON(was)
+		}
+		to := ""
+		if was.URL != "" {
+			to = " at " + was.URL
+		}
+		return s.printf("%s is told no more%s\n", plain(was.AccountName), plain(to))
+	})
+}
