@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	jobsAtOnce = 2                // imports under way
+	jobsAtOnce = 4                // imports under way, of different accounts: one may not keep the others waiting
 	jobsKept   = 50               // whose reports can be looked at
 	jobTime    = 30 * time.Minute // for one import
 )
@@ -29,10 +29,13 @@ type Job struct {
 	ID      string
 	KeyID   int64
 	Name    string // of the file
-	Size    int64
+	Size    int64  // 0: it is still being read
 	Report  Report
 	Done    bool
 	Problem string // why it broke off
+
+	accountID int64
+	begunAt   time.Time
 }
 
 // Percent is how far it is.
@@ -52,46 +55,33 @@ type jobs struct {
 	all  sync.WaitGroup
 }
 
+// left is about how much longer it takes, going on as it went until now.
+func (j *Job) left(now time.Time) time.Duration {
+	spent := now.Sub(j.begunAt)
+	if j.Size == 0 || j.Report.Bytes == 0 {
+		return min(time.Minute, jobTime-spent)
+	}
+	whole := time.Duration(float64(spent) * float64(j.Size) / float64(j.Report.Bytes))
+	return min(whole, jobTime) - spent
+}
+
 // Begin copies a file and imports it while the caller goes on. The job is found by its ID, which cannot be guessed. The
-// file's first error that is the user's comes back at once.
+// file's first error that is the user's comes back at once. An account has one import at a time, and all accounts
+// together a few: past that the *Error says which of the two it is, and when to try again.
 func (l *List) Begin(ctx context.Context, by keyring.Actor, scope store.Scope, key store.Key, name string, file io.Reader, reason string) (Job, error) {
 	if reason != "" && store.ParseSuppressionReason(reason) == 0 {
 		return Job{}, invalid("Reason", "%q is none of hard_bounce, complaint, unsubscribe and manual", shorten(reason))
 	}
-	l.jobs.mu.Lock()
-	busy := 0
-	for _, j := range l.jobs.list {
-		if !j.Done {
-			busy++
-		}
-	}
-	l.jobs.mu.Unlock()
-	if busy >= jobsAtOnce {
-		return Job{}, invalid("File", "%d files are being imported now: try again in a minute", busy)
-	}
-	tmp, err := os.CreateTemp("", "postern-import-*.csv") // mode 0600
-	if err != nil {
+	j := &Job{ID: rand.Text(), KeyID: key.ID, Name: shorten(cleanNote(name)), accountID: key.AccountID, begunAt: time.Now()}
+	if err := l.jobs.enter(j); err != nil {
 		return Job{}, err
 	}
-	if err := os.Remove(tmp.Name()); err != nil { // it lives as long as it is open
-		return Job{}, errors.Join(err, tmp.Close())
-	}
-	size, err := io.Copy(tmp, io.LimitReader(file, MaxFile+1))
-	if err == nil && size == 0 {
-		err = invalid("File", "it is empty")
-	}
-	if err == nil && size > MaxFile {
-		err = invalid("File", "it has more than %d MB: give it in parts", MaxFile>>20)
-	}
-	if err == nil {
-		_, err = tmp.Seek(0, io.SeekStart)
-	}
+	tmp, size, err := spool(file)
 	if err != nil {
-		return Job{}, errors.Join(err, tmp.Close())
+		l.jobs.forget(j)
+		return Job{}, err
 	}
-	j := &Job{ID: rand.Text(), KeyID: key.ID, Name: shorten(cleanNote(name)), Size: size}
-	begun := *j // it changes from here on
-	l.jobs.keep(j)
+	begun := l.jobs.copied(j, size)
 	l.jobs.all.Go(func() {
 		defer tmp.Close()
 		ctx, cancel := context.WithTimeout(l.jobs.until, jobTime)
@@ -105,10 +95,78 @@ func (l *List) Begin(ctx context.Context, by keyring.Actor, scope store.Scope, k
 	return begun, nil
 }
 
-// keep adds a job and forgets the oldest that are done.
-func (x *jobs) keep(j *Job) {
+// spool copies a file of a user's to one of ours, which is gone when it is closed.
+func spool(file io.Reader) (*os.File, int64, error) {
+	tmp, err := os.CreateTemp("", "postern-import-*.csv") // mode 0600
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := os.Remove(tmp.Name()); err != nil { // it lives as long as it is open
+		return nil, 0, errors.Join(err, tmp.Close())
+	}
+	size, err := io.Copy(tmp, io.LimitReader(file, MaxFile+1))
+	switch {
+	case err != nil:
+	case size == 0:
+		err = invalid("File", "it is empty")
+	case size > MaxFile:
+		err = invalid("File", "it has more than %d MB: give it in parts", MaxFile>>20)
+	default:
+		_, err = tmp.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, tmp.Close())
+	}
+	return tmp, size, nil
+}
+
+// enter takes a place for a job, from before its file is read: otherwise many that come at once would find room.
+func (x *jobs) enter(j *Job) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	busy, soonest := 0, jobTime
+	for _, other := range x.list {
+		if other.Done {
+			continue
+		}
+		left := other.left(j.begunAt)
+		if other.accountID == j.accountID {
+			return invalid("File", "the account has an import under way, and it can have one at a time: try again %s", inAbout(left))
+		}
+		busy, soonest = busy+1, min(soonest, left)
+	}
+	if busy >= jobsAtOnce {
+		return invalid("File", "the server imports %d files of other accounts now, which is as many as it does at a time: try again %s", busy, inAbout(soonest))
+	}
+	x.keep(j)
+	return nil
+}
+
+// inAbout says in words when to try again.
+func inAbout(d time.Duration) string {
+	if n := (d + time.Minute - 1) / time.Minute; n > 1 {
+		return fmt.Sprintf("in about %d minutes", n)
+	}
+	return "in a minute"
+}
+
+// copied notes that a job's file is read, and returns the job as it begins.
+func (x *jobs) copied(j *Job, size int64) Job {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	j.Size = size
+	return *j
+}
+
+// forget gives a job's place back that does not begin.
+func (x *jobs) forget(j *Job) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.list = slices.DeleteFunc(x.list, func(other *Job) bool { return other == j })
+}
+
+// keep adds a job and forgets the oldest that are done. The lock is held.
+func (x *jobs) keep(j *Job) {
 	for i := 0; len(x.list) >= jobsKept && i < len(x.list); {
 		if x.list[i].Done {
 			x.list = slices.Delete(x.list, i, i+1)

@@ -35,25 +35,43 @@ var by = keyring.Actor{Name: "user a@example.com", Origin: "192.0.2.1"}
 func newWorld(t testing.TB, s *store.Store) *world {
 	t.Helper()
 	w := &world{store: s}
-	for i, into := range []*store.Key{&w.key, &w.alt} {
-		err := s.Update(t.Context(), func(tx *store.Tx) error {
-			a, err := tx.AddAccount(t.Context(), fmt.Sprint("account ", i))
-			if err != nil {
-				return err
-			}
-			*into, err = tx.AddKey(t.Context(), store.Key{AccountID: a.ID, APIKey: fmt.Sprintf("%032x", i+1), Name: "key", Master: true, State: store.KeyActive})
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.key, w.alt = w.another(t, 0), w.another(t, 1)
 	var err error
 	if w.links, err = track.NewSigner([]byte("0123456789abcdefghijklmnopqrstuv")); err != nil {
 		t.Fatal(err)
 	}
 	w.List = suppress.New(s, w.links, slog.New(slog.DiscardHandler))
 	return w
+}
+
+// another is the master key of one account more.
+func (w *world) another(t testing.TB, i int) (key store.Key) {
+	t.Helper()
+	err := w.store.Update(t.Context(), func(tx *store.Tx) error {
+		a, err := tx.AddAccount(t.Context(), fmt.Sprint("account ", i))
+		if err != nil {
+			return err
+		}
+		key, err = tx.AddKey(t.Context(), store.Key{AccountID: a.ID, APIKey: fmt.Sprintf("%032x", i+1), Name: "key", Master: true, State: store.KeyActive})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// sub is a subaccount of a key's account.
+func (w *world) sub(t *testing.T, of store.Key) (key store.Key) {
+	t.Helper()
+	err := w.store.Update(t.Context(), func(tx *store.Tx) (err error) {
+		key, err = tx.AddKey(t.Context(), store.Key{AccountID: of.AccountID, APIKey: fmt.Sprintf("%032x", 99), Name: "sub", State: store.KeyActive})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func (w *world) scope() store.Scope { return store.OfKey(w.key.AccountID, w.key.ID) }
@@ -235,6 +253,98 @@ func TestImportGoesOnByItself(t *testing.T) {
 		var mistake *keyring.Error
 		if _, err := w.Begin(t.Context(), by, w.scope(), w.key, "x", strings.NewReader(c.file), c.reason); !errors.As(err, &mistake) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// slowFile is a file that is being uploaded: its import is under way until it is closed.
+type slowFile struct {
+	*io.PipeWriter
+	begun chan error
+}
+
+func (w *world) upload(t *testing.T, key store.Key) slowFile {
+	t.Helper()
+	r, in := io.Pipe()
+	f := slowFile{in, make(chan error, 1)}
+	go func() {
+		_, err := w.Begin(t.Context(), by, store.OfKey(key.AccountID, key.ID), key, "list.csv", r, "")
+		r.CloseWithError(io.ErrClosedPipe) //nolint:errcheck,gosec // never fails
+		f.begun <- err
+	}()
+	if _, err := io.WriteString(in, "a@example.net\n"); err != nil { // it is read: the place is taken
+		t.Fatalf("the import does not begin: %v, %v", err, <-f.begun)
+	}
+	return f
+}
+
+func (f slowFile) ends(t *testing.T) {
+	t.Helper()
+	f.Close() //nolint:errcheck,gosec // never fails
+	if err := <-f.begun; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAnImportOfOneAccountDoesNotBlockOthers: an account has one at a time, and all together have four. What is refused
+// says which of the two it was.
+func TestAnImportOfOneAccountDoesNotBlockOthers(t *testing.T) {
+	w := newWorld(t, storetest.New(t))
+	refused := func(key store.Key, words string) {
+		t.Helper()
+		var mistake *keyring.Error
+		_, err := w.Begin(t.Context(), by, store.OfKey(key.AccountID, key.ID), key, "x", strings.NewReader("b@example.net\n"), "")
+		if !errors.As(err, &mistake) || mistake.Field != "File" || !strings.Contains(mistake.Reason, words) || !strings.HasSuffix(mistake.Reason, "try again in a minute") {
+			t.Errorf("%v, want it to say %q", err, words)
+		}
+	}
+	keys := []store.Key{w.key, w.alt}
+	for i := 2; i < 5; i++ {
+		keys = append(keys, w.another(t, i))
+	}
+	sub := w.sub(t, w.key)
+	var files []slowFile
+	for i := range 4 {
+		files = append(files, w.upload(t, keys[i]))
+		refused(keys[i], "the account has an import under way")
+	}
+	refused(sub, "the account has an import under way")
+	refused(keys[4], "the server imports 4 files of other accounts now")
+	files[3].ends(t)
+	w.Wait()
+	last := w.upload(t, keys[4])
+	refused(keys[3], "the server imports 4 files of other accounts now")
+	for _, f := range append(files[:3], last) {
+		f.ends(t)
+	}
+	w.Wait()
+	w.upload(t, sub).ends(t)
+	w.Wait()
+	// One that does not come to its beginning gives its place back.
+	for range 5 {
+		var mistake *keyring.Error
+		if _, err := w.Begin(t.Context(), by, w.scope(), w.key, "x", strings.NewReader(""), ""); !errors.As(err, &mistake) || mistake.Reason != "it is empty" {
+			t.Error(err)
+		}
+	}
+}
+
+func TestWhenToTryAgain(t *testing.T) {
+	for _, c := range []struct {
+		spent      time.Duration
+		read, size int64
+		want       string
+	}{
+		{0, 0, 0, "in a minute"},
+		{0, 0, 100, "in a minute"},
+		{time.Minute, 90, 100, "in a minute"},
+		{time.Minute, 10, 100, "in about 9 minutes"},
+		{10 * time.Minute, 1, 100, "in about 20 minutes"},
+		{29 * time.Minute, 0, 100, "in a minute"},
+		{31 * time.Minute, 1, 100, "in a minute"}, // it is broken off after half an hour
+	} {
+		if got := suppress.Left(c.spent, c.read, c.size); got != c.want {
+			t.Errorf("%+v: %s", c, got)
 		}
 	}
 }
