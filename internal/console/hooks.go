@@ -22,6 +22,7 @@ import (
 const (
 	deliveriesAPage = 50
 	hooksShown      = 200
+	waitingShown    = 1000 // how far what waits for a hook is counted
 )
 
 func (c *console) hookRoutes() []route {
@@ -133,15 +134,20 @@ func (c *console) listHooks(v *visit, b *hooksBody) error {
 		return err
 	}
 	b.More = total - len(list)
+	var ids, keyIDs []int64
 	for _, h := range list {
-		row := hookRow{Hook: h, Manage: v.may(account.ManageKeys, h.KeyID)}
-		if row.Key, err = c.Store.Key(ctx, v.scope, store.KeyFilter{ID: h.KeyID}); err != nil {
-			return err
-		}
-		if row.Waiting, err = c.Store.HookWaiting(ctx, v.scope, h.Hook, 1000); err != nil {
-			return err
-		}
-		b.Hooks = append(b.Hooks, row)
+		ids, keyIDs = append(ids, h.ID), append(keyIDs, h.KeyID)
+	}
+	keys, err := c.Store.KeysByID(ctx, v.scope, keyIDs)
+	if err != nil {
+		return err
+	}
+	waiting, err := c.Store.HooksWaiting(ctx, v.scope, ids, waitingShown)
+	if err != nil {
+		return err
+	}
+	for _, h := range list {
+		b.Hooks = append(b.Hooks, hookRow{Hook: h, Key: keys[h.KeyID], Waiting: waiting[h.ID], Manage: v.may(account.ManageKeys, h.KeyID)})
 	}
 	return nil
 }

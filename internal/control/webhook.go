@@ -32,24 +32,24 @@ func (d *door) listWebhooks(r *http.Request) (any, error) {
 }
 
 func (d *door) webhooksOf(ctx context.Context, list []keyring.Hook) ([]Webhook, error) {
-	ids := make([]int64, 0, len(list))
+	hooks, ids := make([]int64, 0, len(list)), make([]int64, 0, len(list))
 	for _, h := range list {
-		ids = append(ids, h.KeyID)
+		hooks, ids = append(hooks, h.ID), append(ids, h.KeyID)
 	}
 	keys, err := d.Store.KeysByID(ctx, store.OfOperator(), ids)
+	if err != nil {
+		return nil, err
+	}
+	waiting, err := d.Store.HooksWaiting(ctx, store.OfOperator(), hooks, waitingShown)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Webhook, 0, len(list))
 	for _, h := range list {
 		k := keys[h.KeyID]
-		waiting, err := d.Store.HookWaiting(ctx, store.OfOperator(), h.Hook, waitingShown)
-		if err != nil {
-			return nil, err
-		}
 		out = append(out, Webhook{
 			ID: h.ID, Event: h.Type.String(), Backup: h.Backup, URL: h.Shown, Version: h.Version, State: h.State(), LastAt: h.LastAt, LastStatus: h.LastStatus,
-			LastError: h.LastError, FailingSince: h.FailingSince, DeadAt: h.DeadAt, Waiting: waiting, Told: h.Told, Dropped: h.Dropped, APIKey: k.APIKey, KeyName: k.Name,
+			LastError: h.LastError, FailingSince: h.FailingSince, DeadAt: h.DeadAt, Waiting: waiting[h.ID], Told: h.Told, Dropped: h.Dropped, APIKey: k.APIKey, KeyName: k.Name,
 		})
 	}
 	return out, nil

@@ -5,6 +5,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -104,21 +106,31 @@ func (s *Store) NextHookEvent(ctx context.Context, receiverID int64, now time.Ti
 	return due, err
 }
 
-// HookWaiting counts what waits for a hook of the scope, up to a limit.
-func (s *Store) HookWaiting(ctx context.Context, scope Scope, h Hook, limit int) (n int, err error) {
-	w := newWhere("SELECT count(*) FROM (SELECT 1 AS one FROM hook_event e JOIN hook h ON h.id = e.hook_id")
-	scope.where(w, "h.account_id", "h.key_id")
-	w.and("e.receiver_id = ?", h.ReceiverID)
-	w.and("e.hook_id = ?", h.ID)
-	w.add(" LIMIT ?) x", limit)
-	err = s.row(ctx, w.String(), w.args...).scan(&n)
-	return n, err
-}
-
-// HookWaiting counts what waits for a hook, up to a limit.
-func (tx *Tx) HookWaiting(ctx context.Context, h Hook, limit int) (n int, err error) {
-	err = tx.row(ctx, "SELECT count(*) FROM (SELECT 1 AS one FROM hook_event WHERE receiver_id = $1 AND hook_id = $2 LIMIT $3) x", h.ReceiverID, h.ID, limit).scan(&n)
-	return n, err
+// HooksWaiting counts what waits for each of the hooks of the scope with these IDs, up to a limit. Those that nothing waits
+// for, or that are not there, are left out.
+func (s *Store) HooksWaiting(ctx context.Context, scope Scope, ids []int64, limit int) (map[int64]int, error) {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	out := map[int64]int{}
+	for some := range slices.Chunk(ids, 500) { // a statement has 32,766 parameters at most on SQLite
+		w := newWhere("SELECT h.id, (SELECT count(*) FROM (SELECT 1 AS one FROM hook_event e WHERE e.receiver_id = h.receiver_id AND e.hook_id = h.id LIMIT ?) x) FROM hook h", limit)
+		scope.where(w, "h.account_id", "h.key_id")
+		w.and("h.id IN (?"+strings.Repeat(", ?", len(some)-1)+")", anys(some)...)
+		err := each(ctx, s, func(r scanner) (x [2]int64, err error) {
+			err = r.scan(&x[0], &x[1])
+			return x, err
+		}, func(x [2]int64) error {
+			if x[1] > 0 {
+				out[x[0]] = int(x[1])
+			}
+			return nil
+		}, w.String(), w.args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // HookStats is the outbox of hooks at a glance.
