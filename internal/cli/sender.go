@@ -105,7 +105,8 @@ type senderCheckCmd struct {
 // Help teaches.
 func (senderCheckCmd) Help() string {
 	return `Looks for the proof that the domain is its owner's, and at its DKIM, SPF and DMARC records, and prints what there is to
-publish. A domain is also looked at by itself, every day, while a server runs.
+publish. While a server runs it is also looked at by itself: every 15 minutes in the first two days, and daily once all
+is in order, or nobody has mended it for a week.
 
 Examples:
   postern sender check example.com

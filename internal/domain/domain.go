@@ -6,7 +6,7 @@
 // said in words, for the people who can mend it.
 //
 // [Checker.Validate] and [Checker.Check] look when somebody asks, [Checker.Run] looks in the background: often at first,
-// then daily. When a record that was right is wrong at two looks, the account's owners are told, and again when it is
+// and daily once all is in order, or nobody has mended it for long. When a record that was right is wrong at two looks, the account's owners are told, and again when it is
 // mended. A DNS that does not answer says nothing: what was known stays.
 package domain
 
@@ -189,6 +189,7 @@ func (c *Checker) look(ctx context.Context, by keyring.Actor, d store.Domain, ba
 		if err := c.Keyring.ProveDomain(ctx, by, store.OfKey(key.AccountID, key.ID), d.ID, store.ProofDNS); err != nil {
 			return err
 		}
+		d.Proof = store.ProofDNS
 	}
 	if knowsDMARC {
 		d.DMARC, d.DMARCAdvice = clean(dmarc), clean(advice)
@@ -199,6 +200,7 @@ func (c *Checker) look(ctx context.Context, by keyring.Actor, d store.Domain, ba
 // record writes down what was found, and counts it.
 func (c *Checker) record(ctx context.Context, d store.Domain, dkim, spf finding, background bool) error {
 	var broken, mended []string
+	dkimWas, spfWas := d.DKIM.Status, d.SPF.Status
 	for _, x := range []struct {
 		name string
 		of   *store.Record
@@ -213,8 +215,8 @@ func (c *Checker) record(ctx context.Context, d store.Domain, dkim, spf finding,
 			mended = append(mended, x.name)
 		}
 	}
-	now := c.Now()
-	d.CheckedAt, d.DueAt = now, now.Add(c.pause(d, dkim.unknown || spf.unknown))
+	broke := dkimWas == store.RecordOK && d.DKIM.Status == store.RecordError || spfWas == store.RecordOK && d.SPF.Status == store.RecordError
+	c.schedule(&d, dkim.unknown || spf.unknown, broke, background)
 	if err := c.Keyring.RecordLook(ctx, d, broken, mended); err != nil {
 		c.failed.Add(1)
 		return err
@@ -232,6 +234,23 @@ func (c *Checker) record(ctx context.Context, d store.Domain, dkim, spf finding,
 		c.Log.WarnContext(ctx, "records of a domain broke or were mended; the account's owners are told", "domain", d.Domain, "key", d.KeyID, "broken", broken, "mended", mended)
 	}
 	return nil
+}
+
+// schedule notes when a look was, and when the next one in the background is to be. A look that somebody asks for brings
+// that nearer where it finds something broken, and never puts it off: who asks again and again would not be told of what
+// breaks.
+func (c *Checker) schedule(d *store.Domain, unknown, broke, background bool) {
+	now, was := c.Now(), d.OffSince
+	switch {
+	case !unknown && d.Proved() && d.DKIM.Status == store.RecordOK && d.SPF.Status == store.RecordOK:
+		d.OffSince = time.Time{}
+	case d.OffSince.IsZero() || broke:
+		d.OffSince = now
+	}
+	d.CheckedAt = now
+	if next := now.Add(c.pause(*d, unknown)); background || !d.OffSince.Equal(was) && next.Before(d.DueAt) {
+		d.DueAt = next
+	}
 }
 
 // sentences makes sentences of what is wrong: a capital, but not where a name begins it, and a full stop.

@@ -176,7 +176,7 @@ func TestInTheBackground(t *testing.T) {
 		o.ok(o.checker.Round(t.Context()))
 		return o.domain()
 	}
-	if d := round(time.Second); d.Proved() || d.DKIM.Status != store.RecordError || d.DueAt.Sub(o.now) < 9*time.Minute || d.DueAt.Sub(o.now) > 11*time.Minute {
+	if d := round(time.Second); d.Proved() || d.DKIM.Status != store.RecordError || d.DueAt.Sub(o.now) < 13*time.Minute || d.DueAt.Sub(o.now) > 17*time.Minute {
 		t.Errorf("%+v", d)
 	}
 	r := o.records()
@@ -184,7 +184,7 @@ func TestInTheBackground(t *testing.T) {
 	if d := round(time.Minute); d.Proved() {
 		t.Error("it was looked at too early")
 	}
-	d := round(11 * time.Minute)
+	d := round(17 * time.Minute)
 	if !d.Proved() || d.DKIM.Status != store.RecordOK || d.SPF.Status != store.RecordOK || d.DueAt.Sub(o.now) < 21*time.Hour || d.DueAt.Sub(o.now) > 27*time.Hour {
 		t.Errorf("%+v", d)
 	}
@@ -228,6 +228,152 @@ func TestInTheBackground(t *testing.T) {
 	o.ok(o.checker.Round(t.Context()))
 	if after := o.checker.Stats(); after != before {
 		t.Errorf("%+v, was %+v", after, before)
+	}
+}
+
+// untilNext goes on to the next look in the background, and returns how long that was.
+func (o *office) untilNext() time.Duration {
+	o.t.Helper()
+	before := o.now
+	if due := o.domain().DueAt; due.After(o.now) {
+		o.now = due
+	}
+	o.ok(o.checker.Round(o.t.Context()))
+	if d := o.domain(); !d.CheckedAt.Equal(o.now.Truncate(time.Microsecond)) {
+		o.t.Fatalf("it was not looked at: %+v at %v", d, o.now)
+	}
+	return o.now.Sub(before)
+}
+
+// pauses looks at a domain for so long, and returns the shortest and the longest pause.
+func (o *office) pauses(during time.Duration) (least, most time.Duration) {
+	o.t.Helper()
+	least = during
+	for end := o.now.Add(during); o.now.Before(end); {
+		p := o.untilNext()
+		least, most = min(least, p), max(most, p)
+	}
+	return least, most
+}
+
+func (o *office) pausesAre(when string, during, least, most time.Duration) {
+	o.t.Helper()
+	if a, b := o.pauses(during); a < least*9/10-time.Second || b > most*11/10+time.Second {
+		o.t.Errorf("%s: looks are %v to %v apart, want %v to %v", when, a, b, least, most)
+	}
+}
+
+// TestLooksGrowRarer: what is never in order is looked at often for two days, and in the end once a day, whether the DNS
+// answers or not.
+func TestLooksGrowRarer(t *testing.T) {
+	for name, table := range map[string]dns.Table{"no answer": {"shop.test": dns.Records{Fail: true}}, "never right": {}} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t, table)
+			o.now = o.now.Add(time.Second)
+			o.propose("shop.test")
+			o.untilNext()
+			o.pausesAre("for two days", 47*time.Hour, 15*time.Minute, 15*time.Minute)
+			o.pausesAre("on the third day", 24*time.Hour, 15*time.Minute, 7*time.Hour)
+			o.pausesAre("in the first week", 4*24*time.Hour, 5*time.Hour, domain.Daily)
+			o.pausesAre("then", 14*24*time.Hour, domain.Daily, domain.Daily)
+
+			// Who looks himself learns what is so now, and changes nothing of that.
+			before := o.domain()
+			o.now = o.now.Add(time.Hour)
+			d, err := o.checker.Check(t.Context(), operator, o.scope, before.ID)
+			o.ok(err)
+			if !d.CheckedAt.After(before.CheckedAt) || !d.DueAt.Equal(before.DueAt) || !d.OffSince.Equal(before.OffSince) {
+				t.Errorf("a look that somebody asked for: %+v, was %+v", d, before)
+			}
+			o.pausesAre("after it", 4*24*time.Hour, domain.Daily-time.Hour*3, domain.Daily)
+
+			// One that is removed and added anew is new.
+			o.ok(o.keyring.RemoveSender(t.Context(), operator, o.scope, store.KeyFilter{ID: o.up.Key.ID}, "shop.test"))
+			o.propose("shop.test")
+			if p := o.untilNext(); p != 0 {
+				t.Errorf("what is added anew waits for %v", p)
+			}
+			o.pausesAre("added anew", 47*time.Hour, 15*time.Minute, 15*time.Minute)
+			// A second sender of it is no new domain.
+			o.pauses(10 * 24 * time.Hour)
+			o.propose("ann@shop.test")
+			o.pausesAre("with a second sender", 4*24*time.Hour, domain.Daily, domain.Daily)
+		})
+	}
+}
+
+// TestWhatBreaksIsLookedAtOften: a domain that was in order, and is not, is looked at each hour for two days, however old it
+// is, and each quarter of an hour while the DNS does not answer; then rarer, and often again when it breaks again.
+func TestWhatBreaksIsLookedAtOften(t *testing.T) {
+	table := dns.Table{"spf.mail.test": txt("v=spf1 ip4:192.0.2.25 -all")}
+	o := newOffice(t, table)
+	o.now = o.now.Add(time.Second)
+	o.propose("shop.test")
+	r := o.records()
+	table[r.Ownership.Name], table[r.DKIM.Name], table["shop.test"] = txt(r.Ownership.Value), txt(r.DKIM.Value), txt(r.SPF.Value)
+	o.untilNext()
+	o.pausesAre("all in order", 30*24*time.Hour, domain.Daily, domain.Daily)
+
+	table["shop.test"] = dns.Records{Fail: true}
+	o.untilNext()
+	o.pausesAre("no answer", 24*time.Hour, 15*time.Minute, 15*time.Minute)
+	table["shop.test"] = txt(r.SPF.Value)
+	o.untilNext()
+	o.pausesAre("an answer again", 7*24*time.Hour, domain.Daily, domain.Daily)
+
+	for range 2 {
+		table[r.DKIM.Name] = txt("v=DKIM1; p=")
+		o.untilNext()
+		o.pausesAre("broken", 47*time.Hour, time.Hour, time.Hour)
+		if told := o.told(); len(told) != 1 || told[0].Kind != keyring.NoticeDomainBroken {
+			t.Errorf("%+v", told)
+		}
+		o.pauses(8 * 24 * time.Hour)
+		o.pausesAre("broken for long", 7*24*time.Hour, domain.Daily, domain.Daily)
+		table[r.DKIM.Name] = txt(r.DKIM.Value)
+		o.untilNext()
+		if told := o.told(); len(told) != 1 || told[0].Kind != keyring.NoticeDomainMended {
+			t.Errorf("%+v", told)
+		}
+	}
+
+	// Of a domain that was never all in order what was right, and breaks, is looked at often, too.
+	table["shop.test"] = txt("v=spf1 -all")
+	o.untilNext()
+	o.pauses(10 * 24 * time.Hour)
+	o.told()
+	table[r.DKIM.Name] = txt("v=DKIM1; p=")
+	o.untilNext()
+	o.pausesAre("the other record breaks", 47*time.Hour, time.Hour, time.Hour)
+	if told := o.told(); len(told) != 1 || told[0].Kind != keyring.NoticeDomainBroken {
+		t.Errorf("%+v", told)
+	}
+}
+
+// TestAskingAgainPutsNothingOff: who looks at a domain every five minutes still has it looked at in the background, which
+// alone tells the owners of what breaks; and what somebody sees broken is looked at soon.
+func TestAskingAgainPutsNothingOff(t *testing.T) {
+	table := dns.Table{"spf.mail.test": txt("v=spf1 ip4:192.0.2.25 -all")}
+	o := newOffice(t, table)
+	o.now = o.now.Add(time.Second)
+	o.propose("shop.test")
+	r := o.records()
+	table[r.Ownership.Name], table[r.DKIM.Name], table["shop.test"] = txt(r.Ownership.Value), txt(r.DKIM.Value), txt(r.SPF.Value)
+	o.untilNext()
+	due := o.domain().DueAt
+	table["shop.test"] = txt("v=spf1 -all")
+	d, err := o.checker.Check(t.Context(), operator, o.scope, o.domain().ID)
+	o.ok(err)
+	if !d.DueAt.Before(due) || d.DueAt.Sub(o.now) > 67*time.Minute {
+		t.Errorf("what was seen broken is looked at in %v", d.DueAt.Sub(o.now))
+	}
+	for end := o.now.Add(3 * time.Hour); o.now.Before(end); o.now = o.now.Add(5 * time.Minute) {
+		_, err := o.checker.Check(t.Context(), operator, o.scope, d.ID)
+		o.ok(err)
+		o.ok(o.checker.Round(t.Context()))
+	}
+	if told := o.told(); len(told) != 1 || told[0].Kind != keyring.NoticeDomainBroken {
+		t.Errorf("%+v", told)
 	}
 }
 

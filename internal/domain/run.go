@@ -18,9 +18,9 @@ import (
 const (
 	Daily = 24 * time.Hour // a domain whose records are right, and the longest pause of all
 
-	soonest    = 10 * time.Minute // a domain that was added just now
-	again      = time.Hour        // a record that was right is not, or is still broken
-	noAnswer   = 15 * time.Minute // the DNS gave no answer
+	often      = 15 * time.Minute // not all is in order yet, or the DNS gave no answer
+	again      = time.Hour        // a record that was right is not: its owners are told of what is so at two looks
+	oftenFor   = 48 * time.Hour   // how long that is, before the pauses grow: who mends a domain does it by then, or not soon
 	lookEvery  = 30 * time.Second // for what is due
 	atATime    = 32               // domains that are claimed
 	background = 8                // of them looked at side by side; the other places are people's
@@ -93,19 +93,18 @@ func reserved(domain string) bool {
 	return false
 }
 
-// pause is how long until the next look: daily where all is well, soon where something just broke, and where nothing was
-// right yet at growing distances from when the domain was added.
+// pause is how long until the next look: a day where all is in order. Where it is not, for two days from when the domain
+// was added, or broke, the looks are frequent; then they grow rarer, up to one a day, since nobody may ever mend it.
 func (c *Checker) pause(d store.Domain, unknown bool) time.Duration {
-	ill := func(r store.Record) bool { return r.Status == store.RecordError && r.Health != store.HealthUnknown }
-	switch {
-	case unknown:
-		return jittered(noAnswer)
-	case ill(d.DKIM) || ill(d.SPF):
-		return jittered(again)
-	case d.DKIM.Status == store.RecordOK && d.SPF.Status == store.RecordOK:
+	if d.OffSince.IsZero() {
 		return jittered(Daily)
 	}
-	return jittered(min(max(c.Now().Sub(d.CreatedAt)/4, soonest), Daily))
+	ill := func(r store.Record) bool { return r.Status == store.RecordError && r.Health != store.HealthUnknown }
+	least := often
+	if !unknown && (ill(d.DKIM) || ill(d.SPF)) {
+		least = again
+	}
+	return jittered(min(max((c.Now().Sub(d.OffSince)-oftenFor)/4, least), Daily))
 }
 
 // jittered is within a tenth of d, so that domains which were added together are not looked at together for ever.

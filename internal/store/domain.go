@@ -46,6 +46,7 @@ type Domain struct {
 	DMARCAdvice string // what could be better
 
 	CheckedAt time.Time // the last look; zero: none
+	OffSince  time.Time // since when looks find not all in order; zero: at the last one all was
 	DueAt     time.Time // the next
 	BusyUntil time.Time // a look is under way until then at most
 	CreatedAt time.Time
@@ -55,7 +56,7 @@ type Domain struct {
 func (d Domain) Proved() bool { return d.Proof != "" }
 
 const (
-	domainFields = "id, key_id, domain, token, filename, proof, proved_at, dkim_status, dkim_current, dkim_errors, dkim_health, spf_status, spf_current, spf_errors, spf_health, dmarc, dmarc_advice, checked_at, due_at, busy_until, created_at"
+	domainFields = "id, key_id, domain, token, filename, proof, proved_at, dkim_status, dkim_current, dkim_errors, dkim_health, spf_status, spf_current, spf_errors, spf_health, dmarc, dmarc_advice, checked_at, due_at, busy_until, off_since, created_at"
 	domainFrom   = " FROM domain d JOIN api_key k ON k.id = d.key_id"
 	// A domain is there as long as the key has a sender of it.
 	domainUsed = "k.deleted_at IS NULL AND EXISTS (SELECT 1 FROM sender s WHERE s.key_id = d.key_id AND s.domain = d.domain AND s.status <> 'deleted')"
@@ -70,7 +71,7 @@ func scanDomain(r scanner) (Domain, error) {
 	var d Domain
 	err := r.scan(&d.ID, &d.KeyID, &d.Domain, &d.Token, &d.Filename, &d.Proof, nullTime{&d.ProvedAt},
 		&d.DKIM.Status, texts{&d.DKIM.Current}, texts{&d.DKIM.Errors}, &d.DKIM.Health, &d.SPF.Status, texts{&d.SPF.Current}, texts{&d.SPF.Errors}, &d.SPF.Health,
-		&d.DMARC, &d.DMARCAdvice, nullTime{&d.CheckedAt}, nullTime{&d.DueAt}, nullTime{&d.BusyUntil}, nullTime{&d.CreatedAt})
+		&d.DMARC, &d.DMARCAdvice, nullTime{&d.CheckedAt}, nullTime{&d.DueAt}, nullTime{&d.BusyUntil}, nullTime{&d.OffSince}, nullTime{&d.CreatedAt})
 	return d, err
 }
 
@@ -89,9 +90,11 @@ func (t texts) Scan(v any) error {
 	return nil
 }
 
-// AddDomain keeps a domain unless the key has it, and returns the one it has. It is due for a look at once.
+// AddDomain keeps a domain unless the key has it, and returns the one it has. It is due for a look at once, also one that
+// the key had no sender of any more: that is new again.
 func (tx *Tx) AddDomain(ctx context.Context, d Domain) (Domain, error) {
-	if _, err := tx.exec(ctx, "INSERT INTO domain (key_id, domain, token, filename, due_at, created_at) VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (key_id, domain) DO NOTHING",
+	if _, err := tx.exec(ctx, "INSERT INTO domain (key_id, domain, token, filename, due_at, created_at) VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (key_id, domain) DO UPDATE SET due_at = excluded.due_at, off_since = NULL "+
+		"WHERE NOT EXISTS (SELECT 1 FROM sender s WHERE s.key_id = domain.key_id AND s.domain = domain.domain AND s.status <> 'deleted')",
 		d.KeyID, d.Domain, d.Token, d.Filename, micros(tx.Now)); err != nil {
 		return d, err
 	}
@@ -214,9 +217,9 @@ func (tx *Tx) BeginLook(ctx context.Context, id int64, until time.Time) error {
 func (tx *Tx) RecordLook(ctx context.Context, d Domain) error {
 	lines := func(list []string) string { return strings.Join(list, "\n") }
 	return tx.one(ctx, `UPDATE domain SET dkim_status = $1, dkim_current = $2, dkim_errors = $3, dkim_health = $4, spf_status = $5, spf_current = $6, spf_errors = $7, spf_health = $8,
- dmarc = $9, dmarc_advice = $10, checked_at = $11, due_at = $12, busy_until = 0 WHERE id = $13`,
+ dmarc = $9, dmarc_advice = $10, checked_at = $11, due_at = $12, off_since = $13, busy_until = 0 WHERE id = $14`,
 		d.DKIM.Status, lines(d.DKIM.Current), lines(d.DKIM.Errors), d.DKIM.Health, d.SPF.Status, lines(d.SPF.Current), lines(d.SPF.Errors), d.SPF.Health,
-		d.DMARC, d.DMARCAdvice, micros(d.CheckedAt), micros(d.DueAt), d.ID)
+		d.DMARC, d.DMARCAdvice, micros(d.CheckedAt), micros(d.DueAt), micros(d.OffSince), d.ID)
 }
 
 // DomainCounts is the state of all domains at a glance.

@@ -3,6 +3,7 @@
 package store
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -73,5 +74,44 @@ func TestUpgradeFromBeforeReporting(t *testing.T) {
 	claimed, err := s.Claim(t.Context(), MainLane, "new", time.Now(), time.Now().Add(time.Minute), 10)
 	if err != nil || len(claimed) != 1 || claimed[0].SenderID != 7 || claimed[0].CampaignID != m.CampaignID {
 		t.Errorf("claimed %+v, %v", claimed, err)
+	}
+}
+
+// TestUpgradeFromBeforeRareLooks: a domain that was never in order is not looked at often anew.
+func TestUpgradeFromBeforeRareLooks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "postern.db")
+	old, err := openSQLite(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _, err := old.provider()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(t.Context(), 14); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{
+		`INSERT INTO account (id, name, created_at) VALUES (1, 'Old', 1)`,
+		`INSERT INTO api_key (id, account_id, api_key, name, is_master, state, created_at) VALUES (1, 1, '0123456789abcdef0123456789abcdef', 'Old', TRUE, 'active', 1)`,
+		`INSERT INTO sender (id, key_id, email, domain, name, status, created_at) VALUES (1, 1, '*@a.test', 'a.test', '', 'active', 1), (2, 1, '*@b.test', 'b.test', '', 'active', 1)`,
+		`INSERT INTO domain (id, key_id, domain, token, filename, proof, dkim_status, spf_status, due_at, created_at) VALUES
+ (1, 1, 'a.test', '0123456789abcdef0123456789abcdef', 'a', 'dns', 'ok', 'ok', 1, 7), (2, 1, 'b.test', '0123456789abcdef0123456789abcdef', 'b', 'dns', 'ok', 'error', 1, 7)`,
+	} {
+		if _, err := old.w.ExecContext(t.Context(), q); err != nil {
+			t.Fatalf("%v: %s", err, q)
+		}
+	}
+	if err := errors.Join(old.w.Close(), old.r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // of a test
+	list, _, err := s.Domains(t.Context(), OfOperator(), DomainFilter{}, Page{})
+	if err != nil || len(list) != 2 || !list[0].OffSince.IsZero() || !list[1].OffSince.Equal(time.UnixMicro(7)) {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
