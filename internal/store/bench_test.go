@@ -86,3 +86,26 @@ func BenchmarkAccept(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRead reads what a message's page reads: the message, its history, and a page of the listing beside it.
+func BenchmarkRead(b *testing.B) {
+	s := storetest.New(b)
+	k := newKey(b, s, "one")
+	var last int64
+	for range 100 {
+		last = accept(b, s, submission(k, "a@example.net")).Recipients[0].ID
+	}
+	deliver(b, s, time.Now())
+	scope := store.OfKey(k.AccountID, k.ID)
+	for b.Loop() {
+		if _, err := s.Message(b.Context(), scope, store.MessageFilter{ID: last}); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := s.Events(b.Context(), scope, last); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := s.Messages(b.Context(), scope, store.MessageFilter{}, store.Page{Limit: 10}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -44,7 +44,7 @@ type Store struct {
 
 	now   func() time.Time
 	stmts sync.Map // SQL text → *sql.Stmt of the writer, where the driver does not keep them itself
-	reads sync.Map // the same of the readers, of what every mail asks
+	reads readStatements
 
 	suppressing suppressing
 
@@ -286,6 +286,9 @@ type row struct {
 func (r row) scan(dest ...any) error { return r.s.wrap(r.r.Scan(dest...)) }
 
 func (s *Store) row(ctx context.Context, query string, args ...any) row {
+	if stmt := s.reads.kept(ctx, s, query); stmt != nil {
+		return row{s, stmt.QueryRowContext(ctx, args...)}
+	}
 	return row{s, s.r.QueryRowContext(ctx, query, args...)}
 }
 
@@ -296,6 +299,9 @@ type queryable interface {
 }
 
 func (s *Store) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if stmt := s.reads.kept(ctx, s, query); stmt != nil {
+		return stmt.QueryContext(ctx, args...)
+	}
 	return s.r.QueryContext(ctx, query, args...)
 }
 

@@ -5,7 +5,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"slices"
 	"strings"
@@ -123,7 +122,7 @@ func (s *Store) Suppressed(ctx context.Context, keyID int64, recipients []Recipi
 	}
 	// each asks the transaction for the dialect alone.
 	err = selectSuppressed.each(&Tx{s: s}, []any{keyID}, emails, func(text string, args []any) error {
-		rows, err := s.keptRows(ctx, text, args...)
+		rows, err := s.rows(ctx, text, args...)
 		if err != nil {
 			return err
 		}
@@ -138,25 +137,6 @@ func (s *Store) Suppressed(ctx context.Context, keyID int64, recipients []Recipi
 		return rows.Err()
 	})
 	return off, err
-}
-
-// keptRows is rows with a statement that the readers keep prepared, for what is read at every mail.
-func (s *Store) keptRows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if !s.d.keepStatements {
-		return s.rows(ctx, query, args...)
-	}
-	kept, ok := s.reads.Load(query)
-	if !ok {
-		stmt, err := s.r.PrepareContext(ctx, query)
-		if err != nil {
-			return nil, err
-		}
-		var twice bool
-		if kept, twice = s.reads.LoadOrStore(query, stmt); twice {
-			stmt.Close() //nolint:errcheck,gosec // a second copy
-		}
-	}
-	return kept.(*sql.Stmt).QueryContext(ctx, args...)
 }
 
 // putSuppressions keeps what is there unless the new reason is stronger. A row may stand in a statement once.
