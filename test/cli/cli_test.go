@@ -65,8 +65,9 @@ func run(t *testing.T, postgres bool, scripts ...string) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", path+string(os.PathListSeparator)+env.Getenv("PATH"))
-			env.Setenv("POSTERN_HTTP", free())
-			env.Setenv("POSTERN_SMTP", free())
+			for _, name := range []string{"POSTERN_HTTP", "POSTERN_SMTP"} {
+				env.Setenv(name, program.FreeAddress(env.T().(testing.TB)))
+			}
 			if postgres {
 				env.Setenv("POSTERN_DATABASE", storetest.Database(env.T().(testing.TB)))
 			}
@@ -83,16 +84,6 @@ func run(t *testing.T, postgres bool, scripts ...string) {
 			"soon": soon, "tamper": tamper, "receiver": receiver,
 		},
 	})
-}
-
-// free is a loopback address with a port that is free now.
-func free() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	defer l.Close() //nolint:errcheck // only its number was wanted
-	return l.Addr().String()
 }
 
 // ready waits until the server of the script answers that every part is.

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"postern/test/port"
 )
 
 const daemons = "/usr/lib/postfix/sbin"
@@ -53,12 +55,8 @@ type Instance struct {
 
 // Start runs an instance until Stop.
 func Start(ctx context.Context, c Config) (*Instance, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := port.Address()
 	if err != nil {
-		return nil, err
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
 		return nil, err
 	}
 	if c.Processes == 0 {
@@ -139,7 +137,7 @@ func (p *Instance) prepare(ctx context.Context, c Config) error {
 
 // writeLogins writes the maps of credentials and, for senders with their own, of relays.
 func (p *Instance) writeLogins(c Config) error {
-	relay := "[" + host(c.Relay) + "]:" + port(c.Relay)
+	relay := "[" + host(c.Relay) + "]:" + portOf(c.Relay)
 	logins, relays := "", ""
 	for sender, l := range c.BySender {
 		logins += sender + " " + l.User + ":" + l.Password + "\n"
@@ -154,8 +152,8 @@ func (p *Instance) writeLogins(c Config) error {
 	return os.WriteFile(filepath.Join(p.conf(), "sender_relay"), []byte(relays), 0o644) //nolint:gosec // Postfix reads it as other users
 }
 
-func host(addr string) string { h, _, _ := net.SplitHostPort(addr); return h }
-func port(addr string) string { _, p, _ := net.SplitHostPort(addr); return p }
+func host(addr string) string   { h, _, _ := net.SplitHostPort(addr); return h }
+func portOf(addr string) string { _, p, _ := net.SplitHostPort(addr); return p }
 
 func (p *Instance) mainCF(c Config) string {
 	lines := []string{
@@ -188,7 +186,7 @@ func (p *Instance) mainCF(c Config) string {
 	if c.Relay == "" {
 		lines = append(lines, "smtpd_recipient_restrictions = static:HOLD, permit_mynetworks", "relayhost =")
 	} else {
-		lines = append(lines, "relayhost = ["+host(c.Relay)+"]:"+port(c.Relay))
+		lines = append(lines, "relayhost = ["+host(c.Relay)+"]:"+portOf(c.Relay))
 	}
 	if len(c.BySender) > 0 {
 		lines = append(lines, "smtp_sender_dependent_authentication = yes", "sender_dependent_relayhost_maps = texthash:"+filepath.Join(p.conf(), "sender_relay"))

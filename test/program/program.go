@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"postern/test/port"
 )
 
 var build struct {
@@ -83,15 +84,14 @@ func New(t testing.TB, database string, args ...string) *Server {
 	return s
 }
 
-// FreeAddress is a loopback address with a port that is free now.
+// FreeAddress is a loopback address with a port on which nothing listens, and which no other test gets.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	a, err := port.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // only its number was wanted
-	return l.Addr().String()
+	return a
 }
 
 // Command runs another command of the program on the data directory and returns what it printed.

@@ -8,7 +8,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -25,6 +24,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver that makes and drops databases
 
 	"postern/internal/store"
+	"postern/test/port"
 )
 
 // ClusterURL names the environment variable with the URL of a PostgreSQL cluster that tests may make databases in.
@@ -192,12 +192,12 @@ func start(ctx context.Context, bin, dir string) (*Cluster, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	port, err := freePort()
+	number, err := port.Free()
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: dir, URL: fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port), end: make(chan error, 1)}
-	c.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-k", "", "-c", "listen_addresses=127.0.0.1", //nolint:noctx // Stop ends it
+	c := &Cluster{dir: dir, URL: fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", number), end: make(chan error, 1)}
+	c.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(number), "-k", "", "-c", "listen_addresses=127.0.0.1", //nolint:noctx // Stop ends it
 		"-c", "fsync=off", "-c", "max_connections=300", "-c", "shared_buffers=64MB", "-c", "log_min_messages=fatal")
 	c.cmd.SysProcAttr, c.cmd.Dir = &syscall.SysProcAttr{Credential: as, Pdeathsig: syscall.SIGQUIT}, dir
 	started := make(chan error)
@@ -301,13 +301,4 @@ func account(dir string) (*syscall.Credential, error) {
 	uid, _ := strconv.Atoi(u.Uid)
 	gid, _ := strconv.Atoi(u.Gid)
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(dir, uid, gid) //nolint:gosec // small numbers
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // only its number is wanted
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()                          //nolint:errcheck // as above
-	return l.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert // it is TCP
 }
