@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"postern/internal/store"
 )
 
 // Limits of the HTTP server. A send may carry 15 MB of attachments over a slow line.
@@ -70,11 +72,11 @@ type health struct {
 	status string
 	parts  map[string]string
 
-	ping func(context.Context) error // reads the store
+	store *store.Store
 }
 
-func newHealth(ping func(context.Context) error) *health {
-	return &health{status: starting, parts: map[string]string{}, ping: ping}
+func newHealth(s *store.Store) *health {
+	return &health{status: starting, parts: map[string]string{}, store: s}
 }
 
 func (h *health) set(status string) {
@@ -95,16 +97,27 @@ type report struct {
 	Parts  map[string]string `json:"parts"`
 }
 
-// ServeHTTP answers 200 when every part is ready and the store can be read, and 503 otherwise.
+// ofStore is the store's state.
+func (h *health) ofStore(ctx context.Context) string {
+	switch err := h.store.Health(ctx); {
+	case err == nil:
+		return ready
+	case h.store.NoRoom(err):
+		return "full"
+	case errors.Is(err, store.ErrUnwritable):
+		return "unwritable"
+	}
+	return "unreachable"
+}
+
+// ServeHTTP answers 200 when every part is ready and the store can be read, and took what was written within the last
+// minute; 503 otherwise.
 func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
-	store := ready
-	if err := h.ping(ctx); err != nil {
-		store = "unreachable"
-	}
+	ofStore := h.ofStore(ctx)
 	h.mu.Lock()
-	out := report{Status: h.status, Parts: map[string]string{"store": store}}
+	out := report{Status: h.status, Parts: map[string]string{"store": ofStore}}
 	for name, status := range h.parts {
 		out.Parts[name] = status
 	}

@@ -3,12 +3,10 @@
 package server
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"sync"
 	"syscall"
 	"time"
 
@@ -102,52 +100,4 @@ func listenControl(data string) (net.Listener, error) {
 		return nil, errors.Join(&config.Error{Setting: "data", Reason: err.Error(), Err: err}, l.Close())
 	}
 	return l, nil
-}
-
-// certificate is the server's, read again when its file has changed: a renewal needs no restart.
-type certificate struct {
-	certFile, keyFile string
-
-	mu      sync.Mutex
-	looked  time.Time
-	changed time.Time // of the file that cert was read from
-	cert    *tls.Certificate
-}
-
-// tlsConfig reads the certificate, and is nil when there is none.
-func tlsConfig(s *config.Serve) (*tls.Config, error) {
-	if s.TLSCert == "" {
-		return nil, nil
-	}
-	c := &certificate{certFile: s.TLSCert, keyFile: s.TLSKey}
-	if err := c.load(); err != nil {
-		return nil, &config.Error{Setting: "tls-cert", Reason: err.Error(), Err: err}
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}, nil
-}
-
-func (c *certificate) load() error {
-	info, err := os.Stat(c.certFile)
-	if err != nil {
-		return err
-	}
-	cert, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-	if err != nil {
-		return err
-	}
-	c.cert, c.changed, c.looked = &cert, info.ModTime(), time.Now()
-	return nil
-}
-
-// get gives the certificate. A file that cannot be read leaves the one before in use: half of a renewal may be written.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.looked) > 30*time.Second {
-		c.looked = time.Now()
-		if info, err := os.Stat(c.certFile); err == nil && !info.ModTime().Equal(c.changed) {
-			c.load() //nolint:errcheck,gosec // tried again in half a minute
-		}
-	}
-	return c.cert, nil
 }

@@ -241,6 +241,8 @@ func (c *collector) store(e emitter) {
 		c.log.Warn("the store could not be measured for metrics", "error", err)
 	}
 	e.gauge("store_up", "1 when the store can be read.", up)
+	e.count("store_failed_writes_total", "Write transactions that failed for want of room, or by another fault of the disk or the database.", float64(c.s.core.Store.WritesFailed()))
+	c.s.cert.numbers(e)
 }
 
 // waiting counts the outboxes, and says whether they could be read.

@@ -40,7 +40,7 @@ type Server struct {
 	mail      []smtpDoor
 	pages     http.Handler // the API and the pages
 	control   http.Handler
-	tls       *tls.Config // nil without a certificate
+	cert      *certificate // nil without one
 	proxies   proxies
 	health    *health
 	setUp     *SetUp // what the first start made; nil on a later one
@@ -61,7 +61,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	if err != nil {
 		return nil, err
 	}
-	cert, err := tlsConfig(s)
+	cert, err := newCertificate(s, log)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	if err != nil {
 		return nil, err
 	}
-	srv := &Server{core: core, proxies: networks, tls: cert, hostname: hostname, drain: s.Drain, out: out, log: log, engine: core.Store.Engine(), health: newHealth(core.Store.Ping)}
+	srv := &Server{core: core, proxies: networks, cert: cert, hostname: hostname, drain: s.Drain, out: out, log: log, engine: core.Store.Engine(), health: newHealth(core.Store)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, srv.close())
@@ -123,7 +123,7 @@ func (s *Server) doors(settings *config.Serve) error {
 	s.mail = s.smtpDoors()
 	pages, err := console.New(console.Config{
 		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Domains: s.core.Domains, Suppress: s.core.Suppress, Client: s.proxies.client,
-		BaseURL: s.baseURL, SMTPAddr: s.reachable(s.listeners.smtp), SMTPTLS: s.tls != nil, SMTPSAddr: s.reachable(s.listeners.smtps),
+		BaseURL: s.baseURL, SMTPAddr: s.reachable(s.listeners.smtp), SMTPTLS: s.cert != nil, SMTPSAddr: s.reachable(s.listeners.smtps),
 		Hostname: s.hostname, Route: s.route, Log: s.log.With("part", "console"), Description: api.Description(),
 		OIDC: keyring.OIDCConfig{Issuer: settings.OIDCIssuer, ClientID: settings.OIDCClientID, ClientSecret: settings.OIDCSecret, Name: settings.OIDCName},
 	})
@@ -171,7 +171,7 @@ func (s *Server) parts() [][]part {
 		doors = append(doors, web("http", s.pages, s.listeners.http, nil))
 	}
 	if s.listeners.https != nil {
-		doors = append(doors, web("https", s.pages, s.listeners.https, s.tls.Clone())) // net/http adds its protocols to it
+		doors = append(doors, web("https", s.pages, s.listeners.https, s.cert.config()))
 	}
 	for _, d := range s.mail {
 		doors = append(doors, part{d.name, func(ctx context.Context) error { return d.serve(ctx, grace) }})

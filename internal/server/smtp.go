@@ -26,7 +26,7 @@ func (s *Server) smtpDoors() []smtpDoor {
 			return
 		}
 		out = append(out, smtpDoor{name, smtpd.New(smtpd.Config{
-			Gate: s.core.Gate, Submit: s.core.Submit, Hostname: s.hostname, TLS: s.tls, Implicit: implicit, Log: s.log.With("part", name),
+			Gate: s.core.Gate, Submit: s.core.Submit, Hostname: s.hostname, TLS: s.cert.config(), Implicit: implicit, Log: s.log.With("part", name),
 		}), l})
 	}
 	add("smtp", s.listeners.smtp, false)

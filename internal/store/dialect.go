@@ -16,6 +16,7 @@ type dialect struct {
 	aside          string              // before a column: no index is to be chosen for this condition
 	unique         func(error) bool    // a unique constraint refused
 	full           func(error) bool    // no room
+	unwritable     func(error) bool    // the disk or the server fails, whatever is written
 	retry          func(error) bool    // the transaction may be run again
 }
 

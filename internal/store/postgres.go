@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -20,13 +21,13 @@ const (
 )
 
 func postgresDialect() *dialect {
-	is := func(err error, codes ...string) bool {
+	is := func(err error, codes ...string) bool { // of two characters: a class of codes
 		var e *pgconn.PgError
 		if !errors.As(err, &e) {
 			return false
 		}
 		for _, c := range codes {
-			if e.Code == c {
+			if strings.HasPrefix(e.Code, c) {
 				return true
 			}
 		}
@@ -52,6 +53,7 @@ CREATE INDEX search_words ON search USING gin (words);`,
 		find:       func(t []term) string { return expression(t, "'", " | ", " & ", ":*") },
 		unique:     func(err error) bool { return is(err, "23505") },
 		full:       func(err error) bool { return is(err, "53100") },
+		unwritable: func(err error) bool { return is(err, "25006", "53", "57P", "58", "XX") },
 		retry:      func(err error) bool { return is(err, "40001", "40P01") }, // serialization failure, deadlock
 	}
 }

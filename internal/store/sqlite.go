@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -19,6 +20,9 @@ import (
 
 // sqliteReaders is how many connections read at a time: reads are short, and WAL lets them run beside the writer.
 const sqliteReaders = 8
+
+// faults are the codes of SQLite for a file that fails (https://www.sqlite.org/rescode.html).
+var faults = []int{sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 func sqliteDialect() *dialect {
 	return &dialect{
@@ -47,6 +51,10 @@ func sqliteDialect() *dialect {
 		full: func(err error) bool {
 			var e *sqlite.Error
 			return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL
+		},
+		unwritable: func(err error) bool {
+			var e *sqlite.Error
+			return errors.As(err, &e) && slices.Contains(faults, e.Code()&0xff)
 		},
 		retry: func(error) bool { return false },
 	}

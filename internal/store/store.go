@@ -60,6 +60,9 @@ type Store struct {
 	watch       func(context.Context) error // whether the lock is still ours; nil where it cannot be lost
 	closed      atomic.Bool
 	fine        atomic.Int64 // FineSince, in Unix seconds
+
+	writesFailed atomic.Int64
+	lastFailed   atomic.Pointer[failedWrite]
 }
 
 // Options of Open.
@@ -150,9 +153,6 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Ping answers whether the database can be read.
-func (s *Store) Ping(ctx context.Context) error { return s.r.PingContext(ctx) }
-
 // Tx is a write transaction with one time for all that happens in it.
 type Tx struct {
 	s   *Store
@@ -171,6 +171,7 @@ func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
 func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	for attempt := 0; ; attempt++ {
 		err := s.update(ctx, fn)
+		s.noteWrite(err)
 		if err == nil || attempt == 5 || !s.d.retry(err) {
 			return err
 		}

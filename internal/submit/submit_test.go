@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -201,7 +202,9 @@ func TestAFullDisk(t *testing.T) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=3m"); err != nil {
 		t.Skipf("SKIPPED ALOUD: a small disk cannot be mounted: %v", err)
 	}
-	s, err := store.Open(t.Context(), filepath.Join(dir, "postern.db"), store.Options{})
+	var ahead atomic.Int64 // of the machine's clock
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	s, err := store.Open(t.Context(), filepath.Join(dir, "postern.db"), store.Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,6 +224,7 @@ func TestAFullDisk(t *testing.T) {
 		random[i] = byte(i*i>>3 ^ i*7919>>5)
 	}
 	accepted := 0
+	var noRoom bool
 	for i := 0; ; i++ {
 		_, err := d.send(t, "news@example.org", func(m *submit.Message) { m.Raw = append([]byte(fmt.Sprintf("X: %d\r\n\r\n", i)), random...) })
 		if err == nil {
@@ -230,16 +234,24 @@ func TestAFullDisk(t *testing.T) {
 		if code(err) != submit.NoRoom && code(err) != submit.Unavailable {
 			t.Fatalf("%v", err)
 		}
+		noRoom = code(err) == submit.NoRoom
 		break
 	}
 	if n := d.count(t); n != accepted || accepted == 0 {
 		t.Errorf("%d accepted, %d kept", accepted, n)
+	}
+	if err := s.Health(t.Context()); !errors.Is(err, store.ErrUnwritable) || s.NoRoom(err) != noRoom || s.WritesFailed() == 0 {
+		t.Errorf("on a full disk the store's health is %v, and %d writes have failed", err, s.WritesFailed())
 	}
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.send(t, "news@example.org", nil); err != nil {
 		t.Errorf("with room again: %v", err)
+	}
+	ahead.Store(int64(time.Minute))
+	if err := s.Health(t.Context()); err != nil {
+		t.Errorf("a minute later the store's health is %v", err)
 	}
 	if n := d.count(t); n != accepted+1 {
 		t.Errorf("%d accepted, %d kept", accepted+1, n)
