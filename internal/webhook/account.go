@@ -73,7 +73,7 @@ type Sample struct {
 }
 
 // Sample posts something to an account's webhook now, once, and returns what came of it, which the webhook's state tells
-// too.
+// too, unless it did not come to an answer or none for a reason of our own: ctx ended, or the host is asked too much now.
 func (w *Webhook) Sample(ctx context.Context, to store.Webhook, kind string, data any) (Sample, error) {
 	u, err := w.URL(to.AccountID, to.URL)
 	if err != nil {
@@ -95,6 +95,9 @@ func (w *Webhook) Sample(ctx context.Context, to store.Webhook, kind string, dat
 	out.Took = w.Now().Sub(now)
 	if failure != nil {
 		out.Error = why(failure)
+	}
+	if errors.Is(failure, errBusy) || ctx.Err() != nil {
+		return out, ctx.Err()
 	}
 	ctx = context.WithoutCancel(ctx)
 	return out, w.Store.Update(ctx, func(tx *store.Tx) error {

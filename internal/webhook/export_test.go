@@ -54,3 +54,9 @@ const PerReceiver = perReceiver
 func Encode(version int, events []store.ToldEvent) ([]byte, int, error) {
 	return encode(version, events)
 }
+
+// FillHost has as many requests to a host under way as there may be.
+func (w *Webhook) FillHost(host string) {
+	for w.work.enter(host) { //nolint:revive // until there is no place
+	}
+}

@@ -9,11 +9,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -485,4 +487,36 @@ func TestRemovedAndChangedWebhooks(t *testing.T) {
 			t.Errorf("%d wait for a webhook that was removed, %v", n, err)
 		}
 	})
+}
+
+// TestSampleOfOurOwnMaking: what was not posted, or broken off by who asked for it, says nothing of the webhook.
+func TestSampleOfOurOwnMaking(t *testing.T) {
+	p := newPost(t, storetest.New(t), nil)
+	id := p.account("a")
+	asked, release := make(chan struct{}), make(chan struct{})
+	r := newReceiver(t, func(http.ResponseWriter, *http.Request) {
+		close(asked)
+		<-release
+	})
+	defer close(release)
+	p.set(id, r.URL)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	if x, err := p.Sample(ctx, p.state(id), "webhook.test", nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("broken off: %+v, %v", x, err)
+	}
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.FillHost(u.Host)
+	if x, err := p.Sample(t.Context(), p.state(id), "webhook.test", nil); err != nil || x.Error == "" {
+		t.Errorf("too busy: %+v, %v", x, err)
+	}
+	if w := p.state(id); !w.FailingSince.IsZero() || w.LastError != "" {
+		t.Errorf("the webhook fails since %v: %s", w.FailingSince, w.LastError)
+	}
 }
