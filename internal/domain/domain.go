@@ -189,35 +189,23 @@ func (c *Checker) look(ctx context.Context, by keyring.Actor, d store.Domain, ba
 		if err := c.Keyring.ProveDomain(ctx, by, store.OfKey(key.AccountID, key.ID), d.ID, store.ProofDNS); err != nil {
 			return err
 		}
-		d.Proof = store.ProofDNS
 	}
-	if knowsDMARC {
-		d.DMARC, d.DMARCAdvice = clean(dmarc), clean(advice)
-	}
-	return c.record(ctx, d, dkim, spf, background)
+	return c.record(ctx, d, background, dkim, spf, func(d *store.Domain) {
+		if knowsDMARC {
+			d.DMARC, d.DMARCAdvice = clean(dmarc), clean(advice)
+		}
+	})
 }
 
 // record writes down what was found, and counts it.
-func (c *Checker) record(ctx context.Context, d store.Domain, dkim, spf finding, background bool) error {
+func (c *Checker) record(ctx context.Context, d store.Domain, background bool, dkim, spf finding, more func(*store.Domain)) error {
 	var broken, mended []string
-	dkimWas, spfWas := d.DKIM.Status, d.SPF.Status
-	for _, x := range []struct {
-		name string
-		of   *store.Record
-		is   finding
-	}{{"DKIM", &d.DKIM, dkim}, {"SPF", &d.SPF, spf}} {
-		switch news := change(x.of, x.is, background); news {
-		case store.HealthBroken:
-			for _, e := range x.is.errors {
-				broken = append(broken, x.name+": "+e)
-			}
-		case store.HealthGood:
-			mended = append(mended, x.name)
-		}
-	}
-	broke := dkimWas == store.RecordOK && d.DKIM.Status == store.RecordError || spfWas == store.RecordOK && d.SPF.Status == store.RecordError
-	c.schedule(&d, dkim.unknown || spf.unknown, broke, background)
-	if err := c.Keyring.RecordLook(ctx, d, broken, mended); err != nil {
+	err := c.Keyring.RecordLook(ctx, d.ID, func(d *store.Domain) ([]string, []string) {
+		more(d)
+		broken, mended = c.found(d, dkim, spf, background)
+		return broken, mended
+	})
+	if err != nil {
 		c.failed.Add(1)
 		return err
 	}
@@ -234,6 +222,28 @@ func (c *Checker) record(ctx context.Context, d store.Domain, dkim, spf finding,
 		c.Log.WarnContext(ctx, "records of a domain broke or were mended; the account's owners are told", "domain", d.Domain, "key", d.KeyID, "broken", broken, "mended", mended)
 	}
 	return nil
+}
+
+// found brings a domain up to what was found, and says what its owners are to be told of.
+func (c *Checker) found(d *store.Domain, dkim, spf finding, background bool) (broken, mended []string) {
+	dkimWas, spfWas := d.DKIM.Status, d.SPF.Status
+	for _, x := range []struct {
+		name string
+		of   *store.Record
+		is   finding
+	}{{"DKIM", &d.DKIM, dkim}, {"SPF", &d.SPF, spf}} {
+		switch news := change(x.of, x.is, background); news {
+		case store.HealthBroken:
+			for _, e := range x.is.errors {
+				broken = append(broken, x.name+": "+e)
+			}
+		case store.HealthGood:
+			mended = append(mended, x.name)
+		}
+	}
+	broke := dkimWas == store.RecordOK && d.DKIM.Status == store.RecordError || spfWas == store.RecordOK && d.SPF.Status == store.RecordError
+	c.schedule(d, dkim.unknown || spf.unknown, broke, background)
+	return broken, mended
 }
 
 // schedule notes when a look was, and when the next one in the background is to be. A look that somebody asks for brings

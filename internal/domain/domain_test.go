@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -374,6 +375,57 @@ func TestAskingAgainPutsNothingOff(t *testing.T) {
 	}
 	if told := o.told(); len(told) != 1 || told[0].Kind != keyring.NoticeDomainBroken {
 		t.Errorf("%+v", told)
+	}
+}
+
+// held answers from a table, when it may.
+type held struct {
+	dns.Table
+	wait func(ctx context.Context, name string)
+}
+
+func (h held) TXT(ctx context.Context, name string) ([]string, error) {
+	h.wait(ctx, name)
+	return h.Table.TXT(ctx, name)
+}
+
+type asked struct{}
+
+// TestAskingMeanwhilePutsNothingOff: a look that somebody asks for while one in the background is under way, and that ends
+// later, leaves what that one wrote down.
+func TestAskingMeanwhilePutsNothingOff(t *testing.T) {
+	table, wait := dns.Table{"spf.mail.test": txt("v=spf1 ip4:192.0.2.25 -all")}, func(context.Context, string) {}
+	o := newOffice(t, held{table, func(ctx context.Context, name string) { wait(ctx, name) }})
+	o.now = o.now.Add(time.Second)
+	o.propose("shop.test")
+	r := o.records()
+	table[r.Ownership.Name], table[r.DKIM.Name], table["shop.test"] = txt(r.Ownership.Value), txt(r.DKIM.Value), txt(r.SPF.Value)
+	o.untilNext()
+	id, begun, over, end := o.domain().ID, make(chan struct{}), make(chan struct{}), make(chan error)
+	var once sync.Once
+	wait = func(ctx context.Context, name string) {
+		switch {
+		case name != r.DKIM.Name:
+		case ctx.Value(asked{}) != nil:
+			close(begun)
+			<-over
+		default:
+			once.Do(func() {
+				go func() {
+					_, err := o.checker.Check(context.WithValue(t.Context(), asked{}, true), operator, o.scope, id)
+					end <- err
+				}()
+				<-begun
+			})
+		}
+	}
+	o.now = o.domain().DueAt
+	o.ok(o.checker.Round(t.Context()))
+	due := o.domain().DueAt
+	close(over)
+	o.ok(<-end)
+	if d := o.domain(); !d.DueAt.Equal(due) || due.Sub(o.now) < time.Hour {
+		t.Errorf("the look in the background had the next in %v, the other in %v", due.Sub(o.now), d.DueAt.Sub(o.now))
 	}
 }
 

@@ -71,8 +71,10 @@ func (c *Checker) Round(ctx context.Context) error {
 func (c *Checker) visit(ctx context.Context, d store.Domain) {
 	var err error
 	if reserved(d.Domain) {
-		d.DueAt = c.Now().Add(jittered(Daily))
-		err = c.Keyring.RecordLook(ctx, d, nil, nil)
+		err = c.Keyring.RecordLook(ctx, d.ID, func(d *store.Domain) (broken, mended []string) {
+			d.DueAt = c.Now().Add(jittered(Daily))
+			return nil, nil
+		})
 	} else {
 		err = c.look(ctx, keyring.Actor{Name: "postern", Origin: "background"}, d, true)
 	}

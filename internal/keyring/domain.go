@@ -140,9 +140,15 @@ func (k *Keyring) DKIMRecord(ctx context.Context, accountID int64, domain string
 }
 
 // RecordLook writes down what a look at a domain found, and leaves word for the account's owners of records that are
-// broken, or mended, in words.
-func (k *Keyring) RecordLook(ctx context.Context, d store.Domain, broken, mended []string) error {
+// broken, or mended, in words. found brings the domain, as it is known by now, up to that, and returns those words; it may
+// be called again.
+func (k *Keyring) RecordLook(ctx context.Context, id int64, found func(*store.Domain) (broken, mended []string)) error {
 	return k.update(ctx, "domain", func(tx *store.Tx) error {
+		d, err := tx.EndLook(ctx, id)
+		if err != nil {
+			return err
+		}
+		broken, mended := found(&d)
 		if err := tx.RecordLook(ctx, d); err != nil || len(broken)+len(mended) == 0 {
 			return err
 		}

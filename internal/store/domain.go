@@ -213,11 +213,17 @@ func (tx *Tx) BeginLook(ctx context.Context, id int64, until time.Time) error {
 	return tx.one(ctx, "UPDATE domain SET busy_until = $1 WHERE id = $2", micros(until), id)
 }
 
+// EndLook reads a domain at which a look has come to its end, for RecordLook: another may have been written down since it
+// began.
+func (tx *Tx) EndLook(ctx context.Context, id int64) (Domain, error) {
+	return scanDomain(tx.row(ctx, "UPDATE domain SET busy_until = 0 WHERE id = $1 RETURNING "+domainFields, id))
+}
+
 // RecordLook writes down what a look at a domain found, when it was and when the next is due.
 func (tx *Tx) RecordLook(ctx context.Context, d Domain) error {
 	lines := func(list []string) string { return strings.Join(list, "\n") }
 	return tx.one(ctx, `UPDATE domain SET dkim_status = $1, dkim_current = $2, dkim_errors = $3, dkim_health = $4, spf_status = $5, spf_current = $6, spf_errors = $7, spf_health = $8,
- dmarc = $9, dmarc_advice = $10, checked_at = $11, due_at = $12, off_since = $13, busy_until = 0 WHERE id = $14`,
+ dmarc = $9, dmarc_advice = $10, checked_at = $11, due_at = $12, off_since = $13 WHERE id = $14`,
 		d.DKIM.Status, lines(d.DKIM.Current), lines(d.DKIM.Errors), d.DKIM.Health, d.SPF.Status, lines(d.SPF.Current), lines(d.SPF.Errors), d.SPF.Health,
 		d.DMARC, d.DMARCAdvice, micros(d.CheckedAt), micros(d.DueAt), micros(d.OffSince), d.ID)
 }
