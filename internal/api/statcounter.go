@@ -197,6 +197,9 @@ func (a *api) listCounters(c *call) (reply, error) {
 	if sq.Source == ofLists {
 		return rows[statCounter](nil, 0), nil
 	}
+	if sq.Step == store.FiveMinutes.Length() && sq.From.Before(a.Store.FineSince()) {
+		sq.From = sq.From.Truncate(store.Hourly.Length()) // there the slots are hours
+	}
 	scope := c.own()
 	if sq.Source == store.OfKeyItself && len(sq.SourceIDs) > 0 {
 		scope, sq.KeyIDs, sq.SourceIDs = c.managed(), sq.SourceIDs, nil

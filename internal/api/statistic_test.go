@@ -132,7 +132,22 @@ func TestStatistics(t *testing.T) {
 	t.Run("campaigns", w.testCampaigns)
 	t.Run("others see nothing", w.testOthersSeeNothing)
 	t.Run("the SDK's structs", w.testSDK)
+	t.Run("old counters", w.testOldCounters)
 	t.Run("too many counters", w.testTooManyCounters)
+}
+
+// testOldCounters: where the slots of five minutes are gone, a period begins with the hour that FromTS is in.
+func (w *reported) testOldCounters(t *testing.T) {
+	if _, _, _, err := w.store.ForgetFine(t.Context(), time.Now().AddDate(0, 0, 1), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	hour := w.at.UTC().Truncate(time.Hour)
+	for _, from := range []time.Duration{0, 5 * time.Minute, 59 * time.Minute} {
+		list := w.rows(t, "statcounters", "CounterSource", "APIKey", "CounterTiming", "Message", "CounterResolution", "Highest", "FromTS", fmt.Sprint(hour.Add(from).Unix()))
+		if len(list) == 0 || list[0]["Timeslice"] != hour.Format(time.RFC3339) {
+			t.Errorf("from %v after %v: %v", from, hour, list)
+		}
+	}
 }
 
 // testTooManyCounters: what one request holds in memory has a bound.

@@ -275,14 +275,19 @@ func (t *tally) write(ctx context.Context, tx *Tx) error {
 	return upsertDomains.run(ctx, tx, nil, rows)
 }
 
-// Counters sums the counters of a scope's keys over the slots of five minutes from (included) to to (excluded).
+// Counters sums the counters of a scope's keys: over the slots of five minutes from (included) to to (excluded), as far as
+// there are any (FineSince), or, without both, over all days.
 func (s *Store) Counters(ctx context.Context, scope Scope, timing Timing, from, to time.Time) (Counts, error) {
 	w := newWhere("SELECT " + sums("c", counterColumns[:]) + " FROM counter c JOIN api_key k ON k.id = c.key_id")
 	scope.where(w, "k.account_id", "k.id")
 	w.and("c.source = 0")
 	w.and("c.source_id = c.key_id")
 	w.and("c.timing = ?", int(timing))
-	w.and("c.grain = 0")
+	grain := FiveMinutes
+	if from.IsZero() && to.IsZero() {
+		grain = Daily
+	}
+	w.and("c.grain = ?", int(grain))
 	if !from.IsZero() {
 		w.and("c.slot >= ?", from.Unix())
 	}

@@ -303,4 +303,53 @@ func TestOldArrivalsGo(t *testing.T) {
 	}
 	now = now.Add(time.Hour)
 	want(2)
+	// A clock that was years ahead for a moment does not take the minutes of what came after.
+	back := now
+	now = now.AddDate(4, 0, 0)
+	accept(t, s, submission(k, "b@example.net"))
+	now = back
+	accept(t, s, submission(k, "c@example.net"))
+	want(0)
+	if found, err := s.Messages(t.Context(), store.OfAccount(k.AccountID), store.MessageFilter{From: now.Add(-time.Hour)}, store.Page{}); err != nil || len(found) != 2 {
+		t.Errorf("found %d since an hour, %v", len(found), err)
+	}
+}
+
+// TestFineSinceAClockThatWasAhead: from the next day on there are counters of five minutes again.
+func TestFineSinceAClockThatWasAhead(t *testing.T) {
+	now := time.Date(2046, 3, 1, 12, 0, 0, 0, time.UTC)
+	s, err := store.Open(t.Context(), storetest.DSN(t), store.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // nothing is written any more
+	k := newKey(t, s, "one")
+	forget := func(want time.Time) {
+		t.Helper()
+		if _, _, _, err := s.ForgetFine(t.Context(), now.AddDate(0, 0, -92), time.Second); err != nil || !s.FineSince().Equal(want) {
+			t.Errorf("there are counters since %v, %v; want %v", s.FineSince(), err, want)
+		}
+	}
+	slots := func() []store.SeriesRow {
+		t.Helper()
+		rows, err := s.Series(t.Context(), store.OfAccount(k.AccountID), store.SeriesQuery{Step: store.FiveMinutes.Length()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	forget(time.Date(2045, 11, 29, 0, 0, 0, 0, time.UTC))
+	now = time.Date(2026, 3, 1, 12, 20, 0, 0, time.UTC)
+	accept(t, s, submission(k, "a@example.net"))
+	tomorrow := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	forget(tomorrow)
+	if rows := slots(); len(rows) != 1 || !rows[0].At.Equal(now.Truncate(time.Hour)) {
+		t.Errorf("today: %+v", rows)
+	}
+	now = tomorrow.Add(20 * time.Minute)
+	accept(t, s, submission(k, "a@example.net"))
+	forget(tomorrow)
+	if rows := slots(); len(rows) != 2 || !rows[1].At.Equal(now) {
+		t.Errorf("the day after: %+v", rows)
+	}
 }

@@ -46,26 +46,54 @@ func (s *Store) FineSince() time.Time {
 // holds the writer hardly longer than hold, and says for how long it did, how many went, and whether there may be more.
 // Hours and days stay, so no sum changes but that of an old period which does not begin and end on the hour.
 func (s *Store) ForgetFine(ctx context.Context, before time.Time, hold time.Duration) (n int, more bool, held time.Duration, err error) {
-	since := dayOf(before)
-	if since > s.fine.Load() {
-		if err := s.Update(ctx, func(tx *Tx) error { return tx.Set(ctx, fineSetting, strconv.FormatInt(since, 10)) }); err != nil {
-			return 0, false, 0, err
-		}
-		s.fine.Store(since) // before the first goes: nobody sums up what is half there
+	if err := s.setFine(ctx, before); err != nil { // before the first goes: nobody sums up what is half there
+		return 0, false, 0, err
+	}
+	since, at := s.fine.Load(), s.fineAt.Load()
+	if at > since {
+		at = 0
 	}
 	err = s.Update(ctx, func(tx *Tx) error {
 		n, more = 0, true
 		began := time.Now()
 		for ok := true; ok; ok = more && time.Since(began) < hold {
-			gone, err := tx.exec(ctx, `DELETE FROM counter WHERE (key_id, source, source_id, timing, grain, slot) IN
- (SELECT key_id, source, source_id, timing, grain, slot FROM counter WHERE grain = 0 AND slot < $1 ORDER BY slot LIMIT $2)`, s.fine.Load(), finePiece)
+			gone, err := tx.forgetFine(ctx, at, since)
 			if err != nil {
 				return err
 			}
-			n, more = n+int(gone), gone == finePiece
+			for _, slot := range gone {
+				at = max(at, slot)
+			}
+			n, more = n+len(gone), len(gone) == finePiece
 		}
 		held = time.Since(began)
 		return nil
 	})
+	if err == nil {
+		s.fineAt.Store(at)
+	}
 	return n, more, held, err
+}
+
+// setFine says that counters of five minutes are there since the day of a time. That goes forward, but for what a clock
+// that was ahead had said: then it is from tomorrow on that all of them are there.
+func (s *Store) setFine(ctx context.Context, before time.Time) error {
+	was, tomorrow := s.fine.Load(), dayOf(s.now())+int64(Daily.Length()/time.Second)
+	since := min(max(was, dayOf(before)), tomorrow)
+	if since == was {
+		return nil
+	}
+	if err := s.Update(ctx, func(tx *Tx) error { return tx.Set(ctx, fineSetting, strconv.FormatInt(since, 10)) }); err != nil {
+		return err
+	}
+	s.fine.Store(since)
+	return nil
+}
+
+// forgetFine deletes some counters of five minutes, the oldest first, and returns their slots. It begins where the last
+// call ended: what was deleted lies in PostgreSQL's index until all have forgotten it.
+func (tx *Tx) forgetFine(ctx context.Context, from, before int64) ([]int64, error) {
+	slot := func(r scanner) (slot int64, err error) { return slot, r.scan(&slot) }
+	return collect(ctx, tx, slot, `DELETE FROM counter WHERE (key_id, source, source_id, timing, grain, slot) IN
+ (SELECT key_id, source, source_id, timing, grain, slot FROM counter WHERE grain = 0 AND slot >= $1 AND slot < $2 ORDER BY slot LIMIT $3) RETURNING slot`, from, before, finePiece)
 }

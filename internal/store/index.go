@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"time"
 )
@@ -80,16 +81,17 @@ func (tx *Tx) putArrival(ctx context.Context, subs []*Submission) error {
 // arrivalMargin is how far the order of IDs may be from that of arrival, generously: they are handed out just before.
 const arrivalMargin = time.Hour
 
-// ForgetArrivals deletes, up to limit, the minutes of arrival from before the oldest message that is left, and says how many.
+// ForgetArrivals deletes, up to limit, the minutes of arrival from before the oldest message that is left, and says how
+// many. A message whose time is wrong, as the clock was, keeps those of messages after it.
 func (s *Store) ForgetArrivals(ctx context.Context, limit int) (n int, err error) {
-	oldest := s.now()
-	err = s.row(ctx, "SELECT arrived_at FROM message ORDER BY id LIMIT 1").scan(nullTime{&oldest})
+	oldest, first := s.now(), int64(math.MaxInt64)
+	err = s.row(ctx, "SELECT arrived_at, id FROM message ORDER BY id LIMIT 1").scan(nullTime{&oldest}, &first)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return 0, err
 	}
 	before := arrivalSlot(oldest.Add(-arrivalMargin))
 	err = s.Update(ctx, func(tx *Tx) error {
-		gone, err := tx.exec(ctx, "DELETE FROM arrival WHERE slot IN (SELECT slot FROM arrival WHERE slot < $1 ORDER BY slot LIMIT $2)", before, limit)
+		gone, err := tx.exec(ctx, "DELETE FROM arrival WHERE slot IN (SELECT slot FROM arrival WHERE slot < $1 AND last_id < $2 ORDER BY slot LIMIT $3)", before, first, limit)
 		n = int(gone)
 		return err
 	})

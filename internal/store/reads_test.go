@@ -3,7 +3,10 @@
 package store
 
 import (
+	"database/sql"
+	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -46,4 +49,72 @@ func TestKeptReadsDoNotHoldTheWAL(t *testing.T) {
 	if err := s.w.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved); err != nil || busy != 0 || frames != 0 {
 		t.Errorf("the checkpoint: busy %d, %d pages left in the WAL, %v", busy, frames-moved, err)
 	}
+}
+
+// Lists of every length fill neither the places of the statements that are kept nor the memory.
+func TestListsAreNotKept(t *testing.T) {
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "postern.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // nothing is written any more
+	for range 2 {
+		for n := range 3 * keptReads {
+			if _, err := s.Series(t.Context(), OfKey(1, 1), SeriesQuery{Source: OfSender, SourceIDs: make([]int64, n), Step: Daily.Length()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for n := range 2 * seenReads {
+		if err := s.row(t.Context(), fmt.Sprintf("SELECT %d", n)).scan(new(int)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	texts, kept := s.reads.count()
+	if texts > seenReads+keptReads || kept > 32 {
+		t.Errorf("%d texts with %d statements", texts, kept)
+	}
+	const query = "SELECT name FROM setting WHERE name = ''"
+	for range 3 {
+		s.row(t.Context(), query).scan(new(string)) //nolint:errcheck // there is none
+	}
+	if stmt := s.reads.kept(t.Context(), s, query, 0); stmt == nil {
+		t.Error("what comes after them is not kept")
+	}
+}
+
+// Readers that ask for the same at once leave one statement, and it is counted once.
+func TestKeptOnce(t *testing.T) {
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "postern.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // nothing is written any more
+	for i := range 100 {
+		query, start := fmt.Sprintf("SELECT %d", i), make(chan struct{})
+		var readers sync.WaitGroup
+		for range 8 {
+			readers.Go(func() {
+				<-start
+				for range 3 {
+					s.reads.kept(t.Context(), s, query, 0)
+				}
+			})
+		}
+		close(start)
+		readers.Wait()
+	}
+	if _, kept := s.reads.count(); int64(kept) != s.reads.n.Load() {
+		t.Errorf("%d statements, counted as %d", kept, s.reads.n.Load())
+	}
+}
+
+func (r *readStatements) count() (texts, kept int) {
+	r.byText.Range(func(_, stmt any) bool {
+		if texts++; stmt != (*sql.Stmt)(nil) {
+			kept++
+		}
+		return true
+	})
+	return texts, kept
 }

@@ -12,19 +12,21 @@ import (
 // Bounds of the readers' statements. Each may be kept once for each reader, some 10 KB a time.
 const (
 	keptReads    = 256
-	keptReadText = 4096 // bytes: a longer one is a list of IDs, which hardly comes again
+	keptReadArgs = 16   // more are a list of IDs, which hardly comes again with as many; but the longest chunk of a bulk does
+	seenReads    = 1024 // texts that came once are forgotten when there are more
 )
 
 // readStatements are the statements that the readers keep prepared, where the driver does not keep them itself: texts
 // that came at least twice, the first of them that did.
 type readStatements struct {
-	byText sync.Map // SQL text → *sql.Stmt, nil where it came once
-	n      atomic.Int64
+	byText sync.Map     // SQL text → *sql.Stmt, nil where it came once
+	n      atomic.Int64 // statements
+	seen   atomic.Int64 // texts that came once, or twice by now
 }
 
-// kept gives the statement kept for query, or nil where there is none.
-func (r *readStatements) kept(ctx context.Context, s *Store, query string) *sql.Stmt {
-	if !s.d.keepStatements || len(query) > keptReadText {
+// kept gives the statement kept for query, which takes so many arguments, or nil where there is none.
+func (r *readStatements) kept(ctx context.Context, s *Store, query string, args int) *sql.Stmt {
+	if !s.d.keepStatements || args > keptReadArgs && args != chunks[0]+1 {
 		return nil
 	}
 	there, ok := r.byText.Load(query)
@@ -35,7 +37,7 @@ func (r *readStatements) kept(ctx context.Context, s *Store, query string) *sql.
 		return nil
 	}
 	if !ok {
-		r.byText.Store(query, (*sql.Stmt)(nil))
+		r.first(query)
 		return nil
 	}
 	stmt, err := s.r.PrepareContext(ctx, query)
@@ -48,4 +50,18 @@ func (r *readStatements) kept(ctx context.Context, s *Store, query string) *sql.
 	}
 	r.n.Add(1)
 	return stmt
+}
+
+// first notes a text that came for the first time.
+func (r *readStatements) first(query string) {
+	none := (*sql.Stmt)(nil)
+	r.byText.LoadOrStore(query, none) // another may keep a statement by now
+	if r.seen.Add(1) < seenReads {
+		return
+	}
+	r.seen.Store(0)
+	r.byText.Range(func(text, _ any) bool {
+		r.byText.CompareAndDelete(text, none)
+		return true
+	})
 }

@@ -61,7 +61,18 @@ func seriesSums(t Timing) string {
 // range of the counters' own key for each key and source, whatever the number of messages. Where there are no counters of
 // five minutes any more, the slots are hours.
 func (s *Store) Series(ctx context.Context, scope Scope, q SeriesQuery) ([]SeriesRow, error) {
-	grain, since := q.grain(), s.FineSince()
+	for {
+		since := s.FineSince()
+		rows, err := s.seriesSince(ctx, scope, q, since)
+		if err != nil || s.FineSince().Equal(since) { // else some of what was to be read was deleted meanwhile
+			return rows, err
+		}
+	}
+}
+
+// seriesSince is Series where there are counters of five minutes since a time.
+func (s *Store) seriesSince(ctx context.Context, scope Scope, q SeriesQuery, since time.Time) ([]SeriesRow, error) {
+	grain := q.grain()
 	if grain != FiveMinutes || since.IsZero() || !q.From.IsZero() && !q.From.Before(since) {
 		return s.series(ctx, scope, q, grain)
 	}

@@ -60,6 +60,7 @@ type Store struct {
 	watch       func(context.Context) error // whether the lock is still ours; nil where it cannot be lost
 	closed      atomic.Bool
 	fine        atomic.Int64 // FineSince, in Unix seconds
+	fineAt      atomic.Int64 // up to where ForgetFine has come
 
 	writesFailed atomic.Int64
 	lastFailed   atomic.Pointer[failedWrite]
@@ -287,7 +288,7 @@ type row struct {
 func (r row) scan(dest ...any) error { return r.s.wrap(r.r.Scan(dest...)) }
 
 func (s *Store) row(ctx context.Context, query string, args ...any) row {
-	if stmt := s.reads.kept(ctx, s, query); stmt != nil {
+	if stmt := s.reads.kept(ctx, s, query, len(args)); stmt != nil {
 		return row{s, stmt.QueryRowContext(ctx, args...)}
 	}
 	return row{s, s.r.QueryRowContext(ctx, query, args...)}
@@ -300,7 +301,7 @@ type queryable interface {
 }
 
 func (s *Store) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if stmt := s.reads.kept(ctx, s, query); stmt != nil {
+	if stmt := s.reads.kept(ctx, s, query, len(args)); stmt != nil {
 		return stmt.QueryContext(ctx, args...)
 	}
 	return s.r.QueryContext(ctx, query, args...)
