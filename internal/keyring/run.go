@@ -5,6 +5,7 @@ package keyring
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -37,20 +38,30 @@ func (k *Keyring) Tidied() Tidied {
 // Run records the ends of overlaps, cancels what deleted subaccounts still had under way, and deletes messages past
 // their plan's retention and old counters of five minutes, until ctx ends.
 func (k *Keyring) Run(ctx context.Context) error {
-	tick := time.NewTicker(tidyEvery)
-	defer tick.Stop()
-	var forgot time.Time
-	for {
-		k.tidy(ctx, "overlaps that ended were not recorded", k.EndOverlaps, &k.tidied.overlaps)
-		k.tidy(ctx, "queued mail of deleted subaccounts was not cancelled", k.CancelQueued, &k.tidied.cancelled)
-		if now := time.Now(); now.Sub(forgot) >= forgetEvery {
+	var both sync.WaitGroup
+	both.Go(func() { // apart, since the first time after years it may take an hour
+		every(ctx, forgetEvery, func() {
 			k.tidy(ctx, "messages past their retention were not deleted", k.Forget, &k.tidied.forgotten)
 			k.tidy(ctx, "old counters of five minutes were not deleted", k.ForgetFine, &k.tidied.fine)
-			forgot = now
-		}
+		})
+	})
+	every(ctx, tidyEvery, func() {
+		k.tidy(ctx, "overlaps that ended were not recorded", k.EndOverlaps, &k.tidied.overlaps)
+		k.tidy(ctx, "queued mail of deleted subaccounts was not cancelled", k.CancelQueued, &k.tidied.cancelled)
+	})
+	both.Wait()
+	return nil
+}
+
+// every does something now and again and again until ctx ends.
+func every(ctx context.Context, d time.Duration, do func()) {
+	tick := time.NewTicker(d)
+	defer tick.Stop()
+	for {
+		do()
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
 	}
