@@ -39,6 +39,7 @@ func TestHealthOnAFullDisk(t *testing.T) {
 	})
 	h := newHealth(s)
 	h.set(ready)
+	h.setPart("store", ready) // what watches its lock, in the server
 	want := func(code int, status, ofStore string) {
 		t.Helper()
 		w := httptest.NewRecorder()

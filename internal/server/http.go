@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -117,11 +118,11 @@ func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	ofStore := h.ofStore(ctx)
 	h.mu.Lock()
-	out := report{Status: h.status, Parts: map[string]string{"store": ofStore}}
-	for name, status := range h.parts {
-		out.Parts[name] = status
-	}
+	out := report{Status: h.status, Parts: maps.Clone(h.parts)}
 	h.mu.Unlock()
+	if ofStore != ready || out.Parts["store"] == "" { // else what watches its lock is the part
+		out.Parts["store"] = ofStore
+	}
 	for _, status := range out.Parts {
 		if status != ready && out.Status == ready {
 			out.Status = "failing"
