@@ -48,25 +48,6 @@ type step struct {
 	store.Doing
 }
 
-// Codes are the reply's code and enhanced code. They stand at the head of the other side's words too, and not of ours.
-func (s step) Codes() string {
-	if s.Reply.Code == 0 {
-		return ""
-	}
-	return strings.TrimSpace(strconv.Itoa(s.Reply.Code) + " " + s.Reply.Enhanced)
-}
-
-// Words are the reply without its codes.
-func (s step) Words() string {
-	words := s.Reply.Line
-	for code := range strings.FieldsSeq(s.Codes()) {
-		if rest, ok := strings.CutPrefix(words, code); ok && (rest == "" || rest[0] == ' ') {
-			words = strings.TrimSpace(rest)
-		}
-	}
-	return words
-}
-
 // shownSource is how much of a message's source stands on a page, in bytes.
 const shownSource = 200_000
 

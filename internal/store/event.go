@@ -5,6 +5,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -73,10 +75,32 @@ type Doing struct {
 type Reply struct {
 	Code     int    // SMTP reply code, 0 when none came
 	Enhanced string // RFC 3463 code, "" when none came
-	Line     string // its words, or ours about it
+	Line     string // its words, codes and all, or ours about it
 	Host     string // who said it
 	TLS      string // protocol and cipher, "" in clear
 }
+
+// Codes are the reply's code and enhanced code.
+func (r Reply) Codes() string {
+	if r.Code == 0 {
+		return ""
+	}
+	return strings.TrimSpace(strconv.Itoa(r.Code) + " " + r.Enhanced)
+}
+
+// Words are the reply without its codes, which stand at the head of the other side's words, and not of ours.
+func (r Reply) Words() string {
+	words := r.Line
+	for code := range strings.FieldsSeq(r.Codes()) {
+		if rest, ok := strings.CutPrefix(words, code); ok && (rest == "" || rest[0] == ' ') {
+			words = strings.TrimSpace(rest)
+		}
+	}
+	return words
+}
+
+// String is the reply in one line, with each of its codes once.
+func (r Reply) String() string { return strings.TrimSpace(r.Codes() + " " + r.Words()) }
 
 var insertEvents = newInsert("event", "id", "message_id", "key_id", "type", "at", "attempt", "code", "enhanced", "line", "host", "tls", "state_id", "permanent")
 

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -89,13 +88,13 @@ func wireEvent(e store.ToldEvent) any {
 	related, reason := cause(mail.State(e.StateID))
 	switch e.Type {
 	case store.EventSent:
-		return sentEvent{c, strconv.FormatInt(e.MessageID, 10), said(e.Reply)}
+		return sentEvent{c, strconv.FormatInt(e.MessageID, 10), e.Reply.String()}
 	case store.EventOpen:
 		return openEvent{c, who}
 	case store.EventClick:
 		return clickEvent{c, e.URL, who}
 	case store.EventBounce:
-		return bounceEvent{c, e.SaysGone(), e.Permanent, related, reason, said(e.Reply)}
+		return bounceEvent{c, e.SaysGone(), e.Permanent, related, reason, e.Reply.String()}
 	case store.EventBlocked:
 		return blockedEvent{c, related, reason}
 	case store.EventSpam:
@@ -105,21 +104,6 @@ func wireEvent(e store.ToldEvent) any {
 	case store.EventDeferred: // never told
 	}
 	return c
-}
-
-// said is a reply in one line, with its codes.
-func said(r store.Reply) string {
-	var parts []string
-	if r.Code != 0 {
-		parts = append(parts, strconv.Itoa(r.Code))
-	}
-	if r.Enhanced != "" {
-		parts = append(parts, r.Enhanced)
-	}
-	if r.Line != "" {
-		parts = append(parts, r.Line)
-	}
-	return strings.Join(parts, " ")
 }
 
 // cause is a state in the words of webhooks, which group some states otherwise than the catalogue of messagestate does.
@@ -172,9 +156,9 @@ func sample(t store.EventType, at time.Time) store.ToldEvent {
 	e.Contact = mail.ContactID(e.Recipient)
 	switch t {
 	case store.EventSent:
-		e.Reply = store.Reply{Code: 250, Enhanced: "2.0.0", Line: "OK"}
+		e.Reply = store.Reply{Code: 250, Enhanced: "2.0.0", Line: "250 2.0.0 OK"}
 	case store.EventBounce:
-		e.Reply = store.Reply{Code: 550, Enhanced: "5.1.1", Line: "No such user"}
+		e.Reply = store.Reply{Code: 550, Enhanced: "5.1.1", Line: "550 5.1.1 No such user"}
 		e.StateID, e.Permanent = int(mail.StateUserUnknown), true
 	case store.EventBlocked:
 		e.StateID, e.Permanent = int(mail.StatePreblocked), true

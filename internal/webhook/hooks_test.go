@@ -105,7 +105,7 @@ func (p *post) end(result store.CompletionResult, reply store.Reply, state mail.
 }
 
 func (p *post) sent() {
-	p.end(store.CompletedSent, store.Reply{Code: 250, Enhanced: "2.0.0", Line: "OK 4Mu1P"}, 0, false)
+	p.end(store.CompletedSent, store.Reply{Code: 250, Enhanced: "2.0.0", Line: "250 2.0.0 OK 4Mu1P"}, 0, false)
 }
 
 func (p *post) engage(id int64, typ store.EventType, d store.Doing) {
@@ -195,7 +195,7 @@ func TestHooksTellAllSevenTypes(t *testing.T) {
 			p.engage(first, store.EventUnsub, store.Doing{Agent: "List-Unsubscribe"})
 			p.engage(first, store.EventSpam, store.Doing{Source: "JMRPP"})
 			second := p.accept(k, 1, 0)[0]
-			p.end(store.CompletedBounced, store.Reply{Code: 550, Enhanced: "5.1.1", Line: "No such user"}, mail.StateUserUnknown, true)
+			p.end(store.CompletedBounced, store.Reply{Code: 550, Enhanced: "5.1.1", Line: "550 5.1.1 No such user"}, mail.StateUserUnknown, true)
 			third := p.accept(k, 1, mail.StatePreblocked)[0]
 			p.pass(2 * time.Second)
 			p.tell()
