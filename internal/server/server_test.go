@@ -115,9 +115,19 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("no %s", name)
 		}
 	}
+	described, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, f := range families {
-		if strings.HasPrefix(name, "postern_") && f.GetHelp() == "" {
+		if !strings.HasPrefix(name, "postern_") {
+			continue
+		}
+		if f.GetHelp() == "" {
 			t.Errorf("%s has no help", name)
+		}
+		if !regexp.MustCompile("`" + name + "[`{]").Match(described) {
+			t.Errorf("docs/operations.md says nothing of %s", name)
 		}
 	}
 }
