@@ -373,15 +373,16 @@ type tour struct {
 // look fails when a page is wider than the screen, and takes its pictures.
 func (l *tour) look(name string) {
 	l.t.Helper()
+	for _, width := range []int64{1600, 1201, 1024, 768, 320} { // between and beyond the two that are looked at closely
+		do(l.t, l.ctx, chromedp.EmulateViewport(width, 800))
+		l.within(name, width)
+	}
 	for _, size := range []struct {
 		width  int64
 		height float64
 	}{{1280, 800}, {360, 740}} {
 		do(l.t, l.ctx, chromedp.EmulateViewport(size.width, int64(size.height)))
-		over := eval[int64](l.t, l.ctx, "document.documentElement.scrollWidth")
-		if over > size.width {
-			l.t.Errorf("%s is %d pixels wide on a screen of %d: %s", name, over, size.width, eval[string](l.t, l.ctx, widest))
-		}
+		l.within(name, size.width)
 		for _, s := range []string{"light", "dark"} {
 			do(l.t, l.ctx, scheme(s))
 			for _, problem := range eval[[]string](l.t, l.ctx, accessible) {
@@ -399,6 +400,28 @@ func (l *tour) look(name string) {
 		}
 	}
 	do(l.t, l.ctx, scheme("light"), chromedp.EmulateViewport(1280, 800))
+}
+
+// within fails when a page is wider than the screen, also with an account whose name is long.
+func (l *tour) within(name string, width int64) {
+	l.t.Helper()
+	for _, account := range []string{"", "Bäckerei Müller & Söhne GmbH & Co. KG, Zweigniederlassung Süd"} {
+		over := eval[struct {
+			Width int64
+			Which string
+		}](l.t, l.ctx, fmt.Sprintf(`((account) => {
+			const who = document.querySelector(".who-account"), was = who?.textContent;
+			if (who && account) who.textContent = account;
+			const width = document.documentElement.scrollWidth;
+			const found = {Width: width, Which: width > innerWidth ? %s : ""};
+			if (who) who.textContent = was;
+			return found;
+		})(%q)`, widest, account))
+		if over.Width > width {
+			l.t.Errorf("%s is %d pixels wide on a screen of %d: %s", name, over.Width, width, over.Which)
+			return
+		}
+	}
 }
 
 func (l *tour) picture(width, height float64, beyond bool) []byte {
