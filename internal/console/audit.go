@@ -65,7 +65,7 @@ type auditBody struct {
 type auditGroup struct{ Prefix, Name string }
 
 func auditGroups() []auditGroup {
-	return []auditGroup{{"key.", "API keys"}, {"sender.", "Senders"}, {"suppression.", "Suppressions"}, {"access.", "People and sharing"}, {"user.", "Signing in"}, {"account.", "Account and policy"}, {"request.", "Requests"}, {"webhook.", "Webhook"}, {"plan.", "Plans"}}
+	return []auditGroup{{"key.", "API keys"}, {"sender.", "Senders"}, {"suppression.", "Suppressions"}, {"access.", "People and sharing"}, {"user.", "Signing in"}, {"account.", "Account and policy"}, {"request.", "Requests"}, {"hook.", "Webhooks of messages"}, {"webhook.", "Webhook of secrets"}, {"plan.", "Plans"}}
 }
 
 // auditRow is an entry as the page shows it.
@@ -84,21 +84,28 @@ type auditRow struct {
 // auditChange is a part of an entry's detail: what was, and what is. Without a before it is a remark.
 type auditChange struct{ What, From, To string }
 
-// auditTitles says what an action is.
-func auditTitle(action string) string {
-	title := map[string]string{
+// auditTitles says what each action is.
+func auditTitles() map[string]string {
+	return map[string]string{
 		"key.create": "Key created", "key.change": "Key changed", "key.reset": "Secret key reset", "key.retire": "Old secret key retired",
 		"key.overlap.end": "Overlap ended", "key.leaked": "Secret key reported as leaked", "key.suspend": "Key suspended", "key.restore": "Key restored", "key.delete": "Subaccount deleted",
-		"sender.add": "Sender added", "sender.remove": "Sender removed",
+		"sender.add": "Sender added", "sender.change": "Sender changed", "sender.remove": "Sender removed", "sender.lend": "Lending of a sender changed", "sender.mail": "Link mailed to prove a sender", "sender.validate": "Sender proved",
 		"suppression.add": "Suppression added", "suppression.change": "Suppression changed", "suppression.remove": "Suppression removed", "suppression.import": "Suppression list imported",
 		"access.invite": "Invited", "access.withdraw": "Invitation withdrawn", "access.accept": "Invitation accepted", "access.give": "Access given", "access.change": "Role changed", "access.remove": "Access removed",
-		"user.link": "Sign-in link made", "user.sign_in": "Signed in", "user.sign-in": "Signed in", "user.password": "Password set", "user.operator": "Operator changed",
+		"user.link": "Sign-in link made", "user.sign_in": "Signed in", "user.confirm": "Confirmed who it is", "user.change": "Profile changed", "user.password": "Password set", "user.operator": "Operator changed",
 		"user.factor.add": "Second factor on", "user.factor.remove": "Second factor off", "user.passkey.add": "Passkey added", "user.passkey.remove": "Passkey removed",
 		"user.session.end": "Session ended", "user.identity.bind": "Sign-in by provider bound",
 		"account.create": "Account created", "account.change": "Account changed", "account.plan": "Plan assigned",
 		"request.make": "Asked for more", "request.grant": "Request granted", "request.decline": "Request declined",
-		"plan.create": "Plan created", "plan.change": "Plan changed", "plan.remove": "Plan removed", "webhook.set": "Webhook set", "webhook.remove": "Webhook removed",
-	}[action]
+		"plan.create": "Plan created", "plan.change": "Plan changed", "plan.remove": "Plan removed",
+		"hook.add": "Webhook added", "hook.change": "Webhook changed", "hook.remove": "Webhook removed", "hook.dead": "Webhook given up", "hook.replay": "Events told again", "hook.secret": "Signing secret made",
+		"webhook.set": "Webhook set", "webhook.remove": "Webhook removed",
+	}
+}
+
+// auditTitle says what an action is. One that has no title, of a later version, is shown as it is called.
+func auditTitle(action string) string {
+	title := auditTitles()[action]
 	if title == "" {
 		return firstLetter(action) + strings.NewReplacer(".", " ", "-", " ", "_", " ").Replace(action[min(1, len(action)):])
 	}

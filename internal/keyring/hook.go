@@ -153,9 +153,22 @@ func (k *Keyring) replay(ctx context.Context, by Actor, accountID, keyID int64, 
 		if n, err = tx.ReplayHookEvents(ctx, keyID, events); err != nil || n == 0 {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "hook.replay", what, fmt.Sprintf("%d events; for key number %d", n, keyID)))
+		of, err := ofKey(ctx, tx, keyID)
+		if err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, accountID, "hook.replay", what, fmt.Sprintf("%d events; %s", n, of)))
 	})
 	return n, err
+}
+
+// ofKey names the key of a hook in an entry of the audit log.
+func ofKey(ctx context.Context, tx *store.Tx, keyID int64) (string, error) {
+	key, err := tx.Key(ctx, store.OfOperator(), store.KeyFilter{ID: keyID})
+	if errors.Is(err, store.ErrNotFound) { // deleted meanwhile
+		return fmt.Sprintf("for key number %d", keyID), nil
+	}
+	return "for key " + key.APIKey, err
 }
 
 // SigningSecret is what is told of a key's signing secrets: not what they are.

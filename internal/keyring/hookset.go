@@ -208,7 +208,11 @@ func (k *Keyring) changeVersion(ctx context.Context, by Actor, h Hook, version i
 		if err := tx.SetHookVersion(ctx, h.ID, version); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, h.AccountID, "hook.change", "webhook "+hookName(h.Hook), fmt.Sprintf("version %d", version)))
+		of, err := ofKey(ctx, tx, h.KeyID)
+		if err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, h.AccountID, "hook.change", "webhook "+hookName(h.Hook), fmt.Sprintf("version %d; %s", version, of)))
 	})
 	h.Version = version
 	return h, err
@@ -231,6 +235,10 @@ func (k *Keyring) RemoveHook(ctx context.Context, by Actor, scope store.Scope, i
 		if err := tx.RemoveHook(ctx, list[0]); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, list[0].AccountID, "hook.remove", "webhook "+hookName(list[0])+" "+origin, fmt.Sprintf("for key number %d", list[0].KeyID)))
+		of, err := ofKey(ctx, tx, list[0].KeyID)
+		if err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, entry(by, list[0].AccountID, "hook.remove", "webhook "+hookName(list[0])+" "+origin, of))
 	})
 }

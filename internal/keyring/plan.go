@@ -406,7 +406,8 @@ func (k *Keyring) Answer(ctx context.Context, by Actor, id int64, grant bool, li
 		if out, err = tx.Request(ctx, id); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, q.AccountID, "request."+map[bool]string{true: "grant", false: "decline"}[grant], fmt.Sprintf("request %d", id), detail))
+		action := map[bool]string{true: "request.grant", false: "request.decline"}[grant]
+		return tx.AddAudit(ctx, entry(by, q.AccountID, action, fmt.Sprintf("request %d", id), detail))
 	})
 	k.changed(0)
 	return out, err
