@@ -48,6 +48,14 @@ func TestATourOfSuppressions(t *testing.T) {
 		load(t, ctx, p.base+c.path, 200)
 		tour.look(c.name)
 	}
+	for _, path := range []string{"/suppressions", "/messages"} {
+		load(t, ctx, p.base+path, 200)
+		do(t, ctx, chromedp.EmulateViewport(360, 740))
+		if !eval[bool](t, ctx, `[...document.querySelectorAll("tbody tr")].every((r) => { const by = r.querySelector(".c-by"); return by.textContent && by.checkVisibility(); })`) {
+			t.Errorf("%s does not say on a telephone of which key a line is", path)
+		}
+	}
+	do(t, ctx, chromedp.EmulateViewport(1280, 800))
 	load(t, ctx, p.base+"/suppressions/new?key="+shop.APIKey, 200)
 	do(t, ctx, typed("textarea", "anna@post.example, not an address"))
 	press(t, ctx, click("form.form button"))
