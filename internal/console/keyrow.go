@@ -23,7 +23,6 @@ type keyRow struct {
 	Meter    meter
 	LastUsed time.Time
 	Hint     string        // the last four characters of its newest secret
-	Ends     time.Time     // when its newest secret ends by itself; zero: it does not
 	Old      *store.Secret // the one that goes on beside the newest, until its end
 	OldLeft  string        // how long, in words
 	Volume   volume
@@ -45,7 +44,7 @@ func (k keyRow) Restricted() bool {
 	return l.Permissions != store.AllPermissions || l.Networks != "" || l.AllowedSenders != "" || l.HourLimit > 0 || l.DayLimit > 0 || l.MonthLimit > 0
 }
 
-// meter is the age of a secret as a ring: Level is "ok", "due" or "overdue".
+// meter is the age of a secret as a ring, or how long it still works: Level is "ok", "due" or "overdue".
 type meter struct {
 	credential.Age
 	Max, Left int    // days of the whole ring, and of its part that is still to come
@@ -55,8 +54,11 @@ type meter struct {
 	Tip       string // what the ring says, in full
 }
 
-func (c *console) meter(createdAt time.Time, policy credential.Policy) meter {
-	a, maxDays := policy.AgeOf(createdAt, c.Now()), policy.Days
+func (c *console) meter(secret store.Secret, policy credential.Policy) meter {
+	a, maxDays := policy.AgeOf(secret.CreatedAt, c.Now()), policy.Days
+	if !secret.ExpiresAt.IsZero() {
+		return c.endMeter(secret, a)
+	}
 	m := meter{Age: a, Max: maxDays, Left: a.DaysLeft, Level: "ok", Sign: strconv.Itoa(a.DaysLeft), Text: "days left"}
 	switch {
 	case a.Overdue:
@@ -72,6 +74,24 @@ func (c *console) meter(createdAt time.Time, policy credential.Policy) meter {
 	return m
 }
 
+// endMeter is the ring of a secret that ends by itself: when it is due for a reset means nothing any more. It is full
+// with the longest overlap, and counts as ahead does.
+func (c *console) endMeter(secret store.Secret, a credential.Age) meter {
+	const day = 24 * time.Hour
+	left, words := secret.ExpiresAt.Sub(c.Now()), ahead(secret.ExpiresAt, c.Now())
+	m := meter{Age: a, Max: int(credential.MaxOverlap / day), Level: "due", Text: "ends " + words, Tip: "The secret key ends " + words + "."}
+	m.Left = min(max(int(left.Round(day)/day), 0), m.Max)
+	switch {
+	case left < time.Hour:
+		m.Sign = strconv.Itoa(max(int(left/time.Minute), 0)) + "m"
+	case left < 2*day:
+		m.Sign = strconv.Itoa(int(left.Round(time.Hour)/time.Hour)) + "h"
+	default:
+		m.Sign = strconv.Itoa(int(left.Round(day) / day))
+	}
+	return m
+}
+
 func (c *console) keyRow(v *visit, k store.Key) keyRow {
 	row := keyRow{Key: k, May: keyRights{
 		Send: v.may(account.SendTest, k.ID), Manage: v.may(account.ManageKeys, k.ID), Rotate: v.mayRotate(k),
@@ -82,7 +102,7 @@ func (c *console) keyRow(v *visit, k store.Key) keyRow {
 			row.LastUsed = x.LastUsedAt
 		}
 		if i == 0 {
-			row.Hint, row.Ends, row.Meter = x.Hint, x.ExpiresAt, c.meter(x.CreatedAt, keyring.PolicyOf(v.account))
+			row.Hint, row.Meter = x.Hint, c.meter(x, keyring.PolicyOf(v.account))
 		} else {
 			row.Old, row.OldLeft = &k.Secrets[i], strings.TrimPrefix(ahead(x.ExpiresAt, c.Now()), "in ")
 		}

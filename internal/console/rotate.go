@@ -80,7 +80,7 @@ func (c *console) uses(v *visit, k store.Key) ([]secretUse, error) {
 	}
 	out := make([]secretUse, 0, len(k.Secrets))
 	for i, x := range k.Secrets {
-		s := secretUse{Secret: x, Newest: i == 0, Meter: c.meter(x.CreatedAt, keyring.PolicyOf(v.account)), rest: ago(x.LastUsedAt, c.Now())}
+		s := secretUse{Secret: x, Newest: i == 0, Meter: c.meter(x, keyring.PolicyOf(v.account)), rest: ago(x.LastUsedAt, c.Now())}
 		for _, conn := range list {
 			if conn.SecretID != x.ID {
 				continue

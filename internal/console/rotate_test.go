@@ -5,6 +5,7 @@ package console_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -67,6 +68,14 @@ func TestARotationWithAnOverlap(t *testing.T) {
 		t.Fatal("in the overlap both secrets open")
 	}
 	b.get("/keys").says("old: 7 days left")
+	var rings []string
+	for _, secret := range b.get(keyPage(sub.Key)).all("article.secret") {
+		ring := find(secret, "svg")[0]
+		rings = append(rings, attr(ring, "aria-label")+" "+textOf(ring))
+	}
+	if want := []string{"The secret key was made 0 days ago; it is due for a reset every 90 days. 90", "The secret key ends in 7 days. 7"}; !slices.Equal(rings, want) {
+		t.Errorf("the rings say %q", rings)
+	}
 	old := w.live(sub.Key)[1]
 	if d := old.ExpiresAt.Sub(w.now); d < 167*time.Hour || d > 169*time.Hour {
 		t.Errorf("the overlap lasts %s", d)
@@ -76,7 +85,7 @@ func TestARotationWithAnOverlap(t *testing.T) {
 	w.used(w.live(sub.Key)[0], "smtp", "192.0.2.7", "postfix/3.7", 0, 1)
 	b.get(keyPage(sub.Key)).is(http.StatusOK).says("One connection has used it in the last 24 hours: retire it, and it breaks.", "a program without a name")
 	w.now = w.now.Add(25 * time.Hour)
-	b.get(keyPage(sub.Key)).says("Nothing has used it for 1 day. Retiring it should break nothing.")
+	b.get(keyPage(sub.Key)).says("ends in 6 days", "Nothing has used it for 1 day. Retiring it should break nothing.")
 	b.get(retirePath(sub.Key, old)).is(http.StatusOK).says("Retire the secret key …"+old.Hint+"?", "Nothing has used it for 1 day.")
 	// Whoever has been away proves himself first, and comes back to the form.
 	confirm := b.post(retirePath(sub.Key, old), nil).is(http.StatusOK).at("/confirm").form("/confirm")
