@@ -49,6 +49,9 @@ func (c *console) senderBody(v *visit, row senderRow) (senderBody, error) {
 	var err error
 	b.Records, err = c.Domains.Records(v.r.Context(), row.Key.AccountID, row.Of)
 	b.DKIM, b.SPF = recordBody{b.Records.DKIM, row.Of.DKIM}, recordBody{b.Records.SPF, row.Of.SPF}
+	if err == nil {
+		b.SPF.Errors = b.Records.SPFErrors(row.Of)
+	}
 	b.SPFHasToChange = len(row.Of.SPF.Current) > 0
 	return b, err
 }

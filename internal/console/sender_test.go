@@ -11,11 +11,25 @@ import (
 
 	"postern/internal/account"
 	"postern/internal/audit"
+	"postern/internal/console"
 	"postern/internal/dns"
+	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
+
+// TestSPFOfAServerThatDoesNotKnowItsWayOut: a default installation whose host name has no dot.
+func TestSPFOfAServerThatDoesNotKnowItsWayOut(t *testing.T) {
+	w := newWorld(t, func(c *console.Config) {
+		var err error
+		c.Domains, err = domain.New(domain.Config{Store: c.Store, Keyring: c.Keyring, Resolver: c.Domains.Resolver, Dial: c.Domains.Dial, FilesBetween: 1, Log: c.Log})
+		ok(t, err)
+	})
+	b := w.signedIn()
+	added := b.post("/senders/new", url.Values{"sender": {"acme.example"}, "key": {w.signed.Key.APIKey}}).is(http.StatusOK).says("This server does not know what the record must have")
+	b.post(added.path()+"/check", nil).is(http.StatusUnprocessableEntity).says("acme.example has no SPF record.", "This server does not know what the record must have: its operator sets --spf, or --hostname to a name with a dot.")
+}
 
 func TestSenders(t *testing.T) {
 	w := newWorld(t)

@@ -150,6 +150,7 @@ func (d *door) checkSender(r *http.Request) (any, error) {
 		Sender: senderOf(x, key), Domain: of.Domain, FileURL: records.FileURL, Ownership: recordOf(records.Ownership, store.Record{Status: store.RecordOK}),
 		DKIM: recordOf(records.DKIM, of.DKIM), SPF: recordOf(records.SPF, of.SPF), DMARC: of.DMARC, Advice: of.DMARCAdvice, CheckedAt: of.CheckedAt,
 	}
+	out.SPF.Errors = records.SPFErrors(of)
 	if !of.Proved() {
 		out.Ownership.Status, out.Ownership.Errors = store.RecordError, []string{proof.DNSError, proof.FileError}
 	}

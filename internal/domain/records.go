@@ -5,6 +5,7 @@ package domain
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"postern/internal/keyring"
@@ -41,6 +42,17 @@ func (c *Checker) Records(ctx context.Context, accountID int64, d store.Domain) 
 	var err error
 	r.DKIM.Name, r.DKIM.Value, err = c.Keyring.DKIMRecord(ctx, accountID, d.Domain)
 	return r, err
+}
+
+// noWayOut is what is wrong with every SPF record while the server does not know its way out.
+const noWayOut = "this server does not know what the record must have: its operator sets --spf, or --hostname to a name with a dot"
+
+// SPFErrors is what is wrong with the SPF record of a domain, also when it was not looked at yet.
+func (r Records) SPFErrors(d store.Domain) []string {
+	if r.SPF.Value != "" || slices.Contains(d.SPF.Errors, sentence(noWayOut)) {
+		return d.SPF.Errors
+	}
+	return append(slices.Clone(d.SPF.Errors), sentence(noWayOut))
 }
 
 // checkDKIM looks at a domain's record for our key.
@@ -146,7 +158,7 @@ func (c *Checker) checkDMARC(ctx context.Context, domain string) (record, advice
 		}
 		at = above
 	}
-	return "", "There is none. Large receivers ask for one of who sends much: begin with p=none, which asks for nothing but is there.", true
+	return "", "There is none. Large receivers want one from everybody who sends them much mail. Begin with p=none: it asks nothing of them, and is there.", true
 }
 
 func dmarcAdvice(text string) string {

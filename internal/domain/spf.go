@@ -385,6 +385,9 @@ func (c *Checker) checkSPF(ctx context.Context, domain string) finding {
 		return finding{unknown: true}
 	case result == spfNone:
 		f.errors = append(f.errors, fmt.Sprintf("%s has no SPF record", domain))
+		if len(c.spf) == 0 {
+			f.errors = append(f.errors, noWayOut)
+		}
 		return f
 	case all.problem != "":
 		f.errors = append(f.errors, all.problem)
@@ -396,7 +399,7 @@ func (c *Checker) checkSPF(ctx context.Context, domain string) finding {
 		f.errors = append(f.errors, fmt.Sprintf("the record takes %s DNS look-ups with all that it includes, and receivers stop at %d (RFC 7208 §4.6.4): take includes out that are not needed", atLeast(all.lookups), maxLookups))
 	}
 	if len(c.spf) == 0 {
-		f.errors = append(f.errors, "this server does not know by which hosts its mail leaves: whoever runs it should set --spf, or --hostname to its name in the DNS")
+		f.errors = append(f.errors, noWayOut)
 		return f
 	}
 	for _, r := range c.spf {

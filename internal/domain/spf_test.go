@@ -98,6 +98,9 @@ func TestSPF(t *testing.T) {
 	if got, _ := blind.SPFErrors(t.Context(), "half.test"); len(got) != 1 || !strings.Contains(got[0], "--spf") {
 		t.Errorf("a server that knows nothing of itself: %q", got)
 	}
+	if got, _ := blind.SPFErrors(t.Context(), "mx.test"); len(got) != 2 || !strings.Contains(got[1], "--spf") {
+		t.Errorf("a server that knows nothing of itself, of a domain without a record: %q", got)
+	}
 }
 
 func many(n int) string {
