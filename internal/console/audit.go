@@ -65,7 +65,7 @@ type auditBody struct {
 type auditGroup struct{ Prefix, Name string }
 
 func auditGroups() []auditGroup {
-	return []auditGroup{{"key.", "API keys"}, {"sender.", "Senders"}, {"suppression.", "Suppressions"}, {"access.", "People and sharing"}, {"user.", "Signing in"}, {"account.", "Account and policy"}, {"request.", "Requests"}, {"hook.", "Webhooks of messages"}, {"webhook.", "Webhook of secrets"}, {"plan.", "Plans"}}
+	return []auditGroup{{"key.", "API keys"}, {"sender.", "Senders"}, {"suppression.", "Suppressions"}, {"access.", "People and sharing"}, {"user.", "Signing in"}, {"account.", "Account and policy"}, {"request.", "Requests"}, {"hook.", "Webhooks about messages"}, {"webhook.", "Webhook about secret keys"}, {"plan.", "Plans"}}
 }
 
 // auditRow is an entry as the page shows it.

@@ -218,6 +218,7 @@ type hookFormBody struct {
 	All     []string
 	Version string
 	Backup  bool
+	Private bool // an address in a private network is taken, too
 	Problem problem
 	Tested  *deliveryRow
 }
@@ -231,7 +232,7 @@ func (c *console) hookFormPage(v *visit, status int, b hookFormBody) error {
 		return err
 	}
 	picker.Problem = b.Choice.Problem
-	b.Choice = picker
+	b.Choice, b.Private = picker, c.Keyring.PrivateWebhooks()
 	for _, t := range keyring.HookTypes() {
 		b.All = append(b.All, t.String())
 	}

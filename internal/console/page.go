@@ -108,17 +108,18 @@ type errorBody struct {
 // parse reads the templates: each page is a {{define}} that calls head and foot.
 func (c *console) parse(files fs.FS, more template.FuncMap) (*template.Template, error) {
 	funcs := template.FuncMap{
-		"static": c.staticPath,
-		"ago":    func(t time.Time) string { return ago(t, c.Now()) },
-		"ahead":  func(t time.Time) string { return ahead(t, c.Now()) },
-		"date":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
-		"clock":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
-		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"size":   size,
-		"number": number,
-		"many":   func(n int64) string { return number(int(n)) },
-		"first":  firstLetter,
-		"dict":   dict,
+		"static":  c.staticPath,
+		"ago":     func(t time.Time) string { return ago(t, c.Now()) },
+		"lasting": func(t time.Time) string { return lasting(t, c.Now()) },
+		"ahead":   func(t time.Time) string { return ahead(t, c.Now()) },
+		"date":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+		"clock":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
+		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"size":    size,
+		"number":  number,
+		"many":    func(n int64) string { return number(int(n)) },
+		"first":   firstLetter,
+		"dict":    dict,
 	}
 	maps.Copy(funcs, more)
 	return template.New("").Funcs(funcs).ParseFS(files, "templates/*.html")
@@ -140,6 +141,18 @@ func ago(t, now time.Time) string {
 		return count(int(d/(24*time.Hour)), "day") + " ago"
 	}
 	return t.UTC().Format("2 Jan 2006")
+}
+
+// lasting says in words for how long it has been so since t.
+func lasting(t, now time.Time) string {
+	switch words := ago(t, now); {
+	case words == "just now":
+		return "for less than a minute"
+	case strings.HasSuffix(words, " ago"):
+		return "for " + strings.TrimSuffix(words, " ago")
+	default:
+		return "since " + words
+	}
 }
 
 // count is "1 day", "2 days".

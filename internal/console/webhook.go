@@ -36,6 +36,7 @@ type hookBody struct {
 	Hook    hookView
 	URL     string
 	Nonce   string
+	Private bool // an address in a private network is taken, too
 	Problem problem
 }
 
@@ -50,8 +51,8 @@ func (c *console) showHook(kind string) func(*visit) error {
 }
 
 func (c *console) hookForm(v *visit, status int, b hookBody) error {
-	b.Nonce = c.forms.nonce(v.user.ID)
-	title := map[string]string{"set": "Webhook", "remove": "Remove the webhook"}[b.Kind]
+	b.Nonce, b.Private = c.forms.nonce(v.user.ID), c.Keyring.PrivateWebhooks()
+	title := map[string]string{"set": "Webhook about secret keys", "remove": "Remove the webhook about secret keys"}[b.Kind]
 	return c.show(v, status, "webhook-form", title, "account", b)
 }
 

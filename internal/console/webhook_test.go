@@ -6,18 +6,21 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"postern/internal/account"
 	"postern/internal/console"
 	"postern/internal/credential"
 	"postern/internal/gate"
 	"postern/internal/keyring"
+	"postern/internal/store"
+	"postern/internal/webhook"
 )
 
 func TestTheWebhookIsSetTestedAndRemoved(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
-	b.get("/account").reads("Webhook Set one", "Your own program can be told by HTTP")
+	b.get("/account").reads("Webhook about secret keys Set one", "Your own program can be told by HTTP")
 	b.get("/account/webhook/remove").is(http.StatusNotFound)
 	b.post("/account/webhook/test", nil).is(http.StatusNotFound)
 
@@ -44,11 +47,60 @@ func TestTheWebhookIsSetTestedAndRemoved(t *testing.T) {
 	b.post("/account/webhook/test", nil).is(http.StatusOK).at("/account").reads("A test is on its way.", "Waiting 1")
 	w.as(w.user("mate@example.com", account.Manager)).get("/account").says("hooks.example.com").lacks("/account/webhook")
 	b.get("/account/webhook/remove").is(http.StatusOK).says("is told nothing any more")
-	b.post("/account/webhook/remove", nil).at("/account").reads("The webhook is removed.", "Webhook Set one")
+	b.post("/account/webhook/remove", nil).at("/account").reads("The webhook is removed.", "Webhook about secret keys Set one")
 	b.post("/account/webhook/remove", nil).is(http.StatusNotFound)
 	if got := len(w.log("webhook.remove")); got != 1 {
 		t.Errorf("it was removed %d times", got)
 	}
+}
+
+// TestWhatFailsIsToldInWords: for how long, since when exactly, and why.
+func TestWhatFailsIsToldInWords(t *testing.T) {
+	w := newWorld(t)
+	ctx, key, scope := t.Context(), w.signed.Key, store.OfAccount(w.signed.Account.ID)
+	id, _ := w.hook(key)
+	h, err := w.keyring.Hook(ctx, scope, store.HookFilter{ID: id})
+	ok(t, err)
+	at := w.now.Add(-11 * time.Minute)
+	failed := store.HookAttempt{
+		AccountID: key.AccountID, KeyID: key.ID, At: at, Target: "https://hooks.invalid", Types: []store.EventType{store.EventSent}, EventIDs: []int64{7}, Count: 1,
+		Attempt: 11, Outcome: store.HookFailed, Status: 500, Error: "the answer was 500 Internal Server Error",
+	}
+	ok(t, w.store.RecordHookTold(ctx, &store.HookTold{ReceiverID: h.ReceiverID, HookAttempt: failed}))
+	_, err = w.keyring.SetWebhook(ctx, operator, key.AccountID, "https://hooks.invalid/secrets")
+	ok(t, err)
+	hook, err := w.store.Webhook(ctx, key.AccountID)
+	ok(t, err)
+	ok(t, w.store.Update(ctx, func(tx *store.Tx) error {
+		return tx.WebhookSampled(ctx, hook, store.WebhookOutcome{At: at, Status: 500, Error: failed.Error})
+	}))
+	b := w.signedIn()
+	list := b.get("/webhooks").is(http.StatusOK).says("fails for 11 minutes: the answer was 500 Internal Server Error", "500: the answer was 500 Internal Server Error, attempt 11")
+	since := "since " + at.UTC().Format("2 Jan 2006, 15:04:05 UTC")
+	if got := attr(list.first("time.muted"), "title"); got != since {
+		t.Errorf("it fails %q", got)
+	}
+	card := b.get("/account").is(http.StatusOK).says("fails for 11 minutes", "11 minutes ago, answered 500: the answer was 500 Internal Server Error")
+	if got := attr(card.first("time.muted"), "title"); got != since {
+		t.Errorf("it fails %q", got)
+	}
+	b.get("/webhooks/new").says("Reachable from the Internet, by https.")
+	b.get("/account/webhook").says("Reachable from the Internet, by https.")
+}
+
+func TestAServerWithPrivateWebhooksSaysSo(t *testing.T) {
+	w := newWorld(t, func(c *console.Config) {
+		key := []byte("0123456789abcdefghijklmnopqrstuv")
+		digester, err := credential.NewDigester(key)
+		ok(t, err)
+		hooks, err := webhook.New(webhook.Config{Store: c.Store, ServerKey: key, Private: true, Log: slogDiscard()})
+		ok(t, err)
+		c.Keyring, err = keyring.New(keyring.Config{Store: c.Store, Gate: c.Gate, Digester: digester, ServerKey: key, Webhook: hooks, Log: slogDiscard()})
+		ok(t, err)
+	})
+	b := w.signedIn()
+	b.get("/webhooks/new").is(http.StatusOK).says("Reachable from this server, by https or http.").lacks("Internet")
+	b.get("/account/webhook").is(http.StatusOK).says("Reachable from this server, by https or http.").lacks("Internet")
 }
 
 func TestAWebhookOfAnotherServerKeyCanBeSetAgain(t *testing.T) {

@@ -40,6 +40,9 @@ func (w Webhook) State() string {
 	return "works"
 }
 
+// PrivateWebhooks says whether webhooks may lead into private networks, and be told without TLS.
+func (k *Keyring) PrivateWebhooks() bool { return k.webhook.Private }
+
 // SetWebhook sets the URL that an account's credential notices are posted to, in place of one that it has, and returns
 // the secret that they are signed with: to be shown once. xxxxx for the password of the one that it has keeps the
 // password. Error: *Error on URL.
