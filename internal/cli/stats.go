@@ -79,6 +79,9 @@ func lineOf(got control.Statistics, x control.StatisticsRow) []string {
 	if got.By != "" {
 		out = append(out, x.Name)
 	}
+	if got.BySeveral {
+		out = append(out, x.KeyName)
+	}
 	if len(out) == 0 {
 		out = append(out, stamp(got.From)+"/"+stamp(got.To)) // ISO 8601
 	}
@@ -93,6 +96,9 @@ func headOf(got control.Statistics) []string {
 	}
 	if name := map[string]string{"key": "API key", "domain": "Domain", "campaign": "Campaign", "sender": "Sender"}[got.By]; name != "" {
 		out = append(out, name)
+	}
+	if got.BySeveral {
+		out = append(out, "API key")
 	}
 	if len(out) == 0 {
 		out = append(out, "Period")

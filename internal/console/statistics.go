@@ -40,6 +40,7 @@ type statisticsBody struct {
 	ByEvent bool
 	Keys    []statisticKey // to choose from
 	Many    bool
+	Several bool // more than one key is counted
 	Problem string
 	CSV     string
 
@@ -88,11 +89,13 @@ type statisticRow struct {
 
 type breakdown struct {
 	Name, Of string
+	ByKey    bool
 	Rows     []breakdownRow
 }
 
 type breakdownRow struct {
 	Name    string
+	Key     string // whose mail it was, where the table says so
 	Numbers []int64
 }
 
@@ -107,10 +110,12 @@ func (c *console) showStatistics(v *visit) error {
 	} else if err := c.breakdowns(v, b); err != nil {
 		return err
 	}
+	// The table begins with today; the file is in the order of time.
+	slices.SortStableFunc(b.Rows, func(x, y statisticRow) int { return y.At.Compare(x.At) })
 	return c.show(v, status, "statistics", "Statistics", "statistics", *b)
 }
 
-// exportStatistics writes the rows of the page's table.
+// exportStatistics writes the rows of the page's table, the oldest first.
 func (c *console) exportStatistics(v *visit) error {
 	b, err := c.statistics(v)
 	if err != nil {
@@ -250,6 +255,7 @@ func (c *console) chooseKeys(v *visit, b *statisticsBody) error {
 	if len(b.Chosen) > keysSideBySide {
 		b.Problem = fmt.Sprintf("%d API keys are chosen: at most %d stand side by side.", len(b.Chosen), keysSideBySide)
 	}
+	b.Several = len(b.Chosen) > 1 || len(b.Chosen) == 0 && total > 1
 	if b.Many = total > len(keys); b.Many {
 		keys = b.Chosen // those that are looked at, and a field for one more
 	}

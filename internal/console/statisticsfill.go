@@ -74,7 +74,7 @@ func (b *statisticsBody) draw(all []drawn) {
 	}
 }
 
-// table makes the rows, the newest slot last, as in the charts.
+// table makes the rows, the newest slot last, as in the charts and in the file.
 func (b *statisticsBody) table(all []drawn) {
 	b.Columns = []string{b.step.Heading()}
 	if len(all) > 1 {
@@ -92,7 +92,8 @@ func (b *statisticsBody) table(all []drawn) {
 	}
 }
 
-// breakdowns reads the largest recipient domains, campaigns and senders.
+// breakdowns reads the largest recipient domains, campaigns and senders. Campaigns and senders of several keys may have
+// one name: then each row says whose mail it was.
 func (c *console) breakdowns(v *visit, b *statisticsBody) error {
 	if b.Empty {
 		return nil
@@ -110,17 +111,26 @@ func (c *console) breakdowns(v *visit, b *statisticsBody) error {
 		{report.ByCampaign, "Campaigns", "Campaign", "(removed)"},
 		{report.BySender, "Senders", "Sender", "(removed)"},
 	} {
+		q.ByKey = b.Several && x.by != report.ByDomain
 		rows, err := report.New(c.Store).Top(v.r.Context(), v.scope, x.by, q)
 		if err != nil {
 			return err
 		}
-		d := breakdown{Name: x.name, Of: x.of}
+		ids := make([]int64, len(rows))
+		for i, r := range rows {
+			ids[i] = r.KeyID
+		}
+		keys, err := c.Store.KeysByID(v.r.Context(), v.scope, ids)
+		if err != nil {
+			return err
+		}
+		d := breakdown{Name: x.name, Of: x.of, ByKey: q.ByKey}
 		for _, r := range rows {
 			name := r.Name
 			if name == "" {
 				name = x.none
 			}
-			d.Rows = append(d.Rows, breakdownRow{name, report.Numbers(r.Counts, ms)})
+			d.Rows = append(d.Rows, breakdownRow{name, keys[r.KeyID].Name, report.Numbers(r.Counts, ms)})
 		}
 		b.Breakdowns = append(b.Breakdowns, d)
 	}

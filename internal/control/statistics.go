@@ -289,19 +289,38 @@ func sideBySide(rows []store.SeriesRow, ids []int64, q *statisticsQuery) [][]sto
 	return out
 }
 
-// statisticsBy has the largest recipient domains, campaigns or senders.
+// statisticsBy has the largest recipient domains, campaigns or senders. Campaigns and senders of several keys may have one
+// name: then each row says whose mail it was.
 func (d *door) statisticsBy(ctx context.Context, q *statisticsQuery) error {
+	if q.By != string(report.ByDomain) {
+		if q.BySeveral = len(q.keys) > 1; len(q.keys) == 0 {
+			_, all, err := d.Store.Keys(ctx, q.scope, store.KeyFilter{}, store.Page{Limit: 1})
+			if err != nil {
+				return err
+			}
+			q.BySeveral = all > 1
+		}
+	}
 	rows, err := report.New(d.Store).Top(ctx, q.scope, report.By(q.By), store.BreakdownQuery{
-		KeyIDs: q.keyIDs(), From: q.From, To: q.To, Page: store.Page{Limit: q.limit + 1},
+		KeyIDs: q.keyIDs(), ByKey: q.BySeveral, From: q.From, To: q.To, Page: store.Page{Limit: q.limit + 1},
 	})
+	if err != nil {
+		return err
+	}
 	if q.More = len(rows) > q.limit; q.More {
 		rows = rows[:q.limit]
 	}
+	ids := make([]int64, len(rows))
+	for i, x := range rows {
+		ids[i] = x.KeyID
+	}
+	keys, err := d.Store.KeysByID(ctx, q.scope, ids)
 	for _, x := range rows {
 		if x.Name == "" {
 			x.Name = "(removed)"
 		}
-		q.Rows = append(q.Rows, StatisticsRow{Name: x.Name, Counts: x.Counts, Waiting: x.Queued()})
+		key := keys[x.KeyID]
+		q.Rows = append(q.Rows, StatisticsRow{Name: x.Name, KeyName: key.Name, APIKey: key.APIKey, Counts: x.Counts, Waiting: x.Queued()})
 	}
 	return err
 }

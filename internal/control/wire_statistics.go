@@ -14,6 +14,7 @@ type Statistics struct {
 	Resolution string    // hour, day or total
 	Timing     string    // message or event
 	By         string    `json:",omitempty"` // key, domain, campaign or sender
+	BySeveral  bool      `json:",omitempty"` // of campaigns and senders: a row for each key that sent
 	Rows       []StatisticsRow
 	More       bool          // there are more than Rows: smaller ones
 	All        StatisticsRow // all mail together, not Rows alone
@@ -21,9 +22,10 @@ type Statistics struct {
 
 // StatisticsRow is one slot, or one of what the statistics are by, or both.
 type StatisticsRow struct {
-	At     time.Time `json:",omitzero"`  // when the slot begins
-	Name   string    `json:",omitempty"` // of the key, the domain, the campaign or the sender
-	APIKey string    `json:",omitempty"`
+	At      time.Time `json:",omitzero"`  // when the slot begins
+	Name    string    `json:",omitempty"` // of the key, the domain, the campaign or the sender
+	KeyName string    `json:",omitempty"` // whose campaign or sender it is, where several keys are counted
+	APIKey  string    `json:",omitempty"`
 	store.Counts
 	Waiting int64 // messages that have not ended yet
 }

@@ -12,6 +12,7 @@ type BreakdownQuery struct {
 	KeyIDs     []int64 // of the scope's keys, only these; none: all
 	CampaignID int64   // of domains: only mail of this campaign
 	SenderID   int64   // of senders: only this one
+	ByKey      bool    // of campaigns and senders: a row for each key that sent, since their names are alike, and a sender may be lent
 	From, To   time.Time
 	Page           // the largest totals first
 	Most       int // so many rows at once, in place of a page; 0: a page
@@ -29,9 +30,10 @@ func (q BreakdownQuery) page(w *where, order string) {
 
 // BreakdownRow is what became of the messages of one campaign, sender or recipient domain.
 type BreakdownRow struct {
-	ID   int64  // of the campaign or the sender; of a domain: 0
-	Name string // the campaign's name, the sender's address or the domain; "" for a sender that is not known any more
-	Last time.Time
+	ID    int64  // of the campaign or the sender; of a domain: 0
+	Name  string // the campaign's name, the sender's address or the domain; "" for a sender that is not known any more
+	KeyID int64  // with ByKey: whose mail it was
+	Last  time.Time
 	Counts
 }
 
@@ -48,7 +50,7 @@ func (s *Store) SenderCounts(ctx context.Context, scope Scope, q BreakdownQuery)
 // breakdown reads the days of a source's counters by counter_source_day, whose conditions stand in the text as they do
 // in the index.
 func (s *Store) breakdown(ctx context.Context, scope Scope, q BreakdownQuery, of Source, name string) ([]BreakdownRow, error) {
-	w := newWhere("SELECT c.source_id, coalesce(" + name + ", ''), max(c.slot), " + sums("c", counterColumns[:]) + " FROM api_key k JOIN counter c ON c.key_id = k.id")
+	w := newWhere("SELECT c.source_id, coalesce(" + name + ", ''), max(c.slot), max(c.key_id), " + sums("c", counterColumns[:]) + " FROM api_key k JOIN counter c ON c.key_id = k.id")
 	scope.where(w, "k.account_id", "k.id")
 	w.in("k.id", q.KeyIDs)
 	w.and("c.grain = 1 AND c.timing = 0 AND c.source <> 0")
@@ -61,15 +63,21 @@ func (s *Store) breakdown(ctx context.Context, scope Scope, q BreakdownQuery, of
 	}
 	q.days(w, "c.slot")
 	w.add(" GROUP BY c.source_id")
-	q.page(w, "4 DESC, 1")
+	if q.ByKey {
+		w.add(", c.key_id")
+	}
+	q.page(w, "5 DESC, 1, 4")
 	return collect(ctx, s, func(r scanner) (BreakdownRow, error) {
 		var b BreakdownRow
-		var last int64
-		dest := []any{&b.ID, &b.Name, &last}
+		var last, keyID int64
+		dest := []any{&b.ID, &b.Name, &last, &keyID}
 		for _, n := range b.fields() {
 			dest = append(dest, n)
 		}
 		err := r.scan(dest...)
+		if q.ByKey {
+			b.KeyID = keyID
+		}
 		b.Last = time.Unix(last, 0).UTC()
 		return b, err
 	}, w.String(), w.args...)
