@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"postern/internal/audit"
 	"postern/internal/credential"
@@ -119,22 +118,7 @@ func auditFilter(q url.Values) (b auditBody, f store.AuditFilter) {
 		b.Group = ""
 	}
 	f = store.AuditFilter{Search: b.Query, Action: b.Group}
-	day := func(s string) (time.Time, bool) {
-		t, err := time.Parse(time.DateOnly, s)
-		return t, err == nil && t.Year() >= 1970 && t.Year() < 10_000
-	}
-	ok := true
-	if b.From != "" {
-		f.From, ok = day(b.From)
-	}
-	if b.To != "" && ok {
-		if f.To, ok = day(b.To); ok {
-			f.To = f.To.AddDate(0, 0, 1)
-		}
-	}
-	if !ok {
-		b.Problem = "Dates are written as year-month-day, such as 2026-11-23."
-	}
+	f.From, f.To, b.Problem = dates{From: b.From, To: b.To}.times()
 	b.Filtered = b.Query != "" || b.Group != "" || b.From != "" || b.To != ""
 	return b, f
 }

@@ -45,8 +45,9 @@ func TestTheAuditLogSaysWhoChangedWhat(t *testing.T) {
 	today, tomorrow := time.Now().UTC().Format(time.DateOnly), time.Now().UTC().AddDate(0, 0, 1).Format(time.DateOnly)
 	b.get("/audit?from=" + today + "&to=" + today).says("Key changed")
 	b.get("/audit?from=" + tomorrow).says("No entry matches.")
-	b.get("/audit?from=23.11.2026").is(http.StatusUnprocessableEntity).says("Dates are written as year-month-day")
+	b.get("/audit?from=23.11.2026").is(http.StatusUnprocessableEntity).says("“23.11.2026” is no day: write it as 2026-01-31.")
 	b.get("/audit?to=2026-02-30").is(http.StatusUnprocessableEntity)
+	b.get("/audit?from=0001-01-01").is(http.StatusUnprocessableEntity)
 	b.get("/audit.csv?to=2026-02-30").is(http.StatusUnprocessableEntity)
 }
 

@@ -68,8 +68,8 @@ func TestMessagesAreListedSearchedAndPaged(t *testing.T) {
 	day := time.Now().UTC().Format(time.DateOnly)
 	found := b.get("/messages?q=@example.org&from="+day+"&to="+day).is(http.StatusOK).says("Mail 59", "62 messages")
 	b.get(attr(found.first("a[rel=next]"), "href")).says("Mail 09", "First mail").lacks("62 messages")
-	b.get("/messages?from=2026-02-30").says("is no day").lacks("First mail")
-	b.get("/messages?from=2026-02-02&to=2026-02-01").says("The last day is before the first.")
+	b.get("/messages?from=2026-02-30").is(http.StatusUnprocessableEntity).says("“2026-02-30” is no day: write it as 2026-01-31.").lacks("First mail", "No message matches")
+	b.get("/messages?from=2026-02-02&to=2026-02-01").is(http.StatusUnprocessableEntity).says("The last day is before the first.")
 }
 
 // TestMessagesAreTriedTakenBackAndSentAgain does on the pages what a person does with mail that hangs or bounced.

@@ -96,7 +96,11 @@ func (c *console) showMessages(v *visit) error {
 			return err
 		}
 	}
-	return c.show(v, http.StatusOK, "messages", "Messages", "messages", b)
+	status := http.StatusOK
+	if b.Period.Problem != "" {
+		status = http.StatusUnprocessableEntity
+	}
+	return c.show(v, status, "messages", "Messages", "messages", b)
 }
 
 // messageFilter turns what was typed into a filter. ok is false when it cannot match anything.
@@ -137,8 +141,9 @@ func (d dates) times() (from, to time.Time, problem string) {
 			return time.Time{}
 		}
 		t, err := time.Parse(time.DateOnly, s)
-		if err != nil {
+		if err != nil || t.Year() < 1970 {
 			problem = "“" + s + "” is no day: write it as 2026-01-31."
+			return time.Time{}
 		}
 		return t
 	}

@@ -70,6 +70,15 @@ type statusError struct {
 	title, reason string
 }
 
+// insecure answers who comes over a connection that is not encrypted. It offers no way on: every page would be this one.
+func (c *console) insecure(w http.ResponseWriter, r *http.Request) {
+	b := errorBody{
+		Status: http.StatusForbidden, Title: "These pages are opened over HTTPS only",
+		Reason: "The connection is not encrypted, so a password would cross the network in clear. Use the https:// address of this server, or open it on the machine itself.",
+	}
+	c.render(w, r, b.Status, "error", page{Title: b.Title, Body: b})
+}
+
 func (e *statusError) Error() string { return e.title }
 
 func notFound(reason string) error {
@@ -92,7 +101,7 @@ func (c *console) failFor(w http.ResponseWriter, r *http.Request, v *visit, err 
 		c.Log.ErrorContext(r.Context(), "a page failed", "path", r.URL.Path, "error", err)
 		se = &statusError{http.StatusInternalServerError, "Something went wrong here", "The server could not do this. Nothing is left half-done; try again, and if it stays, look at the server's log."}
 	}
-	body := errorBody{Status: se.status, Title: se.title, Reason: se.reason}
+	body := errorBody{Status: se.status, Title: se.title, Reason: se.reason, Way: "/keys"}
 	p := page{Title: se.title, Body: body}
 	if v != nil {
 		p = pageOf(v, se.title, "", body)
@@ -103,6 +112,7 @@ func (c *console) failFor(w http.ResponseWriter, r *http.Request, v *visit, err 
 type errorBody struct {
 	Status        int
 	Title, Reason string
+	Way           string // where to go on; "" nowhere
 }
 
 // parse reads the templates: each page is a {{define}} that calls head and foot.

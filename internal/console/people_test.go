@@ -179,7 +179,7 @@ func TestCredentialsInClearAreRefused(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
 	w.secure = false
-	b.get("/sign-in").is(http.StatusForbidden).says("These pages are opened over HTTPS only")
+	b.get("/sign-in").is(http.StatusForbidden).says("These pages are opened over HTTPS only").lacks("Go to the first page")
 	b.post("/sign-in", url.Values{"email": {"owner@example.com"}, "password": {password}}).is(http.StatusForbidden)
 	b.get("/keys").is(http.StatusForbidden)
 }

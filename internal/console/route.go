@@ -288,7 +288,7 @@ func (c *console) outer(mux *http.ServeMux) http.Handler {
 		switch {
 		case pattern == "GET /static/{name}":
 		case !secure:
-			c.fail(w, r, &statusError{http.StatusForbidden, "These pages are opened over HTTPS only", "The connection is not encrypted, so a password would cross the network in clear. Use the https:// address of this server, or open it on the machine itself."})
+			c.insecure(w, r)
 			return
 		case c.cross.Check(r) != nil:
 			c.fail(w, r, &statusError{http.StatusForbidden, "This form came from another site", "For your safety only forms of this site are taken. Open the page here and try again."})

@@ -49,10 +49,10 @@ func TestSenders(t *testing.T) {
 	add("").is(http.StatusUnprocessableEntity).says("Give an address or a domain.")
 	add("not an address").is(http.StatusUnprocessableEntity).lacks("sql")
 	b.post("/senders/new", url.Values{"sender": {"a@b.example"}, "key": {"nonsense"}}).is(http.StatusUnprocessableEntity).says("This is not an API key")
-	add("hello@acme.example").is(http.StatusOK).says("hello@acme.example", "This address, for Acme", "waits for proof", "._domainkey.acme.example", "v=DKIM1")
+	add("hello@acme.example").is(http.StatusOK).says("hello@acme.example", "This address, for Acme", "Waits for proof", "._domainkey.acme.example", "v=DKIM1")
 	add("hello@acme.example").is(http.StatusUnprocessableEntity).says("hello@acme.example is there already and waits to be proved.")
 	// The word counts for operators alone.
-	a := b.post("/senders/new", url.Values{"sender": {"shop.example"}, "key": {key.APIKey}, "word": {"yes"}}).is(http.StatusOK).says("waits for proof", "Show that shop.example is yours")
+	a := b.post("/senders/new", url.Values{"sender": {"shop.example"}, "key": {key.APIKey}, "word": {"yes"}}).is(http.StatusOK).says("Waits for proof", "Show that shop.example is yours")
 	if may("anybody@shop.example") == nil {
 		t.Error("an owner's word was taken for the operator's")
 	}
@@ -98,7 +98,7 @@ func TestSenderIsProved(t *testing.T) {
 	ok(t, err)
 	b.get(page).says(keyring.OwnershipRecordName(d), d.Token, "http://shop.test/"+d.Filename, "v=spf1 include:spf.mail.test ~all", "The DNS was not looked at yet.")
 	b.post(page+"/check", nil).is(http.StatusUnprocessableEntity).says("The domain is not proved yet.", "There is no TXT record at "+keyring.OwnershipRecordName(d), "no web server",
-		"There is no TXT record at postern", "shop.test has no SPF record.", "Last looked at just now", "waits for proof")
+		"There is no TXT record at postern", "shop.test has no SPF record.", "Last looked at just now", "Waits for proof")
 	dkim, value, err := w.keyring.DKIMRecord(t.Context(), key.AccountID, "shop.test")
 	ok(t, err)
 	w.dns[keyring.OwnershipRecordName(d)] = dns.Records{TXT: []string{d.Token}}
@@ -119,7 +119,7 @@ func TestSenderIsProved(t *testing.T) {
 	}
 	stranger := w.browser()
 	stranger.get(links[1].Link).is(http.StatusOK).says("May Acme send mail from this address?", "ann@other.test")
-	b.get(page).says("waits for proof") // to look is no word
+	b.get(page).says("Waits for proof") // to look is no word
 	stranger.post(links[1].Link, nil).is(http.StatusOK).says("ann@other.test may be sent from")
 	stranger.post(links[1].Link, nil).is(http.StatusNotFound).says("This link does not work any more")
 	stranger.get(links[1].Link).is(http.StatusNotFound)
