@@ -61,7 +61,10 @@ func TestWebhooksPage(t *testing.T) {
 	b.get("/webhooks?show=failed&key=" + sub.Key.APIKey).is(http.StatusOK).says("a sample").says("Tell again what failed")
 	log, err := w.store.HookAttempts(t.Context(), store.OfKey(sub.Key.AccountID, sub.Key.ID), store.AttemptFilter{}, 1)
 	ok(t, err)
-	b.get(fmt.Sprint("/deliveries/", log[0].ID)).is(http.StatusOK).says("What was sent").says("webhook-id").lacks("geheim")
+	delivery := b.get(fmt.Sprint("/deliveries/", log[0].ID)).is(http.StatusOK).says("What was sent").says("webhook-id").lacks("geheim")
+	if back := attr(find(delivery.first("p.crumb"), "a")[0], "href"); back != "/webhooks?key="+sub.Key.APIKey {
+		t.Errorf("a delivery leads back to %s", back)
+	}
 	b.post("/webhooks/replay", url.Values{"key": {sub.Key.APIKey}, "hours": {"24"}}).is(http.StatusOK).says("0 events are told again")
 	b.post(page, url.Values{"url": {"https://other.invalid/"}, "version": {"1"}}).is(http.StatusOK).says("The webhook is changed").says("other.invalid")
 	b.post(page, url.Values{"url": {"ftp://x"}, "version": {"1"}}).is(http.StatusUnprocessableEntity)

@@ -56,6 +56,9 @@ func TestSenders(t *testing.T) {
 	if may("anybody@shop.example") == nil {
 		t.Error("an owner's word was taken for the operator's")
 	}
+	if back := attr(find(a.first("p.crumb"), "a")[0], "href"); back != "/senders" {
+		t.Errorf("a sender leads back to %s", back)
+	}
 	b.post(a.path()+"/remove", nil).is(http.StatusOK).at("/senders")
 	ok(t, w.keyring.SetOperator(t.Context(), operator, w.signed.User.Email, true))
 	b.get("/senders/new").says("Allow it at once, without proof")
@@ -67,7 +70,9 @@ func TestSenders(t *testing.T) {
 		_, err := w.keyring.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: key.ID}, fmt.Sprintf("a%02d@acme.example", i), "")
 		ok(t, err)
 	}
-	b.get("/senders").says("1–50 of 62")
+	if list := b.get("/senders").says("1–50 of 62"); len(find(list.first("form.search"), "button")) != 1 {
+		t.Error("the search has no button")
+	}
 	b.get("/senders?q=shop").says("shop.example", "DKIM: not looked at").lacks("hello@acme.example")
 	b.get("/senders?q=none").says("No sender has “none” in it.")
 	add("ann@shop.example").is(http.StatusOK).says("Its domain is proved")
