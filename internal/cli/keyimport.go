@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +53,7 @@ type importLine struct {
 	APIKey  string
 	KeyID   int64  `json:",omitempty"`
 	Problem string `json:",omitempty"`
+	checked bool   // the door has answered for it
 }
 
 // importResult is what import prints with --json.
@@ -59,7 +61,20 @@ type importResult struct {
 	DryRun   bool
 	Imported int // or would be
 	Failed   int
-	Lines    []importLine
+	// Unchecked is how many lines nobody has looked at, because of an error; they are not in Lines.
+	Unchecked int `json:",omitempty"`
+	Lines     []importLine
+}
+
+// count sums up the lines.
+func (r *importResult) count() {
+	for _, l := range r.Lines {
+		if l.Problem != "" {
+			r.Failed++
+		} else {
+			r.Imported++
+		}
+	}
 }
 
 // Run imports pairs.
@@ -69,18 +84,51 @@ func (c *keyImportCmd) Run(common *config.Common, s *streams) error {
 		return err
 	}
 	twice(lines)
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		sentErr := c.send(ctx, d, s, lines)
-		out := importResult{DryRun: c.DryRun, Lines: lines}
-		for _, l := range lines {
-			if l.Problem != "" {
-				out.Failed++
-			} else if c.DryRun || l.KeyID != 0 {
-				out.Imported++
-			}
+	return door(common, s, func(ctx context.Context, d *control.Client) error { return c.bring(ctx, d, s, lines) })
+}
+
+// bring gives the lines to the door, and says what became of them.
+func (c *keyImportCmd) bring(ctx context.Context, d *control.Client, s *streams, lines []importLine) error {
+	if err := c.send(ctx, d, s, lines); err != nil {
+		return c.broken(s, lines, err)
+	}
+	out := importResult{DryRun: c.DryRun, Lines: lines}
+	out.count()
+	return c.tell(s, out)
+}
+
+// broken says what came of the lines that were answered for before err kept the others from being. There is no sum:
+// nobody has looked at the others.
+func (c *keyImportCmd) broken(s *streams, lines []importLine, err error) error {
+	known := make([]importLine, 0, len(lines))
+	for _, l := range lines {
+		if l.checked || l.Problem != "" {
+			known = append(known, l)
 		}
-		return errors.Join(sentErr, c.tell(s, out))
-	})
+	}
+	out := importResult{DryRun: c.DryRun, Lines: known, Unchecked: len(lines) - len(known)}
+	switch {
+	case !slices.ContainsFunc(lines, func(l importLine) bool { return l.checked }):
+		return err
+	case c.JSON:
+		out.count()
+		return errors.Join(err, s.printJSON(out))
+	}
+	c.problems(s, out)
+	did := "imported, or named above with the reason; the same file can be given again"
+	if c.DryRun {
+		did = "checked"
+	}
+	return fmt.Errorf("%w\nbefore that %d of %d keys were %s", err, len(known), len(lines), did)
+}
+
+// problems names the lines that cannot be brought in.
+func (c *keyImportCmd) problems(s *streams, out importResult) {
+	for _, l := range out.Lines {
+		if l.Problem != "" {
+			fmt.Fprintf(s.err, "line %d: %s\n", l.Line, plain(l.Problem)) //nolint:errcheck // the error that follows counts them
+		}
+	}
 }
 
 // tell says what became of the lines.
@@ -90,11 +138,7 @@ func (c *keyImportCmd) tell(s *streams, out importResult) error {
 			return err
 		}
 	} else {
-		for _, l := range out.Lines {
-			if l.Problem != "" {
-				fmt.Fprintf(s.err, "line %d: %s\n", l.Line, plain(l.Problem)) //nolint:errcheck // the error below counts them
-			}
-		}
+		c.problems(s, out)
 		did := "imported %d of %d keys\n"
 		if c.DryRun {
 			did = "%d of %d keys can be imported; nothing was changed\n"
@@ -133,7 +177,7 @@ func (c *keyImportCmd) send(ctx context.Context, d *control.Client, s *streams, 
 			return errors.New("the server answered for other keys than these")
 		}
 		for i, o := range out {
-			from[i].KeyID, from[i].Problem = o.KeyID, o.Reason
+			from[i].KeyID, from[i].Problem, from[i].checked = o.KeyID, o.Reason, true
 			if o.Reason == "" {
 				good++
 			} else if o.Field != "" {
