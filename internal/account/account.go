@@ -40,6 +40,15 @@ func CleanName(name string) (string, error) {
 	return name, nil
 }
 
+// Short is a value that is refused, short enough to be repeated in the reason.
+func Short(s string) string {
+	const most = 100
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
+
 // Bounds of a password in bytes. The upper one keeps a request from buying much of the processor.
 const (
 	MinPassword = 10

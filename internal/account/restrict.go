@@ -63,7 +63,7 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
-		return p, fmt.Errorf("%q is neither an address nor a network such as 192.0.2.0/24 or 2001:db8::/32", s)
+		return p, fmt.Errorf("%q is neither an address nor a network such as 192.0.2.0/24 or 2001:db8::/32", Short(s))
 	}
 	if p.Addr().Is4In6() {
 		return p, fmt.Errorf("%s is an IPv4 network in IPv6 form: write it as IPv4", p)
@@ -125,7 +125,7 @@ func ParsePermissions(names []string) (Permission, error) {
 	for _, n := range names {
 		one, ok := Permissions()[strings.ToLower(strings.TrimSpace(n))]
 		if !ok {
-			return 0, fmt.Errorf("%q is not a permission: there are send, statistics and manage", n)
+			return 0, fmt.Errorf("%q is not a permission: there are send, statistics and manage", Short(n))
 		}
 		p |= one
 	}

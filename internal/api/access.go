@@ -87,12 +87,12 @@ func (a *api) accessFilter(c *call, q query) (f store.AccessFilter, none bool, e
 	if f.ID, err = q.id("id", "ID"); err != nil {
 		return f, false, err
 	}
-	switch user := q.first("email", "useralt", "user", "userid", "realuser"); {
+	switch user, property := q.firstNamed("Email", "UserALT", "User", "UserID", "RealUser"); {
 	case strings.Contains(user, "@"):
 		f.Email = mail.Canonical(user)
 	case user != "":
 		if f.UserID, err = strconv.ParseInt(user, 10, 64); err != nil || f.UserID <= 0 {
-			return f, false, badRequest(fmt.Sprintf("User: %q is neither an ID nor an email address.", user))
+			return f, false, badRequest(fmt.Sprintf("%s: %q is neither an ID nor an email address.", property, cut(user)))
 		}
 	}
 	// An access that is taken away is gone.
@@ -146,7 +146,7 @@ func (o object) role() (string, error) {
 		return "", err
 	}
 	if role = strings.ToLower(strings.TrimSpace(role)); !account.IsRole(role) {
-		return "", badRequest(fmt.Sprintf("Property %s: %q is not a role: there are %s.", property, role, strings.Join(account.Roles(), ", ")))
+		return "", badRequest(fmt.Sprintf("Property %s: %q is not a role: there are %s.", property, cut(role), strings.Join(account.Roles(), ", ")))
 	}
 	return role, nil
 }

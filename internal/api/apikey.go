@@ -141,7 +141,7 @@ func (a *api) keyFilter(c *call, q query) (f store.KeyFilter, none bool, err err
 		none = f.Master != nil && *f.Master != is
 		f.Master = &is
 	default:
-		return f, false, badRequest(fmt.Sprintf("KeyType: %q is neither Master nor Sub.", q["keytype"]))
+		return f, false, badRequest(fmt.Sprintf("KeyType: %q is neither Master nor Sub.", cut(q["keytype"])))
 	}
 	switch level := strings.ToLower(q["customstatus"]); level {
 	case "":
@@ -155,7 +155,7 @@ func (a *api) keyFilter(c *call, q query) (f store.KeyFilter, none bool, err err
 	case "deleted":
 		f.Deleted = true
 	default:
-		return f, false, badRequest(fmt.Sprintf("CustomStatus: %q is none of Normal, Softlock, Hardlock and Deleted.", q["customstatus"]))
+		return f, false, badRequest(fmt.Sprintf("CustomStatus: %q is none of Normal, Softlock, Hardlock and Deleted.", cut(q["customstatus"])))
 	}
 	if user := q.first("user", "userid", "useralt"); user != "" {
 		u, err := a.person(c)
@@ -187,7 +187,7 @@ func (q query) keyFilter() (store.KeyFilter, error) {
 	case "deleted":
 		f.Deleted = true
 	default:
-		return f, badRequest(fmt.Sprintf("State: %q is none of active, deactivated, suspended and deleted.", q["state"]))
+		return f, badRequest(fmt.Sprintf("State: %q is none of active, deactivated, suspended and deleted.", cut(q["state"])))
 	}
 	return f, nil
 }
@@ -382,7 +382,7 @@ func (a *api) deleteKey(c *call) (reply, error) {
 	case "cancel":
 		cancel = true
 	default:
-		return reply{}, badRequest(fmt.Sprintf("Queued: %q is neither send nor cancel: what waits in the queue is still sent, or given up.", q["queued"]))
+		return reply{}, badRequest(fmt.Sprintf("Queued: %q is neither send nor cancel: what waits in the queue is still sent, or given up.", cut(q["queued"])))
 	}
 	if err := a.Keyring.Delete(c.Context(), c.actor(), c.managed(), f, cancel); err != nil {
 		return reply{}, err

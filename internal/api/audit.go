@@ -41,7 +41,10 @@ func (a *api) listAudit(c *call) (reply, error) {
 	if l.sort == "" {
 		l.Desc = true
 	}
-	f := store.AuditFilter{Search: q["search"], Action: q["action"], Actor: q["actor"], Target: q["target"]}
+	f := store.AuditFilter{Search: q["search"], Actor: q["actor"], Target: q["target"]}
+	if f.Action, err = audit.Filter(q["action"]); err != nil {
+		return reply{}, badRequest("Action: " + err.Error() + ".")
+	}
 	if f.ID, err = q.id("id", "ID"); err != nil {
 		return reply{}, err
 	}

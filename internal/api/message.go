@@ -132,17 +132,21 @@ func (q query) named(f *store.MessageFilter) error {
 		return n
 	}
 	f.Campaign = q["customcampaign"]
-	if s := q.first("campaignid", "campaign"); s != "" {
+	var err error
+	if f.CampaignID, err = q.id("campaignid", "CampaignID"); err != nil {
+		return err
+	}
+	if s := q["campaign"]; s != "" && f.CampaignID == 0 {
 		if f.CampaignID = number(s); f.CampaignID == 0 {
 			f.Campaign = s
 		}
 	}
-	switch s := q.first("contactalt", "contact"); {
+	switch s, property := q.firstNamed("ContactAlt", "Contact"); {
 	case strings.Contains(s, "@"):
 		f.Recipient = s
 	case s != "":
 		if f.Contact = number(s); f.Contact == 0 {
-			return badRequest(fmt.Sprintf("Contact: %q is neither an address nor an ID.", s))
+			return badRequest(fmt.Sprintf("%s: %q is neither an address nor an ID.", property, cut(s)))
 		}
 	}
 	switch s := q["destination"]; {
@@ -161,7 +165,7 @@ func (q query) named(f *store.MessageFilter) error {
 			f.FromEmail = s
 		case s != "":
 			if f.SenderID = number(s); f.SenderID == 0 {
-				return badRequest(fmt.Sprintf("%s: %q is neither an address nor an ID.", map[string]string{"from": "From", "sender": "Sender"}[name], s))
+				return badRequest(fmt.Sprintf("%s: %q is neither an address nor an ID.", map[string]string{"from": "From", "sender": "Sender"}[name], cut(s)))
 			}
 		}
 	}
@@ -170,7 +174,7 @@ func (q query) named(f *store.MessageFilter) error {
 
 // state reads MessageState or BounceReason, a number of the catalogue of states or its words.
 func (q query) state() (int, error) {
-	v := q.first("messagestate", "bouncereason")
+	v, property := q.firstNamed("MessageState", "BounceReason")
 	if v == "" {
 		return 0, nil
 	}
@@ -179,7 +183,7 @@ func (q query) state() (int, error) {
 			return int(s), nil
 		}
 	}
-	return 0, badRequest(fmt.Sprintf("MessageState: %q is not in the list that GET /v3/REST/messagestate answers.", v))
+	return 0, badRequest(fmt.Sprintf("%s: %q is not in the list that GET /v3/REST/messagestate answers.", property, cut(v)))
 }
 
 // status reads MessageStatus, a number or a word.
@@ -193,7 +197,7 @@ func (q query) status() (*store.Status, error) {
 			return &s, nil
 		}
 	}
-	return nil, badRequest(fmt.Sprintf("MessageStatus: %q is none of 0 (processed) to 11 (deferred).", v))
+	return nil, badRequest(fmt.Sprintf("MessageStatus: %q is none of 0 (processed) to 11 (deferred).", cut(v)))
 }
 
 // foundMessages answers a listing of messages, for the resources that show them.

@@ -98,7 +98,7 @@ func TestListMessages(t *testing.T) {
 		{"&CampaignID=1", 2, "s0 s2"},
 		{"&Campaign=2", 1, "s1"},
 		{"&CustomCampaign=camp1", 1, "s1"},
-		{"&CampaignID=camp1&Destination=d0.example", 0, ""},
+		{"&Campaign=camp1&Destination=d0.example", 0, ""},
 		{fmt.Sprint("&ContactID=", mail.ContactID("R1@d1.example")), 1, "s1"},
 		{fmt.Sprint("&Contact=", mail.ContactID("r1@d1.example")), 1, "s1"},
 		{fmt.Sprint("&DestinationID=", mail.DestinationID("d0.example")), 2, "s0 s2"},

@@ -59,7 +59,7 @@ func (o object) date(property string) (*time.Time, error) {
 			return &at, nil
 		}
 	}
-	return nil, badRequest(fmt.Sprintf("Property %s: %q is neither a time of RFC 3339 (1990-11-23T00:00:00Z) nor a date (1990-11-23).", property, *s))
+	return nil, badRequest(fmt.Sprintf("Property %s: %q is neither a time of RFC 3339 (1990-11-23T00:00:00Z) nor a date (1990-11-23).", property, cut(*s)))
 }
 
 // firstText reads the first of some properties that is given; names beyond the first are other spellings of it. The

@@ -49,12 +49,24 @@ func (c *call) query() (query, error) {
 
 // first returns the first filter of these names that is given.
 func (q query) first(names ...string) string {
-	for _, name := range names {
-		if v, ok := q[name]; ok {
-			return v
+	v, _ := q.firstNamed(names...)
+	return v
+}
+
+// firstNamed returns the first of these filters that is given, and which one it is: an error names what the caller wrote.
+func (q query) firstNamed(properties ...string) (v, property string) {
+	for _, p := range properties {
+		if v, ok := q[fold(p)]; ok {
+			return v, p
 		}
 	}
-	return ""
+	return "", ""
+}
+
+// tooLarge says whether a text is a whole number that is too large to count with.
+func tooLarge(v string) bool {
+	_, err := strconv.ParseInt(v, 10, 64)
+	return errors.Is(err, strconv.ErrRange) && v[0] != '-'
 }
 
 // listing is what a request wants to see of a list.
@@ -103,7 +115,7 @@ func (q query) listing(sortable ...string) (listing, error) {
 }
 
 func badSort(spec string) error {
-	return badRequest("Unexpected error during GET: Invalid sort specification: Cannot sort on field " + spec)
+	return badRequest("Unexpected error during GET: Invalid sort specification: Cannot sort on field " + cut(spec))
 }
 
 func (q query) number(name, property string, usual int) (int, error) {
@@ -112,8 +124,11 @@ func (q query) number(name, property string, usual int) (int, error) {
 		return usual, nil
 	}
 	n, err := strconv.Atoi(v)
-	if err != nil || n < 0 {
-		return 0, badRequest(fmt.Sprintf("%s: %q is not a whole number of 0 or more.", property, v))
+	switch {
+	case tooLarge(v):
+		return 0, badRequest(fmt.Sprintf("%s: %q is too large a number.", property, cut(v)))
+	case err != nil || n < 0:
+		return 0, badRequest(fmt.Sprintf("%s: %q is not a whole number of 0 or more.", property, cut(v)))
 	}
 	return n, nil
 }
@@ -125,8 +140,11 @@ func (q query) id(name, property string) (int64, error) {
 		return 0, nil
 	}
 	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil || n <= 0 {
-		return 0, badRequest(fmt.Sprintf("%s: %q is not an ID.", property, v))
+	switch {
+	case tooLarge(v):
+		return 0, badRequest(fmt.Sprintf("%s: %q is too large to be an ID.", property, cut(v)))
+	case err != nil || n <= 0:
+		return 0, badRequest(fmt.Sprintf("%s: %q is not an ID.", property, cut(v)))
 	}
 	return n, nil
 }
@@ -144,7 +162,7 @@ func (q query) choice(name, property string) (*bool, error) {
 	}
 	is, err := strconv.ParseBool(strings.ToLower(v))
 	if err != nil {
-		return nil, badRequest(fmt.Sprintf("%s: %q is neither true nor false.", property, v))
+		return nil, badRequest(fmt.Sprintf("%s: %q is neither true nor false.", property, cut(v)))
 	}
 	return &is, nil
 }
@@ -155,8 +173,11 @@ func (q query) time(name, property string) (time.Time, error) {
 	if !ok {
 		return time.Time{}, nil
 	}
-	if n, err := strconv.ParseInt(v, 10, 64); err == nil && n >= 0 && n < 1<<40 {
+	switch n, err := strconv.ParseInt(v, 10, 64); {
+	case err == nil && n >= 0 && n < 1<<40:
 		return time.Unix(n, 0), nil
+	case err == nil && n > 0, tooLarge(v):
+		return time.Time{}, badRequest(fmt.Sprintf("%s: %q is too large: Unix time is in seconds here, not in milliseconds.", property, cut(v)))
 	}
 	if len(v) == len("2026-11-23T10:00:00 01:00") && v[19] == ' ' {
 		v = v[:19] + "+" + v[20:] // the + of a zone that was not escaped
@@ -166,7 +187,7 @@ func (q query) time(name, property string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, badRequest(fmt.Sprintf("%s: %q is neither a time of RFC 3339 (2026-11-23T10:00:00Z) nor Unix seconds.", property, v))
+	return time.Time{}, badRequest(fmt.Sprintf("%s: %q is neither a time of RFC 3339 (2026-11-23T10:00:00Z) nor Unix seconds.", property, cut(v)))
 }
 
 // pathID reads the path's ID. What is none names no object.

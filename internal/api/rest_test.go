@@ -156,5 +156,5 @@ func TestTextsThatNoStoreTakes(t *testing.T) {
 		}
 	}
 	w.mustDo(t, w.master.Issued, http.StatusOK, "GET", "/v3/REST/suppression?Offset=9223372036854775807", "")
-	w.mustDo(t, w.master.Issued, http.StatusOK, "GET", "/v3/REST/eventcallbackurl?Version=1099511627775", "")
+	w.mustDo(t, w.master.Issued, http.StatusBadRequest, "GET", "/v3/REST/eventcallbackurl?Version=1099511627775", "")
 }

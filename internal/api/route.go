@@ -108,7 +108,7 @@ func (a *api) mount() {
 	a.mux.Handle("/openapi.yaml", a.operation(route{handle: methodNotAllowed([]string{"GET"})}))
 	a.mux.Handle("/openapi.json", a.operation(route{handle: methodNotAllowed([]string{"GET"})}))
 	a.mux.Handle("/", a.operation(route{handle: func(c *call) (reply, error) {
-		return reply{}, &fault{status: http.StatusNotFound, message: fmt.Sprintf("There is no resource at %q. GET /openapi lists what there is.", c.URL.Path)}
+		return reply{}, &fault{status: http.StatusNotFound, message: fmt.Sprintf("There is no resource at %q. GET /openapi lists what there is.", cut(c.URL.Path))}
 	}}))
 }
 

@@ -68,6 +68,11 @@ func (a *api) listSenders(c *call) (reply, error) {
 	if f.Sort == "" {
 		f.Sort = "ID"
 	}
+	switch f.Status {
+	case "", store.SenderActive, store.SenderInactive, store.SenderDeleted:
+	default:
+		return reply{}, badRequest(fmt.Sprintf("Status: %q is none of Active, Inactive and Deleted.", cut(q["status"])))
+	}
 	if f.DomainID, err = q.id("dnsid", "DnsID"); err != nil {
 		return reply{}, err
 	}

@@ -81,9 +81,9 @@ func oneOf[T any](q query, property string, place int, words []word[T]) (T, erro
 	list := strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 	switch {
 	case given:
-		return none, badRequest(fmt.Sprintf("%s: %q is not %s.", property, v, list))
+		return none, badRequest(fmt.Sprintf("%s: %q is not %s.", property, cut(v), list))
 	case short:
-		return none, badRequest(fmt.Sprintf("CounterType: %q is not three letters, such as AMD: the source (A, C, L or S), the timing (M or E), the resolution (S, H, D or L).", letters))
+		return none, badRequest(fmt.Sprintf("CounterType: %q is not three letters, such as AMD: the source (A, C, L or S), the timing (M or E), the resolution (S, H, D or L).", cut(letters)))
 	}
 	return none, badRequest(fmt.Sprintf("%s is missing: give %s.", property, list))
 }
@@ -117,16 +117,17 @@ func (q query) counterQuery(now time.Time) (sq store.SeriesQuery, err error) {
 
 func (q query) sourceIDs() ([]int64, error) {
 	var ids []int64
-	for s := range strings.SplitSeq(q.first("sourceid", "sourceids", "identityid"), ",") {
+	list, property := q.firstNamed("SourceID", "SourceIDs", "IdentityID")
+	for s := range strings.SplitSeq(list, ",") {
 		if s = strings.TrimSpace(s); s == "" {
 			continue
 		}
 		id, err := strconv.ParseInt(s, 10, 64)
 		if err != nil || id <= 0 {
-			return nil, badRequest(fmt.Sprintf("SourceID: %q is not an ID.", s))
+			return nil, badRequest(fmt.Sprintf("%s: %q is not an ID.", property, cut(s)))
 		}
 		if ids = append(ids, id); len(ids) > largestLimit {
-			return nil, badRequest(fmt.Sprintf("SourceIDs: these are more than %d.", largestLimit))
+			return nil, badRequest(fmt.Sprintf("%s: these are more than %d IDs.", property, largestLimit))
 		}
 	}
 	return ids, nil

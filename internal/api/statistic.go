@@ -140,7 +140,7 @@ func (q query) selectPeriod(now time.Time) (s selection, err error) {
 	}
 	if v, ok := q["period"]; ok && s.From.IsZero() && s.To.IsZero() {
 		if s.Period, ok = report.Current(v, now); !ok {
-			return s, badRequest(fmt.Sprintf("Period: %q is not Day, Week, Month or Year.", v))
+			return s, badRequest(fmt.Sprintf("Period: %q is not Day, Week, Month or Year.", cut(v)))
 		}
 	}
 	return s, nil

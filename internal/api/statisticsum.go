@@ -48,7 +48,7 @@ func (q query) scale(p report.Period) (report.Step, error) {
 			return s, nil
 		}
 	}
-	return "", badRequest(fmt.Sprintf("Scale: %q is not Hour, Day, Week or Month.", v))
+	return "", badRequest(fmt.Sprintf("Scale: %q is not Hour, Day, Week or Month.", cut(v)))
 }
 
 func (a *api) graphStatistics(c *call) (reply, error) {

@@ -56,7 +56,7 @@ func (a *api) listSuppressions(c *call) (reply, error) {
 	f := store.SuppressionFilter{Email: q["email"], Search: q["search"]}
 	if v, given := q["reason"]; given {
 		if f.Reason = store.ParseSuppressionReason(v); f.Reason == 0 {
-			return reply{}, badRequest(fmt.Sprintf("Reason: %q is none of hard_bounce, complaint, unsubscribe and manual.", v))
+			return reply{}, badRequest(fmt.Sprintf("Reason: %q is none of hard_bounce, complaint, unsubscribe and manual.", cut(v)))
 		}
 	}
 	if f.From, err = q.time("fromts", "FromTS"); err != nil {

@@ -5,6 +5,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,6 +58,9 @@ var hookNumbers = map[string]store.EventType{
 	"1": store.EventClick, "2": store.EventBounce, "3": store.EventSpam, "4": store.EventBlocked, "5": store.EventUnsub, "6": store.EventOpen, "7": store.EventSent,
 }
 
+// otherEvents are the types of Mailjet that there are none of here.
+var otherEvents = [...]string{"typofix", "parseapi", "newsender", "newsenderautovalid"}
+
 // hookFilter reads the filters of a listing; none says that nothing can match.
 func (c *call) hookFilter(q query) (f store.HookFilter, none bool, err error) {
 	if k := q.first("apikey", "apikeyid"); k != "" && k != c.who.APIKey && k != strconv.FormatInt(c.who.KeyID, 10) {
@@ -65,9 +69,11 @@ func (c *call) hookFilter(q query) (f store.HookFilter, none bool, err error) {
 	if v := q["eventtype"]; v != "" {
 		var known bool
 		if f.Type, known = hookNumbers[v]; !known {
-			var unknown error
-			if f.Type, unknown = keyring.HookTypeOf(v); unknown != nil {
-				none = true
+			// Of what Mailjet has beside, nothing can be told here.
+			if none = none || slices.ContainsFunc(otherEvents[:], func(other string) bool { return strings.EqualFold(other, v) }); !none {
+				if f.Type, err = keyring.HookTypeOf(v); err != nil {
+					return f, none, err
+				}
 			}
 		}
 	}
@@ -77,13 +83,12 @@ func (c *call) hookFilter(q query) (f store.HookFilter, none bool, err error) {
 		dead := s == "dead"
 		f.Dead = &dead
 	default:
-		none = true
+		return f, none, badRequest(fmt.Sprintf("Status: %q is neither alive nor dead.", cut(q["status"])))
 	}
 	if v, ok := q["version"]; ok {
-		if f.Version, err = strconv.Atoi(v); err != nil {
-			return f, none, badRequest(fmt.Sprintf("Version: %q is neither 1 nor 2.", v))
+		if f.Version, err = strconv.Atoi(v); err != nil || f.Version != 1 && f.Version != 2 {
+			return f, none, badRequest(fmt.Sprintf("Version: %q is neither 1 nor 2.", cut(v)))
 		}
-		none = none || f.Version != 1 && f.Version != 2
 	}
 	if f.Backup, err = q.choice("backup", "Backup"); err == nil && f.Backup == nil {
 		f.Backup, err = q.choice("isbackup", "IsBackup")
@@ -364,7 +369,7 @@ func (a *api) listDeliveries(c *call) (reply, error) {
 		failed := v == "failed"
 		f.Failed = &failed
 	default:
-		return reply{}, badRequest(fmt.Sprintf("Result: %q is neither delivered nor failed.", v))
+		return reply{}, badRequest(fmt.Sprintf("Result: %q is neither delivered nor failed.", cut(v)))
 	}
 	if f.From, err = q.time("fromts", "FromTS"); err != nil {
 		return reply{}, err

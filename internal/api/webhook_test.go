@@ -57,7 +57,7 @@ func TestCallbackURLs(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]int{
-		"": 3, "?EventType=6": 2, "?EventType=open": 2, "?eventtype=1": 1, "?Backup=true": 1, "?Version=2": 1, "?Status=alive": 3, "?Status=dead": 0, "?EventType=nothing": 0,
+		"": 3, "?EventType=6": 2, "?EventType=open": 2, "?eventtype=1": 1, "?Backup=true": 1, "?Version=2": 1, "?Status=alive": 3, "?Status=dead": 0, "?EventType=typofix": 0,
 		"?APIKey=" + sub.Key.APIKey: 3, "?APIKey=" + master.Key.APIKey: 0, "?Limit=2": 2, "?countOnly=1": 0,
 	} {
 		if w.mustDo(t, sub, 200, "GET", path+query, "").decode(t, &got); got.Count != want {

@@ -25,18 +25,14 @@ type auditCmd struct {
 // auditFilter is which entries are wanted.
 type auditFilter struct {
 	Account string `placeholder:"ACCOUNT" help:"Only of this account, by number or name."`
-	Action  string `placeholder:"ACTION" help:"Only this action, such as key.reset, or a group of them: key."`
+	Action  string `placeholder:"ACTION" help:"Only this action, such as key.reset, or a group of them, such as key."`
 	Search  string `placeholder:"TEXT" help:"Only entries with this in who did it, from where, to what, or in the detail."`
 	From    string `placeholder:"TIME" help:"From this day (2026-01-31) or time (2026-01-31T12:00:00Z) on, in UTC."`
 	To      string `placeholder:"TIME" help:"To the end of this day, or before this time."`
 }
 
 func (f auditFilter) query() url.Values {
-	action := f.Action
-	if action != "" && !strings.Contains(action, ".") {
-		action += "." // a group
-	}
-	return url.Values{"account": {f.Account}, "action": {action}, "search": {f.Search}, "from": {f.From}, "to": {f.To}}
+	return url.Values{"account": {f.Account}, "action": {f.Action}, "search": {f.Search}, "from": {f.From}, "to": {f.To}}
 }
 
 type auditListCmd struct {

@@ -14,7 +14,11 @@ import (
 // listAudit lists entries, the newest first; with "above", those after that number, the oldest first: to read all.
 func (d *door) listAudit(r *http.Request) (any, error) {
 	q := r.URL.Query()
-	f := store.AuditFilter{Search: q.Get("search"), Action: q.Get("action")}
+	action, err := audit.Filter(q.Get("action"))
+	if err != nil {
+		return nil, invalid("action", "%v", err)
+	}
+	f := store.AuditFilter{Search: q.Get("search"), Action: action}
 	scope := store.OfOperator()
 	if which := q.Get("account"); which != "" {
 		a, err := d.findAccount(r.Context(), which)
@@ -23,7 +27,6 @@ func (d *door) listAudit(r *http.Request) (any, error) {
 		}
 		scope = store.OfAccount(a.ID)
 	}
-	var err error
 	if f.From, err = moment(r, "from", false); err != nil {
 		return nil, err
 	}

@@ -208,7 +208,7 @@ func cleanSenders(s string) (string, error) {
 	for _, f := range strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == ',' || r == ';' || r == '\n' || r == '\r' || r == '\t' }) {
 		email, _, err := SplitSender(f)
 		if err != nil {
-			return "", fmt.Errorf("%q: %w", f, err)
+			return "", fmt.Errorf("%q: %w", account.Short(f), err)
 		}
 		out = append(out, email)
 	}

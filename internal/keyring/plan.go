@@ -329,7 +329,7 @@ func (k *Keyring) Ask(ctx context.Context, by Actor, accountID int64, email, kin
 	reason = strings.TrimSpace(reason)
 	switch {
 	case requestKinds()[kind] == "":
-		return store.Request{}, invalid("Kind", fmt.Errorf("%q cannot be asked for: there are subaccounts, month, hour and users", kind))
+		return store.Request{}, invalid("Kind", fmt.Errorf("%q cannot be asked for: there are subaccounts, month, hour and users", account.Short(kind)))
 	case reason == "" || len(reason) > 2000:
 		return store.Request{}, invalid("Reason", errors.New("a reason of up to 2000 bytes is needed: the operator reads it"))
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"postern/internal/account"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -93,7 +94,7 @@ func (c *ProfileChange) apply(p *store.Profile) (changed []string, err error) {
 		}
 		if x.property == "BillingEmail" && s != "" {
 			if _, err := mail.ParseAddress(s); err != nil {
-				return nil, invalid(x.property, fmt.Errorf("%q is not an email address", s))
+				return nil, invalid(x.property, fmt.Errorf("%q is not an email address", account.Short(s)))
 			}
 		}
 		if to := x.of(p); *to != s {
@@ -193,7 +194,7 @@ func (c *UserChange) apply(u *store.User, log *changes) error {
 			return invalid(x.property, err)
 		}
 		if x.form != nil && (len(s) > 64 || !x.form.MatchString(s)) {
-			return invalid(x.property, fmt.Errorf("%q is not of the form of %s", s, x.like))
+			return invalid(x.property, fmt.Errorf("%q is not of the form of %s", account.Short(s), x.like))
 		}
 		log.note(x.what, *x.to, s)
 		*x.to = s

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"postern/internal/account"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -68,7 +69,7 @@ func checkSenderWords(name, emailType, description string) error {
 	case "", "unknown", "transactional", "bulk":
 		return nil
 	}
-	return invalid("EmailType", fmt.Errorf("%q is none of transactional, bulk and unknown", emailType))
+	return invalid("EmailType", fmt.Errorf("%q is none of transactional, bulk and unknown", account.Short(emailType)))
 }
 
 func (n *NewSender) whole() bool { return strings.HasPrefix(n.Email, "*@") }

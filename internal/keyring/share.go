@@ -36,7 +36,7 @@ func (s *Share) check(ctx context.Context, tx *store.Tx, scope store.Scope) (nam
 		return nil, err
 	}
 	if !account.IsRole(s.Role) {
-		return nil, invalid("Role", fmt.Errorf("%q is not a role: there are %s", s.Role, strings.Join(account.Roles(), ", ")))
+		return nil, invalid("Role", fmt.Errorf("%q is not a role: there are %s", account.Short(s.Role), strings.Join(account.Roles(), ", ")))
 	}
 	if s.Days == 0 {
 		s.Days = InvitationDays
@@ -290,7 +290,7 @@ func (k *Keyring) Give(ctx context.Context, by Actor, accountID int64, s Share) 
 // ChangeAccess changes the role of an access of the account. Errors: *Error on Role.
 func (k *Keyring) ChangeAccess(ctx context.Context, by Actor, accountID, id int64, role string) (store.Access, error) {
 	if !account.IsRole(role) {
-		return store.Access{}, invalid("Role", fmt.Errorf("%q is not a role: there are %s", role, strings.Join(account.Roles(), ", ")))
+		return store.Access{}, invalid("Role", fmt.Errorf("%q is not a role: there are %s", account.Short(role), strings.Join(account.Roles(), ", ")))
 	}
 	var out store.Access
 	err := k.update(ctx, "access", func(tx *store.Tx) error {
