@@ -22,7 +22,7 @@ import (
 // MaxName is the longest name of an account or a key, in characters.
 const MaxName = 100
 
-// CleanName trims a name and checks it: 1 to MaxName characters, none of them a control character.
+// CleanName trims a name and checks it: 1 to MaxName characters, none of them one that is not seen.
 func CleanName(name string) (string, error) {
 	name = strings.TrimSpace(name)
 	switch {
@@ -34,10 +34,25 @@ func CleanName(name string) (string, error) {
 		return "", fmt.Errorf("the name has more than %d characters", MaxName)
 	case strings.HasSuffix(name, ")") && strings.Contains(name, " (deleted "):
 		return "", errors.New("the name ends like that of a deleted key")
-	case strings.ContainsFunc(name, unicode.IsControl):
-		return "", errors.New("the name has a control character in it")
+	}
+	if hidden := Hidden(name); hidden != "" {
+		return "", fmt.Errorf("the name has %s in it", hidden)
 	}
 	return name, nil
+}
+
+// Hidden says what a line of text has in it that is not seen and may change how the rest is: a control character
+// (Unicode Cc), or one of format (Cf), such as those that turn the direction of writing; "" for neither.
+func Hidden(s string) string {
+	for _, r := range s {
+		switch {
+		case unicode.IsControl(r):
+			return "a control character"
+		case unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
+			return fmt.Sprintf("an invisible character (U+%04X)", r)
+		}
+	}
+	return ""
 }
 
 // Short is a value that is refused, short enough to be repeated in the reason.

@@ -113,21 +113,17 @@ func faultOfSubmit(e *submit.Error) *fault {
 }
 
 func faultOfKeyring(e *keyring.Error) *fault {
-	message := sentence(e.Reason)
 	switch e.Kind {
 	case keyring.NotFound:
 		return notFound()
-	case keyring.NotAllowed:
-		f := notAllowed(message)
-		f.message += ": " + e.Reason
-		return f
-	case keyring.LimitReached:
-		f := notAllowed(message)
+	case keyring.NotAllowed, keyring.LimitReached:
+		f := notAllowed(sentence(e.Reason))
 		f.message += ": " + e.Reason
 		return f
 	case keyring.Invalid, keyring.Conflict:
 	}
-	return &fault{status: http.StatusBadRequest, info: message, message: "Property " + e.Field + ": " + e.Reason}
+	// The reason may begin with a verb, and is no sentence without the property.
+	return badRequest("Property " + e.Field + ": " + e.Reason + ".")
 }
 
 // sentence makes a sentence of a reason: a capital and a full stop.

@@ -304,3 +304,24 @@ func TestMetasenders(t *testing.T) {
 	w.mustDo(t, other.Issued, 403, "POST", "/v3.1/send", call(with(obj{"From": obj{"Email": "a@example.com"}})))
 	w.mustDo(t, other.Issued, 404, "GET", "/v3/REST/metasender/*@example.com", "")
 }
+
+// A word is no domain, at any door of the API; one of a single label is asked for with its *@.
+func TestWordsAreNoSenders(t *testing.T) {
+	w := newWorld(t)
+	for path, words := range map[string]string{
+		"POST sender":     "Property Email: it is neither an address nor a domain",
+		"POST metasender": "Property Email: it is neither an address nor a domain",
+		"POST apikey":     "Property AllowedSenders: ",
+	} {
+		method, resource, _ := strings.Cut(path, " ")
+		if a := w.mustDo(t, w.master.Issued, 400, method, "/v3/REST/"+resource, `{"Email": "x", "Name": "x", "AllowedSenders": ["x"]}`); !strings.Contains(a.body, words) {
+			t.Errorf("%s: %s", path, a.body)
+		}
+	}
+	w.mustDo(t, w.master.Issued, 201, "POST", "/v3/REST/sender", `{"Email": "*@localhost"}`)
+	for _, name := range []string{`\u202eevil`, `a\u200bb`} {
+		if a := w.mustDo(t, w.master.Issued, 400, "POST", "/v3/REST/apikey", `{"Name": "`+name+`"}`); !strings.Contains(a.body, "Property Name: the name has an invisible character") {
+			t.Error(a.body)
+		}
+	}
+}

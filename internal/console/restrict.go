@@ -50,7 +50,10 @@ func (c *console) showRestrict(v *visit) error {
 	}
 	var senders []string
 	for _, s := range strings.Fields(k.AllowedSenders) {
-		senders = append(senders, strings.TrimPrefix(s, "*@"))
+		if domain, whole := strings.CutPrefix(s, "*@"); whole && strings.Contains(domain, ".") { // one label is read with its *@ alone
+			s = domain
+		}
+		senders = append(senders, s)
 	}
 	b.Senders = oneALine(senders)
 	if v.r.URL.Query().Get("networks") == "suggested" {

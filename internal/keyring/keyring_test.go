@@ -364,10 +364,38 @@ func TestPeopleSignIn(t *testing.T) {
 	})
 }
 
+// A name that turns what stands around it is refused at the one place that all doors come to.
+func TestNamesThatAreNotSeen(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		r := newRing(t, s)
+		evil := "\u202eevil"
+		master := store.KeyFilter{ID: r.up.Key.ID}
+		_, create := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: evil})
+		_, change := r.Change(t.Context(), operator, r.scope, master, keyring.KeyChange{Name: &evil}, 0)
+		_, signUp := r.SignUp(t.Context(), operator, evil, "evil@example.com")
+		_, rename := r.ChangeAccount(t.Context(), operator, r.up.Account.ID, keyring.AccountChange{Name: &evil})
+		_, plan := r.PutPlan(t.Context(), operator, store.Plan{Name: evil})
+		_, sender := r.AddSender(t.Context(), operator, r.scope, master, "a@example.com", evil)
+		x, err := r.AddSender(t.Context(), operator, r.scope, master, "b@example.com", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, resend := r.ChangeSender(t.Context(), operator, r.scope, x.ID, keyring.SenderChange{Name: &evil})
+		for what, err := range map[string]error{"a new key": create, "a key": change, "a new account": signUp, "an account": rename, "a plan": plan, "a new sender": sender, "a sender": resend} {
+			var e *keyring.Error
+			if !errors.As(err, &e) || e.Field != "Name" || !strings.Contains(e.Reason, "an invisible character (U+202E)") {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	})
+}
+
 func TestSplitSender(t *testing.T) {
 	for in, want := range map[string][2]string{
 		"News@Example.COM": {"news@example.com", "example.com"}, "example.com": {"*@example.com", "example.com"}, " *@Example.com ": {"*@example.com", "example.com"},
 		"bücher.example": {"*@xn--bcher-kva.example", "xn--bcher-kva.example"}, "": {}, "a@": {}, "*": {}, "a b@example.com": {}, "*@": {},
+		"foo": {}, "localhost": {}, "foo.": {}, ".foo": {}, "*@localhost": {"*@localhost", "localhost"}, "a@localhost": {"a@localhost", "localhost"}, "shop.localhost": {"*@shop.localhost", "shop.localhost"},
+		"例え。テスト": {"*@xn--r8jz45g.xn--zckzah", "xn--r8jz45g.xn--zckzah"},
 	} {
 		email, domain, err := keyring.SplitSender(in)
 		if (err != nil) != (want[0] == "") || email != want[0] || domain != want[1] {

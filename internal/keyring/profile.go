@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"postern/internal/account"
@@ -127,8 +126,9 @@ func cleanText(s string, most int) (string, error) {
 		return "", errors.New("it is not valid UTF-8")
 	case utf8.RuneCountInString(s) > most:
 		return "", fmt.Errorf("it has more than %d characters", most)
-	case strings.ContainsFunc(s, unicode.IsControl):
-		return "", errors.New("it has a control character in it")
+	}
+	if hidden := account.Hidden(s); hidden != "" {
+		return "", fmt.Errorf("it has %s in it", hidden)
 	}
 	return s, nil
 }

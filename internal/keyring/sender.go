@@ -16,11 +16,17 @@ import (
 // MaxSenders is how many senders a key may have that its owner adds; the operator may add more.
 const MaxSenders = 100
 
-// SplitSender reads a sender as people write it: an address, a domain, or *@domain. It returns the canonical form
-// and the domain.
+// SplitSender reads a sender as people write it: an address, a domain with a dot, or *@domain. It returns the canonical
+// form and the domain. A word without a dot is no domain: who wants one of a single label says *@ before it.
 func SplitSender(s string) (email, domain string, err error) {
 	s = strings.TrimSpace(s)
+	if s == "" {
+		return "", "", errors.New("an address, or a domain as *@example.com, is needed")
+	}
 	if !strings.Contains(s, "@") {
+		if !strings.ContainsAny(strings.Trim(s, ".。．｡"), ".。．｡") { // dots as IDNA reads them
+			return "", "", errors.New("it is neither an address nor a domain such as example.com")
+		}
 		s = "*@" + s
 	}
 	probe := s
@@ -55,21 +61,31 @@ func (n *NewSender) check() (err error) {
 	if n.Email, n.domain, err = SplitSender(n.Email); err != nil {
 		return invalid("Email", err)
 	}
-	return checkSenderWords(n.Name, n.EmailType, n.Description)
+	return checkSenderWords(&n.Name, &n.EmailType, &n.Description)
 }
 
-func checkSenderWords(name, emailType, description string) error {
-	if _, err := cleanText(name, 200); err != nil {
-		return invalid("Name", err)
+// checkSenderWords looks at what is given of a sender.
+func checkSenderWords(name, emailType, description *string) error {
+	for _, x := range []struct {
+		field string
+		text  *string
+		most  int
+	}{{"Name", name, 200}, {"Description", description, 500}} {
+		if x.text == nil {
+			continue
+		}
+		if _, err := cleanText(*x.text, x.most); err != nil {
+			return invalid(x.field, err)
+		}
 	}
-	if _, err := cleanText(description, 500); err != nil {
-		return invalid("Description", err)
+	if emailType == nil {
+		return nil
 	}
-	switch emailType {
+	switch *emailType {
 	case "", "unknown", "transactional", "bulk":
 		return nil
 	}
-	return invalid("EmailType", fmt.Errorf("%q is none of transactional, bulk and unknown", account.Short(emailType)))
+	return invalid("EmailType", fmt.Errorf("%q is none of transactional, bulk and unknown", account.Short(*emailType)))
 }
 
 func (n *NewSender) whole() bool { return strings.HasPrefix(n.Email, "*@") }
@@ -245,7 +261,7 @@ func (k *Keyring) ChangeSender(ctx context.Context, by Actor, scope store.Scope,
 			return notAllowed("Lent", "only a sender of the account's master key can be lent")
 		}
 		x, detail := c.apply(was)
-		if err := checkSenderWords(x.Name, x.EmailType, x.Description); err != nil {
+		if err := checkSenderWords(c.Name, c.EmailType, c.Description); err != nil {
 			return err
 		}
 		if out, err = tx.ChangeSender(ctx, x); err != nil || detail == "" {
