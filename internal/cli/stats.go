@@ -24,7 +24,7 @@ type statsCmd struct {
 	From       string   `placeholder:"TIME" help:"From this day (2026-01-31) or hour (2026-01-31T12:00:00Z) on, in UTC."`
 	To         string   `placeholder:"TIME" help:"To the end of this day, or before this hour."`
 	By         string   `placeholder:"WHAT" enum:"key,domain,campaign,sender," default:"" help:"A line for each key, recipient domain, campaign or sender, the largest first."`
-	Resolution string   `placeholder:"STEP" enum:"hour,day,total," default:"" help:"A line for each hour, each day, or one for the period. Default: hour up to three days, then day; total with --by."`
+	Resolution string   `placeholder:"STEP" enum:"hour,day,total," default:"" help:"A line for each hour, each day, or one for the period. Default: hour up to three days, then day, with the days that the period begins and ends in counted whole; total with --by."`
 	Timing     string   `placeholder:"WHEN" enum:"message,event," default:"" help:"Count an open, a bounce and so on when its message arrived (message, the default) or when it happened (event)."`
 	Limit      int      `default:"50" placeholder:"N" help:"With --by, how many lines; at most 1000."`
 	CSV        bool     `name:"csv" xor:"form" help:"Print CSV, as the Statistics page exports it."`

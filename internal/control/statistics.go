@@ -166,10 +166,11 @@ func (q *statisticsQuery) check() error {
 		switch {
 		case q.By != "":
 			q.Resolution = total
-		case q.period.Days() <= 3 || !whole(report.Day):
+		case q.period.Days() <= 3:
 			q.Resolution = string(report.Hourly)
-		default:
+		default: // nobody asked for days, so that a period which is not made of them has the days that it begins and ends in
 			q.Resolution = string(report.Daily)
+			q.period = q.period.WholeDays()
 		}
 	}
 	most := map[string]int{string(report.Hourly): statisticsHourly, string(report.Daily): statisticsDaily}[q.Resolution]
@@ -186,7 +187,7 @@ func (q *statisticsQuery) check() error {
 	case sources && q.Timing == "event":
 		return invalid("timing", "by %s mail is counted by the time of the message alone", q.By)
 	case most != 0 && q.period.Days() > most:
-		return invalid("from", "the period has %d days, and at the resolution %s at most %d are shown", q.period.Days(), q.Resolution, most)
+		return invalid("from", "the period has %d days, and at the resolution %s at most %d are shown: give a shorter one, or a coarser resolution", q.period.Days(), q.Resolution, most)
 	case (sources || q.Resolution == string(report.Daily)) && !whole(report.Day):
 		return invalid("from", "the period begins or ends within a day: give days, or the resolution hour or total without --by")
 	case !whole(time.Hour):

@@ -43,6 +43,15 @@ func Last(days int, now time.Time) Period {
 // Days is how many days the period has.
 func (p Period) Days() int { return int((p.To.Sub(p.From) + Day - 1) / Day) }
 
+// WholeDays is the period with the days of UTC that it begins and ends in counted whole.
+func (p Period) WholeDays() Period {
+	to := p.To.UTC().Truncate(Day)
+	if to.Before(p.To) {
+		to = to.Add(Day)
+	}
+	return Period{p.From.UTC().Truncate(Day), to}
+}
+
 // Before is the period of the same length that ends where this one begins.
 func (p Period) Before() Period { return Period{p.From.Add(-p.To.Sub(p.From)), p.From} }
 
