@@ -3,33 +3,55 @@
 package cli
 
 import (
-	"fmt"
+	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"golang.org/x/text/width"
 )
 
 // table prints rows in aligned columns under their heads. What others wrote (subjects, names) is made harmless for a
 // terminal first.
 func (s *streams) table(head []string, rows [][]string) error {
-	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	line := func(cells []string) error {
+	rows = append([][]string{head}, rows...)
+	var widths []int
+	for _, cells := range rows {
 		for i, c := range cells {
 			cells[i] = plain(c)
-		}
-		_, err := fmt.Fprintln(w, strings.Join(cells, "\t"))
-		return err
-	}
-	if err := line(head); err != nil {
-		return err
-	}
-	for _, r := range rows {
-		if err := line(r); err != nil {
-			return err
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], columns(cells[i]))
 		}
 	}
-	return w.Flush()
+	var b strings.Builder
+	for _, cells := range rows {
+		for i, c := range cells {
+			b.WriteString(c)
+			if i < len(cells)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-columns(c)+2))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(s.out, b.String())
+	return err
+}
+
+// columns is how much room a text takes on a terminal: two columns for a character of East Asian width, none for one that
+// goes with the character before it.
+func columns(s string) (n int) {
+	for _, r := range s {
+		switch kind := width.LookupRune(r).Kind(); {
+		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		case kind == width.EastAsianWide, kind == width.EastAsianFullwidth:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
 }
 
 // plain takes out what a terminal would obey: control characters, and those that change the direction of text.
