@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -158,5 +160,24 @@ func TestErrorsNameTheField(t *testing.T) {
 	var list []control.Account
 	if err := d.Get(t.Context(), "/accounts", &list); err != nil || len(list) != 1 || list[0].Keys != 1 {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// A script reads of a time that has not come that there is none, not that it was in the year 1.
+func TestTimesThatAreNotThere(t *testing.T) {
+	files, err := filepath.Glob("wire*.go")
+	if err != nil || len(files) < 5 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name) //nolint:gosec // our own sources
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if strings.Contains(line, "time.Time") && !strings.Contains(line, "omitzero") && !strings.Contains(line, "From, To") {
+				t.Errorf("%s: %s", name, line)
+			}
+		}
 	}
 }

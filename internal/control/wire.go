@@ -13,8 +13,8 @@ import (
 type Message struct {
 	ID         int64
 	UUID       string
-	ArrivedAt  time.Time
-	DoneAt     time.Time
+	ArrivedAt  time.Time `json:",omitzero"`
+	DoneAt     time.Time `json:",omitzero"`
 	Status     string
 	State      string `json:",omitempty"` // why it did not arrive
 	From       string
@@ -32,13 +32,13 @@ type Message struct {
 	Size       int64 // bytes
 	Submission int64
 	// NextAttempt is when the message is tried again; zero when it is not waiting for that.
-	NextAttempt time.Time
-	History     []Event `json:",omitempty"`
+	NextAttempt time.Time `json:",omitzero"`
+	History     []Event   `json:",omitempty"`
 }
 
 // Event is a line of a message's history.
 type Event struct {
-	At       time.Time
+	At       time.Time `json:",omitzero"`
 	Type     string
 	Attempt  int
 	Code     int    `json:",omitempty"`

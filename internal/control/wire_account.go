@@ -8,11 +8,11 @@ import "time"
 type Account struct {
 	ID        int64
 	Name      string
-	Users     []string // email addresses
-	APIKey    string   // of the master key
-	Keys      int      // with the master key
-	Plan      string   `json:",omitempty"`
-	CreatedAt time.Time
+	Users     []string  // email addresses
+	APIKey    string    // of the master key
+	Keys      int       // with the master key
+	Plan      string    `json:",omitempty"`
+	CreatedAt time.Time `json:",omitzero"`
 }
 
 // NewAccount asks for a primary account.
@@ -83,8 +83,8 @@ type Plan struct {
 	HourMessages  int64
 	Users         int64
 	RetentionDays int
-	Accounts      int64 // that have it
-	CreatedAt     time.Time
+	Accounts      int64     // that have it
+	CreatedAt     time.Time `json:",omitzero"`
 }
 
 // PlanChange makes or changes a plan; nil leaves a property as it is.
@@ -107,9 +107,9 @@ type Request struct {
 	Kind        string // subaccounts, month, hour, users
 	Wanted      int64
 	Reason      string
-	State       string // open, granted, declined
-	Answer      string `json:",omitempty"`
-	CreatedAt   time.Time
+	State       string    // open, granted, declined
+	Answer      string    `json:",omitempty"`
+	CreatedAt   time.Time `json:",omitzero"`
 	AnsweredAt  time.Time `json:",omitzero"`
 }
 
@@ -131,16 +131,16 @@ type RequestAnswer struct {
 // Person is what somebody may do: on an account, or on one key of it; or an open invitation to that.
 type Person struct {
 	Email        string
-	AccountID    int64  `json:",omitempty"`
-	AccountName  string `json:",omitempty"`
-	Role         string `json:",omitempty"`
-	APIKey       string `json:",omitempty"` // of the key, "" for the whole account
-	KeyName      string `json:",omitempty"`
-	Operator     bool   // sees the operator's pages
-	Invited      bool   // has not accepted yet
-	Since        time.Time
+	AccountID    int64     `json:",omitempty"`
+	AccountName  string    `json:",omitempty"`
+	Role         string    `json:",omitempty"`
+	APIKey       string    `json:",omitempty"` // of the key, "" for the whole account
+	KeyName      string    `json:",omitempty"`
+	Operator     bool      // sees the operator's pages
+	Invited      bool      // has not accepted yet
+	Since        time.Time `json:",omitzero"`
 	Until        time.Time `json:",omitzero"` // of an invitation
-	LastSignInAt time.Time
+	LastSignInAt time.Time `json:",omitzero"`
 }
 
 // Share gives somebody a role on an account, or on some keys of it.
@@ -165,7 +165,7 @@ type OperatorOf struct {
 type Link struct {
 	Email     string
 	SignInURL string
-	ExpiresAt time.Time
+	ExpiresAt time.Time `json:",omitzero"`
 }
 
 // NewLink asks for a sign-in link; Email may be empty when there is one user.
@@ -177,8 +177,8 @@ type NewLink struct {
 // AuditEntry is one entry of the audit log.
 type AuditEntry struct {
 	ID        int64
-	At        time.Time
-	AccountID int64 `json:",omitempty"`
+	At        time.Time `json:",omitzero"`
+	AccountID int64     `json:",omitempty"`
 	Actor     string
 	Origin    string
 	Action    string

@@ -26,28 +26,28 @@ type Key struct {
 	TrackHost       string `json:",omitempty"` // host name of the links in its mail; none: the server's
 	Master          bool
 	State           string
-	StateReason     string `json:",omitempty"` // why the operator suspended it
-	CreatedAt       time.Time
+	StateReason     string    `json:",omitempty"` // why the operator suspended it
+	CreatedAt       time.Time `json:",omitzero"`
 	DeletedAt       time.Time `json:",omitzero"`
 	SecretHint      string    // the last four characters of the newest live secret
-	SecretCreatedAt time.Time
-	SecretDaysLeft  int // to the reset that the account's policy asks for
-	LastUsedAt      time.Time
-	Secrets         []Secret // the live ones, the newest first
+	SecretCreatedAt time.Time `json:",omitzero"`
+	SecretDaysLeft  int       // to the reset that the account's policy asks for
+	LastUsedAt      time.Time `json:",omitzero"`
+	Secrets         []Secret  // the live ones, the newest first
 }
 
 // Secret is what is known of a live secret key: not the secret.
 type Secret struct {
 	ID         int64
-	Hint       string // its last four characters
-	CreatedAt  time.Time
+	Hint       string    // its last four characters
+	CreatedAt  time.Time `json:",omitzero"`
 	AgeDays    int
 	DaysLeft   int       // to the reset that the policy asks for; negative: overdue
 	Due        bool      // its owners are reminded; not when it ends by itself
 	Overdue    bool      //
 	ExpiresAt  time.Time `json:",omitzero"` // the end of an overlap
 	StopsAt    time.Time `json:",omitzero"` // when it is overdue and refused, by the account's policy
-	LastUsedAt time.Time
+	LastUsedAt time.Time `json:",omitzero"`
 }
 
 // KeyDetails is all of a key.
@@ -80,11 +80,11 @@ type Use struct{ ThisHour, ThisDay, ThisMonth int64 }
 type Connection struct {
 	SecretID    int64
 	SecretHint  string
-	Protocol    string // "http", "smtp"
-	Address     string // "" where there is none
-	Client      string // User-Agent, or EHLO name
-	FirstSeenAt time.Time
-	LastSeenAt  time.Time
+	Protocol    string    // "http", "smtp"
+	Address     string    // "" where there is none
+	Client      string    // User-Agent, or EHLO name
+	FirstSeenAt time.Time `json:",omitzero"`
+	LastSeenAt  time.Time `json:",omitzero"`
 	Count       int64
 }
 
@@ -181,7 +181,7 @@ type Sender struct {
 	Description string `json:",omitempty"`
 	APIKey      string
 	KeyName     string
-	CreatedAt   time.Time
+	CreatedAt   time.Time `json:",omitzero"`
 }
 
 // SenderChange is what to change of a sender of a key; nil leaves a property as it is.
@@ -201,9 +201,9 @@ type SenderCheck struct {
 	Ownership Record // of the domain; Status is "ok" when it is proved
 	FileURL   string // an empty file here proves the domain, too
 	DKIM, SPF Record
-	DMARC     string `json:",omitempty"` // the record that applies
-	Advice    string `json:",omitempty"` // what could be better about DMARC
-	CheckedAt time.Time
+	DMARC     string    `json:",omitempty"` // the record that applies
+	Advice    string    `json:",omitempty"` // what could be better about DMARC
+	CheckedAt time.Time `json:",omitzero"`
 }
 
 // Record is a TXT record to publish, and what was seen of it.

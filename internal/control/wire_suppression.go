@@ -13,7 +13,7 @@ type Suppression struct {
 	MessageID int64  `json:",omitempty"`
 	APIKey    string
 	KeyName   string
-	CreatedAt time.Time
+	CreatedAt time.Time `json:",omitzero"`
 }
 
 // Suppressions is a page of a list, and how many there are in all.

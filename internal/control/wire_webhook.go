@@ -9,10 +9,10 @@ type Webhook struct {
 	ID           int64
 	Event        string
 	Backup       bool
-	URL          string // a password in it reads xxxxx; "" when it cannot be read under this server key
-	Version      int    // 1: an event a request; 2: an array of them
-	State        string // works, fails, dead or unused
-	LastAt       time.Time
+	URL          string    // a password in it reads xxxxx; "" when it cannot be read under this server key
+	Version      int       // 1: an event a request; 2: an array of them
+	State        string    // works, fails, dead or unused
+	LastAt       time.Time `json:",omitzero"`
 	LastStatus   int       // of the answer; 0: there was none
 	LastError    string    `json:",omitempty"`
 	FailingSince time.Time `json:",omitzero"`
@@ -43,10 +43,10 @@ type WebhookOf struct {
 // Delivery is one request to a webhook's URL.
 type Delivery struct {
 	ID        int64
-	At        time.Time
-	Events    []string // types
-	Count     int      // of events
-	Sample    bool     `json:",omitempty"` // of no event: somebody tried the webhook
+	At        time.Time `json:",omitzero"`
+	Events    []string  // types
+	Count     int       // of events
+	Sample    bool      `json:",omitempty"` // of no event: somebody tried the webhook
 	Version   int
 	Attempt   int
 	Result    string // delivered, failed (it is tried again) or dropped
@@ -72,7 +72,7 @@ type Replayed struct{ Events int }
 
 // WebhookSecret is the signing secret of a key's webhooks: not what it is, but in the answer that made it.
 type WebhookSecret struct {
-	CreatedAt time.Time // zero: there is none, requests are not signed
+	CreatedAt time.Time `json:",omitzero"` // zero: there is none, requests are not signed
 	OldEndsAt time.Time `json:",omitzero"` // until when the one before signs beside it
 	Secret    string    `json:",omitempty"`
 	APIKey    string
@@ -89,10 +89,10 @@ type NewWebhookSecret struct {
 type AccountWebhook struct {
 	AccountID    int64
 	AccountName  string
-	URL          string // a password in it reads xxxxx; "" when it cannot be read under this server key
-	State        string // works, fails or unused
-	CreatedAt    time.Time
-	LastAt       time.Time
+	URL          string    // a password in it reads xxxxx; "" when it cannot be read under this server key
+	State        string    // works, fails or unused
+	CreatedAt    time.Time `json:",omitzero"`
+	LastAt       time.Time `json:",omitzero"`
 	LastStatus   int       // of the answer; 0: there was none
 	LastError    string    `json:",omitempty"`
 	FailingSince time.Time `json:",omitzero"`

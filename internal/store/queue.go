@@ -110,7 +110,7 @@ type QueueStats struct {
 	Waiting int64     // messages in the queue
 	Held    int64     // of them claimed now
 	Careful int64     // of them set aside to go alone
-	Oldest  time.Time // arrival of the oldest, zero when it is empty
+	Oldest  time.Time `json:",omitzero"` // arrival of the oldest, zero when it is empty
 }
 
 // QueueStats counts the queue.
