@@ -147,8 +147,8 @@ func (s *Serve) Check(c *Common) error {
 	if _, err := s.Proxies(); err != nil {
 		return err
 	}
-	if strings.ContainsAny(s.Hostname, " \t\r\n@/:") {
-		return wrong("hostname", "%q is not the name of a host", s.Hostname)
+	if s.Hostname != "" && !isHostname(s.Hostname) {
+		return wrong("hostname", "%q is not the name of a host: letters, digits and hyphens, with dots between (a name in other letters as xn--…)", s.Hostname)
 	}
 	if _, err := s.Notifier(s.Hostname); err != nil {
 		return err
@@ -171,6 +171,20 @@ func (s *Serve) Check(c *Common) error {
 		return wrong("metrics-token", "it is shorter than 16 characters and could be guessed")
 	}
 	return s.checkOIDC()
+}
+
+// isHostname says whether a name can stand in a greeting (RFC 5321 2.3.5).
+func isHostname(name string) bool {
+	name = strings.TrimSuffix(name, ".")
+	for label := range strings.SplitSeq(name, ".") {
+		bad := func(r rune) bool {
+			return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+		}
+		if label == "" || len(label) > 63 || strings.ContainsFunc(label, bad) || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+	}
+	return len(name) <= 253
 }
 
 func (s *Serve) checkOIDC() error {

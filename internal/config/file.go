@@ -105,7 +105,7 @@ func (r *Resolver) load(ctx *kong.Context) error {
 	}
 	lines, err := Parse(raw)
 	if err != nil {
-		return &Error{Setting: "config", Reason: r.path + ": " + err.Error(), Err: err}
+		return &Error{Setting: "config", Reason: r.path + ": " + err.Error()}
 	}
 	r.values = map[string]string{}
 	for _, l := range lines {

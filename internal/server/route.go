@@ -23,7 +23,7 @@ type wayOut interface {
 func newCourier(route, hostname string, keys dkim.Lookup, resolver *dns.Resolver) (w wayOut, kind string, err error) {
 	r, err := courier.ParseRoute(strings.TrimSpace(route))
 	if err != nil {
-		return nil, "", &config.Error{Setting: "route", Reason: routeReason(route, err), Err: err}
+		return nil, "", &config.Error{Setting: "route", Reason: routeReason(route, err)}
 	}
 	signer := dkim.NewSigner(keys)
 	switch r.Kind {
