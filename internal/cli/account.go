@@ -27,7 +27,7 @@ type accountCmd struct {
 
 type accountCreateCmd struct {
 	Name  string `arg:"" help:"Name of the organisation."`
-	Email string `required:"" help:"Email address that its owner signs in with."`
+	Email string `required:"" placeholder:"ADDRESS" help:"Email address that its owner signs in with."`
 	asJSON
 }
 

@@ -21,7 +21,6 @@ import (
 	"golang.org/x/term"
 
 	"postern/internal/config"
-	"postern/internal/control"
 )
 
 // Exit codes.
@@ -86,19 +85,22 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 	var r root
 	parser, err := newParser(&r, kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(exited(code)) }))
 	if err != nil {
-		return report(stderr, err)
+		return report(stderr, err, nil)
 	}
 	if err := forgetEmpty(parser.Model); err != nil {
-		return report(stderr, err)
+		return report(stderr, err, nil)
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		return report(stderr, usage(err))
+		if bad := new(kong.ParseError); errors.As(err, &bad) {
+			ctx = bad.Context
+		}
+		return report(stderr, usage(err), chosen(ctx))
 	}
 	if err := r.Common.Check(); err != nil {
-		return report(stderr, err)
+		return report(stderr, err, chosen(ctx))
 	}
-	return report(stderr, ctx.Run(&r.Common, &streams{os.Stdin, stdout, stderr}, parser.Model))
+	return report(stderr, ctx.Run(&r.Common, &streams{os.Stdin, stdout, stderr}, parser.Model), chosen(ctx))
 }
 
 // forgetEmpty unsets the variables of settings that are there and empty: they say nothing, as where a container's
@@ -139,65 +141,6 @@ func describe(v *kong.Value) string {
 		return v.Help
 	}
 	return v.Help + " (" + strings.Join(notes, ", ") + ")"
-}
-
-// usageError is a command line that cannot be understood.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() + "\nTry postern --help." }
-func (e *usageError) Unwrap() error { return e.err }
-
-// usage makes kong's errors ours; one of a setting stays what it is.
-func usage(err error) error {
-	var s *config.Error
-	if errors.As(err, &s) {
-		return s
-	}
-	return &usageError{err}
-}
-
-// report prints an error and returns its exit code.
-func report(w io.Writer, err error) int {
-	if err == nil {
-		return 0
-	}
-	var e *control.Error
-	if errors.As(err, &e) {
-		e.Field = optionOf(e.Field)
-	}
-	fmt.Fprintln(w, "postern: "+err.Error()) //nolint:errcheck // there is nobody else to tell
-	var s *config.Error
-	var u *usageError
-	switch {
-	case errors.Is(err, errForced):
-		return exitForced
-	case errors.As(err, &s) && s.Err == nil, errors.As(err, &u):
-		return exitUsage
-	}
-	return exitFailed
-}
-
-// optionOf is how the command line calls a property that it names otherwise than the door.
-func optionOf(field string) string {
-	switch field {
-	case "OverlapSeconds":
-		return "--overlap"
-	case "EndSecretID":
-		return "--end-secret"
-	case "SecretDays":
-		return "--days"
-	case "RemindDays":
-		return "--remind"
-	case "RetentionDays":
-		return "--retention"
-	case "Version":
-		return "--version"
-	case "Url", "URL":
-		return "<url>"
-	case "EventType":
-		return "<event>"
-	}
-	return field
 }
 
 // logger makes the log that the settings ask for.

@@ -218,7 +218,7 @@ func (c *keyRestoreCmd) Run(common *config.Common, s *streams) error {
 
 type keyDeleteCmd struct {
 	which
-	Queued string `required:"" enum:"send,cancel" help:"What becomes of the mail that waits: it is sent, or cancelled (given up)."`
+	Queued string `required:"" enum:"send,cancel" placeholder:"WHAT" help:"What becomes of the mail that waits: it is sent, or cancelled (given up)."`
 	Yes    bool   `help:"Do not ask."`
 	asJSON
 }

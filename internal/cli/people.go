@@ -60,7 +60,7 @@ type sharedWith struct {
 
 type userInviteCmd struct {
 	sharedWith
-	Role string `required:"" enum:"owner,manager,sender,analyst" help:"owner (everything), manager (all but people, policy and plan), sender (sends, and sees what was sent) or analyst (reads)."`
+	Role string `required:"" enum:"owner,manager,sender,analyst" placeholder:"ROLE" help:"owner (everything), manager (all but people, policy and plan), sender (sends, and sees what was sent) or analyst (reads)."`
 	Days int    `default:"7" placeholder:"N" help:"Days until the invitation ends, 1 to 30."`
 	asJSON
 }
@@ -90,7 +90,7 @@ func (c *userInviteCmd) Run(common *config.Common, s *streams) error {
 
 type userAccessCmd struct {
 	sharedWith
-	Role string `required:"" enum:"owner,manager,sender,analyst" help:"The new role: owner, manager, sender or analyst."`
+	Role string `required:"" enum:"owner,manager,sender,analyst" placeholder:"ROLE" help:"The new role: owner, manager, sender or analyst."`
 	asJSON
 }
 

@@ -31,7 +31,7 @@ type ofKey struct {
 
 type senderAddCmd struct {
 	Sender string `arg:"" help:"An address (news@example.com), or a domain (example.com or *@example.com)."`
-	Name   string `help:"A name to show."`
+	Name   string `placeholder:"NAME" help:"A name to show."`
 	ofKey
 	JSON bool `name:"json" help:"Print JSON."`
 }
@@ -165,11 +165,19 @@ func checkWords(is control.SenderCheck) string {
 type senderRemoveCmd struct {
 	Sender string `arg:"" help:"The address or domain, as it is listed."`
 	ofKey
+	asJSON
 }
 
 // Run removes a sender.
 func (c *senderRemoveCmd) Run(common *config.Common, s *streams) error {
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		return d.Post(ctx, "/senders/remove", control.SenderOf{Key: c.Key, Email: c.Sender}, nil)
+		var gone control.Sender
+		if err := d.Post(ctx, "/senders/remove", control.SenderOf{Key: c.Key, Email: c.Sender}, &gone); err != nil {
+			return err
+		}
+		if c.JSON {
+			return s.printJSON(gone)
+		}
+		return s.printf("%s may no longer send from %s\n", plain(gone.KeyName), gone.Email)
 	})
 }

@@ -20,13 +20,13 @@ import (
 type statsCmd struct {
 	Key        []string `placeholder:"KEY" sep:"none" help:"Of this key, by API key, name or number; several are summed, or side by side with --by key. Default: all of the account."`
 	Account    string   `placeholder:"ACCOUNT" help:"Of this account, by number or name; needed when there are several and no key is named."`
-	Days       int      `placeholder:"N" help:"The last N days, today included. Default: 30."`
+	Days       *int     `placeholder:"N" help:"The last N days, today included. Default: 30."`
 	From       string   `placeholder:"TIME" help:"From this day (2026-01-31) or hour (2026-01-31T12:00:00Z) on, in UTC."`
 	To         string   `placeholder:"TIME" help:"To the end of this day, or before this hour."`
 	By         string   `placeholder:"WHAT" enum:"key,domain,campaign,sender," default:"" help:"A line for each key, recipient domain, campaign or sender, the largest first."`
 	Resolution string   `placeholder:"STEP" enum:"hour,day,total," default:"" help:"A line for each hour, each day, or one for the period. Default: hour up to three days, then day, with the days that the period begins and ends in counted whole; total with --by."`
 	Timing     string   `placeholder:"WHEN" enum:"message,event," default:"" help:"Count an open, a bounce and so on when its message arrived (message, the default) or when it happened (event)."`
-	Limit      int      `default:"50" placeholder:"N" help:"With --by, how many lines; at most 1000."`
+	Limit      *int     `placeholder:"N" help:"With --by, how many lines; at most 1000. Default: 50."`
 	CSV        bool     `name:"csv" xor:"form" help:"Print CSV, as the Statistics page exports it."`
 	JSON       bool     `name:"json" xor:"form" help:"Print JSON."`
 }
@@ -46,15 +46,19 @@ Examples:
 // Run shows statistics.
 func (c *statsCmd) Run(common *config.Common, s *streams) error {
 	switch {
-	case c.Days != 0 && (c.From != "" || c.To != ""):
+	case c.Days != nil && (c.From != "" || c.To != ""):
 		return &usageError{errors.New("--days: say a number of days, or --from and --to")}
-	case c.Days < 0:
-		return &usageError{errors.New("--days: it is negative")}
+	case c.Limit != nil && c.By == "":
+		return &usageError{errors.New("--limit: it bounds the lines of --by, and without that there is one for each hour or day")}
 	}
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		q := url.Values{
 			"key": c.Key, "account": {c.Account}, "from": {c.From}, "to": {c.To}, "by": {c.By}, "resolution": {c.Resolution}, "timing": {c.Timing},
-			"days": {strconv.Itoa(c.Days)}, "limit": {strconv.Itoa(c.Limit)},
+		}
+		for name, n := range map[string]*int{"days": c.Days, "limit": c.Limit} {
+			if n != nil {
+				q.Set(name, strconv.Itoa(*n))
+			}
 		}
 		var got control.Statistics
 		if err := d.Get(ctx, "/statistics?"+q.Encode(), &got); err != nil {

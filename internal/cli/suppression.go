@@ -27,7 +27,7 @@ type suppressionListCmd struct {
 	ofKey
 	Search string `placeholder:"TEXT" help:"Only addresses that begin so, or of a domain: @example.com."`
 	Reason string `placeholder:"REASON" enum:"hard_bounce,complaint,unsubscribe,manual," default:"" help:"Only these: hard_bounce, complaint, unsubscribe or manual."`
-	Limit  int    `default:"50" help:"How many, at most 1,000."`
+	Limit  int    `default:"50" placeholder:"N" help:"How many; at most 1000."`
 	asJSON
 }
 
@@ -222,7 +222,7 @@ func (c *suppressionExportCmd) Run(common *config.Common, s *streams) error {
 		if !c.JSON {
 			out.Write([]string{"email", "reason", "note", "created_at", "message_id", "api_key"}) //nolint:errcheck // Flush says it
 		}
-		var all []control.Suppression
+		all := []control.Suppression{}
 		for above := int64(0); ; {
 			var got control.Suppressions
 			q := url.Values{"key": {c.Key}, "above": {number(above)}}

@@ -45,6 +45,8 @@ type webhookListCmd struct {
 func (webhookListCmd) Help() string {
 	return `A webhook works, fails (it is tried again), is dead (it failed for a day; set it again) or unused. A password in its URL reads xxxxx.
 
+A URL stands once for each type of event that it is told of, and fares as one: LAST ATTEMPT, TOLD, DROPPED and STATE are the URL's own, of all these types together. WAITING is of the type. The last attempt may be one that was not taken.
+
 Example:
   postern webhook list --key Newsletter`
 }
@@ -84,7 +86,7 @@ func (s *streams) webhooks(list []control.Webhook, asJSON bool) error {
 		}
 		rows = append(rows, []string{event, to, number(int64(h.Version)), h.KeyName, when(h.LastAt, "never"), number(h.Told), number(int64(h.Waiting)), number(h.Dropped), state})
 	}
-	return s.table([]string{"EVENT", "URL", "VERSION", "KEY", "LAST TOLD (UTC)", "TOLD", "WAITING", "DROPPED", "STATE"}, rows)
+	return s.table([]string{"EVENT", "URL", "VERSION", "KEY", "LAST ATTEMPT (UTC)", "TOLD", "WAITING", "DROPPED", "STATE"}, rows)
 }
 
 type webhookSetCmd struct {
@@ -188,8 +190,8 @@ func (c *webhookTestCmd) Run(common *config.Common, s *streams) error {
 
 type webhookSecretCmd struct {
 	ofKey
-	New     bool `help:"Make a new one, and print it: the one time that it can be read."`
-	Overlap span `default:"24h" placeholder:"TIME" help:"With --new: how long the old one signs beside it, at most 30d; 0s ends it at once."`
+	New     bool  `help:"Make a new one, and print it: the one time that it can be read."`
+	Overlap *span `placeholder:"TIME" help:"With --new: how long the old one signs beside it, at most 30d; 0s ends it at once. Default: 24h."`
 	asJSON
 }
 
@@ -204,8 +206,14 @@ Examples:
 
 // Run shows or makes a signing secret.
 func (c *webhookSecretCmd) Run(common *config.Common, s *streams) error {
-	overlap := time.Duration(c.Overlap)
-	if overlap%time.Second != 0 {
+	overlap := 24 * time.Hour
+	if c.Overlap != nil {
+		overlap = time.Duration(*c.Overlap)
+	}
+	switch {
+	case c.Overlap != nil && !c.New:
+		return &usageError{errors.New("--overlap: it goes with --new: without that nothing is changed")}
+	case overlap%time.Second != 0:
 		return &usageError{errors.New("--overlap: it is not in whole seconds")}
 	}
 	return door(common, s, func(ctx context.Context, d *control.Client) error {

@@ -16,7 +16,7 @@ func (d *door) listAudit(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	action, err := audit.Filter(q.Get("action"))
 	if err != nil {
-		return nil, invalid("action", "%v", err)
+		return nil, misused("action", "%v", err)
 	}
 	f := store.AuditFilter{Search: q.Get("search"), Action: action}
 	scope := store.OfOperator()
@@ -33,12 +33,9 @@ func (d *door) listAudit(r *http.Request) (any, error) {
 	if f.To, err = moment(r, "to", true); err != nil {
 		return nil, err
 	}
-	limit, err := listed(r, 0)
+	limit, err := listed(r, maxListed)
 	if err != nil {
 		return nil, err
-	}
-	if limit == 0 {
-		limit = maxListed
 	}
 	if f.Above, err = number(r, "above"); err != nil {
 		return nil, err
@@ -80,7 +77,7 @@ func momentOf(name, text string, end bool) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return t, invalid(name, "%q is neither a date (2026-01-31) nor a time (2026-01-31T12:00:00Z)", text)
+		return t, misused(name, "%q is neither a date (2026-01-31) nor a time (2026-01-31T12:00:00Z)", text)
 	}
 	return t, nil
 }

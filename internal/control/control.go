@@ -147,11 +147,13 @@ func (d *door) answer(limit int64, h func(*http.Request) (any, error)) http.Hand
 	})
 }
 
-// Error is what the caller did wrong, or what failed. Reason has no full stop.
+// Error is what the caller did wrong, or what failed. Reason has no full stop. Usage says that the words themselves are
+// wrong, whatever the store holds.
 type Error struct {
 	Status int    `json:"-"`
 	Field  string `json:"field,omitempty"`
 	Reason string `json:"reason"`
+	Usage  bool   `json:"usage,omitempty"`
 }
 
 func (e *Error) Error() string {
@@ -163,6 +165,11 @@ func (e *Error) Error() string {
 
 func invalid(field, format string, args ...any) error {
 	return &Error{Status: http.StatusBadRequest, Field: field, Reason: fmt.Sprintf(format, args...)}
+}
+
+// misused is a value that no store could make sense of.
+func misused(field, format string, args ...any) error {
+	return &Error{Status: http.StatusBadRequest, Field: field, Reason: fmt.Sprintf(format, args...), Usage: true}
 }
 
 func notFound(field, format string, args ...any) error {
@@ -213,19 +220,25 @@ func number(r *http.Request, name string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, invalid(name, "%q is not a number", text)
+		return 0, misused(name, "%q is not a number", text)
 	}
 	return n, nil
 }
 
-// maxListed is how many rows a listing has at most.
-const maxListed = 1000
+// usualRows and maxListed are how many rows a listing has where nobody says it, and at most.
+const (
+	usualRows = 50
+	maxListed = 1000
+)
 
-// listed reads how many rows are asked for, at least so many; 0, where it may be, is as the listing has it.
-func listed(r *http.Request, least int64) (int, error) {
+// listed reads how many rows are asked for, or answers as many as are usual.
+func listed(r *http.Request, usual int) (int, error) {
+	if r.URL.Query().Get("limit") == "" {
+		return usual, nil
+	}
 	n, err := number(r, "limit")
-	if err == nil && (n < least || n > maxListed) {
-		err = invalid("limit", "%d is not between 1 and %d", n, maxListed)
+	if err == nil && (n < 1 || n > maxListed) {
+		err = misused("limit", "%d is not between 1 and %d", n, maxListed)
 	}
 	return int(n), err
 }

@@ -37,7 +37,7 @@ func (d *door) listDeliveries(r *http.Request) (any, error) {
 	if f.To, err = moment(r, "to", true); err != nil {
 		return nil, err
 	}
-	limit, err := listed(r, 1)
+	limit, err := listed(r, usualRows)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (d *door) pathDelivery(r *http.Request) (store.HookAttempt, error) {
 	which := r.PathValue("id")
 	id, err := strconv.ParseInt(which, 10, 64)
 	if err != nil || id <= 0 {
-		return store.HookAttempt{}, invalid("Delivery", "%q is not the number of a delivery", which)
+		return store.HookAttempt{}, misused("Delivery", "%q is not the number of a delivery", which)
 	}
 	list, err := d.Store.HookAttempts(r.Context(), store.OfOperator(), store.AttemptFilter{ID: id}, 1)
 	if err == nil && len(list) == 0 {
@@ -128,8 +128,8 @@ func (d *door) replayFailed(r *http.Request) (any, error) {
 		return nil, err
 	}
 	since, err := momentOf("since", in.Since, false)
-	if err != nil {
-		return nil, err
+	if err != nil { // the command line turns so long ago into a time
+		return nil, misused("since", "%q is neither a date (2026-01-31), a time (2026-01-31T12:00:00Z) nor so long ago (90m, 24h)", in.Since)
 	}
 	if since.IsZero() {
 		return nil, invalid("since", "say from which time on")

@@ -28,7 +28,7 @@ func (d *door) listKeys(r *http.Request) (any, error) {
 	switch f.State {
 	case "", store.KeyActive, store.KeyDeactivated, store.KeySuspended:
 	default:
-		return nil, invalid("state", "%q is not a state: there are active, deactivated and suspended", f.State)
+		return nil, misused("state", "%q is not a state: there are active, deactivated and suspended", f.State)
 	}
 	policies, err := d.policies(r)
 	if err != nil {

@@ -224,7 +224,7 @@ func TestMistakesOfALifeNameTheField(t *testing.T) {
 		{"/requests", control.NewRequest{Kind: "subaccounts", Wanted: 2, Reason: "x", Email: "nobody"}, 400, "Email"},
 		{"/requests", control.NewRequest{Kind: "hour", Wanted: 2, Reason: "x"}, 400, "Kind"},
 		{"/requests/x/grant", control.RequestAnswer{}, 400, "ID"},
-		{"/requests/9/grant", control.RequestAnswer{}, 404, ""},
+		{"/requests/9/grant", control.RequestAnswer{}, 404, "ID"},
 		{"/requests/9/decline", control.RequestAnswer{}, 400, "Reason"},
 		{"/users/invite", control.Share{Email: "nobody", Role: "owner"}, 400, "Email"},
 		{"/users/invite", control.Share{Email: "a@example.com", Role: "king"}, 400, "Role"},

@@ -17,7 +17,7 @@ import (
 )
 
 func (d *door) listMessages(r *http.Request) (any, error) {
-	limit, err := listed(r, 0)
+	limit, err := listed(r, maxListed)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func messageFilter(r *http.Request) (f store.MessageFilter, err error) {
 			}
 		}
 		if f.Status == nil {
-			return f, invalid("status", "%q is no state of a message", word)
+			return f, misused("status", "%q is no state of a message", word)
 		}
 	}
 	if word := q.Get("state"); word != "" {
@@ -71,7 +71,7 @@ func messageFilter(r *http.Request) (f store.MessageFilter, err error) {
 			}
 		}
 		if f.StateID == 0 {
-			return f, invalid("state", "%q is no reason in the catalogue of states", word)
+			return f, misused("state", "%q is no reason in the catalogue of states", word)
 		}
 	}
 	if f.From, err = moment(r, "from", false); err == nil {
@@ -135,7 +135,7 @@ func (d *door) message(r *http.Request) (store.Message, error) {
 	} else if u, err := uuid.Parse(which); err == nil {
 		f.UUID = u
 	} else {
-		return store.Message{}, invalid("Message", "%q is neither the number nor the UUID of a message", which)
+		return store.Message{}, misused("Message", "%q is neither the number nor the UUID of a message", which)
 	}
 	m, err := d.Store.Message(r.Context(), store.OfOperator(), f)
 	if errors.Is(err, store.ErrNotFound) {

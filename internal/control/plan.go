@@ -157,8 +157,11 @@ func (d *door) answerRequest(r *http.Request, grant bool) (any, error) {
 	}
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {
-		return nil, invalid("ID", "%q is not the number of a request", r.PathValue("id"))
+		return nil, misused("ID", "%q is not the number of a request", r.PathValue("id"))
 	}
 	q, err := d.Keyring.Answer(r.Context(), operator(), id, grant, in.Limit, in.Words)
+	if err != nil && errorOf(err).Status == http.StatusNotFound {
+		err = notFound("ID", "there is no request %d", id)
+	}
 	return requestOf(q), err
 }

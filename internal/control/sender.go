@@ -110,10 +110,12 @@ func (d *door) removeSender(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.Keyring.RemoveSender(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, in.Email); err != nil {
+	x, key, err := d.findSender(r.Context(), key.APIKey, in.Email)
+	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, nil
+	x.Status = store.SenderDeleted
+	return senderOf(x, key), d.Keyring.RemoveSender(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, x.Email)
 }
 
 // checkSender looks at the domain of a sender now: for its proof, when it has none, and at its records.

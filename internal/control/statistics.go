@@ -84,7 +84,7 @@ func (d *door) statisticsQuery(r *http.Request) (*statisticsQuery, error) {
 		return nil, err
 	}
 	var err error
-	if q.limit, err = listed(r, 1); err != nil {
+	if q.limit, err = listed(r, usualRows); err != nil {
 		return nil, err
 	}
 	if err := q.choosePeriod(r, now); err != nil {
@@ -120,15 +120,13 @@ func (d *door) statisticsKeys(ctx context.Context, q *statisticsQuery, v url.Val
 
 // choosePeriod reads the last days, or from and to.
 func (q *statisticsQuery) choosePeriod(r *http.Request, now time.Time) error {
-	days, err := number(r, "days")
-	switch {
-	case err != nil:
-		return err
-	case days < 0 || days > statisticsDaily:
-		return invalid("days", "%d is not between 1 and %d", days, statisticsDaily)
-	case days > 0:
+	if r.URL.Query().Get("days") != "" {
+		days, err := number(r, "days")
+		if err == nil && (days < 1 || days > statisticsDaily) {
+			err = misused("days", "%d is not between 1 and %d", days, statisticsDaily)
+		}
 		q.period = report.Last(int(days), now)
-		return nil
+		return err
 	}
 	from, err := moment(r, "from", false)
 	if err != nil {
@@ -146,9 +144,9 @@ func (q *statisticsQuery) choosePeriod(r *http.Request, now time.Time) error {
 	}
 	switch {
 	case from.After(now):
-		return invalid("from", "the period has not begun yet")
+		return misused("from", "the period has not begun yet")
 	case !from.Before(to):
-		return invalid("to", "the period ends before it begins")
+		return misused("to", "the period ends before it begins")
 	}
 	q.period = report.Period{From: from.UTC(), To: to.UTC()}
 	return nil
@@ -177,21 +175,21 @@ func (q *statisticsQuery) check() error {
 	sources := q.By != "" && q.By != "key"
 	switch {
 	case !slices.Contains([]string{"", "key", string(report.ByDomain), string(report.ByCampaign), string(report.BySender)}, q.By):
-		return invalid("by", "%q is none of key, domain, campaign and sender", q.By)
+		return misused("by", "%q is none of key, domain, campaign and sender", q.By)
 	case q.Timing != "message" && q.Timing != "event":
-		return invalid("timing", "%q is neither message nor event", q.Timing)
+		return misused("timing", "%q is neither message nor event", q.Timing)
 	case most == 0 && q.Resolution != total:
-		return invalid("resolution", "%q is none of hour, day and total", q.Resolution)
+		return misused("resolution", "%q is none of hour, day and total", q.Resolution)
 	case sources && q.Resolution != total:
-		return invalid("resolution", "by %s there is the total alone", q.By)
+		return misused("resolution", "by %s there is the total alone", q.By)
 	case sources && q.Timing == "event":
-		return invalid("timing", "by %s mail is counted by the time of the message alone", q.By)
+		return misused("timing", "by %s mail is counted by the time of the message alone", q.By)
 	case most != 0 && q.period.Days() > most:
-		return invalid("from", "the period has %d days, and at the resolution %s at most %d are shown: give a shorter one, or a coarser resolution", q.period.Days(), q.Resolution, most)
+		return misused("from", "the period has %d days, and at the resolution %s at most %d are shown: give a shorter one, or a coarser resolution", q.period.Days(), q.Resolution, most)
 	case (sources || q.Resolution == string(report.Daily)) && !whole(report.Day):
-		return invalid("from", "the period begins or ends within a day: give days, or the resolution hour or total without --by")
+		return misused("from", "the period begins or ends within a day: give days, or the resolution hour or total without --by")
 	case !whole(time.Hour):
-		return invalid("from", "the period begins or ends within an hour: give full hours")
+		return misused("from", "the period begins or ends within an hour: give full hours")
 	}
 	return nil
 }
@@ -204,7 +202,7 @@ func (q *statisticsQuery) cut(now time.Time) error {
 	}
 	var begun bool
 	if q.period, begun = q.period.Until(now, q.step); !begun {
-		return invalid("from", "the period has not begun yet")
+		return misused("from", "the period has not begun yet")
 	}
 	q.From, q.To = q.period.From, q.period.To
 	return nil
@@ -257,7 +255,7 @@ func (d *door) statisticsByKey(ctx context.Context, q *statisticsQuery) error {
 	}
 	slots := len(q.period.Slots(q.step))
 	if len(ids)*slots > statisticsRows {
-		return invalid("limit", "%d keys in %d slots are more than %d rows: ask for fewer keys, or a shorter period", len(ids), slots, statisticsRows)
+		return misused("limit", "%d keys in %d slots are more than %d rows: ask for fewer keys, or a shorter period", len(ids), slots, statisticsRows)
 	}
 	if len(ids) == 0 {
 		return nil

@@ -24,10 +24,10 @@ func (d *door) listSuppressions(r *http.Request) (any, error) {
 	f := store.SuppressionFilter{Search: q.Get("search")}
 	if v := q.Get("reason"); v != "" {
 		if f.Reason = store.ParseSuppressionReason(v); f.Reason == 0 {
-			return nil, invalid("Reason", "%q is none of hard_bounce, complaint, unsubscribe and manual", v)
+			return nil, misused("Reason", "%q is none of hard_bounce, complaint, unsubscribe and manual", v)
 		}
 	}
-	limit, err := listed(r, 0)
+	limit, err := listed(r, maxListed)
 	if err != nil {
 		return nil, err
 	}

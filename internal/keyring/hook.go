@@ -94,7 +94,7 @@ func (k *Keyring) Hook(ctx context.Context, scope store.Scope, f store.HookFilte
 	return k.shown(list)[0], nil
 }
 
-func noHook() error { return &Error{Kind: NotFound, Reason: "no such webhook"} }
+func noHook() error { return &Error{Kind: NotFound, Reason: "there is no such webhook"} }
 
 // TestHook posts a sample to the URL of a hook of the scope and returns what came of it. Error: *Error NotFound.
 func (k *Keyring) TestHook(ctx context.Context, scope store.Scope, id int64) (store.HookAttempt, error) {
@@ -117,7 +117,7 @@ func (k *Keyring) ReplayAttempt(ctx context.Context, by Actor, scope store.Scope
 		return 0, err
 	}
 	if len(list) == 0 {
-		return 0, &Error{Kind: NotFound, Reason: "no such delivery"}
+		return 0, &Error{Kind: NotFound, Reason: "there is no such delivery"}
 	}
 	return k.replay(ctx, by, list[0].AccountID, list[0].KeyID, list[0].EventIDs, fmt.Sprintf("delivery %s", list[0].WebhookID))
 }
@@ -127,7 +127,7 @@ func (k *Keyring) ReplayAttempt(ctx context.Context, by Actor, scope store.Scope
 func (k *Keyring) ReplayFailed(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, since time.Time) (int, error) {
 	key, err := k.store.Key(ctx, scope, f)
 	if errors.Is(err, store.ErrNotFound) {
-		return 0, &Error{Kind: NotFound, Reason: "no such key"}
+		return 0, &Error{Kind: NotFound, Reason: "there is no such key"}
 	}
 	if err != nil {
 		return 0, err
@@ -182,7 +182,7 @@ type SigningSecret struct {
 func (k *Keyring) HookSecret(ctx context.Context, scope store.Scope, f store.KeyFilter) (SigningSecret, error) {
 	key, err := k.store.Key(ctx, scope, f)
 	if errors.Is(err, store.ErrNotFound) {
-		return SigningSecret{}, &Error{Kind: NotFound, Reason: "no such key"}
+		return SigningSecret{}, &Error{Kind: NotFound, Reason: "there is no such key"}
 	}
 	if err != nil {
 		return SigningSecret{}, err

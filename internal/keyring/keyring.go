@@ -161,7 +161,7 @@ func (k *Keyring) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key,
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return &Error{Kind: NotFound, Reason: "no such key"}
+		return &Error{Kind: NotFound, Reason: "there is no such key"}
 	}
 	if err != nil && tried {
 		return errors.Join(err, k.tellGateAgain(ctx, key.ID))
@@ -208,7 +208,7 @@ func (k *Keyring) tellGateAgain(ctx context.Context, keyID int64) error {
 func (k *Keyring) update(ctx context.Context, what string, fn func(tx *store.Tx) error) error {
 	err := k.store.Update(ctx, fn)
 	if errors.Is(err, store.ErrNotFound) {
-		return &Error{Kind: NotFound, Reason: "no such " + what}
+		return &Error{Kind: NotFound, Reason: "there is no such " + what}
 	}
 	if err == nil {
 		k.told()

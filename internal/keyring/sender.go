@@ -109,7 +109,7 @@ func (k *Keyring) addSender(ctx context.Context, by Actor, scope store.Scope, f 
 	}
 	key, err := k.store.Key(ctx, scope, f)
 	if errors.Is(err, store.ErrNotFound) {
-		return out, &Error{Kind: NotFound, Reason: "no such key"}
+		return out, &Error{Kind: NotFound, Reason: "there is no such key"}
 	}
 	if err != nil {
 		return out, err

@@ -52,7 +52,7 @@ func (s *Share) check(ctx context.Context, tx *store.Tx, scope store.Scope) (nam
 	for _, id := range s.KeyIDs {
 		key, err := tx.Key(ctx, scope, store.KeyFilter{ID: id})
 		if errors.Is(err, store.ErrNotFound) {
-			return nil, &Error{Kind: NotFound, Field: "Keys", Reason: "no such key"}
+			return nil, &Error{Kind: NotFound, Field: "Keys", Reason: "there is no such key"}
 		}
 		if err != nil {
 			return nil, err
