@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -60,8 +61,18 @@ func listenAll(c *config.Common, s *config.Serve) (*listeners, error) {
 	return l, nil
 }
 
+// networkOf is where an address is listened on. An IPv4 address means IPv4 alone: by "tcp", 0.0.0.0 is IPv6 too, past a
+// firewall's rules for the one.
+func networkOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if ip, bad := netip.ParseAddr(host); err == nil && bad == nil && ip.Is4() {
+		return "tcp4"
+	}
+	return "tcp"
+}
+
 func listen(setting, address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen(networkOf(address), address)
 	switch {
 	case err == nil:
 		return l, nil

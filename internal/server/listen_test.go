@@ -4,6 +4,7 @@ package server
 
 import (
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -45,6 +46,43 @@ func TestRouteReasonHasNoPassword(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "ter2") {
 			t.Errorf("%v says the password", err)
+		}
+	}
+}
+
+// An IPv4 address is IPv4 alone, at each of the four doors: whoever wrote it has rules for no other.
+func TestListensWhereItIsSaid(t *testing.T) {
+	if l, err := net.Listen("tcp6", "[::1]:0"); err != nil {
+		t.Skip("there is no IPv6 here: ", err)
+	} else if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := listenAll(&config.Common{Data: t.TempDir(), HTTP: "0.0.0.0:0", HTTPS: "0.0.0.0:0"}, &config.Serve{SMTP: "0.0.0.0:0", SMTPS: "0.0.0.0:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close() //nolint:errcheck // the test is over
+	both, err := listen("http", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer both.Close() //nolint:errcheck // the test is over
+	for name, x := range map[string]struct {
+		net.Listener
+		six bool
+	}{"http": {l.http, false}, "https": {l.https, false}, "smtp": {l.smtp, false}, "smtps": {l.smtps, false}, "no host": {both, true}} {
+		_, port, err := net.SplitHostPort(x.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for host, want := range map[string]bool{"127.0.0.1": true, "::1": x.six} {
+			c, err := net.Dial("tcp", net.JoinHostPort(host, port))
+			if (err == nil) != want {
+				t.Errorf("%s: %s answers: %v, want %v", name, host, err == nil, want)
+			}
+			if err == nil {
+				c.Close() //nolint:errcheck // only asked whether it answers
+			}
 		}
 	}
 }
