@@ -200,10 +200,16 @@ func (a *api) createAccess(c *call) (reply, error) {
 }
 
 // shareWith reads whom to share with: an email address, or the ID of a user who has access to the account already.
-func (a *api) shareWith(c *call, body object) (email string, err error) {
-	email, _, err = body.firstText("UserALT", "Email", "User", "RealUserALT")
-	if err != nil || email != "" {
-		return strings.TrimSpace(email), err
+func (a *api) shareWith(c *call, body object) (string, error) {
+	email, property, err := body.firstText("UserALT", "Email", "User", "RealUserALT")
+	if err != nil {
+		return "", err
+	}
+	if email = strings.TrimSpace(email); email != "" {
+		if err := mail.CheckEmail(email); err != nil {
+			return "", badRequest(fmt.Sprintf("Property %s: %v.", property, err))
+		}
+		return email, nil
 	}
 	id, err := body.id("UserID")
 	if err != nil {

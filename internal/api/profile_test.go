@@ -84,6 +84,7 @@ func TestProfileAndUserErrors(t *testing.T) {
 		{"myprofile/999", `{}`, 404, "Object not found"},
 		{"user", `{"Locale": "English, please"}`, 400, "Property Locale"},
 		{"user", `{"Timezone": "Europe / Paris"}`, 400, "Property Timezone"},
+		{"user", `{"Timezone": "Mars/Phobos"}`, 400, "Property Timezone: there is no time zone"},
 		{"user", `{"Email": "other@example.com"}`, 400, "Property Email"},
 		{"user/999", `{}`, 404, "Object not found"},
 		{"user/other@example.com", `{}`, 404, "Object not found"},

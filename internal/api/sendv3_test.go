@@ -122,6 +122,11 @@ func TestSendV3Errors(t *testing.T) {
 	}{
 		{"nothing", "", 400, "Malformed JSON"},
 		{"array", "[]", 400, "Malformed JSON"},
+		{"empty object", "{}", 400, `Missing "FromEmail" property`},
+		{"no messages", `{"Messages":[]}`, 400, `"Messages" is an empty array`},
+		{"a number for true", text(v3(obj{"Mj-deduplicatecampaign": 7})), 400, `"Mj-deduplicatecampaign" is not JSON boolean type, nor 0 or 1`},
+		{"unclosed To", text(v3(obj{"Recipients": nil, "To": `"A <b@example.org>`})), 400, "email address: has a quotation mark that is not closed."},
+		{"To without an @", text(v3(obj{"Recipients": nil, "To": "b"})), 400, "email address: has no @."},
 		{"no From", text(v3(obj{"FromEmail": nil})), 400, `Missing "FromEmail" property`},
 		{"empty From", text(v3(obj{"FromEmail": ""})), 400, `Missing "FromEmail" property`},
 		{"bad From", text(v3(obj{"FromEmail": "a"})), 400, `FromEmail: "a" is an invalid email address.`},
@@ -169,6 +174,10 @@ func TestSendV3Errors(t *testing.T) {
 				t.Errorf("%s; want %q", a.body, c.words)
 			}
 		})
+	}
+	// What else is wrong is in sentences of their own.
+	if a := w.mustDo(t, w.master.Issued, 400, "POST", "/v3/send", "{}"); !strings.Contains(a.body, `"ErrorInfo":"Also: Missing \"To\" or \"Recipients\" property. At least \"Html-part\"`) {
+		t.Error(a.body)
 	}
 	if a := w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/message", ""); !strings.Contains(a.body, `"Total":0`) {
 		t.Errorf("a refused call left something behind: %s", a.body)

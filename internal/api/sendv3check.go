@@ -156,10 +156,10 @@ func refuseV3(messages []messageV3, found []findings) *fault {
 			case first == nil:
 				first = x
 			case first.status == http.StatusForbidden && x.status == http.StatusBadRequest: // both are to be put right
-				more = append(more, first.message)
+				more = append(more, ended(first.message))
 				first = x
 			case len(more) < most:
-				more = append(more, x.message)
+				more = append(more, ended(x.message))
 			}
 		}
 	}
@@ -171,6 +171,9 @@ func refuseV3(messages []messageV3, found []findings) *fault {
 	}
 	return first
 }
+
+// ended has the full stop that a sentence needs before another.
+func ended(s string) string { return strings.TrimRight(s, ".") + "." }
 
 func tooManyV3(n int) *fault {
 	return badRequest("Too many recipients in the call: " + strconv.Itoa(n) + ". Max allowed - " + strconv.Itoa(maxCallV3))

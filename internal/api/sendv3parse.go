@@ -33,7 +33,10 @@ func parseSendV3(text []byte) ([]messageV3, *fault) {
 	case !root.isObject():
 		return nil, malformed("expected an object")
 	}
-	list, given := messagesOf(root)
+	list, given, empty := messagesOf(root)
+	if empty {
+		return nil, badRequest(`"Messages" is an empty array: give at least one message`)
+	}
 	if !given {
 		m, fault := parseMessageV3(root, "")
 		return []messageV3{m}, fault
@@ -60,14 +63,21 @@ func parseSendV3(text []byte) ([]messageV3, *fault) {
 	return out, nil
 }
 
-// messagesOf finds the array Messages. An empty one beside a message is what clients with typed structs write.
-func messagesOf(root value) (list value, given bool) {
+// messagesOf finds the array Messages. An empty one beside a message is what clients with typed structs write; empty says
+// that there is nothing beside it.
+func messagesOf(root value) (list value, given, empty bool) {
+	others := false
 	for name, v := range root.members() {
-		if fold(name) == "messages" && !v.isNull() && !(v.isArray() && v.count() == 0) {
+		switch {
+		case fold(name) != "messages":
+			others = true
+		case v.isArray() && v.count() == 0:
+			empty = true
+		case !v.isNull():
 			list, given = v, true
 		}
 	}
-	return list, given
+	return list, given, empty && !given && !others
 }
 
 // parseMessageV3 reads one message.
@@ -275,6 +285,8 @@ func wrongTypeV3(property, expected string) *fault {
 	switch {
 	case strings.HasPrefix(expected, "array"):
 		expected = "array"
+	case expected == "boolean": // which the numbers are, too
+		return badRequest(fmt.Sprintf("%q is not JSON boolean type, nor 0 or 1", property))
 	case expected == "integer":
 		expected = "number"
 	case expected == "emailIn":

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	_ "time/tzdata" // the zones, where the machine has no database of them
 	"unicode/utf8"
 
 	"postern/internal/account"
@@ -143,6 +144,12 @@ var (
 	timezoneForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$`)
 )
 
+// isTimezone says whether the IANA database has a zone of that name.
+func isTimezone(name string) bool {
+	_, err := time.LoadLocation(name)
+	return err == nil && name != "Local" // which is Go's own
+}
+
 // ChangeUser changes what a user with access to the whole of an account says of himself. Errors: *Error on the property.
 func (k *Keyring) ChangeUser(ctx context.Context, by Actor, accountID, userID int64, c UserChange) (store.User, error) {
 	var out store.User
@@ -195,6 +202,9 @@ func (c *UserChange) apply(u *store.User, log *changes) error {
 		}
 		if x.form != nil && (len(s) > 64 || !x.form.MatchString(s)) {
 			return invalid(x.property, fmt.Errorf("%q is not of the form of %s", account.Short(s), x.like))
+		}
+		if x.to == &u.Timezone && s != *x.to && !isTimezone(s) {
+			return invalid(x.property, fmt.Errorf("there is no time zone %q", account.Short(s)))
 		}
 		log.note(x.what, *x.to, s)
 		*x.to = s

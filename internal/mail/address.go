@@ -229,7 +229,7 @@ func ParseAddressList(s string) ([]Address, error) {
 	p := netmail.AddressParser{}
 	found, err := p.ParseList(s)
 	if err != nil {
-		return nil, bad("cannot be read: " + strings.TrimPrefix(err.Error(), "mail: "))
+		return nil, bad(unreadable(err))
 	}
 	list := make([]Address, len(found))
 	for i, f := range found {
@@ -239,6 +239,25 @@ func ParseAddressList(s string) ([]Address, error) {
 		}
 	}
 	return list, nil
+}
+
+// unreadable says in words what net/mail says in those of RFC 5322's grammar.
+func unreadable(err error) string {
+	for _, x := range []struct{ grammar, words string }{
+		{"unclosed quoted-string", "has a quotation mark that is not closed"},
+		{"unclosed angle-addr", "has a < that is not closed"},
+		{"expected comma", "has something after it where a comma or the end belongs"},
+		{"no angle-addr", "is missing after a name: it stands in < and >"},
+		{"missing", "has no @"},
+		{"no domain", "has nothing after the @"},
+		{"dot in atom", "has a dot out of place"},
+		{"no address", "is missing"},
+	} {
+		if strings.Contains(err.Error(), x.grammar) {
+			return x.words
+		}
+	}
+	return "is neither of the form a@example.com nor Name <a@example.com>"
 }
 
 // requote puts back the quotes net/mail takes from a quoted local part.
