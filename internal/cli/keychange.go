@@ -38,8 +38,8 @@ func (c *keyCreateCmd) Run(common *config.Common, s *streams) error {
 
 type keyResetCmd struct {
 	which
-	Overlap   span  `placeholder:"TIME" help:"Let the old secret work on for 1m to 30d, such as 24h or 7d, so that the clients can be changed meanwhile."`
-	EndSecret int64 `placeholder:"SECRET" help:"With --overlap, when two secrets are live already: end this one at once, by its number."`
+	Overlap   span     `placeholder:"TIME" help:"Let the old secret work on for 1m to 30d, such as 24h or 7d, so that the clients can be changed meanwhile."`
+	EndSecret counting `placeholder:"SECRET" help:"With --overlap, when two secrets are live already: end this one at once, by its number."`
 	asJSON
 }
 
@@ -60,7 +60,7 @@ func (c *keyResetCmd) Run(common *config.Common, s *streams) error {
 	}
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		var made control.Credential
-		how := control.KeyReset{OverlapSeconds: int64(time.Duration(c.Overlap) / time.Second), EndSecretID: c.EndSecret}
+		how := control.KeyReset{OverlapSeconds: int64(time.Duration(c.Overlap) / time.Second), EndSecretID: int64(c.EndSecret)}
 		if time.Duration(c.Overlap)%time.Second != 0 {
 			how.OverlapSeconds++ // too short in any case: to be refused, not taken for none
 		}
@@ -80,7 +80,7 @@ func (c *keyResetCmd) Run(common *config.Common, s *streams) error {
 
 type keyRetireCmd struct {
 	which
-	Secret int64 `arg:"" optional:"" help:"Number of the secret to end. Default: the one that has an end."`
+	Secret counting `arg:"" optional:"" help:"Number of the secret to end. Default: the one that has an end."`
 	asJSON
 }
 
@@ -97,7 +97,7 @@ Examples:
 func (c *keyRetireCmd) Run(common *config.Common, s *streams) error {
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		var k control.KeyDetails
-		if err := d.Post(ctx, c.path("retire"), control.KeyRetire{SecretID: c.Secret}, &k); err != nil {
+		if err := d.Post(ctx, c.path("retire"), control.KeyRetire{SecretID: int64(c.Secret)}, &k); err != nil {
 			return err
 		}
 		if c.JSON {

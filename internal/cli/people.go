@@ -60,8 +60,8 @@ type sharedWith struct {
 
 type userInviteCmd struct {
 	sharedWith
-	Role string `required:"" enum:"owner,manager,sender,analyst" placeholder:"ROLE" help:"owner (everything), manager (all but people, policy and plan), sender (sends, and sees what was sent) or analyst (reads)."`
-	Days int    `default:"7" placeholder:"N" help:"Days until the invitation ends, 1 to 30."`
+	Role string   `required:"" enum:"owner,manager,sender,analyst" placeholder:"ROLE" help:"owner (everything), manager (all but people, policy and plan), sender (sends, and sees what was sent) or analyst (reads)."`
+	Days counting `default:"7" placeholder:"N" help:"Days until the invitation ends, 1 to 30."`
 	asJSON
 }
 
@@ -78,7 +78,7 @@ Examples:
 func (c *userInviteCmd) Run(common *config.Common, s *streams) error {
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		var p control.Person
-		if err := d.Post(ctx, "/users/invite", control.Share{Account: c.Account, Email: c.Email, Role: c.Role, Keys: c.Key, Days: c.Days}, &p); err != nil {
+		if err := d.Post(ctx, "/users/invite", control.Share{Account: c.Account, Email: c.Email, Role: c.Role, Keys: c.Key, Days: int(c.Days)}, &p); err != nil {
 			return err
 		}
 		if c.JSON {

@@ -90,9 +90,9 @@ func answerRequest(common *config.Common, s *streams, path string, in any, asJSO
 }
 
 type requestGrantCmd struct {
-	ID    int64  `arg:"" help:"The request's number."`
-	Limit int64  `placeholder:"N" help:"The new limit. Default: what was wanted."`
-	Note  string `placeholder:"TEXT" help:"What who asked is told with it."`
+	ID    int64    `arg:"" help:"The request's number."`
+	Limit counting `placeholder:"N" help:"The new limit. Default: what was wanted."`
+	Note  string   `placeholder:"TEXT" help:"What who asked is told with it."`
 	asJSON
 }
 
@@ -107,7 +107,7 @@ Examples:
 
 // Run grants a request.
 func (c *requestGrantCmd) Run(common *config.Common, s *streams) error {
-	return answerRequest(common, s, fmt.Sprintf("/requests/%d/grant", c.ID), control.RequestAnswer{Limit: c.Limit, Words: c.Note}, c.JSON)
+	return answerRequest(common, s, fmt.Sprintf("/requests/%d/grant", c.ID), control.RequestAnswer{Limit: int64(c.Limit), Words: c.Note}, c.JSON)
 }
 
 type requestDeclineCmd struct {

@@ -109,6 +109,19 @@ func (p *progress) end() {
 	}
 }
 
+// counting is a number of 1 or more, or 0 where nobody said one.
+type counting int64
+
+// UnmarshalText is part of encoding.TextUnmarshaler.
+func (c *counting) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n < 1 {
+		return fmt.Errorf("%q is not a whole number of 1 or more", text)
+	}
+	*c = counting(n)
+	return nil
+}
+
 // span is a length of time as people write it: 90m, 24h, 7d, 2w.
 type span time.Duration
 

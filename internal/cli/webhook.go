@@ -92,7 +92,7 @@ func (s *streams) webhooks(list []control.Webhook, asJSON bool) error {
 type webhookSetCmd struct {
 	URL string `arg:"" name:"url" help:"The URL; a user and password in it are sent as basic auth. - reads it from the standard input, where nobody else sees the password."`
 	events
-	Version int `placeholder:"N" help:"1: an event a request. 2: up to a second's events in an array. Default: as it is, or 2."`
+	Version counting `placeholder:"N" help:"1: an event a request. 2: up to a second's events in an array. Default: as it is, or 2."`
 }
 
 // Help teaches.
@@ -113,7 +113,7 @@ func (c *webhookSetCmd) Run(common *config.Common, s *streams) error {
 	}
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		var list []control.Webhook
-		if err := d.Post(ctx, "/webhooks", control.WebhookSet{Key: c.Key, URL: to, Events: c.Events, Version: c.Version, Backup: c.Backup}, &list); err != nil {
+		if err := d.Post(ctx, "/webhooks", control.WebhookSet{Key: c.Key, URL: to, Events: c.Events, Version: int(c.Version), Backup: c.Backup}, &list); err != nil {
 			return err
 		}
 		return s.webhooks(list, c.JSON)
