@@ -123,7 +123,7 @@ func faultOfKeyring(e *keyring.Error) *fault {
 	case keyring.Invalid, keyring.Conflict:
 	}
 	// The reason may begin with a verb, and is no sentence without the property.
-	return badRequest("Property " + e.Field + ": " + e.Reason + ".")
+	return badRequest("Property " + e.Field + ": " + ended(e.Reason))
 }
 
 // sentence makes a sentence of a reason: a capital and a full stop.
