@@ -87,6 +87,9 @@ func (a *api) accessFilter(c *call, q query) (f store.AccessFilter, none bool, e
 	if f.ID, err = q.id("id", "ID"); err != nil {
 		return f, false, err
 	}
+	if role := q["role"]; role != "" && !account.IsRole(strings.ToLower(role)) {
+		return f, false, badRequest(fmt.Sprintf("Role: %q is not a role: there are %s.", cut(role), strings.Join(account.Roles(), ", ")))
+	}
 	switch user, property := q.firstNamed("Email", "UserALT", "User", "UserID", "RealUser"); {
 	case strings.Contains(user, "@"):
 		f.Email = mail.Canonical(user)

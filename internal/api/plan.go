@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/keyring"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -104,6 +105,14 @@ func (a *api) listRequests(c *call) (reply, error) {
 		return reply{}, err
 	}
 	f := store.RequestFilter{State: strings.ToLower(q["state"]), Kind: strings.ToLower(q["kind"])}
+	switch f.State {
+	case "", store.RequestOpen, store.RequestGranted, store.RequestDeclined:
+	default:
+		return reply{}, badRequest(fmt.Sprintf("State: %q is none of open, granted and declined.", cut(q["state"])))
+	}
+	if f.Kind != "" && keyring.RequestWords(f.Kind) == "" {
+		return reply{}, badRequest(fmt.Sprintf("Kind: %q is none of subaccounts, month, hour and users.", cut(q["kind"])))
+	}
 	if f.ID, err = q.id("id", "ID"); err != nil {
 		return reply{}, err
 	}

@@ -59,10 +59,10 @@ func (a *api) selection(c *call, q query) (selection, error) {
 			}
 		}
 	}
-	if v := q.first("contact", "contactalt"); strings.Contains(v, "@") {
+	if v, property := q.firstNamed("Contact", "ContactAlt"); strings.Contains(v, "@") {
 		s.contact = mail.ContactID(v)
 	} else if s.contact == 0 {
-		if s.contact, err = q.id("contact", "Contact"); err != nil {
+		if s.contact, err = q.id(fold(property), property); err != nil {
 			return s, err
 		}
 	}
