@@ -42,12 +42,14 @@ func CleanName(name string) (string, error) {
 }
 
 // Hidden says what a line of text has in it that is not seen and may change how the rest is: a control character
-// (Unicode Cc), or one of format (Cf), such as those that turn the direction of writing; "" for neither.
+// (Unicode Cc), or one of format (Cf), such as those that turn the direction of writing; "" for neither. The two that join
+// letters or keep them apart, after the first of them, belong to the spelling of Persian and other languages, and to emoji.
 func Hidden(s string) string {
-	for _, r := range s {
+	for i, r := range s {
 		switch {
 		case unicode.IsControl(r):
 			return "a control character"
+		case i > 0 && unicode.Is(unicode.Join_Control, r):
 		case unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
 			return fmt.Sprintf("an invisible character (U+%04X)", r)
 		}
