@@ -15,7 +15,7 @@ import (
 
 type messagesCmd struct {
 	Message  string `arg:"" optional:"" help:"Show this one with its history: its number or UUID."`
-	Source   bool   `help:"Print the message's source instead."`
+	Source   bool   `xor:"do" help:"Print the message's source instead."`
 	Retry    bool   `xor:"do" help:"Try this one now, rather than at its next attempt."`
 	Cancel   bool   `xor:"do" help:"Take this one back: it is blocked and never sent."`
 	Resend   bool   `xor:"do" help:"Send this one again, which did not arrive."`
@@ -41,12 +41,31 @@ func (messagesCmd) Help() string {
   postern messages 1234 --resend`
 }
 
+// filter is the name of a flag that bounds the list, "" when none is given.
+func (c *messagesCmd) filter() string {
+	for _, x := range []struct {
+		name  string
+		given bool
+	}{
+		{"search", c.Search != ""}, {"custom-id", c.CustomID != ""}, {"campaign", c.Campaign != ""}, {"status", c.Status != ""}, {"state", c.State != ""},
+		{"from", c.From != ""}, {"to", c.To != ""}, {"key", c.Key != ""},
+	} {
+		if x.given {
+			return x.name
+		}
+	}
+	return ""
+}
+
 // Run lists messages or shows one.
 func (c *messagesCmd) Run(common *config.Common, s *streams) error {
 	for name, is := range map[string]bool{"source": c.Source, "retry": c.Retry, "cancel": c.Cancel, "resend": c.Resend} {
 		if is && c.Message == "" {
 			return &usageError{fmt.Errorf("--%s: say of which message", name)}
 		}
+	}
+	if name := c.filter(); name != "" && c.Message != "" {
+		return &usageError{fmt.Errorf("--%s: it bounds the list, and <message> asks for one message; leave one of them out", name)}
 	}
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		switch {
