@@ -41,20 +41,12 @@ func (messagesCmd) Help() string {
   postern messages 1234 --resend`
 }
 
-// filter is the name of a flag that bounds the list, "" when none is given.
-func (c *messagesCmd) filter() string {
-	for _, x := range []struct {
-		name  string
-		given bool
-	}{
+// bounds are the flags that bound the list.
+func (c *messagesCmd) bounds() []bound {
+	return []bound{
 		{"search", c.Search != ""}, {"custom-id", c.CustomID != ""}, {"campaign", c.Campaign != ""}, {"status", c.Status != ""}, {"state", c.State != ""},
 		{"from", c.From != ""}, {"to", c.To != ""}, {"key", c.Key != ""},
-	} {
-		if x.given {
-			return x.name
-		}
 	}
-	return ""
 }
 
 // Run lists messages or shows one.
@@ -64,8 +56,8 @@ func (c *messagesCmd) Run(common *config.Common, s *streams) error {
 			return &usageError{fmt.Errorf("--%s: say of which message", name)}
 		}
 	}
-	if name := c.filter(); name != "" && c.Message != "" {
-		return &usageError{fmt.Errorf("--%s: it bounds the list, and <message> asks for one message; leave one of them out", name)}
+	if err := oneOrList("<message>", c.Message, c.bounds()...); err != nil {
+		return err
 	}
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		switch {

@@ -32,6 +32,22 @@ func usage(err error) error {
 	return &usageError{err}
 }
 
+// bound is a flag that bounds a list, and whether it is given.
+type bound struct {
+	flag  string
+	given bool
+}
+
+// oneOrList refuses a command line that asks for one thing, by an argument, and bounds the list of all.
+func oneOrList(argument, one string, list ...bound) error {
+	for _, b := range list {
+		if one != "" && b.given {
+			return &usageError{fmt.Errorf("--%s: it bounds the list, and %s asks for one; leave one of them out", b.flag, argument)}
+		}
+	}
+	return nil
+}
+
 // chosen is the command that was named, as far as it was.
 func chosen(ctx *kong.Context) *kong.Node {
 	if ctx == nil {

@@ -39,6 +39,10 @@ Examples:
 
 // Run lists requests, or shows one.
 func (c *webhookLogCmd) Run(common *config.Common, s *streams) error {
+	list := []bound{{"key", c.Key != ""}, {"event", c.Event != ""}, {"failed", c.Failed}, {"from", c.From != ""}, {"to", c.To != ""}}
+	if err := oneOrList("<delivery>", c.Delivery, list...); err != nil {
+		return err
+	}
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		if c.Delivery != "" {
 			return c.show(ctx, d, s)
