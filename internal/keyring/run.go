@@ -25,23 +25,25 @@ type Tidied struct {
 	Cancelled int64 // queued messages of deleted subaccounts given up
 	Forgotten int64 // messages past their plan's retention deleted
 	Fine      int64 // counters of five minutes deleted
+	Campaigns int64 // small campaigns deleted, after their last message
 	Errors    int64
 }
 
-type tidied struct{ overlaps, cancelled, forgotten, fine, errors atomic.Int64 }
+type tidied struct{ overlaps, cancelled, forgotten, fine, campaigns, errors atomic.Int64 }
 
 // Tidied reads the counts.
 func (k *Keyring) Tidied() Tidied {
-	return Tidied{k.tidied.overlaps.Load(), k.tidied.cancelled.Load(), k.tidied.forgotten.Load(), k.tidied.fine.Load(), k.tidied.errors.Load()}
+	return Tidied{k.tidied.overlaps.Load(), k.tidied.cancelled.Load(), k.tidied.forgotten.Load(), k.tidied.fine.Load(), k.tidied.campaigns.Load(), k.tidied.errors.Load()}
 }
 
 // Run records the ends of overlaps, cancels what deleted subaccounts still had under way, and deletes messages past
-// their plan's retention and old counters of five minutes, until ctx ends.
+// their plan's retention, small campaigns of which none is left, and old counters of five minutes, until ctx ends.
 func (k *Keyring) Run(ctx context.Context) error {
 	var both sync.WaitGroup
 	both.Go(func() { // apart, since the first time after years it may take an hour
 		every(ctx, forgetEvery, func() {
 			k.tidy(ctx, "messages past their retention were not deleted", k.Forget, &k.tidied.forgotten)
+			k.tidy(ctx, "campaigns without messages were not deleted", k.ForgetCampaigns, &k.tidied.campaigns)
 			k.tidy(ctx, "old counters of five minutes were not deleted", k.ForgetFine, &k.tidied.fine)
 		})
 	})
@@ -104,6 +106,32 @@ func (k *Keyring) Forget(ctx context.Context) (total int, err error) {
 		if n, err = k.store.ForgetArrivals(ctx, forgetBatch); err != nil {
 			return total, err
 		}
+	}
+	return total, nil
+}
+
+// ForgetCampaigns deletes small campaigns that had their last mail longer ago than their account keeps messages, and have
+// none left, and says how many.
+func (k *Keyring) ForgetCampaigns(ctx context.Context) (total int, err error) {
+	list, err := k.store.Retentions(ctx, k.retention)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range list {
+		before := time.Now().AddDate(0, 0, -r.Days)
+		for after, more := int64(0), true; more; more = after != 0 {
+			piece, err := k.store.ForgetCampaigns(ctx, r.AccountID, before, after, forgetBatch)
+			if err != nil {
+				return total, err
+			}
+			total, after = total+piece.Campaigns, piece.Last
+			if err := pause(ctx, piece.Held); err != nil {
+				return total, err
+			}
+		}
+	}
+	if total > 0 {
+		k.log.InfoContext(ctx, "small campaigns without messages are deleted", slog.Int("campaigns", total))
 	}
 	return total, nil
 }

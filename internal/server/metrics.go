@@ -110,6 +110,7 @@ func (c *collector) keyring(e emitter) {
 	e.count("keyring_overlaps_ended_total", "Old secret keys whose overlap came to its end.", float64(k.Overlaps))
 	e.count("keyring_cancelled_total", "Queued messages of deleted subaccounts that were given up.", float64(k.Cancelled))
 	e.count("keyring_forgotten_total", "Messages past their plan's retention that were deleted.", float64(k.Forgotten))
+	e.count("keyring_forgotten_campaigns_total", "Campaigns of fewer than ten messages that were deleted after the last of them.", float64(k.Campaigns))
 	e.count("keyring_forgotten_counters_total", "Counters of five minutes that were deleted after 92 days; hours and days stay.", float64(k.Fine))
 	e.count("keyring_errors_total", "Failures of these, each tried again.", float64(k.Errors))
 }

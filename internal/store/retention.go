@@ -4,7 +4,6 @@ package store
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 )
@@ -56,8 +55,8 @@ type Forgotten struct {
 // Forget deletes finished messages of an account that arrived before a time, with their history and, when the last of a
 // submission goes, its source; after is the ID to begin behind. It looks at up to limit messages, and holds the writer
 // hardly longer than hold: what is left is for the next batch. What is still in the queue is not finished, so it stays,
-// and so does a message with events that are still to be told to webhooks. Counters, usage and campaigns stay, but for
-// small campaigns, which go with their last message.
+// and so does a message with events that are still to be told to webhooks. Counters and usage stay, and
+// campaigns, of which ForgetCampaigns takes small ones.
 //
 // IDs are in the order of arrival, so the old ones are found without looking at the others; they are looked for beside
 // the writer.
@@ -144,10 +143,6 @@ func (tx *Tx) forget(ctx context.Context, list []oldRow) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	campaigns, err := campaignsOf.ids(ctx, tx, nil, submissions)
-	if err != nil {
-		return 0, err
-	}
 	ids = slices.DeleteFunc(ids, func(id any) bool { return told[id.(int64)] }) //nolint:forcetypeassert // they are
 	for _, step := range []struct {
 		b    *bulk
@@ -162,11 +157,6 @@ func (tx *Tx) forget(ctx context.Context, list []oldRow) (int, error) {
 		{deleteSubmissions, submissions},
 	} {
 		if err := step.b.run(ctx, tx, nil, step.args); err != nil {
-			return 0, err
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(campaigns)) {
-		if err := tx.forgetCampaign(ctx, id); err != nil {
 			return 0, err
 		}
 	}

@@ -3,8 +3,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,60 +16,117 @@ import (
 // statistics.
 const smallCampaign = 10
 
-// campaignsOf are the campaigns of submissions.
-var campaignsOf = newInList("SELECT DISTINCT campaign_id FROM submission WHERE id", 0, " AND campaign_id <> 0")
+// campaignPiece is how many campaigns are deleted in a transaction.
+const campaignPiece = 32
 
-// forgetCampaign deletes a small campaign without messages, with its counters, unless somebody has starred it. What the key
-// and its senders counted stays, and of recipient domains it goes to the mail without a campaign.
-func (tx *Tx) forgetCampaign(ctx context.Context, id int64) error {
-	empty, err := tx.emptyCampaign(ctx, id)
-	if err != nil || !empty {
-		return err
-	}
-	// Who accepts mail for it holds its row: from here on none is added.
-	var key int64
-	var first, last time.Time
-	err = tx.row(ctx, "UPDATE campaign SET last_at = last_at WHERE id = $1 AND NOT is_starred RETURNING key_id, created_at, last_at", id).scan(&key, nullTime{&first}, nullTime{&last})
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
+// noMail says that nothing is left of a campaign. Its second condition is that of the index submission_campaign.
+const noMail = "NOT EXISTS (SELECT 1 FROM submission s WHERE s.campaign_id = c.id AND s.campaign_id <> 0)"
+
+// ForgottenCampaigns is what one piece of ForgetCampaigns did.
+type ForgottenCampaigns struct {
+	Campaigns int           // deleted
+	Last      int64         // the campaign to go on behind, 0 at the end
+	Held      time.Duration // how long the writer was held
+}
+
+// ForgetCampaigns deletes small campaigns of an account that had their last mail before a time and have no message left,
+// with their counters, unless somebody has starred them. What the key and its senders counted stays, and of recipient
+// domains it goes to the mail without a campaign. after is the ID to begin behind. It looks at up to limit campaigns beside
+// the writer, and holds that for a few of them.
+func (s *Store) ForgetCampaigns(ctx context.Context, accountID int64, before time.Time, after int64, limit int) (ForgottenCampaigns, error) {
+	seen, err := collect(ctx, s, scanSeenCampaign, `SELECT c.id, c.key_id, c.name, NOT c.is_starred AND c.last_at < $1 AND `+noMail+`
+ AND (SELECT coalesce(sum(n.total), 0) FROM counter n WHERE n.key_id = c.key_id AND n.source = 1 AND n.source_id = c.id AND n.timing = 0 AND n.grain = 1) < $2
+ FROM campaign c WHERE c.account_id = $3 AND c.id > $4 ORDER BY c.id LIMIT $5`, micros(before), smallCampaign, accountID, after, limit)
 	if err != nil {
-		return err
+		return ForgottenCampaigns{}, err
 	}
-	if empty, err = tx.emptyCampaign(ctx, id); err != nil || !empty {
-		return err
+	var out ForgottenCampaigns
+	if len(seen) == limit {
+		out.Last = seen[limit-1].id
 	}
-	var total int64
-	err = tx.row(ctx, "SELECT coalesce(sum(total), 0) FROM counter WHERE key_id = $1 AND source = $2 AND source_id = $3 AND timing = $4 AND grain = $5", key, int(OfCampaign), id, int(ByMessage), int(Daily)).scan(&total)
-	if err != nil || total >= smallCampaign {
-		return err
-	}
-	days := []any{key, id, dayOf(first), dayOf(last)}
-	for _, step := range []struct {
-		query string
-		args  []any
-	}{
-		{moveDomainCounters, days},
-		{"DELETE FROM domain_counter WHERE key_id = $1 AND campaign_id = $2 AND day BETWEEN $3 AND $4", days},
-		{"DELETE FROM counter WHERE key_id = $1 AND source = $2 AND source_id = $3", []any{key, int(OfCampaign), id}},
-		{"DELETE FROM campaign WHERE id = $1", []any{id}},
-	} {
-		if _, err := tx.exec(ctx, step.query, step.args...); err != nil {
-			return err
+	var old []seenCampaign
+	for _, c := range seen {
+		if c.old {
+			old = append(old, c)
+		}
+		if len(old) == campaignPiece && c.id != seen[len(seen)-1].id {
+			out.Last = c.id
+			break
 		}
 	}
-	return nil
+	if len(old) == 0 {
+		return out, nil
+	}
+	// In the order in which who accepts mail takes them.
+	slices.SortFunc(old, func(a, b seenCampaign) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.name, b.name)) })
+	err = s.Update(ctx, func(tx *Tx) error {
+		out.Campaigns = 0
+		began := time.Now()
+		for _, c := range old {
+			gone, err := tx.forgetCampaign(ctx, c)
+			if err != nil {
+				return err
+			}
+			if gone {
+				out.Campaigns++
+			}
+		}
+		out.Held = time.Since(began)
+		return nil
+	})
+	return out, err
 }
 
-// emptyCampaign says whether a campaign has no messages.
-func (tx *Tx) emptyCampaign(ctx context.Context, id int64) (empty bool, err error) {
-	err = tx.row(ctx, "SELECT NOT EXISTS (SELECT 1 FROM submission WHERE campaign_id = $1)", id).scan(&empty)
-	return empty, err
+// seenCampaign is a campaign that may be old enough.
+type seenCampaign struct {
+	id, key int64
+	name    string
+	old     bool
 }
 
-// moveDomainCounters adds the counters of a campaign by recipient domain to those of mail without one.
-var moveDomainCounters = func() string {
-	columns := counterColumns[:domainColumns]
-	return "INSERT INTO domain_counter (key_id, campaign_id, domain, day, " + strings.Join(columns, ", ") + ") SELECT key_id, 0, domain, day, " + strings.Join(columns, ", ") +
-		" FROM domain_counter WHERE key_id = $1 AND campaign_id = $2 AND day BETWEEN $3 AND $4" + upsertDomains.tail
-}()
+func scanSeenCampaign(r scanner) (c seenCampaign, err error) {
+	return c, r.scan(&c.id, &c.key, &c.name, &c.old)
+}
+
+// Statements of forgetCampaign. The days are asked for one by one: a range of them would be read over all campaigns.
+var (
+	lockCampaign = "UPDATE campaign SET last_at = last_at WHERE id = $1 AND NOT is_starred"
+	emptyAgain   = "SELECT " + noMail + " FROM campaign c WHERE c.id = $1"
+	campaignDays = "SELECT slot FROM counter WHERE key_id = $1 AND source = 1 AND source_id = $2 AND timing = 0 AND grain = 1 ORDER BY slot"
+	moveDomains  = "INSERT INTO domain_counter (key_id, campaign_id, domain, day, " + strings.Join(counterColumns[:domainColumns], ", ") +
+		") SELECT key_id, 0, domain, day, " + strings.Join(counterColumns[:domainColumns], ", ") +
+		" FROM domain_counter WHERE key_id = $1 AND day = $2 AND campaign_id = $3 ORDER BY domain" + upsertDomains.tail
+	deleteDomains          = "DELETE FROM domain_counter WHERE key_id = $1 AND day = $2 AND campaign_id = $3"
+	deleteCampaignCounters = "DELETE FROM counter WHERE key_id = $1 AND source = 1 AND source_id = $2"
+	deleteCampaign         = "DELETE FROM campaign WHERE id = $1"
+)
+
+// forgetCampaign deletes a campaign, unless it had mail since it was seen. Who accepts mail for it holds its row to the end
+// of his transaction: from the first statement on none is added.
+func (tx *Tx) forgetCampaign(ctx context.Context, c seenCampaign) (bool, error) {
+	if n, err := tx.exec(ctx, lockCampaign, c.id); err != nil || n == 0 {
+		return false, err
+	}
+	var empty bool
+	if err := tx.row(ctx, emptyAgain, c.id).scan(&empty); errors.Is(err, ErrNotFound) || err == nil && !empty {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	days, err := collect(ctx, tx, scanID, campaignDays, c.key, c.id)
+	if err != nil {
+		return false, err
+	}
+	for _, day := range days {
+		for _, query := range []string{moveDomains, deleteDomains} {
+			if _, err := tx.exec(ctx, query, c.key, day, c.id); err != nil {
+				return false, err
+			}
+		}
+	}
+	if _, err := tx.exec(ctx, deleteCampaignCounters, c.key, c.id); err != nil {
+		return false, err
+	}
+	_, err = tx.exec(ctx, deleteCampaign, c.id)
+	return err == nil, err
+}

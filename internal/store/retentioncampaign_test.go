@@ -63,11 +63,24 @@ func TestSmallCampaignsGo(t *testing.T) {
 			if err != nil || f.Messages != messages {
 				t.Fatalf("%d messages went, %v; want %d", f.Messages, err, messages)
 			}
+			for after, more := int64(0), true; more; more = after != 0 {
+				f, err := s.ForgetCampaigns(t.Context(), k.AccountID, now.Add(time.Hour), after, 2)
+				if err != nil {
+					t.Fatal(err)
+				}
+				after = f.Last
+			}
 			if got := names(); !slices.Equal(got, want) {
 				t.Errorf("the campaigns %q are left, want %q", got, want)
 			}
 		}
+		if f, err := s.ForgetCampaigns(t.Context(), k.AccountID, now.Add(time.Hour), 0, 100); err != nil || f.Campaigns != 0 || f.Last != 0 {
+			t.Errorf("with messages: %+v, %v", f, err)
+		}
 		forget(26, "large", "mail 2", "starred")
+		if f, err := s.ForgetCampaigns(t.Context(), k.AccountID, now.Add(-time.Hour), 0, 100); err != nil || f.Campaigns != 0 {
+			t.Errorf("young ones: %+v, %v", f, err)
+		}
 		deliver(t, s, now)
 		forget(1, "large", "starred")
 		after := countsOf(t, s, scope)
