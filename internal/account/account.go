@@ -41,16 +41,22 @@ func CleanName(name string) (string, error) {
 	return name, nil
 }
 
-// Hidden says what a line of text has in it that is not seen and may change how the rest is: a control character
-// (Unicode Cc), or one of format (Cf), such as those that turn the direction of writing; "" for neither. The two that join
-// letters or keep them apart, after the first of them, belong to the spelling of Persian and other languages, and to emoji.
+// hidden are characters of format that change how others are seen, or that are there for nothing else than not to be seen:
+// the zero width space, embeddings, overrides and isolates of the direction of writing (UAX #9), invisible operators, the
+// byte order mark, annotations, and the separators of lines and paragraphs. Others of format belong to how languages are
+// spelt, and to emoji.
+var hidden = &unicode.RangeTable{R16: []unicode.Range16{
+	{Lo: 0x200B, Hi: 0x200B, Stride: 1}, {Lo: 0x2028, Hi: 0x202E, Stride: 1}, {Lo: 0x2060, Hi: 0x206F, Stride: 1}, {Lo: 0xFEFF, Hi: 0xFEFF, Stride: 1}, {Lo: 0xFFF9, Hi: 0xFFFB, Stride: 1},
+}}
+
+// Hidden says what a line of text has in it that is not seen and may change how the rest is, or that nothing is before: a
+// control character (Unicode Cc), or some of those of format (Cf); "" for neither.
 func Hidden(s string) string {
 	for i, r := range s {
 		switch {
 		case unicode.IsControl(r):
 			return "a control character"
-		case i > 0 && unicode.Is(unicode.Join_Control, r):
-		case unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
+		case unicode.Is(hidden, r), i == 0 && unicode.Is(unicode.Cf, r):
 			return fmt.Sprintf("an invisible character (U+%04X)", r)
 		}
 	}

@@ -132,11 +132,7 @@ func (q query) named(f *store.MessageFilter) error {
 		return n
 	}
 	f.Campaign = q["customcampaign"]
-	var err error
-	if f.CampaignID, err = q.id("campaignid", "CampaignID"); err != nil {
-		return err
-	}
-	if s := q["campaign"]; s != "" && f.CampaignID == 0 {
+	if s := q.first("campaignid", "campaign"); s != "" { // SDKs send either, with either
 		if f.CampaignID = number(s); f.CampaignID == 0 {
 			f.Campaign = s
 		}

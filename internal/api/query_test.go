@@ -21,7 +21,6 @@ func TestFiltersThatMeanNothing(t *testing.T) {
 		"eventcallbackurl?EventType=8":                  `EventType: "8"`,
 		"eventcallbackurl?Status=foo":                   `Status: "foo" is neither alive nor dead.`,
 		"eventcallbackurl?Version=9":                    `Version: "9" is neither 1 nor 2.`,
-		"message?CampaignID=abc":                        `CampaignID: "abc" is not an ID.`,
 		"message?BounceReason=foo":                      `BounceReason: "foo" is not in the list`,
 		"message?MessageState=foo":                      `MessageState: "foo" is not in the list`,
 		"message?ContactAlt=" + long:                    `ContactAlt: "xxxx`,

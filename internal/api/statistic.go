@@ -61,7 +61,7 @@ func (a *api) selection(c *call, q query) (selection, error) {
 	}
 	if v, property := q.firstNamed("Contact", "ContactAlt"); strings.Contains(v, "@") {
 		s.contact = mail.ContactID(v)
-	} else if s.contact == 0 {
+	} else if s.contact == 0 && v != "" {
 		if s.contact, err = q.id(fold(property), property); err != nil {
 			return s, err
 		}

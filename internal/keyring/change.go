@@ -87,7 +87,7 @@ func (k *Keyring) Change(ctx context.Context, by Actor, scope store.Scope, f sto
 
 // apply changes key and notes what is different.
 func (c *KeyChange) apply(key *store.Key, self int64, log *changes) error {
-	if c.Name != nil {
+	if c.Name != nil && *c.Name != key.Name { // one that was taken stays good
 		name, err := account.CleanName(*c.Name)
 		if err != nil {
 			return invalid("Name", err)

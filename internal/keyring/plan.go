@@ -248,7 +248,7 @@ func (k *Keyring) ChangeAccount(ctx context.Context, by Actor, accountID int64, 
 }
 
 func (c *AccountChange) apply(a *store.Account, log *changes) error {
-	if c.Name != nil {
+	if c.Name != nil && *c.Name != a.Name { // one that was taken stays good
 		name, err := account.CleanName(*c.Name)
 		if err != nil {
 			return invalid("Name", err)

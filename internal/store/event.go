@@ -83,7 +83,7 @@ type Reply struct {
 // Codes are the reply's code and enhanced code.
 func (r Reply) Codes() string {
 	if r.Code == 0 {
-		return ""
+		return r.Enhanced // a failure of our own making
 	}
 	return strings.TrimSpace(strconv.Itoa(r.Code) + " " + r.Enhanced)
 }

@@ -18,6 +18,7 @@ func TestReply(t *testing.T) {
 		{store.Reply{Line: "captured"}, "", "captured", "captured"},
 		{store.Reply{Code: 250, Enhanced: "2.0.0", Line: "250 2.0.0 OK"}, "250 2.0.0", "OK", "250 2.0.0 OK"},
 		{store.Reply{Code: 250, Enhanced: "2.0.0", Line: "OK"}, "250 2.0.0", "OK", "250 2.0.0 OK"},
+		{store.Reply{Enhanced: "5.1.2", Line: "there is no such domain"}, "5.1.2", "there is no such domain", "5.1.2 there is no such domain"},
 		{store.Reply{Code: 250, Line: "250"}, "250", "", "250"},
 		{store.Reply{Code: 550, Line: "550 5500 letters are too many"}, "550", "5500 letters are too many", "550 5500 letters are too many"},
 		{store.Reply{Code: 550, Enhanced: "5.1.1", Line: "550 no 5.1.1"}, "550 5.1.1", "no 5.1.1", "550 5.1.1 no 5.1.1"},
