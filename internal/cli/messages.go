@@ -44,8 +44,14 @@ func (messagesCmd) Help() string {
 // bounds are the flags that bound the list.
 func (c *messagesCmd) bounds() []bound {
 	return []bound{
-		{"search", c.Search != ""}, {"custom-id", c.CustomID != ""}, {"campaign", c.Campaign != ""}, {"status", c.Status != ""}, {"state", c.State != ""},
-		{"from", c.From != ""}, {"to", c.To != ""}, {"key", c.Key != ""},
+		{"search", c.Search != ""},
+		{"custom-id", c.CustomID != ""},
+		{"campaign", c.Campaign != ""},
+		{"status", c.Status != ""},
+		{"state", c.State != ""},
+		{"from", c.From != ""},
+		{"to", c.To != ""},
+		{"key", c.Key != ""},
 	}
 }
 
