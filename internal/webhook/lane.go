@@ -5,6 +5,7 @@ package webhook
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"time"
@@ -205,15 +206,16 @@ func (w *Webhook) groups(ctx context.Context, l *lane, now time.Time, busy, room
 		limit = busy + 2*maxBatch
 	}
 	for {
+		w.hooks.mu.Lock()
+		under := maps.Clone(l.rows) // before the look: what ends meanwhile is still read by it
+		w.hooks.mu.Unlock()
 		due, err := w.Store.DueHookEvents(ctx, l.id, now, limit)
 		if err != nil {
 			return nil, false, err
 		}
 		l.single = len(due) > 0 && !slices.ContainsFunc(due, func(e store.HookEvent) bool { return e.Version != 1 })
 		cut = len(due) == limit
-		w.hooks.mu.Lock()
-		groups = l.group(due, cut)
-		w.hooks.mu.Unlock()
+		groups = l.group(due, under, cut)
 		if len(groups) > 0 || !cut || limit > 1<<16 {
 			return groups, cut && len(groups) > 0, nil
 		}
@@ -245,8 +247,8 @@ func (w *Webhook) load(ctx context.Context, l *lane) error {
 }
 
 // group makes requests of what is due: what went together goes together again, new events of version 2 go together, others
-// alone. cut says that there may be more, so that the last batch may not be whole.
-func (l *lane) group(due []store.HookEvent, cut bool) [][]store.HookEvent {
+// alone. What is under way is left out. cut says that there may be more, so that the last batch may not be whole.
+func (l *lane) group(due []store.HookEvent, under map[int64]bool, cut bool) [][]store.HookEvent {
 	var out [][]store.HookEvent
 	together := map[int64]int{} // batch: its place in out, -1 when it must wait
 	in := map[int64]int64{}     // event: the batch it goes with
@@ -254,7 +256,7 @@ func (l *lane) group(due []store.HookEvent, cut bool) [][]store.HookEvent {
 	for _, e := range due {
 		batch := e.Batch
 		switch {
-		case l.rows[e.EventID]:
+		case under[e.EventID]:
 			continue
 		case batch == 0 && e.Version == 1:
 			batch = e.EventID

@@ -3,6 +3,7 @@
 package webhook_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -201,6 +202,65 @@ func TestAReceiverIsGoneForAnHour(t *testing.T) {
 		got.check(t, s, k, 300)
 		if h := p.hooksOf(k)[0]; !h.FailingSince.IsZero() || h.Told != 300 {
 			t.Errorf("%+v", h)
+		}
+	})
+}
+
+// TestEachIsToldOnce: events that come while requests end, as they do all the time, are told once by a receiver that takes
+// everything: a look that begins before a request's end, and ends after it, still reads what that told.
+func TestEachIsToldOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		p := newPost(t, s, nil)
+		told := make(chan int64, 1<<16)
+		r := newReceiver(t, func(_ http.ResponseWriter, q *http.Request) {
+			var events []struct {
+				MessageID int64 `json:"MessageID"`
+			}
+			body := q.Context().Value(bodyKey{}).(string) //nolint:forcetypeassert // the receiver put it there
+			if body[0] == '{' {
+				body = "[" + body + "]"
+			}
+			if err := json.Unmarshal([]byte(body), &events); err != nil {
+				t.Error(err)
+			}
+			for _, e := range events {
+				told <- e.MessageID
+			}
+		})
+		one, two := p.key("One"), p.key("Two")
+		p.hook(one, r.URL+"/1", 1, false, store.EventSent)
+		p.hook(two, r.URL+"/2", 2, false, store.EventSent)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		all := 0
+		for range 150 {
+			all += len(p.accept(one, 5, 0)) + len(p.accept(two, 5, 0))
+			p.sent()
+		}
+		times := map[int64]int{}
+		for len(times) < all {
+			select {
+			case id := <-told:
+				times[id]++
+			case <-time.After(20 * time.Second):
+				t.Fatalf("%d of %d were told", len(times), all)
+			}
+		}
+		for end := time.Now().Add(20 * time.Second); p.waiting() > 0 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond) // until it is recorded
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		for close(told); len(told) > 0; {
+			times[<-told]++
+		}
+		for id, n := range times {
+			if n != 1 {
+				t.Errorf("message %d was told %d times", id, n)
+			}
 		}
 	})
 }
