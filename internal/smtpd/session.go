@@ -47,6 +47,7 @@ type session struct {
 	unbind    func()
 	loggedIn  bool
 	from      string
+	size      int64 // that MAIL declared
 	to        []string
 	busy      bool // a message is being handed over
 	ended     bool
@@ -111,7 +112,7 @@ func (n *session) Reset() {
 }
 
 // Mail begins an envelope.
-func (n *session) Mail(from string, _ *smtp.MailOptions) error {
+func (n *session) Mail(from string, opts *smtp.MailOptions) error {
 	if n.closing {
 		n.end(true, "4.7.0", "too many failed logins")
 		return errClosing
@@ -134,7 +135,10 @@ func (n *session) Mail(from string, _ *smtp.MailOptions) error {
 		}
 	}
 	n.mu.Lock()
-	n.from = from
+	n.from, n.size = from, 0
+	if opts != nil {
+		n.size = opts.Size
+	}
 	n.mu.Unlock()
 	return nil
 }
@@ -156,6 +160,7 @@ func (n *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 func (n *session) Data(r io.Reader) error {
 	n.mu.Lock()
 	from, to, p := n.from, n.to, n.principal
+	part := &share{m: n.s.memory, key: p.KeyID, declared: n.size, wait: n.s.c.Limits.Wait}
 	n.busy = !n.ended
 	n.mu.Unlock()
 	defer func() {
@@ -163,7 +168,8 @@ func (n *session) Data(r io.Reader) error {
 		n.busy = false
 		n.mu.Unlock()
 	}()
-	raw, err := n.read(r)
+	defer part.end()
+	raw, err := n.read(r, part)
 	if err != nil {
 		return err
 	}
@@ -179,24 +185,31 @@ func (n *session) Data(r io.Reader) error {
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // read reads the text, with a deadline for each block. What it returns is the caller's.
-func (n *session) read(r io.Reader) ([]byte, error) {
+func (n *session) read(r io.Reader, part *share) ([]byte, error) {
 	buf := buffers.Get().(*bytes.Buffer) //nolint:forcetypeassert // nothing else is in it
-	defer func() {
-		if buf.Cap() <= 1<<20 {
-			buf.Reset()
-			buffers.Put(buf)
-		}
-	}()
 	for {
-		n.net.SetReadDeadline(time.Now().Add(n.s.c.Limits.Block)) //nolint:errcheck,gosec // the read fails then
+		n.net.SetReadDeadline(part.deadline(n.s.c.Limits.Block)) //nolint:errcheck,gosec // the read fails then
 		placeOf(n.net).progress(30 * n.s.c.Limits.Commands)
 		_, err := io.CopyN(buf, r, 64<<10)
-		if errors.Is(err, io.EOF) {
-			return bytes.Clone(buf.Bytes()), nil
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
+		if !part.grow(int64(buf.Len())) {
+			return nil, n.s.reject(errBusy)
+		}
+		if more := int(part.size) + bytes.MinRead - buf.Len(); part.size > 0 && buf.Available() < more {
+			buf.Grow(more) // once, rather than by doubling
+		}
+		if err == nil {
+			continue
+		}
+		if buf.Cap() > largeMail {
+			return buf.Bytes(), nil
+		}
+		raw := bytes.Clone(buf.Bytes())
+		buf.Reset()
+		buffers.Put(buf)
+		return raw, nil
 	}
 }
 

@@ -42,6 +42,8 @@ type Limits struct {
 	Login       time.Duration // from the connection to a login [1 min]
 	Commands    int           // without a login, and 30 times as many after it without a message [100]; in packets, so a pipelined group is one
 	Failures    int           // of AUTH on one connection, then it is closed [3]
+	Memory      int64         // bytes that mails of more than a megabyte share, half of them at most one key's [256 MiB]
+	Wait        time.Duration // for that memory [20 s]
 }
 
 // Config of a Server.
@@ -60,6 +62,7 @@ type Server struct {
 	c      Config
 	smtp   *smtp.Server
 	places places
+	memory *memory
 
 	mu       sync.Mutex
 	sessions map[*session]bool
@@ -97,7 +100,11 @@ func New(c Config) *Server {
 	orTime(&l.Idle, 5*time.Minute)
 	orTime(&l.Block, 3*time.Minute)
 	orTime(&l.Login, time.Minute)
-	s := &Server{c: c, sessions: map[*session]bool{}}
+	orTime(&l.Wait, 20*time.Second)
+	if l.Memory == 0 {
+		l.Memory = 256 << 20
+	}
+	s := &Server{c: c, sessions: map[*session]bool{}, memory: newMemory(l.Memory)}
 	s.stats.replies = map[int]int64{}
 	s.places = places{all: l.Connections, each: l.PerSource, taken: map[string]int{}}
 	s.smtp = smtp.NewServer(s)

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package smtpd
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"golang.org/x/sync/semaphore"
+
+	"postern/internal/submit"
+)
+
+// Large mails share memory; what is smaller is let through, so that they hold up no ordinary mail.
+const (
+	largeMail = 1 << 20
+	largeTime = 15 * time.Minute // for the text of one, from where it is seen to be large
+)
+
+// memory is what large mails take. One takes twice its size: as it is read, and as it is kept.
+type memory struct {
+	all  *semaphore.Weighted
+	each int64 // that one key may have
+
+	mu    sync.Mutex
+	byKey map[int64]int64
+	freed chan struct{} // closed when some is given back
+}
+
+func newMemory(bytes int64) *memory {
+	return &memory{all: semaphore.NewWeighted(bytes), each: max(bytes/2, 2*submit.MaxSize), byKey: map[int64]int64{}, freed: make(chan struct{})}
+}
+
+// errBusy answers a mail that there was no memory for in time.
+var errBusy = &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 3, 1}, Message: "the server is busy with large messages; try again later"}
+
+// take waits for memory until ctx ends, and says whether there was any. It is given back with give.
+func (m *memory) take(ctx context.Context, key, n int64) bool {
+	for {
+		m.mu.Lock()
+		freed := m.freed
+		if m.byKey[key]+n <= m.each {
+			m.byKey[key] += n
+			m.mu.Unlock()
+			break
+		}
+		m.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return false
+		case <-freed:
+		}
+	}
+	if m.all.Acquire(ctx, n) != nil {
+		m.leave(key, n)
+		return false
+	}
+	return true
+}
+
+func (m *memory) give(key, n int64) {
+	m.all.Release(n)
+	m.leave(key, n)
+}
+
+func (m *memory) leave(key, n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.byKey[key] -= n; m.byKey[key] == 0 {
+		delete(m.byKey, key)
+	}
+	close(m.freed)
+	m.freed = make(chan struct{})
+}
+
+// share is what one mail has of it.
+type share struct {
+	m        *memory
+	key      int64
+	declared int64 // the size that MAIL named (RFC 1870), 0 for none
+	wait     time.Duration
+	size     int64 // that there is memory for; 0 for a small mail
+	until    time.Time
+}
+
+// grow sees that there is memory for so much text, and says whether there is.
+func (s *share) grow(n int64) bool {
+	if n <= max(largeMail, s.size) {
+		return true
+	}
+	size := int64(submit.MaxSize)
+	if n <= s.declared && s.declared < size {
+		size = s.declared
+	}
+	if size <= s.size { // longer than any may be: who reads it refuses it
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.wait)
+	defer cancel()
+	if !s.m.take(ctx, s.key, 2*(size-s.size)) {
+		return false
+	}
+	if s.until.IsZero() {
+		s.until = time.Now().Add(largeTime)
+	}
+	s.size = size
+	return true
+}
+
+// deadline is when the next block must have come, at most so long from now.
+func (s *share) deadline(block time.Duration) time.Time {
+	at := time.Now().Add(block)
+	if !s.until.IsZero() && s.until.Before(at) {
+		return s.until
+	}
+	return at
+}
+
+func (s *share) end() {
+	if s.size > 0 {
+		s.m.give(s.key, 2*s.size)
+	}
+}
