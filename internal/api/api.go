@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -62,6 +63,7 @@ type api struct {
 	mux       *http.ServeMux
 	bodies    *semaphore.Weighted
 	composing *semaphore.Weighted
+	largeOf   sync.Map            // key ID → *semaphore.Weighted of its large bodies
 	leaks     *semaphore.Weighted // reports of leaked secrets
 
 	mostCounters int

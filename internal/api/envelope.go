@@ -5,6 +5,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
@@ -84,7 +85,14 @@ func (a *api) identify(r *http.Request, f *fault) string {
 		if f.message == "" {
 			f.message = "Something went wrong on this server. Its log has more under the ErrorIdentifier " + id + "."
 		}
-		a.Log.ErrorContext(r.Context(), "request failed", "error_identifier", id, "method", r.Method, "path", r.URL.Path, "error", f.cause)
+		level, why := slog.LevelError, any(f.cause)
+		switch {
+		case r.Context().Err() != nil:
+			level, why = slog.LevelDebug, "who asked has gone"
+		case f.cause == nil:
+			level, why = slog.LevelWarn, f.message
+		}
+		a.Log.Log(r.Context(), level, "request failed", "error_identifier", id, "method", r.Method, "path", r.URL.Path, "error", why)
 	}
 	return id
 }

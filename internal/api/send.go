@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -91,10 +92,19 @@ func (a *api) readSend(c *call) (text []byte, done func(), err error) {
 	if b.Len() > largeBody {
 		ctx, cancel := context.WithTimeout(c.Context(), longestWait)
 		defer cancel()
-		if a.bodies.Acquire(ctx, maxSendBody) != nil {
-			return nil, nil, &fault{status: http.StatusServiceUnavailable, message: "The server is busy with large messages; try again later.", retryAfter: longestWait}
+		own := a.bodiesOf(c.who.KeyID)
+		busy := &fault{status: http.StatusServiceUnavailable, message: "The server is busy with large messages; try again later.", retryAfter: longestWait}
+		if own.Acquire(ctx, 1) != nil {
+			return nil, nil, busy
 		}
-		done = func() { a.bodies.Release(maxSendBody) }
+		if a.bodies.Acquire(ctx, maxSendBody) != nil {
+			own.Release(1)
+			return nil, nil, busy
+		}
+		done = func() {
+			a.bodies.Release(maxSendBody)
+			own.Release(1)
+		}
 		if err := read(&b, c.Body, maxSendBody-largeBody); err != nil {
 			done()
 			return nil, nil, err
@@ -105,6 +115,18 @@ func (a *api) readSend(c *call) (text []byte, done func(), err error) {
 		return nil, nil, tooLarge
 	}
 	return b.Bytes(), done, nil
+}
+
+// largeAtATime is how many large bodies of one key are read at a time, so that one slow key is not in the way of all.
+const largeAtATime = 5
+
+// bodiesOf are the places of a key's large bodies. They stay: a few words for each key that ever sent one.
+func (a *api) bodiesOf(keyID int64) *semaphore.Weighted {
+	if own, ok := a.largeOf.Load(keyID); ok {
+		return own.(*semaphore.Weighted) //nolint:forcetypeassert // nothing else is in it
+	}
+	own, _ := a.largeOf.LoadOrStore(keyID, semaphore.NewWeighted(largeAtATime))
+	return own.(*semaphore.Weighted) //nolint:forcetypeassert // as above
 }
 
 // read appends up to one byte more than n.
