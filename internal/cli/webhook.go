@@ -81,10 +81,14 @@ func (s *streams) webhooks(list []control.Webhook, asJSON bool) error {
 		if h.LastError != "" {
 			state += ": " + h.LastError
 		}
+		waiting := number(int64(h.Waiting))
+		if h.Waiting >= control.WaitingCounted {
+			waiting += "+"
+		}
 		if to == "" {
 			to = "(cannot be read under this server key: set it again)"
 		}
-		rows = append(rows, []string{event, to, number(int64(h.Version)), h.KeyName, when(h.LastAt, "never"), number(h.Told), number(int64(h.Waiting)), number(h.Dropped), state})
+		rows = append(rows, []string{event, to, number(int64(h.Version)), h.KeyName, when(h.LastAt, "never"), number(h.Told), waiting, number(h.Dropped), state})
 	}
 	return s.table([]string{"EVENT", "URL", "VERSION", "KEY", "LAST ATTEMPT (UTC)", "TOLD", "WAITING", "DROPPED", "STATE"}, rows)
 }

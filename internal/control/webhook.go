@@ -12,8 +12,8 @@ import (
 	"postern/internal/store"
 )
 
-// waitingShown is how far events that wait for a webhook are counted.
-const waitingShown = 1000
+// WaitingCounted is how far events that wait for a webhook are counted.
+const WaitingCounted = 1000
 
 func (d *door) listWebhooks(r *http.Request) (any, error) {
 	var f store.HookFilter
@@ -40,7 +40,7 @@ func (d *door) webhooksOf(ctx context.Context, list []keyring.Hook) ([]Webhook, 
 	if err != nil {
 		return nil, err
 	}
-	waiting, err := d.Store.HooksWaiting(ctx, store.OfOperator(), hooks, waitingShown)
+	waiting, err := d.Store.HooksWaiting(ctx, store.OfOperator(), hooks, WaitingCounted)
 	if err != nil {
 		return nil, err
 	}

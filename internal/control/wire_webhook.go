@@ -17,7 +17,7 @@ type Webhook struct {
 	LastError    string    `json:",omitempty"`
 	FailingSince time.Time `json:",omitzero"`
 	DeadAt       time.Time `json:",omitzero"`
-	Waiting      int       // events, counted up to 1,000
+	Waiting      int       // events, counted up to WaitingCounted
 	Told         int64     // events that its URL was told
 	Dropped      int64     // events that were given up
 	APIKey       string

@@ -100,7 +100,7 @@ func (k *Keyring) Forget(ctx context.Context) (total int, err error) {
 		}
 	}
 	if total > 0 {
-		k.log.InfoContext(ctx, "messages past their retention are deleted", slog.Int("messages", total), slog.Duration("longest", longest))
+		k.log.InfoContext(ctx, "messages past their retention are deleted", slog.Int("messages", total), slog.String("longest", longest.String()))
 	}
 	for n := forgetBatch; n == forgetBatch; {
 		if n, err = k.store.ForgetArrivals(ctx, forgetBatch); err != nil {
