@@ -124,7 +124,7 @@ func (w *world) dialUngreeted(t testing.TB) *client {
 	}
 	c := &client{t: t, Conn: nc, r: bufio.NewReader(nc)}
 	t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	return c
 }
 
