@@ -90,13 +90,15 @@ func (a *api) readSend(c *call) (text []byte, done func(), err error) {
 		return nil, nil, err
 	}
 	if b.Len() > largeBody {
-		ctx, cancel := context.WithTimeout(c.Context(), longestWait)
+		turn, cancel := context.WithTimeout(c.Context(), 3*longestWait) // a burst of one key's: it is in nobody's way
 		defer cancel()
 		own := a.bodiesOf(c.who.KeyID)
 		busy := &fault{status: http.StatusServiceUnavailable, message: "The server is busy with large messages; try again later.", retryAfter: longestWait}
-		if own.Acquire(ctx, 1) != nil {
+		if own.Acquire(turn, 1) != nil {
 			return nil, nil, busy
 		}
+		ctx, cancel := context.WithTimeout(c.Context(), longestWait)
+		defer cancel()
 		if a.bodies.Acquire(ctx, maxSendBody) != nil {
 			own.Release(1)
 			return nil, nil, busy

@@ -36,8 +36,11 @@ func newMemory(bytes int64) *memory {
 // errBusy answers a mail that there was no memory for in time.
 var errBusy = &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 3, 1}, Message: "the server is busy with large messages; try again later"}
 
-// take waits for memory until ctx ends, and says whether there was any. It is given back with give.
-func (m *memory) take(ctx context.Context, key, n int64) bool {
+// take waits for memory, and says whether there was any: for the key's own three times as long as for that of all, since a
+// burst of its own is in nobody's way. It is given back with give.
+func (m *memory) take(key, n int64, wait time.Duration) bool {
+	own, cancel := context.WithTimeout(context.Background(), 3*wait)
+	defer cancel()
 	for {
 		m.mu.Lock()
 		freed := m.freed
@@ -48,12 +51,14 @@ func (m *memory) take(ctx context.Context, key, n int64) bool {
 		}
 		m.mu.Unlock()
 		select {
-		case <-ctx.Done():
+		case <-own.Done():
 			return false
 		case <-freed:
 		}
 	}
-	if m.all.Acquire(ctx, n) != nil {
+	all, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	if m.all.Acquire(all, n) != nil {
 		m.leave(key, n)
 		return false
 	}
@@ -97,13 +102,12 @@ func (s *share) grow(n int64) bool {
 	if size <= s.size { // longer than any may be: who reads it refuses it
 		return true
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.wait)
-	defer cancel()
-	if !s.m.take(ctx, s.key, 2*(size-s.size)) {
-		return false
-	}
+	there := s.m.take(s.key, 2*(size-s.size), s.wait)
 	if s.until.IsZero() {
 		s.until = time.Now().Add(largeTime)
+	}
+	if !there {
+		return false
 	}
 	s.size = size
 	return true

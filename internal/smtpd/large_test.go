@@ -33,8 +33,11 @@ func TestLargeMailsShareMemory(t *testing.T) {
 		}
 	}
 	second := begin()
-	second.send(large)
+	second.send(large[:len(large)-3])
+	second.send(strings.Repeat(strings.Repeat("y", 98)+"\r\n", 150_000) + ".\r\n") // the answer comes after all of it
 	second.expect("452 4.3.1")
+	second.envelope()
+	second.data("250", mailOf("the connection goes on"))
 	small := w.login(t)
 	small.envelope()
 	small.data("250", mailOf("small"))

@@ -188,14 +188,12 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 func (n *session) read(r io.Reader, part *share) ([]byte, error) {
 	buf := buffers.Get().(*bytes.Buffer) //nolint:forcetypeassert // nothing else is in it
 	for {
-		n.net.SetReadDeadline(part.deadline(n.s.c.Limits.Block)) //nolint:errcheck,gosec // the read fails then
-		placeOf(n.net).progress(30 * n.s.c.Limits.Commands)
-		_, err := io.CopyN(buf, r, 64<<10)
+		err := n.block(buf, r, part)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
 		if !part.grow(int64(buf.Len())) {
-			return nil, n.s.reject(errBusy)
+			return nil, n.discard(r, part)
 		}
 		if more := int(part.size) + bytes.MinRead - buf.Len(); part.size > 0 && buf.Available() < more {
 			buf.Grow(more) // once, rather than by doubling
@@ -210,6 +208,27 @@ func (n *session) read(r io.Reader, part *share) ([]byte, error) {
 		buf.Reset()
 		buffers.Put(buf)
 		return raw, nil
+	}
+}
+
+// block reads a block of the text.
+func (n *session) block(to io.Writer, r io.Reader, part *share) error {
+	n.net.SetReadDeadline(part.deadline(n.s.c.Limits.Block)) //nolint:errcheck,gosec // the read fails then
+	placeOf(n.net).progress(30 * n.s.c.Limits.Commands)
+	_, err := io.CopyN(to, r, 64<<10)
+	return err
+}
+
+// discard reads the rest of a text that there is no memory for: who sends it hears the answer after its end.
+func (n *session) discard(r io.Reader, part *share) error {
+	for {
+		err := n.block(io.Discard, r, part)
+		if errors.Is(err, io.EOF) {
+			return n.s.reject(errBusy)
+		}
+		if err != nil {
+			return err
+		}
 	}
 }
 

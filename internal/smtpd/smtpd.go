@@ -43,7 +43,7 @@ type Limits struct {
 	Commands    int           // without a login, and 30 times as many after it without a message [100]; in packets, so a pipelined group is one
 	Failures    int           // of AUTH on one connection, then it is closed [3]
 	Memory      int64         // bytes that mails of more than a megabyte share, half of them at most one key's [256 MiB]
-	Wait        time.Duration // for that memory [20 s]
+	Wait        time.Duration // for that memory [20 s], and three times as long for the key's own part
 }
 
 // Config of a Server.
