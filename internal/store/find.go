@@ -85,6 +85,15 @@ func (s *Store) hunt(ctx context.Context, scope Scope, f MessageFilter) (*hunt, 
 	return h, h.choose(ctx)
 }
 
+// reader is where a listing is read: in a period by a statement made for its values, since SQLite chooses by how many rows
+// are between them.
+func (h *hunt) reader() queryable {
+	if h.lo != 0 || h.hi != 0 {
+		return byValue{h.s}
+	}
+	return h.s
+}
+
 // period turns times of arrival into a range of IDs.
 func (h *hunt) period(ctx context.Context) error {
 	if h.f.From.IsZero() && h.f.To.IsZero() {
@@ -97,7 +106,7 @@ func (h *hunt) period(ctx context.Context) error {
 	if !h.f.To.IsZero() {
 		w.and("slot <= ?", arrivalSlot(h.f.To))
 	}
-	err := h.s.row(ctx, w.String(), w.args...).scan(&h.lo, &h.hi)
+	err := byValue{h.s}.row(ctx, w.String(), w.args...).scan(&h.lo, &h.hi)
 	h.none = h.hi == 0
 	return err
 }

@@ -68,7 +68,7 @@ func (h *hunt) find(ctx context.Context, desc bool, want int) ([]int64, error) {
 		w.add(" DESC")
 	}
 	w.add(" LIMIT ?", want)
-	indexed, err := collect(ctx, h.s, scanID, w.String(), w.args...)
+	indexed, err := collect(ctx, h.reader(), scanID, w.String(), w.args...)
 	return inOrder(append(ids, indexed...), desc), err
 }
 

@@ -158,7 +158,7 @@ func (s *Store) Messages(ctx context.Context, scope Scope, f MessageFilter, p Pa
 	if h.by != byWords && !h.compared() {
 		w, id := h.from("SELECT "+messageColumns, h.by)
 		w.page(p, id)
-		return collect(ctx, s, scanMessage, w.String(), w.args...)
+		return collect(ctx, h.reader(), scanMessage, w.String(), w.args...)
 	}
 	ids, err := h.find(ctx, p.Desc, p.Offset+p.Limit)
 	if err != nil {

@@ -65,3 +65,14 @@ func (r *readStatements) first(query string) {
 		return true
 	})
 }
+
+// byValue reads without a statement that is kept.
+type byValue struct{ s *Store }
+
+func (b byValue) row(ctx context.Context, query string, args ...any) row {
+	return row{b.s, b.s.r.QueryRowContext(ctx, query, args...)}
+}
+
+func (b byValue) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return b.s.r.QueryContext(ctx, query, args...)
+}
