@@ -343,7 +343,7 @@ func TestRemindersByMailAndWebhook(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- d.webhook.Run(ctx) }()
-		for end := time.Now().Add(10 * time.Second); d.webhook.Stats().Delivered < 2 && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); d.webhook.Stats().Delivered < 2 && time.Now().Before(end); {
 			time.Sleep(5 * time.Millisecond)
 		}
 		stop()

@@ -131,6 +131,7 @@ func (w *Webhook) runAccounts(ctx, attempts context.Context) {
 // round begins as much as may be under way of what is due, and says when more becomes due.
 func (w *Webhook) round(ctx, attempts context.Context) (next time.Time, err error) {
 	now := w.Now()
+	w.work.looking()
 	due, err := w.Store.DueWebhookDeliveries(ctx, now, 2*perWebhook, 2*inAll)
 	if err != nil {
 		return next, err

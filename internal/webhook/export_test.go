@@ -60,3 +60,18 @@ func (w *Webhook) FillHost(host string) {
 	for w.work.enter(host) { //nolint:revive // until there is no place
 	}
 }
+
+// RoundTwice begins all that is due, waits for what comes of it, and begins what it had read once more, as happens when
+// an attempt ends between the reading and the beginning.
+func (w *Webhook) RoundTwice(ctx context.Context) error {
+	due, err := w.Store.DueWebhookDeliveries(ctx, w.Now(), 2*perWebhook, 2*inAll)
+	if err != nil {
+		return err
+	}
+	err = w.Round(ctx)
+	for _, d := range due {
+		w.begin(ctx, d)
+	}
+	w.work.running.Wait()
+	return err
+}

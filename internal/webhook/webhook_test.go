@@ -298,6 +298,31 @@ func TestRetries(t *testing.T) {
 	})
 }
 
+// TestAStaleLookSendsNothingTwice: an attempt may end between the reading of what is due and the beginning of it. What was
+// read before is not sent again, whether it was taken or is to be tried later.
+func TestAStaleLookSendsNothingTwice(t *testing.T) {
+	for _, code := range []int{http.StatusOK, http.StatusInternalServerError} {
+		p, r := newPost(t, storetest.New(t), nil), newReceiver(t, status(code))
+		id := p.account("Harbour")
+		p.set(id, r.URL)
+		p.deliver(id, "credential.due")
+		p.deliver(id, "credential.overdue")
+		if err := p.RoundTwice(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(r.requests()); n != 2 {
+			t.Errorf("answered with %d: %d requests for two deliveries", code, n)
+		}
+		if p.pass(time.Minute); code != http.StatusOK {
+			p.round() // what failed is tried one at a time
+			p.round()
+			if n := len(r.requests()); n != 4 {
+				t.Errorf("a minute later: %d requests, 4 are right", n)
+			}
+		}
+	}
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	p, inside := newPost(t, storetest.New(t), nil), newReceiver(t, nil)
 	for _, code := range []int{301, 302, 303, 307, 308} {

@@ -27,12 +27,20 @@ type work struct {
 	all      int
 	hosts    map[string]int
 	ids      map[int64]bool // of accounts' deliveries
+	ended    map[int64]bool // deliveries whose attempt ended since the last look at what is due: a row read before then is stale
 	webhooks map[int64]int  // how many of each account's webhook
 	more     bool           // something is due that had to wait
 }
 
 func newWork() *work {
-	return &work{ids: map[int64]bool{}, webhooks: map[int64]int{}, hosts: map[string]int{}}
+	return &work{ids: map[int64]bool{}, ended: map[int64]bool{}, webhooks: map[int64]int{}, hosts: map[string]int{}}
+}
+
+// looking is called before what is due is read.
+func (w *work) looking() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.ended)
 }
 
 // enter says whether a request to a host may begin, and counts it.
@@ -77,7 +85,7 @@ func (w *work) take(d store.WebhookDelivery, host string) bool {
 		most = 1
 	}
 	switch {
-	case w.ids[d.ID]:
+	case w.ids[d.ID], w.ended[d.ID]:
 		return false
 	case w.webhooks[d.WebhookID] >= most:
 		w.more = true
@@ -95,6 +103,7 @@ func (w *work) give(d store.WebhookDelivery, host string) (more bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.ids, d.ID)
+	w.ended[d.ID] = true
 	if w.webhooks[d.WebhookID]--; w.webhooks[d.WebhookID] == 0 {
 		delete(w.webhooks, d.WebhookID)
 	}
