@@ -115,15 +115,24 @@ func rightUser(c *config.Common) error {
 	return nil
 }
 
+// shownDSN names the database without a password.
+func shownDSN(c *config.Common) string {
+	if c.Database == "" {
+		return c.DSN()
+	}
+	if u, err := url.Parse(c.Database); err == nil {
+		return u.Redacted()
+	}
+	if strings.Contains(c.Database, "://") {
+		return "the URL"
+	}
+	return c.Database
+}
+
 func openError(c *config.Common, err error) error {
 	setting, what := "data", c.Data
 	if c.Database != "" {
-		setting, what = "database", c.Database
-		if u, bad := url.Parse(what); bad == nil {
-			what = u.Redacted()
-		} else if strings.Contains(what, "://") {
-			what = "the URL"
-		}
+		setting, what = "database", shownDSN(c)
 	}
 	if errors.Is(err, store.ErrBusy) {
 		return &config.Error{Setting: setting, Reason: what + " is in use by a running server, and one server at a time can have it", Err: err}
@@ -241,14 +250,17 @@ const (
 	keyCheckText = "postern server key check 1"
 )
 
-// serverKey finds the server key: the setting, or the file in the data directory, which is made for a fresh store.
+// serverKey finds the server key: the setting, or the file in the data directory, which is made for a fresh store. The
+// file has its name only once a store was made under it: so a key beside an empty store says that the store is lost, and
+// is no reason to begin a new installation.
 func serverKey(ctx context.Context, c *config.Common, st *store.Store, log *slog.Logger) ([]byte, error) {
 	kept, err := st.Setting(ctx, keyCheck)
 	fresh := errors.Is(err, store.ErrNotFound)
 	if err != nil && !fresh {
 		return nil, fmt.Errorf("read the server key's check: %w", err)
 	}
-	key, from, err := readServerKey(c, fresh, log)
+	path := filepath.Join(c.Data, keyFile)
+	key, from, err := readServerKey(c, path, fresh, log)
 	if err != nil {
 		return nil, err
 	}
@@ -258,17 +270,24 @@ func serverKey(ctx context.Context, c *config.Common, st *store.Store, log *slog
 	}
 	digest := digester.Digest(keyCheckText)
 	check := hex.EncodeToString(digest[:])
-	if fresh {
-		return key, st.Update(ctx, func(tx *store.Tx) error { return tx.Set(ctx, keyCheck, check) })
-	}
-	if subtle.ConstantTimeCompare([]byte(check), []byte(kept)) != 1 {
+	if !fresh && subtle.ConstantTimeCompare([]byte(check), []byte(kept)) != 1 {
 		return nil, &config.Error{Setting: "server-key", Reason: from + " is not the key that this store's secrets were made under: with it no secret would be right; bring back the key that this installation began with"}
+	}
+	if fresh {
+		if err := st.Update(ctx, func(tx *store.Tx) error { return tx.Set(ctx, keyCheck, check) }); err != nil {
+			return nil, err
+		}
+	}
+	if from == path+keyPending {
+		if err := rename(from, path); err != nil {
+			return nil, &config.Error{Setting: "server-key", Reason: err.Error(), Err: err}
+		}
 	}
 	return key, nil
 }
 
 // readServerKey says also where the key is from.
-func readServerKey(c *config.Common, fresh bool, log *slog.Logger) (key []byte, from string, err error) {
+func readServerKey(c *config.Common, path string, fresh bool, log *slog.Logger) (key []byte, from string, err error) {
 	if c.ServerKey != "" {
 		key, err = credential.ParseServerKey(c.ServerKey)
 		if err != nil {
@@ -276,29 +295,40 @@ func readServerKey(c *config.Common, fresh bool, log *slog.Logger) (key []byte, 
 		}
 		return key, "the key of the setting", nil
 	}
-	path := filepath.Join(c.Data, keyFile)
+	from = path
 	raw, err := os.ReadFile(path)
+	if err == nil && fresh {
+		return nil, "", &config.Error{Setting: "server-key", Reason: path + " belongs to an installation whose database is not here (" + shownDSN(c) +
+			" is empty): bring the database back; or, to begin a new installation in which no key of the old one works, move server.key away"}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		from = path + keyPending // the first start ended before it could be given its name
+		raw, err = os.ReadFile(from)
+	}
 	switch {
 	case err == nil:
 		key, err = credential.ParseServerKey(string(raw))
 		if err != nil {
-			return nil, "", &config.Error{Setting: "server-key", Reason: path + ": " + err.Error()}
+			return nil, "", &config.Error{Setting: "server-key", Reason: from + ": " + err.Error()}
 		}
-		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
-			log.Warn("the server key can be read by others: chmod 600 it", "file", path, "mode", info.Mode().Perm().String())
+		if info, err := os.Stat(from); err == nil && info.Mode().Perm()&0o077 != 0 {
+			log.Warn("the server key can be read by others: chmod 600 it", "file", from, "mode", info.Mode().Perm().String())
 		}
-		return key, path, nil
+		return key, from, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, "", &config.Error{Setting: "server-key", Reason: err.Error(), Err: err}
 	case !fresh:
 		return nil, "", &config.Error{Setting: "server-key", Reason: path + " is missing, and the store's secrets can be checked with no other key; bring it back, or give the key in POSTERN_SERVER_KEY"}
 	}
 	key = credential.NewServerKey()
-	if err := writeKey(path, key); err != nil {
+	if err := writeKey(from, key); err != nil {
 		return nil, "", &config.Error{Setting: "server-key", Reason: err.Error(), Err: err}
 	}
-	return key, path, nil
+	return key, from, nil
 }
+
+// keyPending ends the name of a server key under which no store was made yet.
+const keyPending = ".pending"
 
 // writeKey makes the file whole or not at all, and durable before a digest is made under it.
 func writeKey(path string, key []byte) error {
@@ -309,12 +339,20 @@ func writeKey(path string, key []byte) error {
 	_, err = f.WriteString(credential.FormatServerKey(key) + "\n")
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = rename(f.Name(), path)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	return nil
+}
+
+// rename gives a file another name in its folder, durably.
+func rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(to))
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -90,7 +91,22 @@ func openSQLite(ctx context.Context, path string, opt Options) (*Store, error) {
 	if s.r, err = sqliteDB(path, sqliteReaders, true); err != nil {
 		return nil, errors.Join(err, s.w.Close(), s.release())
 	}
+	s.there = present(path)
+	s.watch = func(context.Context) error { return s.there() }
 	return s, nil
+}
+
+// present remembers which file is at path, and returns what says whether it is still there. SQLite goes on writing to a
+// file that was removed, and all that it is given then is lost at the next start.
+func present(path string) func() error {
+	opened, err := os.Stat(path)
+	return func() error {
+		now, gone := os.Stat(path)
+		if err == nil && (errors.Is(gone, fs.ErrNotExist) || gone == nil && !os.SameFile(opened, now)) {
+			return fmt.Errorf("%s: %w", path, ErrLost)
+		}
+		return nil
+	}
 }
 
 func (s *Store) release() error {

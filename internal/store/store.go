@@ -33,6 +33,8 @@ var (
 	ErrExists = errors.New("already exists")
 	// ErrBusy says that another server has this store open.
 	ErrBusy = errors.New("the store is in use by a running server")
+	// ErrLost says that the database file was removed or replaced under the running server: what is written goes nowhere.
+	ErrLost = errors.New("the database file was removed or replaced while the server ran")
 	// ErrClosed says that the store was closed while the caller waited.
 	ErrClosed = errors.New("the store is closed")
 )
@@ -57,7 +59,8 @@ type Store struct {
 	attempts    attemptCounts
 	onHooks     atomic.Pointer[func([]int64)]
 	unlock      func() error
-	watch       func(context.Context) error // whether the lock is still ours; nil where it cannot be lost
+	watch       func(context.Context) error // whether the database and its lock are still ours
+	there       func() error                // ErrLost when what was committed is not where the next start looks; nil: always there
 	closed      atomic.Bool
 	fine        atomic.Int64 // FineSince, in Unix seconds
 	fineAt      atomic.Int64 // up to where ForgetFine has come
@@ -115,7 +118,8 @@ var ErrLockLost = errors.New("the lock on the database is lost: another server m
 const watchEvery = time.Second
 
 // Watch returns ErrLockLost when a store opened exclusively is no longer this process's alone, as when PostgreSQL was
-// restarted, and nil when ctx ends. Who lets callers in by what the store says must stop then.
+// restarted, ErrLost when the file of a SQLite store is gone, and nil when ctx ends. Who lets callers in by what the
+// store says must stop then.
 func (s *Store) Watch(ctx context.Context) error {
 	if s.watch == nil {
 		<-ctx.Done()
@@ -129,7 +133,11 @@ func (s *Store) Watch(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if err := s.watch(ctx); err != nil && ctx.Err() == nil {
+		switch err := s.watch(ctx); {
+		case err == nil || ctx.Err() != nil:
+		case errors.Is(err, ErrLost):
+			return err
+		default:
 			return fmt.Errorf("%w: %w", ErrLockLost, err)
 		}
 	}
@@ -191,6 +199,11 @@ func (s *Store) update(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 	if err := tx.Commit(); err != nil {
 		return s.wrap(err)
+	}
+	if s.there != nil {
+		if err := s.there(); err != nil {
+			return err // it is committed to a file that nobody finds again
+		}
 	}
 	for _, query := range t.wanted {
 		s.keep(ctx, query)

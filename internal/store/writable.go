@@ -24,7 +24,7 @@ type failedWrite struct {
 
 // noteWrite remembers the end of a write transaction where the database is to blame.
 func (s *Store) noteWrite(err error) {
-	if err == nil || !(s.d.full(err) || s.d.unwritable(err)) {
+	if err == nil || !(s.d.full(err) || s.d.unwritable(err) || errors.Is(err, ErrLost)) {
 		return
 	}
 	s.writesFailed.Add(1)
@@ -39,6 +39,11 @@ func (s *Store) WritesFailed() int64 { return s.writesFailed.Load() }
 func (s *Store) Health(ctx context.Context) error {
 	if err := s.r.PingContext(ctx); err != nil {
 		return err
+	}
+	if s.there != nil {
+		if err := s.there(); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnwritable, err)
+		}
 	}
 	if f := s.lastFailed.Load(); f != nil && s.now().Sub(f.at) < unwritableFor {
 		return fmt.Errorf("%w: %w", ErrUnwritable, f.err)
