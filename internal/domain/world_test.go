@@ -69,7 +69,7 @@ func (s *nameServer) publish(records ...string) {
 		s.start()
 	}
 	r := dns.New(s.addr).Uncached()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(s.t.Context(), 200*time.Millisecond)
 		got, _ := r.TXT(ctx, "serial.test") //nolint:errcheck // it is asked again
 		cancel()

@@ -69,7 +69,7 @@ func start(t *testing.T, c *config.Common, s *config.Serve) (*server.Server, pri
 			t.Errorf("the server ended with %v", err)
 		}
 	})
-	for end := time.Now().Add(10 * time.Second); ; {
+	for end := time.Now().Add(2 * time.Minute); ; {
 		status, _ := get(t, http.DefaultClient, srv.BaseURL()+"/healthz")
 		if status == http.StatusOK {
 			return srv, out
@@ -272,7 +272,7 @@ func TestNoticesGoOut(t *testing.T) {
 	srv, _ := start(t, c, s)
 	door := control.Dial(server.SocketPath(c.Data))
 	var list []control.Message
-	for end := time.Now().Add(10 * time.Second); len(list) == 0; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); len(list) == 0; time.Sleep(10 * time.Millisecond) {
 		if err := door.Get(t.Context(), "/messages?limit=10", &list); err != nil {
 			t.Fatal(err)
 		}

@@ -69,7 +69,7 @@ func TestTrackedMail(t *testing.T) {
 	if err := json.Unmarshal([]byte(answer), &sent); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); len(sink.Mails()) == 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); len(sink.Mails()) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("nothing arrived")
 		}

@@ -247,7 +247,7 @@ func TestEachIsToldOnce(t *testing.T) {
 				t.Fatalf("%d of %d were told", len(times), all)
 			}
 		}
-		for end := time.Now().Add(20 * time.Second); p.waiting() > 0 && time.Now().Before(end); {
+		for end := time.Now().Add(2 * time.Minute); p.waiting() > 0 && time.Now().Before(end); {
 			time.Sleep(time.Millisecond) // until it is recorded
 		}
 		stop()

@@ -89,7 +89,7 @@ func run(t *testing.T, postgres bool, scripts ...string) {
 // ready waits until the server of the script answers that every part is.
 func ready(ts *testscript.TestScript, _ bool, _ []string) {
 	url := "http://" + ts.Getenv("POSTERN_HTTP") + "/healthz"
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		res, err := http.Get(url)
 		if err != nil {
 			continue
@@ -104,7 +104,7 @@ func ready(ts *testscript.TestScript, _ bool, _ []string) {
 
 // sent ID waits until a message has left.
 func sent(ts *testscript.TestScript, _ bool, args []string) {
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		ts.Check(ts.Exec("postern", "messages", args[0], "--json"))
 		var m struct{ Status string }
 		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &m))
@@ -232,7 +232,7 @@ func knock() {
 // soon REGEX COMMAND… runs a command until its output matches.
 func soon(ts *testscript.TestScript, _ bool, args []string) {
 	want := regexp.MustCompile(args[0])
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		ts.Check(ts.Exec(args[1], args[2:]...))
 		if want.MatchString(ts.ReadFile("stdout")) {
 			return

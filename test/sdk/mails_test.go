@@ -36,7 +36,7 @@ func (w *world) send(t *testing.T) {
 // statuses waits until messages, by their subjects, have become what they are to.
 func (w *world) statuses(t *testing.T, want map[string]string) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		is := map[string]string{}
 		for _, row := range w.call(t, http.MethodGet, "message?ShowSubject=1&Limit=0", nil).Data {

@@ -198,7 +198,7 @@ func (w *world) fill(t *testing.T) {
 func (w *world) told(t *testing.T) []map[string]json.RawMessage {
 	t.Helper()
 	var out []map[string]json.RawMessage
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		out = nil
 		types := map[string]bool{}
 		w.mu.Lock()
