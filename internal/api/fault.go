@@ -90,6 +90,9 @@ func faultOfSubmit(e *submit.Error) *fault {
 	switch e.Code {
 	case submit.SenderNotAllowed:
 		f.status, f.code, f.related = http.StatusForbidden, "send-0008", []string{"From"}
+		if e.Field == "Sender" {
+			f.code, f.related = "send-0006", []string{"Sender"}
+		}
 	case submit.BadRecipient:
 		f.code, f.related = "mj-0013", []string{"To", "Cc", "Bcc"}
 	case submit.TooManyRecipients:

@@ -213,8 +213,10 @@ func (it *item) compose(m submit.Message) (submit.Item, error) {
 	m.CustomID, m.EventPayload, m.Campaign, m.MonitoringCategory, m.URLTags = it.customID, it.payload, it.campaign, it.category, it.urlTags
 	m.Deduplicate, m.Priority, m.TrackOpens, m.TrackClicks = it.deduplicate, int(it.priority), opens, clicks
 	env := submit.Envelope{From: d.From.Email}
+	m.Authors = []mail.Author{{Field: "From", Address: d.From}}
 	if d.Sender != nil {
 		env.From = d.Sender.Email
+		m.Authors = append(m.Authors, mail.Author{Field: "Sender", Address: *d.Sender})
 	}
 	env.Recipients = it.recipients()
 	m.UTF8 = mail.NeedsUTF8(env.From, d.From.Email, it.replyTo.email.s)

@@ -10,141 +10,27 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/net/idna"
 )
 
-const (
-	maxEmail = 254 // RFC 5321 4.5.3.1.3: a path of 256 with its angle brackets
-	maxLocal = 64  // RFC 5321 4.5.3.1.1
-)
-
-// CheckEmail says whether s is an address mail can be sent to: RFC 5321 with
-// UTF-8 local parts (RFC 6531) and IDN domains. Address literals are refused.
+// CheckEmail says whether s is an address mail can be sent to, as [ParseMailbox] does.
 func CheckEmail(s string) error {
-	_, _, err := split(s)
+	_, err := ParseMailbox(s)
 	return err
 }
 
-// split returns the local part as written and the domain in A-labels.
-func split(s string) (local, domain string, err error) {
-	at := strings.LastIndexByte(s, '@')
-	switch {
-	case s == "":
-		return "", "", bad("is empty")
-	case at < 0:
-		return "", "", bad("has no @")
-	case len(s) > maxEmail:
-		return "", "", bad("is longer than 254 octets")
-	case at > maxLocal:
-		return "", "", bad("has a local part longer than 64 octets")
-	case !utf8.ValidString(s):
-		return "", "", bad("is not UTF-8")
-	}
-	for _, r := range s {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
-			return "", "", bad("has a control character")
-		}
-	}
-	if err := checkLocal(s[:at]); err != nil {
-		return "", "", err
-	}
-	domain, err = asciiDomain(s[at+1:])
-	if at+1+len(domain) > maxEmail {
-		err = bad("is longer than 254 octets")
-	}
-	return s[:at], domain, err
-}
-
-func bad(reason string) error { return &SyntaxError{Field: "email address", Reason: reason} }
-
-func checkLocal(local string) error {
-	if len(local) >= 2 && local[0] == '"' && local[len(local)-1] == '"' {
-		return checkQuoted(local[1 : len(local)-1])
-	}
-	if local == "" || local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local, "..") {
-		return bad("has an empty local part or a dot out of place before the @")
-	}
-	for _, r := range local {
-		if !isAtext(r) && r != '.' {
-			return bad("has a character not allowed before the @")
-		}
-	}
-	return nil
-}
-
-func checkQuoted(in string) error {
-	for i := 0; i < len(in); i++ {
-		switch in[i] {
-		case '\\':
-			i++
-			if i == len(in) || in[i] < ' ' || in[i] > '~' { // RFC 5321 quoted-pairSMTP
-				return bad("has an unfinished quoted local part")
-			}
-		case '"':
-			return bad("has a quote inside its quoted local part")
-		}
-	}
-	return nil
-}
-
-func isAtext(r rune) bool {
-	switch {
-	case r >= utf8.RuneSelf:
-		return !unicode.IsSpace(r)
-	case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
-		return true
-	}
-	return r != 0 && strings.ContainsRune("!#$%&'*+-/=?^_`{|}~", r)
-}
-
-func asciiDomain(d string) (string, error) {
-	if d == "" || d[0] == '[' {
-		return "", bad("needs a domain name after the @")
-	}
-	a := strings.ToLower(d)
-	for i := 0; i < len(a); i++ {
-		if a[i] >= utf8.RuneSelf || strings.Contains(a, "xn--") {
-			var err error
-			if a, err = idna.Lookup.ToASCII(d); err != nil {
-				return "", bad("has a domain that is not a valid name")
-			}
-			break
-		}
-	}
-	if len(a) > 253 {
-		return "", bad("has a domain that is too long")
-	}
-	for label := range strings.SplitSeq(a, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return "", bad("has a domain that is not a valid name")
-		}
-		for i := 0; i < len(label); i++ {
-			if c := label[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-				return "", bad("has a character not allowed in its domain")
-			}
-		}
-	}
-	return a, nil
-}
-
-// Canonical returns email in the form to compare by: all lower case, the domain
-// in A-labels. What is no address is only lowercased.
+// Canonical returns email in the form to compare by, see [Mailbox.Canonical]. What is no address is only lowercased.
 func Canonical(email string) string {
-	local, domain, err := split(email)
+	m, err := ParseMailbox(email)
 	if err != nil {
 		return strings.ToLower(email)
 	}
-	return strings.ToLower(local) + "@" + domain
+	return m.canonical
 }
 
 // Domain returns the domain of email in lowercase A-labels, "" if it has none.
 func Domain(email string) string {
-	_, domain, err := split(email)
-	if err != nil {
-		return ""
-	}
-	return domain
+	m, _ := ParseMailbox(email)
+	return m.Domain()
 }
 
 // ContactID is the number of an address on the wire (ContactID): the first 49 bits of the SHA-256 of its canonical form,
@@ -180,8 +66,8 @@ func (a Address) String() string { return strings.Join(a.words(), " ") }
 // words returns the header form in the pieces between which a line may be folded.
 func (a Address) words() []string {
 	email := a.Email
-	if local, domain, err := split(email); err == nil {
-		email = local + "@" + domain
+	if m, err := ParseMailbox(email); err == nil {
+		email = m.wire()
 	} else {
 		email = strings.Map(dropControl, email)
 	}
@@ -202,7 +88,7 @@ func phrase(name string) []string {
 	case strings.Contains(name, "=?"), len(name) > long:
 		return encodeASCII(name)
 	}
-	return []string{`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`}
+	return []string{quoted(name)}
 }
 
 func dropControl(r rune) rune {
@@ -266,5 +152,5 @@ func requote(email string) string {
 	if at < 0 || checkLocal(email[:at]) == nil && email[0] != '"' {
 		return email
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(email[:at]) + `"` + email[at:]
+	return quoted(email[:at]) + email[at:]
 }

@@ -170,33 +170,22 @@ func shorten(line []byte) string {
 
 // readFields takes what we need to know from the header.
 func (m *Incoming) readFields(seen map[string]int) error {
-	switch n := seen["from"]; {
-	case n == 0:
+	if seen["from"] == 0 {
 		return &SyntaxError{"From", "the header is missing"}
-	case n > 1:
-		return &SyntaxError{"From", "there is more than one"}
 	}
 	for _, f := range m.Header {
 		switch strings.ToLower(f.Name) {
-		case "from":
-			list, err := ParseAddressList(f.Value)
-			if err != nil {
-				return &SyntaxError{"From", err.Error()}
-			}
-			if len(list) == 0 {
-				return &SyntaxError{"From", "there is no address"}
-			}
-			m.From = list[0] // several need a Sender (RFC 5322 §3.6.2), which is shown beside it
-		case "sender":
-			if a, err := ParseAddress(f.Value); err == nil {
-				m.Sender = &a
-			}
 		case "subject":
 			m.Subject = DecodeHeader(f.Value)
 		case "message-id":
 			m.MessageID = strings.Trim(f.Value, "<> \t")
 		}
 	}
+	var err error
+	if m.Authors, err = authors(m.Header); err != nil {
+		return err
+	}
+	m.From = m.Authors[0].Address
 	return nil
 }
 

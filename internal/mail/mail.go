@@ -10,6 +10,12 @@ import "time"
 // Address is a mailbox: a display name, which may be empty, and an address.
 type Address struct{ Name, Email string }
 
+// Author is an address in a header field that says who a message is from: From, Sender, Resent-From or Resent-Sender.
+type Author struct {
+	Field string // the field's name
+	Address
+}
+
 // Field is one header field, its value unfolded.
 type Field struct{ Name, Value string }
 
@@ -39,8 +45,8 @@ type Draft struct {
 // and Bcc removed, Date and Message-ID added where missing, the body untouched.
 type Incoming struct {
 	Header             []Field
-	From               Address
-	Sender             *Address
+	From               Address  // the first author
+	Authors            []Author // every address of From, Sender, Resent-From and Resent-Sender, From's first
 	Subject, MessageID string
 	HasText, HasHTML   bool
 	Attachments        int

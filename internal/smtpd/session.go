@@ -393,7 +393,7 @@ func (n *session) checkReturnPath(p gate.Principal, from, header string) *smtp.S
 func message(in *mail.Incoming) submit.Message {
 	c := in.Control
 	m := submit.Message{
-		From: in.From, Subject: in.Subject, MessageID: in.MessageID, HasText: in.HasText, HasHTML: in.HasHTML, Attachments: in.Attachments,
+		From: in.From, Authors: in.Authors, Subject: in.Subject, MessageID: in.MessageID, HasText: in.HasText, HasHTML: in.HasHTML, Attachments: in.Attachments,
 		CustomID: c.CustomID, EventPayload: c.EventPayload, Campaign: c.Campaign, Deduplicate: c.Deduplicate, MonitoringCategory: c.MonitoringCategory,
 		Priority: 2, TrackOpens: tracking(c.TrackOpen), TrackClicks: tracking(c.TrackClick),
 	}

@@ -90,8 +90,12 @@ func (s *Submit) Resend(ctx context.Context, scope store.Scope, messageID int64,
 	if err != nil {
 		return Accepted{}, err
 	}
+	authors, err := mail.ReadAuthors(raw)
+	if err != nil {
+		return Accepted{}, &Error{Code: NotPossible, Field: "ID", Reason: fmt.Sprintf("The source of the message does not say clearly who it is from: %v.", err)}
+	}
 	receipt, err := s.Accept(ctx, gate.Principal{KeyID: x.KeyID, AccountID: x.AccountID}, Envelope{From: x.MailFrom, Recipients: []Recipient{{Email: m.Recipient, Kind: m.Kind}}}, Message{
-		Raw: raw, From: mail.Address{Name: x.FromName, Email: x.HeaderFrom}, Subject: x.Subject, MessageID: x.MessageID,
+		Raw: raw, From: mail.Address{Name: x.FromName, Email: x.HeaderFrom}, Authors: authors, Subject: x.Subject, MessageID: x.MessageID,
 		HasText: x.HasText, HasHTML: x.HasHTML, Attachments: x.Attachments, UTF8: x.UTF8,
 		CustomID: x.CustomID, EventPayload: x.EventPayload, Campaign: x.Campaign, MonitoringCategory: x.MonitoringCategory, URLTags: x.URLTags,
 		Priority: x.Priority, TrackOpens: x.TrackOpens, TrackClicks: x.TrackClicks,

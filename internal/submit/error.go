@@ -9,7 +9,7 @@ type Code int
 
 // Codes of an Error.
 const (
-	SenderNotAllowed  Code = iota + 1 // the From address is not an active sender of the key
+	SenderNotAllowed  Code = iota + 1 // an author, or the return path, is not an active sender of the key: Field says which
 	BadRecipient                      // an address is not one
 	TooManyRecipients                 //
 	TooLarge                          //

@@ -5,12 +5,9 @@ package submit
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"sync"
 
-	"postern/internal/mail"
 	"postern/internal/store"
 )
 
@@ -54,22 +51,6 @@ func (b *ruleBook) forget(keyID int64) {
 	b.gen++
 }
 
-// find returns the key's sender for an address: itself, or its whole domain.
-func (r *rules) find(email string) (store.Sender, error) {
-	one, all := mail.Canonical(email), "*@"+mail.Domain(email)
-	x, ok := r.senders[one]
-	if !ok {
-		x, ok = r.senders[all]
-	}
-	if !ok {
-		return x, &Error{Code: SenderNotAllowed, Field: "From", Reason: fmt.Sprintf("%q is not an authorized sender email address for your account.", email)}
-	}
-	if len(r.allowed) > 0 && !slices.Contains(r.allowed, one) && !slices.Contains(r.allowed, all) {
-		return x, &Error{Code: SenderNotAllowed, Field: "From", Reason: fmt.Sprintf("%q is a sender of your account, but this API key is restricted to other senders.", email)}
-	}
-	return x, nil
-}
-
 func (b *ruleBook) of(ctx context.Context, keyID int64) (*rules, error) {
 	b.mu.RLock()
 	known, ok := b.keys[keyID]
@@ -80,7 +61,7 @@ func (b *ruleBook) of(ctx context.Context, keyID int64) (*rules, error) {
 	}
 	read, err := b.store.Rules(ctx, keyID)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, &Error{Code: SenderNotAllowed, Field: "From", Reason: "The subaccount of this API key was deleted."}
+		return nil, &Error{Code: SenderNotAllowed, Reason: "The subaccount of this API key was deleted."}
 	}
 	if err != nil {
 		return nil, &Error{Code: Unavailable, Reason: "The rules of the key could not be read; try again later.", Cause: err}

@@ -51,6 +51,7 @@ type Recipient struct {
 type Message struct {
 	Raw       []byte // RFC 5322, CRLF, clean of control headers and Bcc
 	From      mail.Address
+	Authors   []mail.Author // every address of From, Sender, Resent-From and Resent-Sender; nil: From alone
 	Subject   string
 	MessageID string
 
@@ -152,7 +153,7 @@ func (s *Submit) CheckSender(ctx context.Context, p gate.Principal, email string
 	if err != nil {
 		return store.Sender{}, err
 	}
-	return r.find(email)
+	return r.find("From", email)
 }
 
 // Accept checks a mail and makes it durable. Its error is an *Error when the mail, its sender or our disk is the
@@ -203,7 +204,7 @@ func (s *Submit) prepare(ctx context.Context, p gate.Principal, env Envelope, m 
 	if err != nil {
 		return nil, err
 	}
-	sender, err := r.find(m.From.Email)
+	sender, err := r.authorship(env, &m)
 	if err != nil {
 		return nil, err
 	}

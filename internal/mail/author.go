@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mail
+
+import "strings"
+
+// authorFields are the fields that say who a message is from, From's addresses first (RFC 5322 §3.6.2, §3.6.6).
+var authorFields = [...]string{"From", "Sender", "Resent-From", "Resent-Sender"}
+
+// authors finds every address that a header names as an author or sender. A field that cannot be read without a doubt is
+// refused: another program may read it as somebody else.
+func authors(header []Field) ([]Author, error) {
+	var out []Author
+	for _, name := range authorFields {
+		seen := 0
+		for _, f := range header {
+			if !strings.EqualFold(f.Name, name) {
+				continue
+			}
+			// RFC 5322 §3.6: one From and one Sender; Resent fields come again each time that a mail is sent on.
+			if seen++; seen > 1 && !strings.HasPrefix(name, "Resent-") {
+				return nil, &SyntaxError{name, "there is more than one"}
+			}
+			if name != "From" && strings.TrimSpace(f.Value) == "" {
+				continue // it names nobody
+			}
+			list, err := ParseAddressList(f.Value)
+			switch {
+			case err != nil:
+				return nil, &SyntaxError{name, err.Error()}
+			case name == "From" && len(list) == 0:
+				return nil, &SyntaxError{name, "there is no address"}
+			case strings.HasSuffix(name, "Sender") && len(list) > 1: // RFC 5322 §3.6.2: one mailbox
+				return nil, &SyntaxError{name, "there is more than one address"}
+			}
+			for _, a := range list {
+				out = append(out, Author{name, a})
+			}
+		}
+	}
+	return out, nil
+}
+
+// ReadAuthors finds every address that a message names as an author or sender, From's first.
+func ReadAuthors(raw []byte) ([]Author, error) {
+	head, _ := splitHead(raw)
+	var header []Field
+	err := eachField(head, func(name, value string, _ []byte) error {
+		header = append(header, Field{name, value})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return authors(header)
+}
