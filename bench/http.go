@@ -16,39 +16,50 @@ import (
 	"postern/test/program"
 )
 
-// http measures durable acceptance by the Send API.
+// http measures durable acceptance by the Send API, with one message a request and with fifty.
 func (b *bench) http() error {
-	var rows [][]string
-	for _, per := range []int{1, 50} {
-		for _, conns := range []int{1, 16, 64} {
-			var got []float64
-			for range b.rounds {
-				r, err := b.ourHTTP(conns, per)
-				if err != nil {
-					return err
+	programs := []string{""}
+	head := "connections|messages a request|Postern|a mail|time to 50 a request"
+	if b.before != "" {
+		programs, head = append(programs, b.before), head+"|before|a mail|time to 50 a request"
+	}
+	rows := map[int][]string{}
+	for _, conns := range []int{1, 16, 64} {
+		rows[conns] = []string{fmt.Sprint(conns), "1"}
+		rows[-conns] = []string{fmt.Sprint(conns), "50"}
+		got := map[string]map[int][]figure{}
+		for range b.rounds {
+			for _, path := range programs {
+				if got[path] == nil {
+					got[path] = map[int][]figure{}
 				}
-				got = append(got, r)
+				for _, per := range []int{1, 50} {
+					f, err := b.ourHTTP(path, conns, per)
+					if err != nil {
+						return err
+					}
+					got[path][per] = append(got[path][per], f)
+				}
 			}
-			rows = append(rows, []string{fmt.Sprint(conns), fmt.Sprint(per), rate(median(got))})
+		}
+		for _, path := range programs {
+			one, fifty := typical(got[path][1]), typical(got[path][50])
+			rows[conns] = append(append(rows[conns], one.cells()...), ratio(one.micros, fifty.micros))
+			rows[-conns] = append(append(rows[-conns], fifty.cells()...), "")
 		}
 	}
-	fmt.Println("Accepted durably by POST /v3.1/send")
-	table("connections|messages a request|messages", rows)
+	fmt.Println("Accepted durably by POST /v3.1/send, and the server's processor time a mail")
+	table(head, [][]string{rows[1], rows[16], rows[64], rows[-1], rows[-16], rows[-64]})
 	return nil
 }
 
-func (b *bench) ourHTTP(conns, per int) (r float64, err error) {
+func (b *bench) ourHTTP(path string, conns, per int) (f figure, err error) {
 	err = b.within(func(s *scope) error {
-		p := b.start(s, "--hold")
-		elapsed, err := b.post(p, conns, per)
-		if err != nil {
-			return fmt.Errorf("%w\n%s", err, p.Tail())
-		}
-		n, err := b.held(s, p)
-		r = float64(n) / elapsed.Seconds()
+		p := b.startOf(s, path, "--hold")
+		f, err = b.measure(s, p, func() (time.Duration, error) { return b.post(p, conns, per) })
 		return err
 	})
-	return r, err
+	return f, err
 }
 
 func (b *bench) post(p *program.Server, conns, per int) (time.Duration, error) {

@@ -2,8 +2,9 @@
 
 // Command bench measures Postern beside Debian's Postfix, in one run on one disk, and prints rates and ratios.
 //
-//	go run ./bench            all of it, about five minutes
-//	go run ./bench -time 5s   each figure for longer
+//	go run ./bench                                      all of it, some ten minutes
+//	go run ./bench -only smtp,http -time 1s -rounds 1   what acceptance costs, within a minute
+//	go run ./bench -only smtp -before ./old             beside an older build of the program
 //
 // What is counted is what the store (or Postfix's queue) holds afterwards, not what a client believes. Clients, server
 // and rival share the machine's processors, as they would on one small machine. The two are measured in turns, and
@@ -19,6 +20,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 )
@@ -26,20 +28,29 @@ import (
 func main() {
 	each := flag.Duration("time", 3*time.Second, "how long each figure is measured")
 	rounds := flag.Int("rounds", 3, "how often; the median is printed")
-	only := flag.String("only", "", "part of the name of what to measure: smtp, http, sink, cost, gate, keys, search, stats")
+	only := flag.String("only", "", "what to measure, with commas between: smtp, http, sink, cost, gate, keys, search, stats")
+	before := flag.String("before", "", "an older build of the program, to measure in turns with this one by smtp and http")
+	throws := flag.Bool("serve-throwaway", false, "used by the program itself")
 	events := flag.Int("events", 10_000_000, "of stats: how many; a tenth of them is measured too")
 	database := flag.String("database", "", "a PostgreSQL URL of an empty database, instead of SQLite, for one -only run with -rounds 1")
 	flag.Parse()
+	if *throws {
+		if err := serveThrowaway(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	b := &bench{ctx: ctx, each: *each, rounds: *rounds, database: *database, events: *events}
+	b := &bench{ctx: ctx, each: *each, rounds: *rounds, database: *database, events: *events, before: *before}
 	fmt.Printf("%s/%s, %d processors, %s; 4 KB a message; %d rounds of %v\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), b.rounds, b.each)
 	code := 0
 	for _, part := range []struct {
 		name string
 		run  func() error
 	}{{"smtp", b.smtp}, {"http", b.http}, {"sink", b.sink}, {"cost", b.cost}, {"gate", b.gate}, {"keys", b.keys}, {"search", b.search}, {"stats", b.stats}} {
-		if !strings.Contains(part.name, *only) {
+		if *only != "" && !slices.Contains(strings.Split(*only, ","), part.name) {
 			continue
 		}
 		if err := part.run(); err != nil {
@@ -55,7 +66,10 @@ type bench struct {
 	each     time.Duration
 	rounds   int
 	database string
-	events   int // of stats
+	events   int    // of stats
+	before   string // path of an older build; "": none
+
+	sent atomic.Int64 // mails that a server has taken, by its word
 }
 
 // table prints rows in columns.

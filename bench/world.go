@@ -72,7 +72,15 @@ func (b *bench) within(fn func(s *scope) error) (err error) {
 
 // start serves on an empty store with a sender, and with the given arguments.
 func (b *bench) start(s *scope, args ...string) *program.Server {
-	p := program.New(s, b.database, args...)
+	return b.startOf(s, "", args...)
+}
+
+// startOf is start for another build of the program.
+func (b *bench) startOf(s *scope, path string, args ...string) *program.Server {
+	if path == "" {
+		path = program.Build(s)
+	}
+	p := program.NewOf(s, path, b.database, args...)
 	p.Command(s, "sender", "add", "*@example.com")
 	p.Start(s)
 	return p

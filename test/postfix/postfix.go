@@ -81,6 +81,9 @@ func Start(ctx context.Context, c Config) (*Instance, error) {
 	return p, p.wait(ctx)
 }
 
+// PID is the process ID of the instance's master, which leads a session of its own with all its processes.
+func (p *Instance) PID() int { return p.cmd.Process.Pid }
+
 func (p *Instance) conf() string { return filepath.Join(p.dir, "etc") }
 
 // Log is what the instance logged.

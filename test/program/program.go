@@ -73,7 +73,13 @@ type Server struct {
 // New prepares a data directory with `postern init`. database is "" for SQLite in it, or a PostgreSQL URL.
 func New(t testing.TB, database string, args ...string) *Server {
 	t.Helper()
-	s := &Server{Data: t.TempDir(), Database: database, HTTP: FreeAddress(t), SMTP: FreeAddress(t), Args: args, program: Build(t)}
+	return NewOf(t, Build(t), database, args...)
+}
+
+// NewOf is New for the program at path, which may be another build.
+func NewOf(t testing.TB, path, database string, args ...string) *Server {
+	t.Helper()
+	s := &Server{Data: t.TempDir(), Database: database, HTTP: FreeAddress(t), SMTP: FreeAddress(t), Args: args, program: path}
 	s.Log = filepath.Join(s.Data, "serve.log")
 	out := s.Command(t, "init", "--json", "--base-url", "http://"+s.HTTP)
 	var printed struct{ Email, APIKey, SecretKey, SignInURL string }
