@@ -6,13 +6,22 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"time"
 
 	"postern/internal/keyring"
 )
 
-// isFresh says whether the person of a visit has proved lately that it is him.
+// timeToFillIn is how much longer than its page a form is taken: who got the form had confirmed their identity for it,
+// and what they typed is not thrown away for the question.
+const timeToFillIn = 15 * time.Minute
+
+// isFresh says whether the person of a visit has confirmed their identity lately.
 func (c *console) isFresh(v *visit) bool {
-	return c.Now().Sub(v.session.ConfirmedAt) <= keyring.FreshFor
+	most := keyring.FreshFor
+	if v.r.Method == http.MethodPost {
+		most += timeToFillIn
+	}
+	return c.Now().Sub(v.session.ConfirmedAt) <= most
 }
 
 // askToConfirm sends a browser to prove that its person is there, and from there to the page that it asked for; after

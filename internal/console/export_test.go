@@ -108,3 +108,6 @@ func Routes() []Route {
 
 // NiceStep is the distance of a chart's lines.
 var NiceStep = niceStep
+
+// TimeToFillIn is how much longer than its page a form is taken.
+const TimeToFillIn = timeToFillIn

@@ -41,7 +41,7 @@ func TestTheSecretOfANewSubaccountIsShownOnce(t *testing.T) {
 	b.get("/keys").is(http.StatusOK).says("API Key Management", "Primary API key", "Subaccount API keys", "One key for each team, product or customer", w.signed.Key.APIKey)
 	form := b.get("/keys/new").is(http.StatusOK).form("/keys/new")
 	form.Set("name", "  Shop <b> ")
-	a := b.post("/keys/new", form).is(http.StatusOK).says("Shop <b> is ready", "It is shown this once.")
+	a := b.post("/keys/new", form).is(http.StatusOK).says("Shop <b> is ready", "This secret key is shown only once.")
 	secret, apiKey := secretIn(a), strings.TrimSpace(textOf(a.first("#issued-key")))
 	if !w.opens(apiKey, secret) {
 		t.Fatal("the pair that was shown opens nothing")

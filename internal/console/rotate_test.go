@@ -86,14 +86,14 @@ func TestARotationWithAnOverlap(t *testing.T) {
 	b.get(keyPage(sub.Key)).is(http.StatusOK).says("One connection has used it in the last 24 hours: retire it, and it breaks.", "a program without a name")
 	w.now = w.now.Add(25 * time.Hour)
 	b.get(keyPage(sub.Key)).says("ends in 6 days", "Nothing has used it for 1 day. Retiring it should break nothing.")
-	b.get(retirePath(sub.Key, old)).is(http.StatusOK).says("Retire the secret key …"+old.Hint+"?", "Nothing has used it for 1 day.")
-	// Whoever has been away proves himself first, and comes back to the form.
+	// Who has been away confirms their identity before they see the form, and then comes to it.
+	b.get(retirePath(sub.Key, old)).is(http.StatusOK).at("/confirm")
 	confirm := b.post(retirePath(sub.Key, old), nil).is(http.StatusOK).at("/confirm").form("/confirm")
 	if !w.opens(sub.Key.APIKey, sub.Secret) {
 		t.Fatal("a secret was retired from a session that was left open")
 	}
 	confirm.Set("password", password)
-	b.post("/confirm", confirm).is(http.StatusOK).at(retirePath(sub.Key, old))
+	b.post("/confirm", confirm).is(http.StatusOK).at(retirePath(sub.Key, old)).says("Retire the secret key …"+old.Hint+"?", "Nothing has used it for 1 day.")
 	b.post(retirePath(sub.Key, old), nil).is(http.StatusOK).at(keyPage(sub.Key))
 	if w.opens(sub.Key.APIKey, sub.Secret) || !w.opens(sub.Key.APIKey, fresh) {
 		t.Error("after it was retired the old secret opens, or the new one does not")

@@ -75,7 +75,8 @@ func (v *visit) mayAnywhere(a account.Action) bool {
 	return any || v.may(a, 0)
 }
 
-// route is a page or a form of signed-in users: what it is, who may, and whether he must have signed in lately.
+// route is a page or a form of signed-in users: what it is, who may, and whether they must have confirmed who they are
+// lately. The page of a form asks for that as the form does, so that it is asked before something is filled in.
 type route struct {
 	method, pattern string
 	action          account.Action
@@ -121,17 +122,17 @@ func (c *console) keyRoutes() []route {
 		{"GET", "/keys/{id}", account.ReadKeys, false, c.showKey},
 		{"GET", "/keys/{id}/rename", account.ManageKeys, false, c.showKeyForm("rename")},
 		{"POST", "/keys/{id}/rename", account.ManageKeys, false, c.renameKey},
-		{"GET", "/keys/{id}/reset", account.ManageKeys, false, c.showReset},
+		{"GET", "/keys/{id}/reset", account.ManageKeys, true, c.showReset},
 		{"POST", "/keys/{id}/reset", account.ManageKeys, true, c.resetKey},
-		{"GET", "/keys/{id}/secrets/{secret}/retire", account.ManageKeys, false, c.showRetire},
+		{"GET", "/keys/{id}/secrets/{secret}/retire", account.ManageKeys, true, c.showRetire},
 		{"POST", "/keys/{id}/secrets/{secret}/retire", account.ManageKeys, true, c.retireSecret},
 		{"GET", "/keys/{id}/deactivate", account.ManageKeys, false, c.showKeyForm("deactivate")},
 		{"POST", "/keys/{id}/deactivate", account.ManageKeys, false, c.setKeyActive(false)},
 		{"GET", "/keys/{id}/activate", account.ManageKeys, false, c.showKeyForm("activate")},
 		{"POST", "/keys/{id}/activate", account.ManageKeys, false, c.setKeyActive(true)},
-		{"GET", "/keys/{id}/restrict", account.RestrictKeys, false, c.showRestrict},
+		{"GET", "/keys/{id}/restrict", account.RestrictKeys, true, c.showRestrict},
 		{"POST", "/keys/{id}/restrict", account.RestrictKeys, true, c.restrictKey},
-		{"GET", "/keys/{id}/delete", account.DeleteKeys, false, c.showDelete},
+		{"GET", "/keys/{id}/delete", account.DeleteKeys, true, c.showDelete},
 		{"POST", "/keys/{id}/delete", account.DeleteKeys, true, c.deleteKey},
 		{"POST", "/keys/{id}/test", account.SendTest, false, c.sendTest},
 		{"GET", "/keys/{id}/smtp", account.ReadKeys, false, c.showSMTP},
@@ -184,7 +185,6 @@ func (c *console) accountRoutes() []route {
 		{"POST", "/account/webhook/test", account.ManageAccount, false, c.testHook},
 		{"GET", "/account/webhook/remove", account.ManageAccount, true, c.showHook("remove")},
 		{"POST", "/account/webhook/remove", account.ManageAccount, true, c.removeHook},
-		// What changes sharing is asked for its proof before the form is filled in.
 		{"GET", "/account/invite", account.ManagePeople, true, c.showInvite},
 		{"POST", "/account/invite", account.ManagePeople, true, c.invite},
 		{"GET", "/account/invitations/{id}/withdraw", account.ManagePeople, true, c.showWithdraw},
@@ -223,11 +223,11 @@ func (c *console) operatorRoutes() []route {
 		{"GET", "/operator/requests/{id}", account.Operate, true, c.showRequest},
 		{"POST", "/operator/requests/{id}", account.Operate, true, c.answerRequest},
 		{"GET", "/operator/plans", account.Operate, false, c.showPlans},
-		{"GET", "/operator/plans/new", account.Operate, false, c.showNewPlan},
+		{"GET", "/operator/plans/new", account.Operate, true, c.showNewPlan},
 		{"POST", "/operator/plans/new", account.Operate, true, c.putPlan},
-		{"GET", "/operator/plans/{id}", account.Operate, false, c.showPlan("plan")},
+		{"GET", "/operator/plans/{id}", account.Operate, true, c.showPlan("plan")},
 		{"POST", "/operator/plans/{id}", account.Operate, true, c.putPlan},
-		{"GET", "/operator/plans/{id}/remove", account.Operate, false, c.showPlan("remove")},
+		{"GET", "/operator/plans/{id}/remove", account.Operate, true, c.showPlan("remove")},
 		{"POST", "/operator/plans/{id}/remove", account.Operate, true, c.removePlan},
 		{"GET", "/operator/operators", account.Operate, false, c.showOperators},
 		{"GET", "/operator/operators/new", account.Operate, true, c.showNewOperator},

@@ -173,7 +173,7 @@ func TestWhatMattersAsksAgain(t *testing.T) {
 	b := w.withPassword()
 	sub := w.subaccount("Shop")
 	reset := keyPath(sub.Key, "reset")
-	w.now = w.now.Add(keyring.FreshFor + time.Minute)
+	w.now = w.now.Add(keyring.FreshFor + console.TimeToFillIn + time.Minute)
 	page := b.get("/keys").is(http.StatusOK) // looking does not
 	nonce := page.form("/keys/new").Get("nonce")
 	a := b.post(reset, url.Values{"nonce": {nonce}}).is(http.StatusOK).at("/confirm").says("Confirm that it is you", "owner@example.com")
@@ -209,6 +209,31 @@ func TestWhatMattersAsksAgain(t *testing.T) {
 		b.post("/confirm", url.Values{"password": {"not this one"}})
 	}
 	b.post("/confirm", url.Values{"password": {password}}).is(http.StatusTooManyRequests).says("Too many attempts")
+}
+
+// TestAFormIsNotLostToTheQuestion: whoever chose an overlap keeps it. The question comes before the form, and a form that
+// was shown is taken for a while after the confirmation has aged.
+func TestAFormIsNotLostToTheQuestion(t *testing.T) {
+	w := newWorld(t)
+	b := w.withPassword()
+	sub := w.subaccount("Shop")
+	first := w.live(sub.Key)[0]
+	w.used(first, "smtp", "192.0.2.7", "postfix/3.7", time.Minute, 9)
+	for _, page := range []string{"reset", "restrict", "delete"} {
+		w.now = w.now.Add(keyring.FreshFor + time.Minute)
+		path := keyPath(sub.Key, page)
+		form := b.get(path).is(http.StatusOK).at("/confirm").form("/confirm")
+		form.Set("password", password)
+		b.post("/confirm", form).is(http.StatusOK).at(path)
+	}
+	form := b.get(keyPath(sub.Key, "reset")).is(http.StatusOK).form(keyPath(sub.Key, "reset"))
+	form.Set("overlap", "own")
+	form.Set("hours", "36")
+	w.now = w.now.Add(keyring.FreshFor + time.Minute) // the choice took them a while
+	b.post(keyPath(sub.Key, "reset"), form).is(http.StatusOK).says("The new secret key of Shop", "goes on working until")
+	if end := w.live(sub.Key)[1].ExpiresAt; time.Until(end).Round(time.Hour) != 36*time.Hour { // the store has the real clock
+		t.Errorf("the old secret ends at %s", end)
+	}
 }
 
 // Who has come by a link and has nothing to prove himself with sets a password first.

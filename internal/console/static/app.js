@@ -104,13 +104,17 @@ document.addEventListener("change", (e) => {
   }
 });
 
-// The dialog with a new secret: modal, and gone for good when it is closed or the page is left. The address becomes
-// that of the page beneath, so that a reload asks for it and sends no form.
+// The dialog with a new secret: modal, with its button as the one way out, and gone for good when it is closed or the page
+// is left. A browser that closes it all the same (a second Escape does, where closedby is not known) has it opened again.
+// The address becomes that of the page beneath, so that a reload asks for it and sends no form.
 for (const dialog of document.querySelectorAll("dialog[data-modal]")) {
   dialog.removeAttribute("open"); // close() would send its event after we listen
   dialog.showModal();
-  dialog.addEventListener("cancel", (e) => e.preventDefault()); // Escape would lose it by accident
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("cancel", (e) => e.preventDefault());
+  dialog.addEventListener("close", () => {
+    if (dialog.returnValue === "saved") dialog.remove();
+    else dialog.showModal();
+  });
   addEventListener("pagehide", () => dialog.remove());
   history.replaceState(null, "", dialog.dataset.modal);
 }
