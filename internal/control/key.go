@@ -40,8 +40,12 @@ func (d *door) listKeys(r *http.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		used, err := d.lastUses(r, keys)
+		if err != nil {
+			return nil, err
+		}
 		for _, k := range keys {
-			x := keyOf(k, policies[k.AccountID], time.Now())
+			x := keyOf(k, policies[k.AccountID], used[k.ID], time.Now())
 			due, overdue := x.aged()
 			if yes(r, "due") && !due || yes(r, "overdue") && !overdue {
 				continue
@@ -72,18 +76,24 @@ func (d *door) policies(r *http.Request) (map[int64]credential.Policy, error) {
 	return out, err
 }
 
-func keyOf(k store.Key, policy credential.Policy, now time.Time) Key {
+// lastUses says when keys were last used, with whichever secret: one that has ended counts too.
+func (d *door) lastUses(r *http.Request, keys []store.Key) (map[int64]time.Time, error) {
+	ids := make([]int64, 0, len(keys))
+	for _, k := range keys {
+		ids = append(ids, k.ID)
+	}
+	return d.Store.LastUses(r.Context(), store.OfOperator(), ids)
+}
+
+func keyOf(k store.Key, policy credential.Policy, used, now time.Time) Key {
 	out := Key{
 		ID: k.ID, AccountID: k.AccountID, APIKey: k.APIKey, Name: k.Name, Reference: k.Reference, TrackHost: k.TrackHost, Master: k.Master,
-		State: k.State, StateReason: k.StateReason, CreatedAt: k.CreatedAt, DeletedAt: k.DeletedAt, Secrets: []Secret{},
+		State: k.State, StateReason: k.StateReason, CreatedAt: k.CreatedAt, DeletedAt: k.DeletedAt, LastUsedAt: used, Secrets: []Secret{},
 	}
 	for i, x := range k.Secrets {
 		s := secretOf(x, policy, now)
 		if i == 0 { // the newest
 			out.SecretHint, out.SecretCreatedAt, out.SecretDaysLeft = s.Hint, s.CreatedAt, s.DaysLeft
-		}
-		if s.LastUsedAt.After(out.LastUsedAt) {
-			out.LastUsedAt = s.LastUsedAt
 		}
 		out.Secrets = append(out.Secrets, s)
 	}
@@ -116,8 +126,12 @@ func (d *door) details(r *http.Request, key store.Key) (KeyDetails, error) {
 	if err != nil {
 		return KeyDetails{}, err
 	}
+	used, err := d.lastUses(r, []store.Key{key})
+	if err != nil {
+		return KeyDetails{}, err
+	}
 	now := time.Now()
-	out := KeyDetails{Key: keyOf(key, keyring.PolicyOf(a), now), AccountName: a.Name, ACL: key.ACL, Senders: []string{}}
+	out := KeyDetails{Key: keyOf(key, keyring.PolicyOf(a), used[key.ID], now), AccountName: a.Name, ACL: key.ACL, Senders: []string{}}
 	out.Restrictions = restrictionsOf(key.Limits)
 	out.Restrictions.AccountDay = a.DayLimit
 	uses, err := d.Store.KeyUse(r.Context(), key.ID, monthOf(now))

@@ -45,7 +45,7 @@ func (d *door) resetKey(r *http.Request) (any, error) {
 	}
 	out := credentialOf(made)
 	policies, err := d.policies(r)
-	out.Old = keyOf(made.Key, policies[key.AccountID], time.Now()).Secrets[1:]
+	out.Old = keyOf(made.Key, policies[key.AccountID], time.Time{}, time.Now()).Secrets[1:]
 	return out, err
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // What Diagnose may say. The sentences are fixed, so that nothing of what was
-// given can get into an answer or a log.
+// given but how long it is can get into an answer or a log.
 const (
 	sayNothing     = "No API key and no secret key were given: the user name is the API key, the password is the secret key."
 	sayNoUser      = "The user name is empty: it must be the API key."
@@ -25,8 +25,8 @@ const (
 	sayUpperUser   = "The API key is in upper case: it must be written in lower case."
 	sayUser        = "The user name is not an API key: that is 32 lowercase hexadecimal characters."
 	sayTyping      = "The checksum of the secret key does not match: there is a typing error in it."
-	sayShort       = "The secret key is cut short: it has 40 characters."
-	sayLong        = "The secret key is too long: it has 40 characters."
+	sayShort       = "The secret key is cut short: it has %d characters and must have 40."
+	sayLong        = "The secret key is too long: it has %d characters and must have 40."
 	sayCharacters  = "The secret key holds a character that is neither a letter nor a digit: there is a typing error in it."
 	sayCase        = "The secret key is in the wrong case: capital and small letters differ, and it begins with pstn in small letters."
 	sayHex         = "The password is 32 hexadecimal characters: this looks like a key of another service, or like an API key, not like a Postern secret key, which begins with pstn."
@@ -102,9 +102,9 @@ func diagnosePassword(password string) string {
 		case !alphanumeric(password):
 			return sayCharacters
 		case len(password) < secretChars:
-			return sayShort
+			return fmt.Sprintf(sayShort, len(password))
 		default:
-			return sayLong
+			return fmt.Sprintf(sayLong, len(password))
 		}
 	case len(password) == secretChars && strings.EqualFold(password[:len(secretPrefix)], secretPrefix):
 		return sayCase

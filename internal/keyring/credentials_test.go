@@ -90,6 +90,32 @@ func TestResetWithAnOverlap(t *testing.T) {
 	})
 }
 
+// TestAnOverlapIsNotPromisedPastThePolicy: where overdue secrets stop working, the answer and the audit log say the end that
+// holds.
+func TestAnOverlapIsNotPromisedPastThePolicy(t *testing.T) {
+	for left, want := range map[time.Duration]int{45 * time.Second: 2, 48 * time.Hour: 2, -time.Minute: 1} {
+		s := storetest.New(t)
+		r := newRing(t, s)
+		if _, err := r.ChangeAccount(t.Context(), operator, r.up.Account.ID, keyring.AccountChange{StopOverdue: new(true)}); err != nil {
+			t.Fatal(err)
+		}
+		end := time.Now().Add(left).UTC().Truncate(time.Microsecond)
+		err := s.Update(t.Context(), func(tx *store.Tx) error {
+			return tx.BackdateSecret(t.Context(), r.live(t)[0].ID, end.Add(-90*24*time.Hour))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Reset(t.Context(), operator, r.scope, r.master(), keyring.Reset{Overlap: 7 * 24 * time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		live := r.live(t)
+		if len(live) != want || want == 2 && !live[1].ExpiresAt.Equal(end) {
+			t.Errorf("%s before its policy's end: live secrets %+v, the end is %s", left, live, end)
+		}
+	}
+}
+
 func TestOverlapEndsByItself(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)

@@ -41,6 +41,8 @@ type Notice struct {
 	APIKey      string    `json:"api_key,omitempty"`
 	KeyName     string    `json:"key_name,omitempty"`
 	KeyNames    []string  `json:"key_names,omitempty"`
+	Reference   string    `json:"reference,omitempty"` // of the key, as its owner set it
+	SecretID    int64     `json:"secret_id,omitempty"`
 	Hint        string    `json:"hint,omitempty"`    // the last four characters of a secret
 	Link        string    `json:"link,omitempty"`    // path of a page, with its token
 	By          string    `json:"by,omitempty"`      // who did it

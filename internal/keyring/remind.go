@@ -53,11 +53,13 @@ func (k *Keyring) remind(ctx context.Context, now time.Time, a store.AgedSecret)
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(key.Secrets, func(x store.Secret) bool { return x.ID == a.SecretID && x.ExpiresAt.IsZero() }) {
+		i := slices.IndexFunc(key.Secrets, func(x store.Secret) bool { return x.ID == a.SecretID && x.ExpiresAt.IsZero() })
+		if i < 0 {
 			return nil // reset meanwhile
 		}
 		out := Notice{
 			Kind: NoticeCredentialDue, AccountName: owner.Name, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name,
+			Reference: key.Reference, SecretID: a.SecretID, Hint: key.Secrets[i].Hint,
 			Days: age.DaysLeft, Stops: owner.StopOverdue, Until: policy.EndOf(a.CreatedAt),
 		}
 		if age.Overdue {

@@ -75,6 +75,18 @@ func (k *Keyring) overlap(ctx context.Context, tx *store.Tx, key *store.Key, how
 	if !old.ExpiresAt.IsZero() && old.ExpiresAt.Before(until) {
 		until = old.ExpiresAt // an end that was promised is not put off
 	}
+	owner, err := tx.Account(ctx, key.AccountID)
+	if err != nil {
+		return "", err
+	}
+	if policy := PolicyOf(owner); policy.Stop && policy.EndOf(old.CreatedAt).Before(until) {
+		until = policy.EndOf(old.CreatedAt) // an overdue secret stops working by the account's choice: no overlap is promised past it
+	}
+	if !until.After(tx.Now) {
+		detail += "the old secret key …" + old.Hint + " was overdue and had stopped working; it ended"
+		key.Secrets = key.Secrets[1:]
+		return detail, tx.EndSecret(ctx, key.ID, old.ID)
+	}
 	old.ExpiresAt = until
 	if err := tx.ExpireSecret(ctx, key.ID, old.ID, until); err != nil {
 		return "", err
@@ -155,7 +167,7 @@ func (k *Keyring) Leaked(ctx context.Context, by Actor, secret string) (bool, er
 		if err != nil {
 			return nil, err
 		}
-		n := Notice{Kind: NoticeCredentialLeaked, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, Hint: found.Hint, Address: by.Origin}
+		n := Notice{Kind: NoticeCredentialLeaked, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, Reference: key.Reference, SecretID: found.ID, Hint: found.Hint, Address: by.Origin}
 		if err := k.tell(ctx, tx, key.AccountID, n); err != nil {
 			return nil, err
 		}

@@ -16,17 +16,19 @@ type data struct {
 	APIKey       string     `json:"api_key"`
 	KeyID        int64      `json:"key_id"`
 	KeyName      string     `json:"key_name"`
+	Reference    string     `json:"reference,omitempty"`     // of the key, as its owner set it
+	SecretID     int64      `json:"secret_id,omitempty"`     // which of the key's secrets
+	SecretHint   string     `json:"secret_hint,omitempty"`   // its last four characters
 	DaysLeft     *int       `json:"days_left,omitempty"`     // credential.due
 	DueBy        *time.Time `json:"due_by,omitempty"`        // credential.due: when it becomes overdue
 	OverdueSince *time.Time `json:"overdue_since,omitempty"` // credential.overdue
 	DaysOverdue  *int       `json:"days_overdue,omitempty"`  // credential.overdue
 	StopsWorking *bool      `json:"stops_working,omitempty"` // due, overdue: by the account's policy an overdue secret stops working
-	SecretHint   string     `json:"secret_hint,omitempty"`   // credential.leaked: the last four characters
 	ReportedFrom string     `json:"reported_from,omitempty"` // credential.leaked: an address
 }
 
 func dataOf(a store.Account, n keyring.Notice) data {
-	d := data{Account: a.Name, AccountID: a.ID, APIKey: n.APIKey, KeyID: n.KeyID, KeyName: n.KeyName, SecretHint: n.Hint, ReportedFrom: n.Address}
+	d := data{Account: a.Name, AccountID: a.ID, APIKey: n.APIKey, KeyID: n.KeyID, KeyName: n.KeyName, Reference: n.Reference, SecretID: n.SecretID, SecretHint: n.Hint, ReportedFrom: n.Address}
 	until := n.Until.UTC().Truncate(time.Second)
 	switch n.Kind {
 	case keyring.NoticeCredentialDue:

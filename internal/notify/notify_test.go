@@ -362,7 +362,7 @@ func TestRemindersByMailAndWebhook(t *testing.T) {
 		due, overdue := byType["credential.due"], byType["credential.overdue"]
 		end := d.up.Key.Secrets[0].CreatedAt.Add(90 * day).Truncate(time.Second).Format(time.RFC3339)
 		if due["account"] != "Harbour" || due["api_key"] != d.up.Key.APIKey || due["key_name"] != "Harbour" || due["days_left"] != 14.0 || due["due_by"] != end || due["stops_working"] != false ||
-			overdue["overdue_since"] != end || overdue["days_overdue"] != 0.0 {
+			due["secret_id"] != float64(d.up.Key.Secrets[0].ID) || due["secret_hint"] != d.up.Key.Secrets[0].Hint || overdue["secret_hint"] != due["secret_hint"] || overdue["overdue_since"] != end || overdue["days_overdue"] != 0.0 {
 			t.Errorf("due %v, overdue %v", due, overdue)
 		}
 	})
