@@ -252,7 +252,7 @@ func TestResetWithOverlapTakesBoth(t *testing.T) {
 	if err := w.Recheck(home, p, account.MaySend); kind(t, err) != "wrong" {
 		t.Errorf("Recheck after the end: %v", err)
 	}
-	if _, err := w.Bind(p, func(string) {}); kind(t, err) != "wrong" {
+	if _, err := w.Bind(p, atOnce(func(string) {})); kind(t, err) != "wrong" {
 		t.Errorf("Bind after the end: %v", err)
 	}
 	w.mustVerify(t, k, fresh)
@@ -325,7 +325,7 @@ func TestStats(t *testing.T) {
 	k, s := w.key()
 	w.key()
 	p := w.mustVerify(t, k, s)
-	unbind, err := w.Bind(p, func(string) {})
+	unbind, err := w.Bind(p, atOnce(func(string) {}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func TestOverdueSecretStopsByPolicy(t *testing.T) {
 	w.Put(k)
 	p := w.mustVerify(t, k, s)
 	closed := ""
-	if _, err := w.Bind(p, func(reason string) { closed = reason }); err != nil {
+	if _, err := w.Bind(p, atOnce(func(reason string) { closed = reason })); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(time.Hour)
@@ -94,7 +94,7 @@ func TestOverdueSecretStopsByPolicy(t *testing.T) {
 	if err := w.Recheck(home, p, account.MaySend); kind(t, err) != "overdue" {
 		t.Errorf("a session of an overdue secret: %v", err)
 	}
-	if _, err := w.Bind(p, func(string) {}); kind(t, err) != "overdue" {
+	if _, err := w.Bind(p, atOnce(func(string) {})); kind(t, err) != "overdue" {
 		t.Errorf("a new session of an overdue secret: %v", err)
 	}
 	w.Put(k) // as when the policy is changed

@@ -41,7 +41,7 @@ func TestOverlapEndClosesSessionsOnTime(t *testing.T) {
 		for _, after := range []time.Duration{3 * time.Hour, time.Minute, 30 * 24 * time.Hour, 90 * time.Minute, 1500 * time.Millisecond} {
 			k, s := w.key()
 			p := w.mustVerify(t, k, s)
-			if _, err := w.Bind(p, func(string) { closedAt[p.SecretID] = time.Since(start) }); err != nil {
+			if _, err := w.Bind(p, atOnce(func(string) { closedAt[p.SecretID] = time.Since(start) })); err != nil {
 				t.Fatal(err)
 			}
 			_, x := w.secret()
@@ -72,7 +72,7 @@ func TestOverlapMovedOrRetired(t *testing.T) {
 		k, s := w.key()
 		closed := false
 		p := w.mustVerify(t, k, s)
-		if _, err := w.Bind(p, func(string) { closed = true }); err != nil {
+		if _, err := w.Bind(p, atOnce(func(string) { closed = true })); err != nil {
 			t.Fatal(err)
 		}
 		k.Secrets[0].ExpiresAt = time.Now().Add(time.Hour)

@@ -3,8 +3,6 @@
 package gate
 
 import (
-	"sync"
-
 	"postern/internal/credential"
 )
 
@@ -14,21 +12,21 @@ import (
 type session struct {
 	key   credential.APIKey
 	id    int64 // of the secret
-	close func(reason string)
-	done  chan struct{} // closed after close
+	close func(reason string) (wait func())
+	done  chan struct{} // closed after close and wait
 }
 
-// closers is how many sessions are closed at once.
-const closers = 64
-
 // Bind ties a session to the secret that opened it: closeSession is called, once
-// and with a reason for the log, when that secret dies. If p is dead by now, Bind
-// returns a *Refusal and calls nothing. unbind is called when the session ends by
-// itself; it may be called again, and from closeSession.
+// and with a reason for the log, when that secret dies. From then on the session
+// does nothing more for its client. If something that it does is past recall, a
+// mail being committed, closeSession returns how to wait for it; else nil. If p is
+// dead by now, Bind returns a *Refusal and calls nothing. unbind is called when the
+// session ends by itself; it may be called again, and from closeSession.
 //
-// Put waits for closeSession, so it must be quick (set a deadline, close the
-// connection), and must not call Put or Remove. It is called with no lock held.
-func (g *Gate) Bind(p Principal, closeSession func(reason string)) (unbind func(), err error) {
+// Put calls closeSession for all sessions of the secret, one after another, then
+// waits: so closeSession waits for nothing itself, least of all for the client. It
+// must not call Put or Remove. It is called with no lock held.
+func (g *Gate) Bind(p Principal, closeSession func(reason string) (wait func())) (unbind func(), err error) {
 	now := g.config.Now()
 	key, err := credential.ParseAPIKey(p.APIKey)
 	if err != nil {
@@ -93,29 +91,22 @@ func (sh *shard) underWay(k credential.APIKey, mine []*session) []*session {
 	return others
 }
 
-// end closes sessions, several at once, and waits for them.
+// end closes sessions and waits for them: all are closed before the first is
+// waited for, so that what they commit can be committed together.
 func (sh *shard) end(dead []*session, reason string) {
-	if len(dead) == 0 {
-		return
+	waits := make([]func(), len(dead))
+	for i, s := range dead {
+		waits[i] = s.close(reason)
 	}
-	queue := make(chan *session)
-	var running sync.WaitGroup
-	for range min(closers, len(dead)) {
-		running.Go(func() {
-			for s := range queue {
-				s.close(reason)
-				sh.mu.Lock()
-				delete(sh.closing, s)
-				sh.mu.Unlock()
-				close(s.done)
-			}
-		})
+	for i, s := range dead {
+		if waits[i] != nil {
+			waits[i]()
+		}
+		sh.mu.Lock()
+		delete(sh.closing, s)
+		sh.mu.Unlock()
+		close(s.done)
 	}
-	for _, s := range dead {
-		queue <- s
-	}
-	close(queue)
-	running.Wait()
 }
 
 func wait(sessions []*session) {

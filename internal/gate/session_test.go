@@ -23,21 +23,21 @@ func TestResetClosesSessionsBeforePutReturns(t *testing.T) {
 	var closed atomic.Int64
 	for range 500 {
 		var unbind func()
-		unbind, err := w.Bind(p, func(string) {
+		unbind, err := w.Bind(p, atOnce(func(string) {
 			time.Sleep(time.Millisecond) // still under way when Put could return
 			unbind()                     // must not deadlock
 			closed.Add(1)
-		})
+		}))
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	unbound, err := w.Bind(p, func(string) { t.Error("closed after unbind") })
+	unbound, err := w.Bind(p, atOnce(func(string) { t.Error("closed after unbind") }))
 	if err != nil {
 		t.Fatal(err)
 	}
 	unbound()
-	if _, err := w.Bind(w.mustVerify(t, bystander, bs), func(string) { t.Error("another key's session was closed") }); err != nil {
+	if _, err := w.Bind(w.mustVerify(t, bystander, bs), atOnce(func(string) { t.Error("another key's session was closed") })); err != nil {
 		t.Fatal(err)
 	}
 	_, x := w.secret()
@@ -46,7 +46,7 @@ func TestResetClosesSessionsBeforePutReturns(t *testing.T) {
 	if got := closed.Load(); got != 500 {
 		t.Errorf("%d sessions of 500 are closed", got)
 	}
-	if _, err := w.Bind(p, func(string) {}); kind(t, err) != "wrong" {
+	if _, err := w.Bind(p, atOnce(func(string) {})); kind(t, err) != "wrong" {
 		t.Errorf("Bind after the reset: %v", err)
 	}
 	w.Put(k)
@@ -92,7 +92,7 @@ func TestWhatClosesASession(t *testing.T) {
 			k, s := w.key()
 			p := w.mustVerify(t, k, s)
 			var reason string
-			if _, err := w.Bind(p, func(r string) { reason = r }); err != nil {
+			if _, err := w.Bind(p, atOnce(func(r string) { reason = r })); err != nil {
 				t.Fatal(err)
 			}
 			tt.change(w, k)
@@ -112,10 +112,10 @@ func TestSecondPutWaitsForFirst(t *testing.T) {
 		w := newWorld(t, nil)
 		k, s := w.key()
 		closed := false
-		if _, err := w.Bind(w.mustVerify(t, k, s), func(string) {
+		if _, err := w.Bind(w.mustVerify(t, k, s), atOnce(func(string) {
 			time.Sleep(time.Second)
 			closed = true
-		}); err != nil {
+		})); err != nil {
 			t.Fatal(err)
 		}
 		_, x := w.secret()
@@ -171,11 +171,11 @@ func TestRaceOfChecksWithResets(t *testing.T) {
 				}
 				closed := new(atomic.Bool)
 				wasDead = st.dead.Load()
-				unbind, err := w.Bind(p, func(string) {
+				unbind, err := w.Bind(p, atOnce(func(string) {
 					if closed.Swap(true) {
 						t.Error("closed twice")
 					}
-				})
+				}))
 				if err != nil {
 					continue
 				}
@@ -244,4 +244,41 @@ func TestKeysComeAndGoUnderChecks(t *testing.T) {
 	}
 	close(stop)
 	running.Wait()
+}
+
+// atOnce is a session that closes while it is told so.
+func atOnce(closeSession func(reason string)) func(string) func() {
+	return func(reason string) func() {
+		closeSession(reason)
+		return nil
+	}
+}
+
+// All sessions are told before the first is waited for, and Put returns when the last has ended.
+func TestAllAreClosedBeforeOneIsWaitedFor(t *testing.T) {
+	w := newWorld(t, nil)
+	k, s := w.key()
+	p := w.mustVerify(t, k, s)
+	const sessions = 100
+	var told, ended atomic.Int64
+	for range sessions {
+		_, err := w.Bind(p, func(string) (wait func()) {
+			told.Add(1)
+			return func() {
+				if n := told.Load(); n != sessions {
+					t.Errorf("waited for one when %d of %d were told", n, sessions)
+				}
+				ended.Add(1)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, x := w.secret()
+	k.Secrets = []gate.Secret{x}
+	w.Put(k)
+	if n := ended.Load(); n != sessions {
+		t.Errorf("Put returned when %d of %d had ended", n, sessions)
+	}
 }

@@ -207,7 +207,8 @@ func smtpNumbers(e emitter, d smtpDoor) {
 	for code, n := range s.Rejected {
 		e.count("smtp_refusals_total", "Transactions and recipients that were refused, by reply code.", float64(n), "port", d.name, "code", strconv.Itoa(code))
 	}
-	e.gauge("smtp_sessions", "Sessions that are open.", float64(s.Open), "port", d.name)
+	e.gauge("smtp_connections", "Connections that are open.", float64(s.Connected), "port", d.name)
+	e.gauge("smtp_sessions", "Sessions that are open: connections that have said EHLO.", float64(s.Open), "port", d.name)
 }
 
 func (c *collector) store(e emitter) {

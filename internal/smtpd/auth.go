@@ -3,137 +3,172 @@
 package smtpd
 
 import (
-	"bytes"
+	"encoding/base64"
 	"errors"
+	"strings"
+	"time"
 
-	"github.com/emersion/go-sasl"
-	"github.com/emersion/go-smtp"
-
+	"postern/internal/account"
 	"postern/internal/gate"
 )
 
-// AuthMechanisms are offered where a secret may travel: over TLS, or on loopback.
-func (n *session) AuthMechanisms() []string {
-	if !n.private {
-		return nil
-	}
-	return []string{"PLAIN", "LOGIN"}
-}
+var (
+	errResponse = reply{501, "5.5.2", "this is not a response of the mechanism"}
+	errBase64   = reply{501, "5.5.2", "this is not base64"}
+)
 
-// Auth begins a login.
-func (n *session) Auth(mechanism string) (sasl.Server, error) {
-	if !n.private {
-		return nil, &smtp.SMTPError{Code: 538, EnhancedCode: smtp.EnhancedCode{5, 7, 11}, Message: "encryption is needed before AUTH: use STARTTLS"}
+// auth is AUTH (RFC 4954 §4) with PLAIN (RFC 4616), in one step and in two, and the old LOGIN, whose user name comes with
+// the command or is asked for.
+func (c *conn) auth(arg string) {
+	if !c.private {
+		c.say(reply{538, "5.7.11", "encryption is needed before AUTH: use STARTTLS"})
+		return
 	}
-	if n.closing {
-		n.end(true, "4.7.0", "too many failed logins")
-		return nil, errClosing
+	words := strings.Fields(arg)
+	if len(words) == 0 || len(words) > 2 {
+		c.say(reply{501, "5.5.4", "the command is AUTH, a mechanism (PLAIN or LOGIN) and at most one response"})
+		return
 	}
-	n.client = traceName(n.conn.Hostname()) + ", AUTH " + mechanism
+	mechanism := strings.ToUpper(words[0])
+	var initial []byte
+	if len(words) == 2 {
+		var ok bool
+		if initial, ok = c.decode([]byte(words[1]), true); !ok {
+			return
+		}
+	}
+	c.client = traceName(c.helo) + ", AUTH " + mechanism
 	switch mechanism {
 	case "PLAIN":
-		return &plain{login: n.login}, nil
+		c.authPlain(initial)
 	case "LOGIN":
-		return &login{login: n.login}, nil
+		c.authLogin(initial)
+	default:
+		c.say(reply{504, "5.5.4", "this mechanism is not known: use PLAIN or LOGIN"})
 	}
-	return nil, &smtp.SMTPError{Code: 504, EnhancedCode: smtp.EnhancedCode{5, 5, 4}, Message: "this mechanism is not known: use PLAIN or LOGIN"}
 }
 
-var errResponse = &smtp.SMTPError{Code: 501, EnhancedCode: smtp.EnhancedCode{5, 5, 2}, Message: "this is not a response of the mechanism"}
-
-// plain is the server of SASL PLAIN (RFC 4616), in one step and in two.
-type plain struct {
-	login func(user, password string) error
-	asked bool
-}
-
-func (p *plain) Next(response []byte) ([]byte, bool, error) {
-	if response == nil && !p.asked {
-		p.asked = true
-		return nil, false, nil
-	}
-	parts := bytes.SplitN(response, []byte{0}, 4)
-	if len(parts) != 3 {
-		return nil, false, errResponse
-	}
-	identity, user, password := string(parts[0]), string(parts[1]), string(parts[2])
-	// The authorization identity is not taken on trust (CVE-2023-27582): whom the password proves is who acts.
-	if identity != "" && identity != user {
-		return nil, false, &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "acting as somebody else is not possible: leave the authorization identity empty"}
-	}
-	return nil, true, p.login(user, password)
-}
-
-// login is the server of the old LOGIN, with the user name asked for, or given with the command.
-type login struct {
-	login func(user, password string) error
-	user  string
-	step  int
-}
-
-func (l *login) Next(response []byte) ([]byte, bool, error) {
-	l.step++
-	switch {
-	case l.step == 1 && response == nil:
-		l.step = 0
-		if l.user == "asked" {
-			return nil, false, errResponse
+// authPlain has identity, user name and password in one response.
+func (c *conn) authPlain(response []byte) {
+	if response == nil {
+		var ok bool
+		if response, ok = c.ask(""); !ok {
+			return
 		}
-		l.user = "asked"
-		return []byte("Username:"), false, nil
-	case l.step == 1:
-		l.user = string(response)
-		return []byte("Password:"), false, nil
 	}
-	return nil, true, l.login(l.user, string(response))
+	parts := strings.SplitN(string(response), "\x00", 4)
+	if len(parts) != 3 {
+		c.say(errResponse)
+		return
+	}
+	// The authorization identity is not taken on trust (CVE-2023-27582): whom the password proves is who acts.
+	if parts[0] != "" && parts[0] != parts[1] {
+		c.say(reply{535, "5.7.8", "acting as somebody else is not possible: leave the authorization identity empty"})
+		return
+	}
+	c.login(strings.Clone(parts[1]), parts[2])
+}
+
+// authLogin has two responses.
+func (c *conn) authLogin(user []byte) {
+	if user == nil {
+		var ok bool
+		if user, ok = c.ask("Username:"); !ok {
+			return
+		}
+	}
+	name := string(user)
+	password, ok := c.ask("Password:")
+	if ok {
+		c.login(name, string(password))
+	}
+}
+
+// ask sends a challenge and reads the response to it. It says itself what is wrong.
+func (c *conn) ask(challenge string) ([]byte, bool) {
+	c.say(reply{334, "", base64.StdEncoding.EncodeToString([]byte(challenge))})
+	line, err := c.line()
+	switch {
+	case errors.Is(err, errTooLong):
+		c.say(reply{500, "5.5.6", "the response is too long"}) // RFC 4954 §4
+		return nil, false
+	case err != nil:
+		c.lost(err)
+		return nil, false
+	}
+	if string(line) == "*" {
+		c.say(reply{501, "5.0.0", "the login was cancelled"})
+		return nil, false
+	}
+	return c.decode(line, false)
+}
+
+// decode reads base64, and overwrites it: a secret may be in it. A single = is an empty initial response.
+func (c *conn) decode(text []byte, initial bool) ([]byte, bool) {
+	if initial && string(text) == "=" {
+		return []byte{}, true
+	}
+	out := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Decode(out, text)
+	clear(text)
+	if err != nil {
+		c.say(errBase64)
+		return nil, false
+	}
+	return out[:n], true
 }
 
 // as is where the session is from and what its client calls itself.
-func (n *session) as() gate.Source {
-	from := n.source
-	from.Client = n.client
-	return from
+func (c *conn) as() gate.Source {
+	return gate.Source{Addr: c.remote, Protocol: "smtp", Client: c.client}
 }
 
 // login asks the gate, and binds the session to the secret that opened it.
-func (n *session) login(user, password string) error {
-	p, err := n.s.c.Gate.Verify(n.as(), user, password)
+func (c *conn) login(user, password string) {
+	p, err := c.s.c.Gate.Verify(c.as(), user, password)
+	if err == nil && !p.May(account.MaySend) {
+		err = c.s.c.Gate.RefuseNotPermitted(p, account.MaySend)
+	}
 	if err == nil {
-		var unbind func()
-		if unbind, err = n.s.c.Gate.Bind(p, func(reason string) { n.end(true, "4.7.0", reason) }); err == nil {
-			n.mu.Lock()
-			n.principal, n.unbind, n.loggedIn = p, unbind, true
-			n.mu.Unlock()
-			n.timer.Stop()
-			placeOf(n.net).progress(30 * n.s.c.Limits.Commands)
-			n.s.stats.loginsOK.Add(1)
-			return nil
-		}
+		c.unbind, err = c.s.c.Gate.Bind(p, func(reason string) (wait func()) { return c.end(reply{421, "4.7.0", reason}) })
 	}
-	n.s.stats.loginsFailed.Add(1)
-	n.failures++
-	n.s.c.Log.Info("SMTP login refused", "source", n.source.Addr.String(), "user", n.s.c.Gate.Shown(user), "reason", err.Error())
-	if n.failures >= n.s.c.Limits.Failures {
-		n.closing = true // go-smtp writes the answer; the next command finds the door closed
+	if err == nil {
+		c.principal, c.reads = p, 0
+		c.enter(ready)
+		c.s.stats.loginsOK.Add(1)
+		c.say(reply{235, "2.7.0", "logged in"})
+		return
 	}
-	return refusal(err)
+	c.s.stats.loginsFailed.Add(1)
+	if r := (*gate.Refusal)(nil); errors.As(err, &r) && r.Kind == gate.Throttled {
+		c.s.failed.note(sourceOfAddr(c.remote), time.Now())
+	} else {
+		c.s.c.Log.Info("SMTP login refused", "source", c.remote.String(), "user", c.s.c.Gate.Shown(user), "reason", err.Error())
+	}
+	answer := refusal(err)
+	if answer.code == 550 {
+		answer.code, answer.enhanced, answer.text = 535, "5.7.8", "authentication failed: "+answer.text
+	}
+	c.say(answer)
+	c.failures++
+	c.closing = c.closing || c.failures >= c.s.c.Limits.Failures
 }
 
 // refusal says the gate's no in SMTP's words.
-func refusal(err error) *smtp.SMTPError {
+func refusal(err error) reply {
 	var r *gate.Refusal
 	if !errors.As(err, &r) {
-		return &smtp.SMTPError{Code: 454, EnhancedCode: smtp.EnhancedCode{4, 7, 0}, Message: "logging in is not possible now"}
+		return reply{454, "4.7.0", "logging in is not possible now"}
 	}
 	words := r.Detail
 	if words == "" {
 		words = "the API key or the secret key is wrong"
 	}
-	if r.Kind == gate.Throttled {
-		return &smtp.SMTPError{Code: 454, EnhancedCode: smtp.EnhancedCode{4, 7, 0}, Message: words}
+	switch r.Kind {
+	case gate.Throttled:
+		return reply{454, "4.7.0", words}
+	case gate.NotPermitted:
+		return reply{550, "5.7.1", words}
 	}
-	if r.Kind == gate.NotPermitted { // asked of an open session
-		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: words}
-	}
-	return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "authentication failed: " + words}
+	return reply{535, "5.7.8", "authentication failed: " + words}
 }

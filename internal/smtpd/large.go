@@ -7,17 +7,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/emersion/go-smtp"
 	"golang.org/x/sync/semaphore"
 
 	"postern/internal/submit"
 )
 
 // Large mails share memory; what is smaller is let through, so that they hold up no ordinary mail.
-const (
-	largeMail = 1 << 20
-	largeTime = 15 * time.Minute // for the text of one, from where it is seen to be large
-)
+const largeMail = 1 << 20
 
 // memory is what large mails take. One takes twice its size: as it is read, and as it is kept.
 type memory struct {
@@ -32,9 +28,6 @@ type memory struct {
 func newMemory(bytes int64) *memory {
 	return &memory{all: semaphore.NewWeighted(bytes), each: max(bytes/2, 2*submit.MaxSize), byKey: map[int64]int64{}, freed: make(chan struct{})}
 }
-
-// errBusy answers a mail that there was no memory for in time.
-var errBusy = &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 3, 1}, Message: "the server is busy with large messages; try again later"}
 
 // take waits for memory, and says whether there was any: for the key's own three times as long as for that of all, since a
 // burst of its own is in nobody's way. It is given back with give.
@@ -87,7 +80,6 @@ type share struct {
 	declared int64 // the size that MAIL named (RFC 1870), 0 for none
 	wait     time.Duration
 	size     int64 // that there is memory for; 0 for a small mail
-	until    time.Time
 }
 
 // grow sees that there is memory for so much text, and says whether there is.
@@ -103,23 +95,11 @@ func (s *share) grow(n int64) bool {
 		return true
 	}
 	there := s.m.take(s.key, 2*(size-s.size), s.wait)
-	if s.until.IsZero() {
-		s.until = time.Now().Add(largeTime)
-	}
 	if !there {
 		return false
 	}
 	s.size = size
 	return true
-}
-
-// deadline is when the next block must have come, at most so long from now.
-func (s *share) deadline(block time.Duration) time.Time {
-	at := time.Now().Add(block)
-	if !s.until.IsZero() && s.until.Before(at) {
-		return s.until
-	}
-	return at
 }
 
 func (s *share) end() {

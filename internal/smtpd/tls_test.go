@@ -20,7 +20,7 @@ func TestSTARTTLS(t *testing.T) {
 		t.Fatalf("not offered in\n%s", ehlo)
 	}
 	c.startTLS()
-	if got := c.say("MAIL FROM:<a@example.com>", "50"); !strings.Contains(got, "introduce") { // what was said in clear counts for nothing
+	if got := c.say("MAIL FROM:<a@example.com>", "50"); !strings.Contains(got, "EHLO") { // what was said in clear counts for nothing
 		t.Errorf("before EHLO: %q", got)
 	}
 	if ehlo := c.say("EHLO client.example", "250"); strings.Contains(ehlo, "STARTTLS") || !strings.Contains(ehlo, "AUTH PLAIN LOGIN") {

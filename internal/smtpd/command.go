@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package smtpd
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"postern/internal/account"
+	"postern/internal/gate"
+	"postern/internal/mail"
+	"postern/internal/submit"
+)
+
+// state is how far a conversation has come.
+type state uint8
+
+const (
+	fresh     state = iota // connected, or TLS has just begun
+	greeted                // EHLO or HELO
+	ready                  // logged in
+	envelope               // MAIL was accepted
+	addressed              // and RCPT
+	chunks                 // and BDAT, not the last
+	states
+)
+
+// command is one of the protocol. In a state that has a refusal it is refused; else run is called with what stands
+// behind the command's name.
+type command struct {
+	bare    bool // no argument is allowed (RFC 5321 §4.1.1)
+	run     func(c *conn, arg string)
+	refused func(c *conn, arg string, why reply) // nil: the refusal is said
+	in      [states]*reply
+}
+
+var (
+	hello   = &reply{503, "5.5.1", "say EHLO first"}
+	noLogin = &reply{530, "5.7.0", "authentication is needed: log in with an API key and its secret key"} // RFC 4954 §6
+	noMail  = &reply{503, "5.5.1", "say MAIL first"}
+	noRcpt  = &reply{503, "5.5.1", "there is no valid recipient: say RCPT first"}
+	again   = &reply{503, "5.5.1", "the session is logged in already"}
+	nested  = &reply{503, "5.5.1", "a mail is begun already: end it with its text, or with RSET"} // RFC 5321 §4.1.4
+	inBDAT  = &reply{503, "5.5.1", "BDAT has begun: go on with BDAT, or say RSET"}                // RFC 3030 §2
+)
+
+// commands is the protocol: what each command does in each state. A refusal changes nothing.
+var commands = map[string]*command{
+	//                                                              fresh  greeted  ready   envelope addressed chunks
+	"EHLO":     {run: (*conn).ehlo, in: [states]*reply{nil, nil, nil, nil, nil, nil}},
+	"HELO":     {run: (*conn).hi, in: [states]*reply{nil, nil, nil, nil, nil, nil}},
+	"STARTTLS": {bare: true, run: (*conn).startTLS, in: [states]*reply{hello, nil, again, again, again, again}},
+	"AUTH":     {run: (*conn).auth, in: [states]*reply{hello, nil, again, again, again, again}},
+	"MAIL":     {run: (*conn).mail, in: [states]*reply{hello, noLogin, nil, nested, nested, nested}},
+	"RCPT":     {run: (*conn).rcpt, in: [states]*reply{hello, noMail, noMail, nil, nil, inBDAT}},
+	"DATA":     {bare: true, run: (*conn).data, in: [states]*reply{hello, noMail, noMail, noRcpt, nil, inBDAT}},
+	"BDAT":     {run: (*conn).bdat, refused: (*conn).skipBDAT, in: [states]*reply{hello, noMail, noMail, noRcpt, nil, nil}},
+	"RSET":     {bare: true, run: (*conn).rset, in: [states]*reply{nil, nil, nil, nil, nil, nil}},
+	"NOOP":     {run: (*conn).noop, in: [states]*reply{nil, nil, nil, nil, nil, nil}},
+	"QUIT":     {bare: true, run: (*conn).quit, in: [states]*reply{nil, nil, nil, nil, nil, nil}},
+	"VRFY":     {run: (*conn).vrfy, in: [states]*reply{nil, nil, nil, nil, nil, nil}},
+	"HELP":     {run: (*conn).help, in: [states]*reply{nil, nil, nil, nil, nil, nil}},
+	"EXPN":     {run: (*conn).expn, in: [states]*reply{nil, nil, nil, nil, nil, nil}},
+}
+
+// command obeys a line.
+func (c *conn) command(line []byte) {
+	if c.over() != nil {
+		c.lost(errEnded)
+		return
+	}
+	for _, ch := range line {
+		if ch < ' ' && ch != '\t' || ch == 127 {
+			c.say(reply{500, "5.5.2", "a command has no control characters"})
+			return
+		}
+	}
+	if !utf8.Valid(line) {
+		c.say(reply{500, "5.5.2", "a command is UTF-8"})
+		return
+	}
+	var name [8]byte
+	n := 0
+	for n < len(line) && n < len(name) && line[n] > ' ' {
+		name[n] = line[n]
+		if line[n] >= 'a' && line[n] <= 'z' {
+			name[n] -= 'a' - 'A'
+		}
+		n++
+	}
+	cmd := commands[string(name[:n])]
+	if cmd == nil || n < len(line) && line[n] != ' ' {
+		c.say(reply{500, "5.5.1", "there is no such command"})
+		return
+	}
+	arg := strings.Trim(string(line[n:]), " ")
+	clear(line) // a secret may be in it
+	switch why := cmd.in[c.state]; {
+	case cmd.bare && arg != "":
+		c.say(reply{501, "5.5.4", "this command has no argument"})
+	case why != nil && cmd.refused != nil:
+		cmd.refused(c, arg, *why)
+	case why != nil:
+		c.refuseIn(string(name[:n]), *why)
+	default:
+		cmd.run(c, arg)
+	}
+}
+
+// refuseIn says a refusal, and counts it where it is one of mail.
+func (c *conn) refuseIn(name string, why reply) {
+	if name == "MAIL" || name == "RCPT" || name == "DATA" {
+		c.s.rejected(why.code)
+	}
+	c.say(why)
+}
+
+// refuse says a refusal of mail, and counts it.
+func (c *conn) refuse(why reply) {
+	c.s.rejected(why.code)
+	c.say(why)
+}
+
+// ehlo is EHLO (RFC 5321 §4.1.1.1): it ends a mail that was begun, and keeps the login.
+func (c *conn) ehlo(arg string) {
+	if !c.greet(arg) {
+		return
+	}
+	b := append(c.out, "250-"...)
+	b = append(b, c.s.c.Hostname...)
+	b = append(b, "\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n"...)
+	if c.tls == nil && c.s.c.TLS != nil {
+		b = append(b, "250-STARTTLS\r\n"...)
+	}
+	if c.private {
+		b = append(b, "250-AUTH PLAIN LOGIN\r\n"...)
+	}
+	b = append(b, "250-LIMITS RCPTMAX="...) // RFC 9422
+	b = strconv.AppendInt(b, submit.MaxRecipients, 10)
+	b = append(b, "\r\n250 SIZE "...)
+	b = strconv.AppendInt(b, submit.MaxSize, 10)
+	c.out = append(b, "\r\n"...)
+}
+
+// hi is HELO.
+func (c *conn) hi(arg string) {
+	if c.greet(arg) {
+		c.say(reply{250, "2.0.0", c.s.c.Hostname})
+	}
+}
+
+func (c *conn) greet(arg string) bool {
+	name, _, _ := strings.Cut(arg, " ")
+	if name == "" {
+		c.say(reply{501, "5.5.4", "say your name behind EHLO"})
+		return false
+	}
+	c.reset()
+	c.helo = name
+	if c.state == fresh {
+		c.enter(greeted)
+	}
+	return true
+}
+
+// startTLS is STARTTLS (RFC 3207).
+func (c *conn) startTLS(string) {
+	switch {
+	case c.tls != nil:
+		c.say(reply{503, "5.5.1", "TLS has begun already"})
+	case c.s.c.TLS == nil:
+		c.say(reply{502, "5.5.1", "this server has no certificate for TLS"})
+	default:
+		c.say(reply{220, "2.0.0", "begin TLS"})
+		c.closing = c.flush() != nil || !c.handshake()
+	}
+}
+
+// mail is MAIL (RFC 5321 §4.1.1.2).
+func (c *conn) mail(arg string) {
+	rest, ok := cutFold(arg, "FROM:")
+	if !ok {
+		c.refuse(reply{501, "5.5.2", "the command is MAIL FROM:<address>"})
+		return
+	}
+	if err := c.s.c.Gate.Recheck(c.as(), c.principal, account.MaySend); err != nil {
+		c.recheckFailed(err)
+		return
+	}
+	from, rest, err := cutPath(rest)
+	if err != nil {
+		c.refuse(reply{501, "5.1.7", err.Error()})
+		return
+	}
+	if from != "" {
+		if err := mail.CheckEmail(from); err != nil {
+			c.refuse(reply{553, "5.1.7", fmt.Sprintf("the sender <%s> is not an email address: %v", from, err)})
+			return
+		}
+	}
+	tx := transaction{from: from}
+	if why := each(rest, tx.parameter); why != nil {
+		c.refuse(*why)
+		return
+	}
+	tx.to = c.tx.to[:0]
+	c.tx = tx
+	c.enter(envelope)
+	c.say(reply{250, "2.1.0", "the sender is accepted"})
+}
+
+// rcpt is RCPT (RFC 5321 §4.1.1.3).
+func (c *conn) rcpt(arg string) {
+	rest, ok := cutFold(arg, "TO:")
+	if !ok {
+		c.refuse(reply{501, "5.5.2", "the command is RCPT TO:<address>"})
+		return
+	}
+	if len(c.tx.to) >= submit.MaxRecipients {
+		c.refuse(reply{452, "4.5.3", fmt.Sprintf("a mail has at most %d recipients", submit.MaxRecipients)}) // RFC 5321 §4.5.3.1.10
+		return
+	}
+	to, rest, err := cutPath(rest)
+	if err != nil {
+		c.refuse(reply{501, "5.1.3", err.Error()})
+		return
+	}
+	if err := mail.CheckEmail(to); err != nil {
+		c.refuse(reply{553, "5.1.3", fmt.Sprintf("the recipient <%s> is not an email address: %v", to, err)})
+		return
+	}
+	if why := each(rest, unknown); why != nil {
+		c.refuse(*why)
+		return
+	}
+	c.tx.to = append(c.tx.to, to)
+	c.enter(addressed)
+	c.say(reply{250, "2.1.5", "the recipient is accepted"})
+}
+
+// recheckFailed answers when the gate would not let the session in any more. What the key may not do is refused; a
+// session whose secret is not good any more is over.
+func (c *conn) recheckFailed(err error) {
+	answer, over := recheck(err)
+	c.s.rejected(answer.code)
+	if over {
+		c.close421(answer)
+		return
+	}
+	c.say(answer)
+}
+
+func recheck(err error) (answer reply, over bool) {
+	answer = refusal(err)
+	switch kindOf(err) {
+	case gate.NotPermitted:
+		return answer, false
+	case gate.NetworkNotAllowed:
+		answer.code, answer.enhanced = 550, "5.7.1"
+		return answer, false
+	}
+	answer.code, answer.enhanced = 421, "4.7.0"
+	return answer, true
+}
+
+func (c *conn) rset(string) {
+	c.reset()
+	c.say(reply{250, "2.0.0", "the session is reset"})
+}
+
+func (c *conn) noop(string) { c.say(reply{250, "2.0.0", "nothing is done"}) }
+
+func (c *conn) quit(string) {
+	c.reset()
+	c.say(reply{221, "2.0.0", "goodbye"})
+	c.closing = true
+}
+
+func (c *conn) vrfy(arg string) {
+	if arg == "" {
+		c.say(reply{501, "5.5.4", "the command is VRFY and an address"})
+		return
+	}
+	c.say(reply{252, "2.5.0", "addresses are not verified here; mail to them is tried"}) // RFC 5321 §3.5.3
+}
+
+func (c *conn) help(string) {
+	c.say(reply{214, "2.0.0", "Mail is submitted here: EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA or BDAT, RSET, NOOP, VRFY, QUIT (RFC 5321, RFC 6409)"})
+}
+
+func (c *conn) expn(string) { c.say(reply{502, "5.5.1", "there are no lists here"}) } // RFC 5321 §3.5.1
+
+// cutFold cuts a prefix off, in capitals or not.
+func cutFold(s, prefix string) (rest string, ok bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return "", false
+	}
+	return s[len(prefix):], true
+}

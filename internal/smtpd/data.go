@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package smtpd
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"postern/internal/submit"
+)
+
+const (
+	// firstBuffer is what a mail is read into at first; it doubles as the mail comes.
+	firstBuffer = 16 << 10
+	// keptBuffer is how large a buffer is kept for the next mail at most.
+	keptBuffer = 256 << 10
+	// minRead is how much room there is for a read at least.
+	minRead = 4 << 10
+	// maxDiscarded is how much of a refused mail is read to find its end.
+	maxDiscarded = 4 * submit.MaxSize
+	// maxStranger is the longest chunk that is skipped for a client that is not logged in.
+	maxStranger = 1 << 20
+	// refusedTime is what the rest of a mail has to come whose refusal is said already.
+	refusedTime = 10 * time.Second
+	// slowest is how many bytes a second a mail has to have in the long run.
+	slowest = 8 << 10
+)
+
+// buffer is an empty buffer for a mail.
+func (s *Server) buffer() []byte {
+	if b, ok := s.buffers.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, firstBuffer)
+}
+
+// keep keeps a buffer for the next mail.
+func (s *Server) keep(b []byte) {
+	if cap(b) <= keptBuffer {
+		s.buffers.Put(&b)
+	}
+}
+
+// text is what came of a mail.
+type text struct {
+	b      []byte // b[:n] is the mail so far, as it is kept; what is behind it is not looked at yet
+	n      int
+	inLine bool   // b[:n] does not end with CRLF
+	cr     bool   // it ends with CR
+	crs    int    // how many CR it has
+	lines  int    // how many CRLF
+	wrong  string // what it must not have
+}
+
+// look looks at what came. What came by DATA loses the dots that were put before dots, and ends at a dot on a line of its
+// own (RFC 5321 §4.5.2): CRLF.CRLF, whatever stands before it; rest is what came behind that.
+func (t *text) look(dots bool) (rest []byte, done bool) {
+	b, from, at := t.b, t.n, t.n
+	for at < len(b) {
+		if dots && !t.inLine && b[at] == '.' {
+			tail := b[at:]
+			if len(tail) < len(dotLine) && string(tail) == dotLine[:len(tail)] {
+				break // it may be the end
+			}
+			if done = strings.HasPrefix(string(tail[:min(len(tail), 3)]), dotLine); done {
+				rest = tail[len(dotLine):]
+				break
+			}
+			at++
+			t.inLine, t.cr = true, false
+			continue
+		}
+		end, ended := len(b), false
+		if i := bytes.IndexByte(b[at:], '\n'); i >= 0 {
+			end = at + i + 1
+			if ended = i == 0 && t.cr || i > 0 && b[at+i-1] == '\r'; !ended {
+				t.wrong = "a line ends in LF without CR"
+			} else {
+				t.lines++
+			}
+		}
+		if t.n != at {
+			copy(b[t.n:], b[at:end])
+		}
+		t.n += end - at
+		at = end
+		t.inLine, t.cr = !ended, b[t.n-1] == '\r'
+	}
+	t.check(b[from:t.n])
+	if done {
+		t.b = b[:t.n]
+	} else {
+		t.b = b[:t.n+copy(b[t.n:], b[at:])]
+	}
+	return rest, done
+}
+
+const dotLine = ".\r\n"
+
+// check finds what no mail may have (RFC 5321 §2.3.8): after a bare CR or LF some servers see a new line and others do not,
+// which is how one mail hides another.
+func (t *text) check(more []byte) {
+	t.crs += bytes.Count(more, []byte{'\r'})
+	open := 0 // a CR at the end, whose LF may come
+	if t.cr {
+		open = 1
+	}
+	switch {
+	case t.wrong != "":
+	case t.crs != t.lines+open:
+		t.wrong = "there is a CR without LF"
+	case bytes.IndexByte(more, 0) >= 0:
+		t.wrong = "there is a NUL"
+	}
+}
+
+// drop throws away what was looked at, of a mail that is refused.
+func (t *text) drop() {
+	t.b = t.b[:copy(t.b, t.b[t.n:])]
+	t.n = 0
+}
+
+// room is where the next bytes go.
+func (t *text) room() []byte {
+	if cap(t.b)-len(t.b) < minRead {
+		bigger := make([]byte, len(t.b), 2*cap(t.b))
+		copy(bigger, t.b)
+		t.b = bigger
+	}
+	return t.b[len(t.b):cap(t.b)]
+}
+
+// open begins the text of a mail.
+func (c *conn) open() {
+	c.reads = 0
+	c.tx.text.b = c.s.buffer()
+	c.tx.part = &share{m: c.s.memory, key: c.principal.KeyID, declared: c.tx.size, wait: c.s.c.Limits.Wait}
+	c.tx.began = time.Now()
+}
+
+// mailEnd is by when a mail must be complete: the longer, the more of it has come.
+func (c *conn) mailEnd() time.Time {
+	return c.tx.began.Add(c.s.c.Limits.Mail + time.Duration(c.tx.got/slowest)*time.Second)
+}
+
+// more reads more of a mail, into into. Its error is the end of the conversation.
+func (c *conn) more(into []byte, wait time.Duration) (int, error) {
+	until := time.Now().Add(wait)
+	if last := c.mailEnd(); last.Before(until) {
+		until = last
+	}
+	n, err := c.read(into, until)
+	c.tx.got += int64(n)
+	return n, err
+}
+
+// brokenOff ends a conversation that stalled or broke inside a mail. Nothing more is read: it would be text.
+func (c *conn) brokenOff(err error) {
+	c.closing = true
+	switch ended := c.over(); {
+	case ended != nil:
+		c.close421(*ended)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.close421(reply{421, "4.4.2", "the rest of the mail did not come in time; nothing of it is kept"})
+	default:
+		c.close421(reply{421, "4.4.2", "the connection broke inside a mail; nothing of it is kept"})
+	}
+}
+
+var (
+	errSaid = errors.New("the refusal is said")
+	errBusy = reply{452, "4.3.1", "the server is busy with large messages; try again later"}
+)
+
+// data is DATA (RFC 5321 §4.1.1.4).
+func (c *conn) data(string) {
+	if !c.enterMail() {
+		c.lost(errEnded)
+		return
+	}
+	c.say(reply{354, "", "send the mail, and a dot on a line of its own"})
+	c.open()
+	switch why, err := c.readData(); {
+	case err != nil: // it is said
+	case why != nil:
+		c.refuse(*why)
+	default:
+		c.deliver()
+	}
+	if !c.closing {
+		c.reset()
+	}
+}
+
+// readData reads the text of a mail. A mail that is refused is read to its end, so that no byte of it is taken for a
+// command. The refusal of bare CR, LF and NUL is said at once, since a client that ends its lines otherwise may take its
+// mail for complete; others are returned, and said at the end. An error is said and ends the session.
+func (c *conn) readData() (refused *reply, err error) {
+	t := &c.tx.text
+	t.b = append(t.b, c.buf[c.r:c.w]...)
+	c.r, c.w = 0, 0
+	said := false
+	discarded := 0
+	for {
+		rest, done := t.look(true)
+		switch {
+		case refused != nil:
+		case t.wrong != "":
+			refused = notMail(t.wrong)
+		case t.n > submit.MaxSize:
+			refused = &tooLarge
+		case !c.tx.part.grow(int64(len(t.b))):
+			refused = &errBusy
+		}
+		if done {
+			c.unread(rest)
+			if said {
+				return nil, errSaid
+			}
+			return refused, nil
+		}
+		wait := c.s.c.Limits.Block
+		if refused != nil {
+			if discarded += t.n; discarded > maxDiscarded {
+				c.closing = true
+				return refused, nil
+			}
+			t.drop()
+			if t.wrong != "" && !said {
+				said = true
+				c.refuse(*refused)
+			}
+		}
+		if said {
+			wait = min(wait, refusedTime)
+		}
+		n, err := c.more(t.room(), wait)
+		if err != nil {
+			c.brokenOff(err)
+			return nil, err
+		}
+		t.b = t.b[:len(t.b)+n]
+	}
+}
+
+func notMail(why string) *reply {
+	return &reply{554, "5.6.0", "this is not a valid message: " + why}
+}
+
+// chunk reads the argument of BDAT (RFC 3030 §2).
+func chunk(arg string) (size int64, last, ok bool) {
+	number, rest, _ := strings.Cut(arg, " ")
+	rest = strings.Trim(rest, " ")
+	last = strings.EqualFold(rest, "LAST")
+	size, err := strconv.ParseInt(number, 10, 64)
+	return size, last, digits(number) && err == nil && (last || rest == "")
+}
+
+// bdat is BDAT.
+func (c *conn) bdat(arg string) {
+	size, last, ok := chunk(arg)
+	if !ok {
+		c.badChunk()
+		return
+	}
+	if !c.enterMail() {
+		c.lost(errEnded)
+		return
+	}
+	if c.tx.part == nil {
+		c.open()
+		c.enter(chunks)
+	}
+	if int64(c.tx.text.n)+size > submit.MaxSize {
+		c.skip(size, tooLarge)
+		if !c.closing {
+			c.reset()
+		}
+		return
+	}
+	why, err := c.readChunk(int(size), last)
+	switch {
+	case err != nil:
+		return
+	case why != nil:
+		c.refuse(*why)
+	case !last:
+		c.say(reply{250, "2.0.0", arg + " octets received"})
+		return
+	default:
+		c.deliver()
+	}
+	if !c.closing {
+		c.reset()
+	}
+}
+
+// badChunk refuses a BDAT of which nobody knows how long its chunk is: what follows cannot be told from commands.
+func (c *conn) badChunk() {
+	c.refuse(reply{501, "5.5.4", "the command is BDAT, a number of bytes, and LAST with the last chunk; the connection is closed, since the chunk cannot be skipped"})
+	c.closing = true
+}
+
+// readChunk reads a chunk. A refused one is read to its end.
+func (c *conn) readChunk(size int, last bool) (refused *reply, err error) {
+	t := &c.tx.text
+	for {
+		if n := min(size, c.w-c.r); n > 0 {
+			t.b = append(t.b, c.buf[c.r:c.r+n]...)
+			c.r += n
+			size -= n
+		}
+		t.look(false)
+		if refused == nil {
+			switch {
+			case size == 0 && last && t.cr:
+				refused = notMail("there is a CR without LF")
+			case t.wrong != "":
+				refused = notMail(t.wrong)
+			case !c.tx.part.grow(int64(len(t.b))):
+				refused = &errBusy
+			}
+		}
+		if size == 0 {
+			return refused, nil
+		}
+		if refused != nil {
+			t.drop()
+		}
+		room := t.room()
+		n, err := c.more(room[:min(len(room), size)], c.s.c.Limits.Block)
+		if err != nil {
+			c.brokenOff(err)
+			return nil, err
+		}
+		t.b = t.b[:len(t.b)+n]
+		size -= n
+	}
+}
+
+// skipBDAT refuses a BDAT that is out of order. Its chunk is read all the same: it may have been on its way when the one
+// before it was refused (RFC 3030 §2).
+func (c *conn) skipBDAT(arg string, why reply) {
+	size, _, ok := chunk(arg)
+	if !ok {
+		c.badChunk()
+		return
+	}
+	c.skip(size, why)
+}
+
+// skip reads a chunk, throws it away and says why. One that is too long for that ends the conversation.
+func (c *conn) skip(size int64, why reply) {
+	if size > maxDiscarded || c.state < ready && size > maxStranger {
+		c.refuse(why)
+		c.closing = true
+		return
+	}
+	n := min(size, int64(c.w-c.r))
+	c.r += int(n)
+	size -= n
+	b := c.s.buffer()
+	defer c.s.keep(b)
+	for size > 0 {
+		until := time.Now().Add(c.s.c.Limits.Block)
+		if last := c.born.Add(c.s.c.Limits.Login); c.state < ready && last.Before(until) {
+			until = last
+		}
+		got, err := c.read(b[:min(int64(cap(b)), size)], until)
+		if err != nil {
+			c.brokenOff(err)
+			return
+		}
+		size -= int64(got)
+	}
+	c.refuse(why)
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package smtpd is the entry point for SMTP submission (RFC 6409): a client logs in with an API key and its secret
+// (AUTH PLAIN or LOGIN, RFC 4954) and hands over mail.
+//
+// Each connection has one goroutine, which reads a command, looks it up in a table of command and state (command.go)
+// and appends its reply; replies are sent together when the goroutine comes to wait for more (RFC 2920). The text of a
+// mail is read in blocks into the buffer in which it is kept, and searched, not read byte by byte (data.go).
+//
+// AUTH is offered over TLS, and in clear on loopback alone. A session is bound to the secret that opened it. When that
+// secret dies, a mail that is being committed becomes durable and gets its 250 before the connection closes; any other
+// session gets 421 and nothing of its mail is kept (inflight.go). Which of the two holds is decided under one lock.
+//
+// A mail ends with CRLF.CRLF and nothing else; bare CR, bare LF and NUL in it are refused (SMTP smuggling), and a
+// connection that stalls or breaks inside a mail is closed, so that no byte of a mail is ever read as a command.
+//
+// Spoken are RFC 5321, 6409, 3207 (STARTTLS), 4954 and 4616 (AUTH), 1870 (SIZE), 2034 (enhanced codes), 2920
+// (PIPELINING), 3030 (CHUNKING, without BINARYMIME), 6152 (8BITMIME), 6531 (SMTPUTF8), and 9422 (LIMITS). What makes a
+// mail acceptable, and its words, is decided in the packages mail, gate and submit.
+package smtpd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postern/internal/gate"
+	"postern/internal/submit"
+)
+
+// Limits of the server. Zero is the default, in brackets.
+type Limits struct {
+	Connections int           // at a time, in all [1000]
+	PerSource   int           // at a time, from one address [100]
+	Line        int           // bytes of a command line without CRLF [12288: RFC 4954 §4; RFC 5321 asks for 512]
+	Idle        time.Duration // between commands [5 min: RFC 5321 §4.5.3.2.7]
+	Block       time.Duration // between blocks of a mail [5 min: §4.5.3.2.5 asks a client to wait 3 min]
+	Mail        time.Duration // for a whole mail, and a second for each 8 KiB of it [15 min]
+	Login       time.Duration // from the connection to a login, with the TLS handshake [1 min]
+	Commands    int           // without a login, and 30 times as many after it without a message [100]; in packets, so a pipelined group is one
+	Failures    int           // of AUTH on one connection, then it is closed [3]
+	Memory      int64         // bytes that mails of more than a megabyte share, half of them at most one key's [256 MiB]
+	Wait        time.Duration // for that memory [20 s], and three times as long for the key's own part
+}
+
+// Config of a Server.
+type Config struct {
+	Gate     *gate.Gate
+	Submit   *submit.Submit
+	Hostname string      // how the server names itself
+	TLS      *tls.Config // nil: no STARTTLS
+	Implicit bool        // TLS from the start
+	Limits   Limits
+	Log      *slog.Logger
+}
+
+// Server takes mail. Make it with New.
+type Server struct {
+	c       Config
+	places  places
+	memory  *memory
+	failed  failures
+	buffers sync.Pool // of *[]byte, for mails
+
+	mu        sync.Mutex
+	conns     map[*conn]struct{}
+	listeners map[net.Listener]struct{}
+	stopping  atomic.Bool
+	running   sync.WaitGroup // connections
+
+	stats counters
+}
+
+type counters struct {
+	connections, refused, loginsOK, loginsFailed, accepted, sessions atomic.Int64
+
+	mu      sync.Mutex
+	replies map[int]int64 // refusals of mail by reply code
+}
+
+// Stats are counts since the start, and what is open now.
+type Stats struct {
+	Connections  int64 // taken
+	Refused      int64 // connections over a limit
+	LoginsOK     int64
+	LoginsFailed int64
+	Accepted     int64         // transactions
+	Rejected     map[int]int64 // transactions and recipients by reply code
+	Connected    int           // connections now
+	Open         int           // of these, sessions: those that have said EHLO or HELO
+}
+
+// New makes a server; Serve takes connections.
+func New(c Config) *Server {
+	l := &c.Limits
+	orInt(&l.Connections, 1000)
+	orInt(&l.PerSource, 100)
+	orInt(&l.Line, 12288)
+	orInt(&l.Commands, 100)
+	orInt(&l.Failures, 3)
+	orTime(&l.Idle, 5*time.Minute)
+	orTime(&l.Block, 5*time.Minute)
+	orTime(&l.Mail, 15*time.Minute)
+	orTime(&l.Login, time.Minute)
+	orTime(&l.Wait, 20*time.Second)
+	if l.Memory == 0 {
+		l.Memory = 256 << 20
+	}
+	s := &Server{c: c, memory: newMemory(l.Memory), conns: map[*conn]struct{}{}, listeners: map[net.Listener]struct{}{}}
+	s.stats.replies = map[int]int64{}
+	s.places = places{all: l.Connections, each: l.PerSource, taken: map[string]int{}}
+	s.failed.log = c.Log
+	return s
+}
+
+func orInt(v *int, def int) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+func orTime(v *time.Duration, def time.Duration) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+// Serve takes connections from l until Shutdown, and returns nil then.
+func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
+	if s.stopping.Load() {
+		return l.Close()
+	}
+	var wait time.Duration
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			wait = 0
+			s.accept(nc)
+		case s.stopping.Load() || errors.Is(err, net.ErrClosed):
+			return nil
+		case !temporary(err):
+			return err
+		default: // no descriptor is free, say: what is open goes on meanwhile
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			s.c.Log.Warn("SMTP: a connection could not be taken; trying again", "error", err)
+			time.Sleep(wait)
+		}
+	}
+}
+
+func temporary(err error) bool {
+	var t interface{ Temporary() bool }
+	return errors.As(err, &t) && t.Temporary()
+}
+
+// accept begins a connection, or refuses one too many.
+func (s *Server) accept(nc net.Conn) {
+	source := sourceOf(nc.RemoteAddr())
+	if !s.places.take(source) {
+		s.stats.refused.Add(1)
+		nc.SetDeadline(time.Now().Add(time.Second)) //nolint:errcheck,gosec // it is closed next
+		if !s.c.Implicit {
+			nc.Write([]byte("421 4.7.0 " + s.c.Hostname + " too many connections from " + source + "; close some and retry\r\n")) //nolint:errcheck,gosec // as above
+		}
+		nc.Close() //nolint:errcheck,gosec // nothing is left to do with it
+		return
+	}
+	c := newConn(s, nc)
+	s.mu.Lock()
+	if s.stopping.Load() {
+		s.mu.Unlock()
+		s.places.free(source)
+		nc.Close() //nolint:errcheck,gosec // it was not greeted
+		return
+	}
+	s.conns[c] = struct{}{}
+	s.running.Add(1)
+	s.mu.Unlock()
+	s.stats.connections.Add(1)
+	go func() {
+		defer func() {
+			s.places.free(source)
+			s.mu.Lock()
+			delete(s.conns, c)
+			s.mu.Unlock()
+			s.running.Done()
+		}()
+		c.serve()
+	}()
+}
+
+var stopping = reply{421, "4.3.2", "the server is shutting down"}
+
+// Shutdown takes no more connections, closes those that are not inside a mail with 421, lets the others end their mail,
+// and returns when all are gone. When ctx ends, what is not complete by then gets 421; a mail whose commit has not come
+// back is left without an answer, since none would be true.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stopping.Store(true)
+	s.mu.Lock()
+	for l := range s.listeners {
+		l.Close() //nolint:errcheck,gosec // it may be closed
+	}
+	open := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		open = append(open, c)
+	}
+	s.mu.Unlock()
+	for _, c := range open {
+		c.stop()
+	}
+	gone := make(chan struct{})
+	go func() { s.running.Wait(); close(gone) }()
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, c := range open {
+		c.end(stopping)
+	}
+	last := time.NewTimer(time.Second)
+	defer last.Stop()
+	select {
+	case <-gone:
+	case <-last.C:
+		for _, c := range open {
+			c.raw.Close() //nolint:errcheck,gosec // its goroutine finds out
+		}
+	}
+	return fmt.Errorf("SMTP sessions were cut off: %w", ctx.Err())
+}
+
+// Stats reads the counts.
+func (s *Server) Stats() Stats {
+	c := &s.stats
+	out := Stats{
+		Connections: c.connections.Load(), Refused: c.refused.Load(), LoginsOK: c.loginsOK.Load(), LoginsFailed: c.loginsFailed.Load(),
+		Accepted: c.accepted.Load(), Open: int(c.sessions.Load()), Rejected: map[int]int64{},
+	}
+	c.mu.Lock()
+	for code, n := range c.replies {
+		out.Rejected[code] = n
+	}
+	c.mu.Unlock()
+	s.mu.Lock()
+	out.Connected = len(s.conns)
+	s.mu.Unlock()
+	return out
+}
+
+// rejected counts a refusal of mail.
+func (s *Server) rejected(code int) {
+	s.stats.mu.Lock()
+	s.stats.replies[code]++
+	s.stats.mu.Unlock()
+}
