@@ -122,7 +122,7 @@ func TestADeadSecretOpensNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := r.gate.Bind(p, func(string) { close(closed) }); err != nil {
+			if _, err := r.gate.Bind(p, func(string) func() { close(closed); return nil }); err != nil {
 				t.Fatal(err)
 			}
 			stop := make(chan struct{})
