@@ -35,6 +35,7 @@ func (c *serveCmd) Run(common *config.Common, s *streams) error {
 	if err := c.Serve.Check(common); err != nil {
 		return err
 	}
+	defer server.TuneMemory(os.Getenv)()
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	signals := make(chan os.Signal, 2)
