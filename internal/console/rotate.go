@@ -109,6 +109,7 @@ type resetBody struct {
 	Overlap string // "0", one of the choices, or "own"
 	Hours   string // of "own"
 	End     int64  // which of two live secrets ends at once, when there is an overlap
+	Newest  int64  // the newest secret when the form was shown, 0: none
 	Problem string
 	Field   string // that the problem is of: "hours", "end" or ""
 	Nonce   string
@@ -175,9 +176,20 @@ func (c *console) resetForm(v *visit, status int, k store.Key, b resetBody) erro
 		return err
 	}
 	if b.Two() && b.End == 0 {
-		b.End = b.Uses[1].ID
+		b.End = leastUsed(b.Uses).ID
+	}
+	if len(b.Uses) > 0 {
+		b.Newest = b.Uses[0].ID
 	}
 	return c.show(v, status, "key-reset", "Reset Secret Key · "+k.Name, "keys", b)
+}
+
+// leastUsed is the one of two live secrets that nothing uses, or nothing used lately: ending it breaks least.
+func leastUsed(two []secretUse) secretUse {
+	if two[0].LastUsedAt.Before(two[1].LastUsedAt) {
+		return two[0]
+	}
+	return two[1]
 }
 
 // readReset reads how to reset from the form; a problem is a sentence in b.
@@ -190,6 +202,9 @@ func (b *resetBody) readReset(form map[string][]string) (keyring.Reset, bool) {
 	}
 	b.Overlap, b.Hours = get("overlap"), get("hours")
 	var how keyring.Reset
+	if newest, err := strconv.ParseInt(get("newest"), 10, 64); err == nil {
+		how.NewestSecretID = &newest
+	}
 	switch {
 	case b.Hours != "" && b.Overlap != "own":
 		b.Field, b.Problem = "hours", "You gave a number of hours, and chose something else: choose the hours, or leave them empty."
@@ -233,6 +248,10 @@ func (c *console) resetKey(v *visit) error {
 	}
 	issued, err := c.Keyring.Reset(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, how)
 	if e := userError(err); e != nil {
+		if e.Field == "NewestSecretID" {
+			b.Problem = c.resetMeanwhile(v, k)
+			return c.resetForm(v, http.StatusConflict, k, b)
+		}
 		if b.Problem = sentence(e.Reason); e.Field == "EndSecretID" {
 			b.Field = "end"
 		}
@@ -242,6 +261,17 @@ func (c *console) resetKey(v *visit) error {
 		return err
 	}
 	return c.showIssued(v, issued, true)
+}
+
+// resetMeanwhile says who has reset a key since its form was shown: another tab, or somebody else.
+func (c *console) resetMeanwhile(v *visit, k store.Key) string {
+	by := ""
+	f := store.AuditFilter{Action: "key.reset", Target: "key " + k.APIKey}
+	log, err := c.Store.AuditEntries(v.r.Context(), store.OfAccount(v.account.ID), f, store.Page{Limit: 1, Desc: true})
+	if err == nil && len(log) == 1 {
+		by = " " + ago(log[0].At, c.Now()) + " by " + strings.TrimPrefix(log[0].Actor, "user ")
+	}
+	return "The secret key was reset" + by + ", after this form was opened. Nothing was changed. To reset it once more, send the form again."
 }
 
 // retireBody is the form that ends one of two live secrets.

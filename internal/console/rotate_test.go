@@ -25,6 +25,41 @@ func (w *world) live(k store.Key) []store.Secret {
 	return got.Secrets
 }
 
+// TestTwoTabsResetOnce: the second of two open forms does not end the secret that the first has just made.
+func TestTwoTabsResetOnce(t *testing.T) {
+	w := newWorld(t)
+	b := w.withPassword()
+	sub := w.subaccount("Shop")
+	path := keyPath(sub.Key, "reset")
+	first, second := b.get(path).form(path), b.get(path).form(path)
+	made := secretIn(b.post(path, first).is(http.StatusOK))
+	again := b.post(path, second).is(http.StatusConflict).says("The secret key was reset", "by owner@example.com, after this form was opened. Nothing was changed.")
+	if !w.opens(sub.Key.APIKey, made) {
+		t.Fatal("the second form ended the first one's secret")
+	}
+	b.post(path, again.form(path)).is(http.StatusOK).says("The new secret key of Shop")
+}
+
+// TestTheSecretInUseIsNotChosenToEnd: of two live secrets the form proposes to end the one that nothing uses.
+func TestTheSecretInUseIsNotChosenToEnd(t *testing.T) {
+	w := newWorld(t)
+	b := w.withPassword()
+	sub := w.subaccount("Shop")
+	path := keyPath(sub.Key, "reset")
+	form := b.get(path).form(path)
+	w.used(w.live(sub.Key)[0], "smtp", "192.0.2.7", "postfix/3.7", 2*time.Minute, 5)
+	form.Set("overlap", "168h")
+	b.post(path, form).is(http.StatusOK)
+	live := w.live(sub.Key) // the new one is not used yet
+	if got := b.get(path).form(path).Get("end"); got != strconv.FormatInt(live[0].ID, 10) {
+		t.Errorf("it proposes to end %s of %d (new, unused) and %d (in use)", got, live[0].ID, live[1].ID)
+	}
+	w.used(live[0], "smtp", "192.0.2.7", "postfix/3.7", time.Minute, 5)
+	if got := b.get(path).form(path).Get("end"); got != strconv.FormatInt(live[1].ID, 10) {
+		t.Errorf("it proposes to end %s of %d (used last) and %d", got, live[0].ID, live[1].ID)
+	}
+}
+
 // used notes uses of a secret, the last that long ago.
 func (w *world) used(secret store.Secret, protocol, address, client string, ago time.Duration, n int64) {
 	w.t.Helper()

@@ -19,11 +19,15 @@ type Reset struct {
 	Overlap time.Duration
 	// EndSecretID names which of two live secrets dies at once, since three are never live. Needed only then.
 	EndSecretID int64
+	// NewestSecretID is the newest live secret that whoever asks knows of, 0 for none: when there is another meanwhile,
+	// nothing is reset. nil: reset whatever there is.
+	NewestSecretID *int64
 }
 
 // Reset gives a key of the scope a new secret. Without an overlap all old ones end: when it has returned, no request
 // with one of them is accepted and the SMTP sessions that it opened are closed. With an overlap the newest old secret
-// lives on until its end. Errors: *Error on OverlapSeconds; Conflict on EndSecretID when two are live and none is named.
+// lives on until its end. Errors: *Error on OverlapSeconds; Conflict on EndSecretID when two are live and none is named, and
+// on NewestSecretID when the key was reset meanwhile.
 func (k *Keyring) Reset(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, how Reset) (Issued, error) {
 	if err := credential.CheckOverlap(how.Overlap); err != nil {
 		return Issued{}, invalid("OverlapSeconds", err)
@@ -32,6 +36,9 @@ func (k *Keyring) Reset(ctx context.Context, by Actor, scope store.Scope, f stor
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
 		key, err := tx.Key(ctx, scope, f)
 		if err != nil {
+			return nil, err
+		}
+		if err := how.expects(key.Secrets); err != nil {
 			return nil, err
 		}
 		detail := "the old secret key ended at once"
@@ -49,6 +56,18 @@ func (k *Keyring) Reset(ctx context.Context, by Actor, scope store.Scope, f stor
 		return &out.Key, tx.AddAudit(ctx, entry(by, key.AccountID, "key.reset", "key "+key.APIKey, detail))
 	})
 	return out, err
+}
+
+// expects says whether the newest of the live secrets is the one that the caller knows of.
+func (how Reset) expects(live []store.Secret) error {
+	newest := int64(0)
+	if len(live) > 0 {
+		newest = live[0].ID
+	}
+	if how.NewestSecretID == nil || *how.NewestSecretID == newest {
+		return nil
+	}
+	return &Error{Kind: Conflict, Field: "NewestSecretID", Reason: "the secret key was reset meanwhile"}
 }
 
 // overlap leaves one old secret of the key live, until the overlap's end.
