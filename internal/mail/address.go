@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"mime"
-	netmail "net/mail"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -96,61 +95,4 @@ func dropControl(r rune) rune {
 		return ' '
 	}
 	return r
-}
-
-// ParseAddress reads one mailbox: `a@b`, `Name <a@b>`, `"Name" <a@b>`.
-func ParseAddress(s string) (Address, error) {
-	list, err := ParseAddressList(s)
-	if err != nil {
-		return Address{}, err
-	}
-	if len(list) != 1 {
-		return Address{}, bad("is more than one address")
-	}
-	return list[0], nil
-}
-
-// ParseAddressList reads mailboxes separated by commas (RFC 5322 3.4).
-func ParseAddressList(s string) ([]Address, error) {
-	p := netmail.AddressParser{}
-	found, err := p.ParseList(s)
-	if err != nil {
-		return nil, bad(unreadable(err))
-	}
-	list := make([]Address, len(found))
-	for i, f := range found {
-		list[i] = Address{Name: f.Name, Email: requote(f.Address)}
-		if err := CheckEmail(list[i].Email); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
-
-// unreadable says in words what net/mail says in those of RFC 5322's grammar.
-func unreadable(err error) string {
-	for _, x := range []struct{ grammar, words string }{
-		{"unclosed quoted-string", "has a quotation mark that is not closed"},
-		{"unclosed angle-addr", "has a < that is not closed"},
-		{"expected comma", "has something after it where a comma or the end belongs"},
-		{"no angle-addr", "is missing after a name: it stands in < and >"},
-		{"missing", "has no @"},
-		{"no domain", "has nothing after the @"},
-		{"dot in atom", "has a dot out of place"},
-		{"no address", "is missing"},
-	} {
-		if strings.Contains(err.Error(), x.grammar) {
-			return x.words
-		}
-	}
-	return "is neither of the form a@example.com nor Name <a@example.com>"
-}
-
-// requote puts back the quotes net/mail takes from a quoted local part.
-func requote(email string) string {
-	at := strings.LastIndexByte(email, '@')
-	if at < 0 || checkLocal(email[:at]) == nil && email[0] != '"' {
-		return email
-	}
-	return quoted(email[:at]) + email[at:]
 }

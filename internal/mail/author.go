@@ -24,7 +24,7 @@ func authors(header []Field) ([]Author, error) {
 			if name != "From" && strings.TrimSpace(f.Value) == "" {
 				continue // it names nobody
 			}
-			list, err := ParseAddressList(f.Value)
+			list, err := parseAuthors(f.Value)
 			switch {
 			case err != nil:
 				return nil, &SyntaxError{name, err.Error()}
@@ -39,6 +39,24 @@ func authors(header []Field) ([]Author, error) {
 		}
 	}
 	return out, nil
+}
+
+// parseAuthors is ParseAddressList without what other programs may read as other addresses: an author that we do not
+// see is one that nobody checks.
+func parseAuthors(value string) ([]Address, error) {
+	p := listParser{s: value}
+	if err := p.list(); err != nil {
+		return nil, err
+	}
+	for _, a := range p.out {
+		if local := a.Email[:strings.LastIndexByte(a.Email, '@')]; isQuoted(local) && strings.ContainsAny(unquote(local[1:len(local)-1]), "@<>(),:;\\\"") {
+			p.doubt = "has characters in its quoted local part that make another address of it for some"
+		}
+	}
+	if p.doubt != "" {
+		return nil, bad(p.doubt + ": other programs may read another author")
+	}
+	return p.out, nil
 }
 
 // ReadAuthors finds every address that a message names as an author or sender, From's first.
