@@ -253,7 +253,15 @@ func unquote(in string) string {
 
 // quoted puts text between quotation marks, with a backslash where one must be (RFC 5322 §3.2.4).
 func quoted(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+	out := make([]byte, 0, len(text)+2)
+	out = append(out, '"')
+	for i := 0; i < len(text); i++ {
+		if text[i] == '"' || text[i] == '\\' {
+			out = append(out, '\\')
+		}
+		out = append(out, text[i])
+	}
+	return string(append(out, '"'))
 }
 
 // foldLocal brings the text of a local part into lower case and NFC. A letter beyond ASCII never becomes an ASCII one by
