@@ -270,6 +270,7 @@ func replyTo(err error) *reply {
 		submit.NoRoom:            {452, "4.3.1", e.Reason},
 		submit.Unavailable:       {451, "4.3.0", e.Reason},
 		submit.LimitReached:      {452, "4.7.1", e.Reason},
+		submit.BadParameter:      {501, "5.5.4", e.Reason},
 		submit.BadKey:            {554, "5.6.0", e.Reason},
 		submit.KeyReused:         {554, "5.6.0", e.Reason},
 		submit.KeyBusy:           {451, "4.5.0", e.Reason},

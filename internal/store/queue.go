@@ -4,8 +4,11 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"time"
+
+	"postern/internal/mail"
 )
 
 // Claimed is a message that this process may try to deliver until its lease ends.
@@ -130,6 +133,7 @@ type Outgoing struct {
 	UTF8         bool
 	URLTags      string
 	TrackHost    string // of its key
+	Asked        *Asked // nil: neither about the mail nor about a recipient was anything asked for
 	Body         []byte
 }
 
@@ -137,10 +141,17 @@ type Outgoing struct {
 func (s *Store) Outgoing(ctx context.Context, submissionID int64) (Outgoing, error) {
 	var o Outgoing
 	var b Body
-	err := s.row(ctx, "SELECT s.id, s.account_id, s.mail_from, s.header_from, s.utf8, s.url_tags, k.track_host, b.codec, b.data FROM submission s JOIN api_key k ON k.id = s.key_id JOIN body b ON b.submission_id = s.id WHERE s.id = $1", submissionID).
-		scan(&o.SubmissionID, &o.AccountID, &o.MailFrom, &o.HeaderFrom, &o.UTF8, &o.URLTags, &o.TrackHost, &b.codec, &b.data)
+	var ret sql.NullInt16
+	var envid sql.NullString
+	var requireTLS sql.NullBool
+	err := s.row(ctx, `SELECT s.id, s.account_id, s.mail_from, s.header_from, s.utf8, s.url_tags, k.track_host, b.codec, b.data, d.ret, d.envid, d.require_tls
+ FROM submission s JOIN api_key k ON k.id = s.key_id JOIN body b ON b.submission_id = s.id LEFT JOIN dsn d ON d.submission_id = s.id WHERE s.id = $1`, submissionID).
+		scan(&o.SubmissionID, &o.AccountID, &o.MailFrom, &o.HeaderFrom, &o.UTF8, &o.URLTags, &o.TrackHost, &b.codec, &b.data, &ret, &envid, &requireTLS)
 	if err != nil {
 		return Outgoing{}, err
+	}
+	if ret.Valid {
+		o.Asked = &Asked{Ret: mail.Ret(ret.Int16), EnvID: mail.EnvID(envid.String), RequireTLS: requireTLS.Bool} //nolint:gosec // as it was written
 	}
 	o.Body, err = b.Bytes()
 	return o, err

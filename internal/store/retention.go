@@ -148,12 +148,15 @@ func (tx *Tx) forget(ctx context.Context, list []oldRow) (int, error) {
 		b    *bulk
 		args []any
 	}{
+		{deleteNotices, ids},
+		{deleteAskedOf, ids},
 		{deleteDoings, ids},
 		{deleteEvents, ids},
 		{deleteTodo, ids},
 		{deleteIndexed, ids},
 		{deleteMessages, ids},
 		{deleteBodies, submissions},
+		{deleteAsked, submissions},
 		{deleteSubmissions, submissions},
 	} {
 		if err := step.b.run(ctx, tx, nil, step.args); err != nil {

@@ -42,6 +42,7 @@ type Submission struct {
 	HasHTML     bool
 	UTF8        bool  // needs SMTPUTF8
 	ResentOf    int64 // the message that this one sends again, 0: none
+	Asked       Asked // what its sender asked for; mostly nothing
 
 	Body       Body
 	Recipients []Recipient
@@ -62,6 +63,7 @@ type Recipient struct {
 	Email  string
 	Domain string // lowercase A-labels
 	Kind   Kind
+	Asked  AskedOf   // what the sender asked for about this one; mostly nothing
 	Hour   time.Time // in which it counts as sent; a later one than now is waited for. Zero: now
 	ID     int64
 	UUID   uuid.UUID
@@ -189,6 +191,9 @@ func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
 				return err
 			}
 		}
+		if err := a.asked.write(ctx, tx); err != nil {
+			return err
+		}
 		if err := a.uses.write(ctx, tx); err != nil {
 			return err
 		}
@@ -204,6 +209,7 @@ type acceptance struct {
 	now                                    any
 	rows, bodies, messages, refused, queue []any
 	todo                                   []any
+	asked                                  askedRows
 	uses                                   usage
 	counts                                 *tally
 	events                                 []recorded
@@ -215,6 +221,7 @@ func (a *acceptance) submission(x *Submission) {
 		x.MessageID, x.CustomID, x.EventPayload, x.Campaign, x.campaignID, x.MonitoringCategory, x.URLTags, x.Priority, x.TrackOpens, x.TrackClicks, x.Size, x.Attachments,
 		x.HasText, x.HasHTML, x.UTF8, x.Ways, x.ResentOf, a.now)
 	a.bodies = append(a.bodies, x.ID, x.Body.codec, x.Body.data)
+	a.asked.add(x)
 	for i := range x.Recipients {
 		r := &x.Recipients[i]
 		a.todo = append(a.todo, r.ID)

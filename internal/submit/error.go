@@ -20,6 +20,7 @@ const (
 	KeyReused                         // an idempotency key that another body had
 	KeyBusy                           // a call with the same idempotency key is under way: try again after RetryAfter
 	BadKey                            // an idempotency key that is none
+	BadParameter                      // a parameter of the envelope, as of RFC 3461, that is none: Field names it
 )
 
 // Temporary says whether the same mail may be accepted later.

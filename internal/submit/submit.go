@@ -39,12 +39,17 @@ const (
 type Envelope struct {
 	From       string // "" is the null sender
 	Recipients []Recipient
+	Ret        mail.Ret   // how much of the mail is returned with a failure notice
+	EnvID      mail.EnvID // repeated in notices
+	RequireTLS bool       // REQUIRETLS of RFC 8689
 }
 
 // Recipient is one address of an envelope.
 type Recipient struct {
-	Email string
-	Kind  store.Kind
+	Email  string
+	Kind   store.Kind
+	Notify mail.Notify // when the return path is notified; 0: as the server does by default
+	ORcpt  mail.ORcpt  // whom the sender named first; none where that is Email
 }
 
 // Message is a mail and what its sender said about it.
@@ -208,6 +213,9 @@ func (s *Submit) prepare(ctx context.Context, p gate.Principal, env Envelope, m 
 	if err != nil {
 		return nil, err
 	}
+	if err := checkAsked(&env); err != nil {
+		return nil, err
+	}
 	recipients, err := distinct(env.Recipients)
 	if err != nil {
 		return nil, err
@@ -312,7 +320,7 @@ func distinct(in []Recipient) ([]store.Recipient, error) {
 			continue
 		}
 		seen[c] = true
-		out = append(out, store.Recipient{Email: r.Email, Domain: mail.Domain(r.Email), Kind: r.Kind})
+		out = append(out, store.Recipient{Email: r.Email, Domain: mail.Domain(r.Email), Kind: r.Kind, Asked: store.AskedOf{Notify: r.Notify, ORcpt: r.ORcpt}})
 	}
 	return out, nil
 }
@@ -329,6 +337,7 @@ func newSubmission(p gate.Principal, env Envelope, m Message, senderID int64, re
 		Priority: m.Priority, TrackOpens: m.TrackOpens, TrackClicks: m.TrackClicks,
 		Size: int64(len(m.Raw)), Attachments: m.Attachments, HasText: m.HasText, HasHTML: m.HasHTML, UTF8: m.UTF8, ResentOf: m.ResentOf,
 		Body: store.NewBody(m.Raw), Recipients: recipients, Lifetime: Lifetime,
+		Asked: store.Asked{Ret: env.Ret, EnvID: env.EnvID, RequireTLS: env.RequireTLS},
 	}
 }
 
