@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"mime"
 	"mime/quotedprintable"
 	"slices"
@@ -41,10 +40,9 @@ func Compose(d Draft) ([]byte, error) {
 	w.line("Date: " + d.Date.Format(time.RFC1123Z))
 	w.line("Message-ID: <" + d.MessageID + ">")
 	for _, f := range d.Headers {
-		if !validName([]byte(f.Name)) || strings.ContainsAny(f.Name, ": \t") {
-			return nil, &SyntaxError{f.Name, "this is not a header name"}
+		if err := w.field(f); err != nil {
+			return nil, err
 		}
-		w.text(f.Name, f.Value)
 	}
 	w.line("MIME-Version: 1.0")
 	w.mixed(d)
@@ -109,28 +107,47 @@ func (w *composer) fold(words []string, used, start int) int {
 	return used
 }
 
-// text writes an unstructured field: as it is when it is short ASCII words, as encoded words otherwise. Control
-// characters, and with them every line end, become blanks: a value can never start a field of its own.
+// field writes a field that the draft gives, by its own grammar.
+func (w *composer) field(f Field) error {
+	if err := checkName(f.Name); err != nil {
+		return err
+	}
+	lines, err := fieldLines(f.Name, f.Value)
+	w.Write(lines)
+	return err
+}
+
+// text writes an unstructured field.
 func (w *composer) text(name, value string) {
-	value = strings.Map(func(r rune) rune {
+	w.WriteString(name + ":")
+	w.textLines(name, cleanText(value))
+}
+
+// cleanText makes blanks of control characters, and with them of every line end: a value can never start a field of its
+// own.
+func cleanText(value string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r < ' ' || r == 127 {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(value, "\uFFFD"))
+	}, strings.ToValidUTF8(value, "\uFFFD")))
+}
+
+// textLines writes the value of an unstructured field: as it is when it is short ASCII words, as encoded words otherwise.
+func (w *composer) textLines(name, value string) {
 	plain := !strings.Contains(value, "=?")
 	for word := range strings.SplitSeq(value, " ") {
-		if len(word) > 900 || !ascii(word) {
+		if len(name)+2+len(word) > maxLine || !ascii(word) {
 			plain = false
 		}
 	}
-	if !plain || strings.Contains(value, "  ") && len(value) > foldAt-len(name) || value != strings.TrimSpace(value) {
+	if !plain || strings.Contains(value, "  ") && len(value) > foldAt-len(name) {
 		value = mime.QEncoding.Encode("utf-8", value)
 		if !strings.HasPrefix(value, "=?") { // Encode leaves ASCII alone
 			value = strings.Join(encodeASCII(value), " ")
 		}
 	}
-	w.WriteString(name + ":")
 	w.fold(strings.Split(value, " "), len(name)+1, len(name)+1)
 	w.Write(crlf)
 }
@@ -142,15 +159,6 @@ func encodeASCII(s string) []string {
 		words = append(words, "=?utf-8?b?"+base64.StdEncoding.EncodeToString(chunk)+"?=")
 	}
 	return words
-}
-
-func ascii(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 // mixed writes the body with its attachments.
@@ -218,7 +226,7 @@ func (w *composer) content(kind, s string) {
 	case high == 0 && !long:
 		w.line("Content-Transfer-Encoding: 7bit\r\n")
 		w.WriteString(s)
-	case high > len(s)/4:
+	case transferOf(len(s), high) == "base64":
 		w.line("Content-Transfer-Encoding: base64\r\n")
 		w.base64([]byte(s))
 	default:
@@ -295,19 +303,7 @@ func dispositionOf(kind, name string) string {
 	if s := mime.FormatMediaType(kind, map[string]string{"filename": name}); len(s) < long {
 		return foldParams(s)
 	}
-	pieces := []string{"utf-8''"}
-	for _, r := range name { // a character is in one piece: not every reader joins the bytes before it decodes them
-		c := "%" + strings.ReplaceAll(fmt.Sprintf("% X", string(r)), " ", "%")
-		if last := len(pieces) - 1; len(pieces[last])+len(c) <= 60 {
-			pieces[last] += c
-		} else {
-			pieces = append(pieces, c)
-		}
-	}
-	for i, piece := range pieces {
-		kind += fmt.Sprintf(";\r\n filename*%d*=%s", i, piece)
-	}
-	return kind
+	return foldParams(kind + encodedParam("filename", name))
 }
 
 // cidRune keeps what may stand in a Content-ID.

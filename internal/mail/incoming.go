@@ -24,54 +24,46 @@ var (
 	blankLine = []byte("\r\n\r\n")
 )
 
-// ReadIncoming reads a message as a client hands it over, and cleans it (RFC 6409 §8): the control headers and Bcc
-// are taken out, Date and Message-ID are added where they are missing, all else stays byte for byte. now is the Date
-// to add; newMessageID makes a Message-ID, without angle brackets. A message that must not be sent on is refused with
-// a *SyntaxError: bare CR or LF (which other servers may take for the end of a message), a header that is none, no
-// usable From.
+// ReadIncoming reads a message as a client hands it over, cleans it (RFC 6409 §8) and makes it fit to travel (see [Fit]):
+// the control headers are taken out, Date and Message-ID are added where they are missing or empty. now is the Date to
+// add; newMessageID makes a Message-ID, without angle brackets. A message that must not be sent on is refused with a
+// *SyntaxError: bare CR or LF (which other servers may take for the end of a message), a header that is none, no usable
+// From, what cannot be made fit.
 func ReadIncoming(raw []byte, now time.Time, newMessageID func() string) (*Incoming, error) {
-	if err := checkLineEnds(raw); err != nil {
+	if err := checkBytes(raw); err != nil {
 		return nil, err
 	}
-	head, body := splitHead(raw)
 	m := &Incoming{Control: Control{Priority: -1}}
-	clean := make([]byte, 0, len(raw)+128)
-	seen := map[string]int{}
-	err := eachField(head, func(name, value string, whole []byte) error {
-		lower := strings.ToLower(name)
-		seen[lower]++
-		if m.Control.take(lower, value) || lower == "bcc" {
-			return nil
-		}
-		m.Header = append(m.Header, Field{name, value})
-		clean = append(clean, whole...)
-		return nil
-	})
-	if err != nil {
+	f := &fitter{}
+	if err := f.message(raw, m.Control.take); err != nil {
 		return nil, err
 	}
-	if err := m.readFields(seen); err != nil {
+	m.Header, m.UTF8 = f.fields, f.utf8
+	m.HasText, m.HasHTML, m.Attachments = f.text, f.html, f.attached
+	if err := m.readFields(f.seen); err != nil {
 		return nil, err
 	}
-	if seen["date"] == 0 {
-		clean = append(clean, "Date: "+now.Format(time.RFC1123Z)+"\r\n"...)
+	if f.seen["date"] == 0 {
+		f.head = append(f.head, "Date: "+now.Format(time.RFC1123Z)+"\r\n"...)
 	}
 	if m.MessageID == "" {
 		m.MessageID = newMessageID()
-		clean = append(clean, "Message-ID: <"+m.MessageID+">\r\n"...)
+		f.head = append(f.head, "Message-ID: <"+m.MessageID+">\r\n"...)
 	}
-	m.Raw = append(append(clean, crlf...), body...)
-	m.body = body
-	m.look(body)
+	m.Raw = append(append(f.head, crlf...), f.body...)
+	_, m.body = splitHead(raw)
 	return m, nil
 }
 
 // Body is what comes after the header, as it was handed over.
 func (m *Incoming) Body() []byte { return m.body }
 
-// checkLineEnds refuses CR and LF that do not stand together (RFC 5321 §2.3.8). What follows such a one is a new line
-// to some servers and not to others: that is how mail is smuggled.
-func checkLineEnds(raw []byte) error {
+// checkBytes refuses NUL (RFC 5322 §4), and CR and LF that do not stand together (RFC 5321 §2.3.8). What follows such a
+// one is a new line to some servers and not to others: that is how mail is smuggled.
+func checkBytes(raw []byte) error {
+	if bytes.IndexByte(raw, 0) >= 0 {
+		return &SyntaxError{"", "there is a NUL byte"}
+	}
 	lines := 0
 	for rest, at := raw, 0; ; lines++ {
 		i := bytes.IndexByte(rest, '\n')
@@ -111,13 +103,8 @@ func eachField(head []byte, fn func(name, value string, whole []byte) error) err
 		end, folded := 0, false
 		for {
 			i := bytes.Index(head[end:], crlf)
-			length := i
 			if i < 0 { // the last line of a message without a body may lack its end
-				length = len(head) - end
-				i = length - 2
-			}
-			if length > maxLine {
-				return &SyntaxError{fieldName(head), fmt.Sprintf("a line has more than %d bytes", maxLine)}
+				i = len(head) - end - 2
 			}
 			end += i + 2
 			if end >= len(head) || head[end] != ' ' && head[end] != '\t' {
@@ -143,14 +130,6 @@ func eachField(head []byte, fn func(name, value string, whole []byte) error) err
 		}
 	}
 	return nil
-}
-
-func fieldName(head []byte) string {
-	name, _, ok := bytes.Cut(head, []byte(":"))
-	if !ok || len(name) > 70 {
-		return ""
-	}
-	return string(name)
 }
 
 // validName holds RFC 5322 §2.2, and §4.5's blanks before the colon.
@@ -285,64 +264,6 @@ func (c *Control) expect(ok bool, name, value, known string) {
 	}
 }
 
-// look finds out what is in the body, without decoding it. Broken MIME is no reason to refuse a mail.
-func (m *Incoming) look(body []byte) {
-	get := func(name string) string {
-		for _, f := range m.Header {
-			if strings.EqualFold(f.Name, name) {
-				return f.Value
-			}
-		}
-		return ""
-	}
-	budget := 200
-	m.lookAt(get("Content-Type"), get("Content-Disposition"), body, 0, &budget)
-}
-
-func (m *Incoming) lookAt(contentType, disposition string, body []byte, depth int, budget *int) {
-	if *budget--; *budget < 0 || depth > 10 {
-		return
-	}
-	kind, params, err := mime.ParseMediaType(contentType)
-	if err != nil && kind == "" {
-		kind = "text/plain" // RFC 2045 §5.2
-	}
-	where, dparams, _ := mime.ParseMediaType(disposition)
-	switch {
-	case strings.HasPrefix(kind, "multipart/") && params["boundary"] != "":
-		for _, part := range splitParts(body, params["boundary"]) {
-			var ct, cd string
-			head, rest := splitHead(part)
-			eachField(head, func(name, value string, _ []byte) error { //nolint:errcheck,gosec // a broken part is looked at as far as it goes
-				if strings.EqualFold(name, "Content-Type") {
-					ct = value
-				} else if strings.EqualFold(name, "Content-Disposition") {
-					cd = value
-				}
-				return nil
-			})
-			m.lookAt(ct, cd, rest, depth+1, budget)
-		}
-	case where == "attachment" || dparams["filename"] != "" || params["name"] != "":
-		m.Attachments++
-	case kind == "text/html":
-		m.HasHTML = true
-	case strings.HasPrefix(kind, "text/"):
-		m.HasText = true
-	default:
-		m.Attachments++
-	}
-}
-
-// splitParts cuts a multipart body at its boundary (RFC 2046 §5.1.1).
-func splitParts(body []byte, boundary string) [][]byte {
-	var parts [][]byte
-	for _, s := range partSpans(body, boundary) {
-		parts = append(parts, body[s.start:s.end])
-	}
-	return parts
-}
-
 // span is a piece of something, its end excluded.
 type span struct{ start, end int }
 
@@ -359,7 +280,7 @@ func partSpans(body []byte, boundary string) []span {
 		}
 		if rest, ok := bytes.CutPrefix(body[at:next], delim); ok {
 			rest = bytes.TrimRight(rest, " \t\r\n")
-			last := bytes.HasPrefix(rest, []byte("--"))
+			last := string(rest) == "--"
 			if last || len(rest) == 0 { // otherwise it is a longer boundary, of a part inside
 				if start >= 0 {
 					parts = append(parts, span{start, max(start, at-2)})

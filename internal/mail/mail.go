@@ -41,8 +41,8 @@ type Draft struct {
 	MessageID   string
 }
 
-// Incoming is a message as handed over by SMTP. Raw is cleaned: control headers
-// and Bcc removed, Date and Message-ID added where missing, the body untouched.
+// Incoming is a message as handed over by SMTP. Raw is cleaned and fit to travel: control headers and Bcc removed, Date
+// and Message-ID added where missing, what a relay might change encoded.
 type Incoming struct {
 	Header             []Field
 	From               Address  // the first author
@@ -50,6 +50,7 @@ type Incoming struct {
 	Subject, MessageID string
 	HasText, HasHTML   bool
 	Attachments        int
+	UTF8               bool // a mailbox in the header needs SMTPUTF8
 	Control            Control
 	Raw                []byte
 

@@ -62,7 +62,7 @@ func (c *conn) accept(raw []byte) (receipt submit.Receipt, refused *reply, err e
 		env.Recipients[i] = submit.Recipient{Email: a, Kind: store.To}
 	}
 	m := message(in)
-	m.UTF8 = mail.NeedsUTF8(c.tx.from) || mail.NeedsUTF8(c.tx.to...)
+	m.UTF8 = in.UTF8 || mail.NeedsUTF8(c.tx.from) || mail.NeedsUTF8(c.tx.to...)
 	m.Source, m.Address, m.Client = "smtp", c.remote, c.helo
 	m.Raw = append(c.received(m.UTF8, now, len(in.Raw)), in.Raw...)
 	receipt, err = c.submit(submit.Item{Envelope: env, Message: m}, in)
