@@ -133,7 +133,7 @@ func (c *conn) login(user, password string) {
 		c.unbind, err = c.s.c.Gate.Bind(p, func(reason string) (wait func()) { return c.end(reply{421, "4.7.0", reason}) })
 	}
 	if err == nil {
-		c.principal, c.reads = p, 0
+		c.principal, c.groups = p, 0
 		c.enter(ready)
 		c.s.stats.loginsOK.Add(1)
 		c.say(reply{235, "2.7.0", "logged in"})

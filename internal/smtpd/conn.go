@@ -27,10 +27,10 @@ type conn struct {
 	private bool // TLS, or loopback: a secret may travel
 	born    time.Time
 
-	buf   []byte // what was read and not used yet is buf[r:w]
-	r, w  int
-	out   []byte // replies that are not sent yet
-	reads int    // since the last message
+	buf    []byte // what was read and not used yet is buf[r:w]
+	r, w   int
+	out    []byte // replies that are not sent yet
+	groups int    // of pipelined commands, since the last message
 
 	state     state
 	helo      string // what the client calls itself
@@ -161,10 +161,10 @@ func (c *conn) line() ([]byte, error) {
 
 // fill reads more, after what is to be said has been said. A buffer that is full grows, and one that is empty is small.
 func (c *conn) fill() error {
-	if c.reads++; c.reads > c.s.c.Limits.Commands && (c.state < ready || c.reads > 30*c.s.c.Limits.Commands) {
-		return errTooMany
-	}
 	if c.r == c.w {
+		if c.groups++; c.groups > c.s.c.Limits.Commands && (c.state < ready || c.groups > 30*c.s.c.Limits.Commands) {
+			return errTooMany
+		}
 		c.r, c.w = 0, 0
 		if len(c.buf) > smallBuffer {
 			c.buf = make([]byte, smallBuffer)

@@ -136,7 +136,7 @@ func (t *text) room() []byte {
 
 // open begins the text of a mail.
 func (c *conn) open() {
-	c.reads = 0
+	c.groups = 0
 	c.tx.text.b = c.s.buffer()
 	c.tx.part = &share{m: c.s.memory, key: c.principal.KeyID, declared: c.tx.size, wait: c.s.c.Limits.Wait}
 	c.tx.began = time.Now()

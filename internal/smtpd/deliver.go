@@ -36,7 +36,7 @@ func (c *conn) deliver() {
 	case why != nil:
 		c.refuse(*why)
 	default:
-		c.reads = 0
+		c.groups = 0
 		c.s.stats.accepted.Add(1)
 		c.say(reply{250, "2.0.0", "OK: queued as " + receipt.Messages[0].UUID})
 	}

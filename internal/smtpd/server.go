@@ -43,7 +43,7 @@ type Limits struct {
 	Block       time.Duration // between blocks of a mail [5 min: §4.5.3.2.5 asks a client to wait 3 min]
 	Mail        time.Duration // for a whole mail, and a second for each 8 KiB of it [15 min]
 	Login       time.Duration // from the connection to a login, with the TLS handshake [1 min]
-	Commands    int           // without a login, and 30 times as many after it without a message [100]; in packets, so a pipelined group is one
+	Commands    int           // without a login, and 30 times as many after it without a message [100]; a pipelined group is one
 	Failures    int           // of AUTH on one connection, then it is closed [3]
 	Memory      int64         // bytes that mails of more than a megabyte share, half of them at most one key's [256 MiB]
 	Wait        time.Duration // for that memory [20 s], and three times as long for the key's own part

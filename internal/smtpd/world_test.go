@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,9 @@ func (c *client) expect(want string) string {
 		if err != nil {
 			c.t.Fatalf("want %q, got %q and %v", want, all.String(), err)
 		}
+		if !enhanced(line) {
+			c.t.Errorf("the reply %q has no enhanced code", line)
+		}
 		if len(line) > 3 && line[3] == ' ' {
 			if !strings.HasPrefix(line, want) {
 				c.t.Fatalf("want %q, got %q", want, all.String())
@@ -145,6 +149,17 @@ func (c *client) expect(want string) string {
 			return all.String()
 		}
 	}
+}
+
+// bareReply matches the replies that have no enhanced code (RFC 2034 §4): the greeting, the answer to EHLO, and what asks
+// for more.
+var bareReply = regexp.MustCompile(`^(220 mail\.postern\.example ESMTP|250[- ](mail\.postern\.example|PIPELINING|8BITMIME|SMTPUTF8|ENHANCEDSTATUSCODES|CHUNKING|STARTTLS|AUTH|LIMITS|SIZE|DSN|REQUIRETLS)|334 |354 )`)
+
+var codedReply = regexp.MustCompile(`^[245][0-9]{2}[- ][245]\.[0-9]{1,3}\.[0-9]{1,3} [^ ].*\r\n$`)
+
+// enhanced says whether a line of a reply has an enhanced code of its class, or is one of those that have none.
+func enhanced(line string) bool {
+	return bareReply.MatchString(line) || codedReply.MatchString(line) && line[0] == line[4]
 }
 
 func (c *client) send(s string) {

@@ -12,11 +12,11 @@ import (
 	"postern/internal/store"
 )
 
-// TestDialogues plays what real clients say, each in its own way, from testdata. "C: " is a line of the client, "C+ "
+// TestClients plays what real clients say, each in its own way, from testdata/clients. "C: " is a line of the client, "C+ "
 // one that goes into the same packet as the next, "S: " how the server's reply begins. Each dialogue hands over one
 // mail.
-func TestDialogues(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
+func TestClients(t *testing.T) {
+	files, err := filepath.Glob("testdata/clients/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
