@@ -10,6 +10,7 @@
 package connlimit
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -201,6 +202,14 @@ func (l *listener) turnAway(c net.Conn, by Bound) {
 type conn struct {
 	net.Conn
 	release func()
+}
+
+// CloseWrite closes the connection for writing, where that is possible.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 func (c *conn) Close() error {

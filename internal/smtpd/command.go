@@ -11,6 +11,7 @@ import (
 	"postern/internal/account"
 	"postern/internal/gate"
 	"postern/internal/mail"
+	"postern/internal/store"
 	"postern/internal/submit"
 )
 
@@ -130,9 +131,12 @@ func (c *conn) ehlo(arg string) {
 	}
 	b := append(c.out, "250-"...)
 	b = append(b, c.s.c.Hostname...)
-	b = append(b, "\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n"...)
+	b = append(b, "\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-DSN\r\n"...)
 	if c.tls == nil && c.s.c.TLS != nil {
 		b = append(b, "250-STARTTLS\r\n"...)
+	}
+	if c.tls != nil {
+		b = append(b, "250-REQUIRETLS\r\n"...) // RFC 8689 §2
 	}
 	if c.private {
 		b = append(b, "250-AUTH PLAIN LOGIN\r\n"...)
@@ -200,12 +204,11 @@ func (c *conn) mail(arg string) {
 			return
 		}
 	}
-	tx := transaction{from: from}
-	if why := each(rest, tx.parameter); why != nil {
+	tx := transaction{Envelope: submit.Envelope{From: from, Recipients: c.tx.Recipients[:0]}}
+	if why := each(rest, func(p parameter) *reply { return tx.ofMail(p, c.tls != nil) }); why != nil {
 		c.refuse(*why)
 		return
 	}
-	tx.to = c.tx.to[:0]
 	c.tx = tx
 	c.enter(envelope)
 	c.say(reply{250, "2.1.0", "the sender is accepted"})
@@ -218,7 +221,7 @@ func (c *conn) rcpt(arg string) {
 		c.refuse(reply{501, "5.5.2", "the command is RCPT TO:<address>"})
 		return
 	}
-	if len(c.tx.to) >= submit.MaxRecipients {
+	if len(c.tx.Recipients) >= submit.MaxRecipients {
 		c.refuse(reply{452, "4.5.3", fmt.Sprintf("a mail has at most %d recipients", submit.MaxRecipients)}) // RFC 5321 §4.5.3.1.10
 		return
 	}
@@ -231,11 +234,12 @@ func (c *conn) rcpt(arg string) {
 		c.refuse(reply{553, "5.1.3", fmt.Sprintf("the recipient <%s> is not an email address: %v", to, err)})
 		return
 	}
-	if why := each(rest, unknown); why != nil {
+	r, given := submit.Recipient{Email: to, Kind: store.To}, seen(0)
+	if why := each(rest, func(p parameter) *reply { return ofRcpt(&r, &given, p) }); why != nil {
 		c.refuse(*why)
 		return
 	}
-	c.tx.to = append(c.tx.to, to)
+	c.tx.Recipients = append(c.tx.Recipients, r)
 	c.enter(addressed)
 	c.say(reply{250, "2.1.5", "the recipient is accepted"})
 }

@@ -17,7 +17,7 @@ const (
 	// firstBuffer is what a mail is read into at first; it doubles as the mail comes.
 	firstBuffer = 16 << 10
 	// keptBuffer is how large a buffer is kept for the next mail at most.
-	keptBuffer = 256 << 10
+	keptBuffer = 32 << 10
 	// minRead is how much room there is for a read at least.
 	minRead = 4 << 10
 	// maxDiscarded is how much of a refused mail is read to find its end.
@@ -26,6 +26,8 @@ const (
 	maxStranger = 1 << 20
 	// refusedTime is what the rest of a mail has to come whose refusal is said already.
 	refusedTime = 10 * time.Second
+	// copies is how often a mail is in memory while it is made fit and kept.
+	copies = 2
 	// slowest is how many bytes a second a mail has to have in the long run.
 	slowest = 8 << 10
 )
@@ -118,28 +120,55 @@ func (t *text) check(more []byte) {
 	}
 }
 
-// drop throws away what was looked at, of a mail that is refused.
-func (t *text) drop() {
-	t.b = t.b[:copy(t.b, t.b[t.n:])]
-	t.n = 0
+// open begins the text of a mail.
+func (c *conn) open() {
+	c.groups = 0
+	c.tx.open, c.tx.began = true, time.Now()
+	c.tx.share = c.s.c.Budget.Share(c.principal.KeyID)
+	c.tx.text.b = c.s.buffer()
 }
 
-// room is where the next bytes go.
-func (t *text) room() []byte {
-	if cap(t.b)-len(t.b) < minRead {
-		bigger := make([]byte, len(t.b), 2*cap(t.b))
+// room is where the next bytes of a mail go. The buffer grows with what came; nil: there is no memory for it.
+func (c *conn) room() []byte {
+	t := &c.tx.text
+	size := cap(t.b)
+	if size-len(t.b) < minRead {
+		size = bufferAfter(size, int(c.tx.size))
+	}
+	if need := copies * int64(size); !c.tx.refused && need > c.tx.share.Held() && c.tx.share.Grow(c.s.running, need) != nil {
+		return nil
+	}
+	if size > cap(t.b) {
+		bigger := make([]byte, len(t.b), size)
 		copy(bigger, t.b)
 		t.b = bigger
 	}
 	return t.b[len(t.b):cap(t.b)]
 }
 
-// open begins the text of a mail.
-func (c *conn) open() {
-	c.groups = 0
-	c.tx.text.b = c.s.buffer()
-	c.tx.part = &share{m: c.s.memory, key: c.principal.KeyID, declared: c.tx.size, wait: c.s.c.Limits.Wait}
-	c.tx.began = time.Now()
+// bufferAfter is the size of the buffer after one that is full. Where the client has said how long its mail is, that is
+// believed when it is less.
+func bufferAfter(size, declared int) int {
+	next := 2 * size
+	if size >= 256<<10 {
+		next = size + size/2
+	}
+	if enough := declared + 2*minRead; enough > size+minRead && enough < next {
+		return enough
+	}
+	return next
+}
+
+// drop throws away what was looked at of a mail that is refused, and gives back the memory. One small buffer is left.
+func (c *conn) drop() {
+	c.tx.refused = true
+	t := &c.tx.text
+	t.b = t.b[:copy(t.b, t.b[t.n:])]
+	t.n = 0
+	if cap(t.b) > firstBuffer {
+		t.b = append(c.s.buffer(), t.b...)
+	}
+	c.tx.share.Release()
 }
 
 // mailEnd is by when a mail must be complete: the longer, the more of it has come.
@@ -213,8 +242,6 @@ func (c *conn) readData() (refused *reply, err error) {
 			refused = notMail(t.wrong)
 		case t.n > submit.MaxSize:
 			refused = &tooLarge
-		case !c.tx.part.grow(int64(len(t.b))):
-			refused = &errBusy
 		}
 		if done {
 			c.unread(rest)
@@ -229,7 +256,7 @@ func (c *conn) readData() (refused *reply, err error) {
 				c.closing = true
 				return refused, nil
 			}
-			t.drop()
+			c.drop()
 			if t.wrong != "" && !said {
 				said = true
 				c.refuse(*refused)
@@ -238,7 +265,13 @@ func (c *conn) readData() (refused *reply, err error) {
 		if said {
 			wait = min(wait, refusedTime)
 		}
-		n, err := c.more(t.room(), wait)
+		room := c.room()
+		if room == nil {
+			refused = &errBusy
+			c.drop()
+			room = c.room()
+		}
+		n, err := c.more(room, wait)
 		if err != nil {
 			c.brokenOff(err)
 			return nil, err
@@ -271,7 +304,7 @@ func (c *conn) bdat(arg string) {
 		c.lost(errEnded)
 		return
 	}
-	if c.tx.part == nil {
+	if !c.tx.open {
 		c.open()
 		c.enter(chunks)
 	}
@@ -309,35 +342,33 @@ func (c *conn) badChunk() {
 func (c *conn) readChunk(size int, last bool) (refused *reply, err error) {
 	t := &c.tx.text
 	for {
-		if n := min(size, c.w-c.r); n > 0 {
-			t.b = append(t.b, c.buf[c.r:c.r+n]...)
-			c.r += n
-			size -= n
-		}
-		t.look(false)
-		if refused == nil {
-			switch {
-			case size == 0 && last && t.cr:
-				refused = notMail("there is a CR without LF")
-			case t.wrong != "":
-				refused = notMail(t.wrong)
-			case !c.tx.part.grow(int64(len(t.b))):
-				refused = &errBusy
-			}
+		room := c.room()
+		switch {
+		case refused == nil && t.wrong != "":
+			refused = notMail(t.wrong)
+		case refused == nil && size == 0 && last && t.cr:
+			refused = notMail("there is a CR without LF")
+		case refused == nil && room == nil:
+			refused = &errBusy
 		}
 		if size == 0 {
 			return refused, nil
 		}
 		if refused != nil {
-			t.drop()
+			c.drop()
+			room = c.room()
 		}
-		room := t.room()
-		n, err := c.more(room[:min(len(room), size)], c.s.c.Limits.Block)
-		if err != nil {
-			c.brokenOff(err)
-			return nil, err
+		room = room[:min(len(room), size)]
+		n := copy(room, c.buf[c.r:c.w])
+		c.r += n
+		if n == 0 {
+			if n, err = c.more(room, c.s.c.Limits.Block); err != nil {
+				c.brokenOff(err)
+				return nil, err
+			}
 		}
 		t.b = t.b[:len(t.b)+n]
+		t.look(false)
 		size -= n
 	}
 }

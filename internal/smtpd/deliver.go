@@ -19,7 +19,6 @@ import (
 
 	"postern/internal/account"
 	"postern/internal/mail"
-	"postern/internal/store"
 	"postern/internal/submit"
 )
 
@@ -57,12 +56,10 @@ func (c *conn) accept(raw []byte) (receipt submit.Receipt, refused *reply, err e
 	if why := check(in); why != nil {
 		return receipt, why, nil
 	}
-	env := submit.Envelope{From: c.tx.from, Recipients: make([]submit.Recipient, len(c.tx.to))}
-	for i, a := range c.tx.to {
-		env.Recipients[i] = submit.Recipient{Email: a, Kind: store.To}
-	}
+	env := c.tx.Envelope
+	env.Recipients = slices.Clone(env.Recipients)
 	m := message(in)
-	m.UTF8 = in.UTF8 || mail.NeedsUTF8(c.tx.from) || mail.NeedsUTF8(c.tx.to...)
+	m.UTF8 = needsUTF8(&env) || in.UTF8
 	m.Source, m.Address, m.Client = "smtp", c.remote, c.helo
 	m.Raw = append(c.received(m.UTF8, now, len(in.Raw)), in.Raw...)
 	receipt, err = c.submit(submit.Item{Envelope: env, Message: m}, in)
@@ -73,6 +70,11 @@ func (c *conn) accept(raw []byte) (receipt submit.Receipt, refused *reply, err e
 		return receipt, replyTo(err), nil
 	}
 	return receipt, nil, nil
+}
+
+// needsUTF8 says whether an address of the envelope can go on with SMTPUTF8 alone.
+func needsUTF8(env *submit.Envelope) bool {
+	return mail.NeedsUTF8(env.From) || slices.ContainsFunc(env.Recipients, func(r submit.Recipient) bool { return mail.NeedsUTF8(r.Email) })
 }
 
 // submit hands a mail in. One with an idempotency key that was handed in before is answered as it was then.

@@ -8,47 +8,16 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"postern/internal/connlimit"
 )
 
-// places counts connections, in all and by source.
-type places struct {
-	all, each int
-
-	mu    sync.Mutex
-	open  int
-	taken map[string]int
-}
-
-func (p *places) take(source string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.open >= p.all || p.taken[source] >= p.each {
-		return false
-	}
-	p.open++
-	p.taken[source]++
-	return true
-}
-
-func (p *places) free(source string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.open--
-	if p.taken[source]--; p.taken[source] == 0 {
-		delete(p.taken, source)
-	}
-}
-
 // sourceOf is whom a connection counts for: an IPv4 address, or an IPv6 /64.
-func sourceOf(a net.Addr) string { return sourceOfAddr(addrOf(a)) }
-
-func sourceOfAddr(ip netip.Addr) string {
-	if ip.Is6() {
-		if p, err := ip.Prefix(64); err == nil {
-			return p.String()
-		}
+func sourceOf(a netip.Addr) string {
+	if p := connlimit.SourceOf(a); p.IsValid() && !p.IsSingleIP() {
+		return p.String()
 	}
-	return ip.String()
+	return a.String()
 }
 
 func addrOf(a net.Addr) netip.Addr {

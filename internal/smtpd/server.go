@@ -15,7 +15,8 @@
 // connection that stalls or breaks inside a mail is closed, so that no byte of a mail is ever read as a command.
 //
 // Spoken are RFC 5321, 6409, 3207 (STARTTLS), 4954 and 4616 (AUTH), 1870 (SIZE), 2034 (enhanced codes), 2920
-// (PIPELINING), 3030 (CHUNKING, without BINARYMIME), 6152 (8BITMIME), 6531 (SMTPUTF8), and 9422 (LIMITS). What makes a
+// (PIPELINING), 3030 (CHUNKING, without BINARYMIME), 6152 (8BITMIME), 6531 (SMTPUTF8), 3461
+// (DSN), 8689 (REQUIRETLS) and 9422 (LIMITS). What makes a
 // mail acceptable, and its words, is decided in the packages mail, gate and submit.
 package smtpd
 
@@ -30,6 +31,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/internal/budget"
+	"postern/internal/connlimit"
 	"postern/internal/gate"
 	"postern/internal/submit"
 )
@@ -45,17 +48,16 @@ type Limits struct {
 	Login       time.Duration // from the connection to a login, with the TLS handshake [1 min]
 	Commands    int           // without a login, and 30 times as many after it without a message [100]; a pipelined group is one
 	Failures    int           // of AUTH on one connection, then it is closed [3]
-	Memory      int64         // bytes that mails of more than a megabyte share, half of them at most one key's [256 MiB]
-	Wait        time.Duration // for that memory [20 s], and three times as long for the key's own part
 }
 
 // Config of a Server.
 type Config struct {
 	Gate     *gate.Gate
 	Submit   *submit.Submit
-	Hostname string      // how the server names itself
-	TLS      *tls.Config // nil: no STARTTLS
-	Implicit bool        // TLS from the start
+	Hostname string         // how the server names itself
+	TLS      *tls.Config    // nil: no STARTTLS
+	Implicit bool           // TLS from the start
+	Budget   *budget.Budget // of the memory of mails on their way in; nil: one of its own
 	Limits   Limits
 	Log      *slog.Logger
 }
@@ -63,8 +65,7 @@ type Config struct {
 // Server takes mail. Make it with New.
 type Server struct {
 	c       Config
-	places  places
-	memory  *memory
+	places  *connlimit.Limiter
 	failed  failures
 	buffers sync.Pool // of *[]byte, for mails
 
@@ -72,13 +73,15 @@ type Server struct {
 	conns     map[*conn]struct{}
 	listeners map[net.Listener]struct{}
 	stopping  atomic.Bool
-	running   sync.WaitGroup // connections
+	open      sync.WaitGroup  // connections
+	running   context.Context // until Shutdown's time is over
+	cut       func()
 
 	stats counters
 }
 
 type counters struct {
-	connections, refused, loginsOK, loginsFailed, accepted, sessions atomic.Int64
+	connections, loginsOK, loginsFailed, accepted, sessions atomic.Int64
 
 	mu      sync.Mutex
 	replies map[int]int64 // refusals of mail by reply code
@@ -108,13 +111,13 @@ func New(c Config) *Server {
 	orTime(&l.Block, 5*time.Minute)
 	orTime(&l.Mail, 15*time.Minute)
 	orTime(&l.Login, time.Minute)
-	orTime(&l.Wait, 20*time.Second)
-	if l.Memory == 0 {
-		l.Memory = 256 << 20
+	if c.Budget == nil {
+		c.Budget = budget.New(budget.Size(0), 0)
 	}
-	s := &Server{c: c, memory: newMemory(l.Memory), conns: map[*conn]struct{}{}, listeners: map[net.Listener]struct{}{}}
+	s := &Server{c: c, conns: map[*conn]struct{}{}, listeners: map[net.Listener]struct{}{}}
 	s.stats.replies = map[int]int64{}
-	s.places = places{all: l.Connections, each: l.PerSource, taken: map[string]int{}}
+	s.places = connlimit.New(connlimit.Config{All: l.Connections, PerSource: l.PerSource})
+	s.running, s.cut = context.WithCancel(context.Background())
 	s.failed.log = c.Log
 	return s
 }
@@ -139,9 +142,10 @@ func (s *Server) Serve(l net.Listener) error {
 	if s.stopping.Load() {
 		return l.Close()
 	}
+	limited := s.places.Listen(l, s.turnAway)
 	var wait time.Duration
 	for {
-		nc, err := l.Accept()
+		nc, err := limited.Accept()
 		switch {
 		case err == nil:
 			wait = 0
@@ -163,37 +167,40 @@ func temporary(err error) bool {
 	return errors.As(err, &t) && t.Temporary()
 }
 
-// accept begins a connection, or refuses one too many.
-func (s *Server) accept(nc net.Conn) {
-	source := sourceOf(nc.RemoteAddr())
-	if !s.places.take(source) {
-		s.stats.refused.Add(1)
-		nc.SetDeadline(time.Now().Add(time.Second)) //nolint:errcheck,gosec // it is closed next
-		if !s.c.Implicit {
-			nc.Write([]byte("421 4.7.0 " + s.c.Hostname + " too many connections from " + source + "; close some and retry\r\n")) //nolint:errcheck,gosec // as above
-		}
-		nc.Close() //nolint:errcheck,gosec // nothing is left to do with it
+// turnAway answers a connection that is one too many. Over TLS there is no answer without a handshake.
+func (s *Server) turnAway(nc net.Conn, by connlimit.Bound) {
+	if s.c.Implicit {
 		return
 	}
+	why := reply{421, "4.3.2", s.c.Hostname + " has too many connections now; try again later"}
+	switch by {
+	case connlimit.Source:
+		why = reply{421, "4.7.0", s.c.Hostname + " has too many connections from " + sourceOf(addrOf(nc.RemoteAddr())) + "; close some and try again"}
+	case connlimit.Reserved:
+		why.text = s.c.Hostname + " is busy, and takes more connections only from where there are few; try again later"
+	}
+	nc.Write(why.append(nil, false)) //nolint:errcheck,gosec // it is closed next
+}
+
+// accept begins a connection.
+func (s *Server) accept(nc net.Conn) {
 	c := newConn(s, nc)
 	s.mu.Lock()
 	if s.stopping.Load() {
 		s.mu.Unlock()
-		s.places.free(source)
 		nc.Close() //nolint:errcheck,gosec // it was not greeted
 		return
 	}
 	s.conns[c] = struct{}{}
-	s.running.Add(1)
+	s.open.Add(1)
 	s.mu.Unlock()
 	s.stats.connections.Add(1)
 	go func() {
 		defer func() {
-			s.places.free(source)
 			s.mu.Lock()
 			delete(s.conns, c)
 			s.mu.Unlock()
-			s.running.Done()
+			s.open.Done()
 		}()
 		c.serve()
 	}()
@@ -219,12 +226,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		c.stop()
 	}
 	gone := make(chan struct{})
-	go func() { s.running.Wait(); close(gone) }()
+	go func() { s.open.Wait(); close(gone) }()
 	select {
 	case <-gone:
 		return nil
 	case <-ctx.Done():
 	}
+	s.cut()
 	for _, c := range open {
 		c.end(stopping)
 	}
@@ -244,7 +252,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) Stats() Stats {
 	c := &s.stats
 	out := Stats{
-		Connections: c.connections.Load(), Refused: c.refused.Load(), LoginsOK: c.loginsOK.Load(), LoginsFailed: c.loginsFailed.Load(),
+		Connections: c.connections.Load(), LoginsOK: c.loginsOK.Load(), LoginsFailed: c.loginsFailed.Load(),
 		Accepted: c.accepted.Load(), Open: int(c.sessions.Load()), Rejected: map[int]int64{},
 	}
 	c.mu.Lock()
@@ -252,6 +260,9 @@ func (s *Server) Stats() Stats {
 		out.Rejected[code] = n
 	}
 	c.mu.Unlock()
+	for _, n := range s.places.Stats().Refused {
+		out.Refused += n
+	}
 	s.mu.Lock()
 	out.Connected = len(s.conns)
 	s.mu.Unlock()

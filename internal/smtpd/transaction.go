@@ -8,41 +8,62 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/budget"
 	"postern/internal/gate"
+	"postern/internal/mail"
 	"postern/internal/submit"
 )
 
 // transaction is a mail on its way in, from MAIL on (RFC 5321 §3.3). Whatever ends it, reset leaves nothing of it.
 type transaction struct {
-	from string
-	to   []string
+	submit.Envelope
+
 	size int64 // that MAIL declared
 	utf8 bool
+	seen seen
 
-	seen  seen
-	text  text
-	part  *share    // of the memory; nil: no text has come yet
-	began time.Time // the text
-	got   int64     // bytes of it
+	open    bool // the text has begun
+	refused bool // it is thrown away
+	text    text
+	share   budget.Share // of the memory
+	began   time.Time    // the text
+	got     int64        // bytes of it
 }
 
-// seen are the parameters of MAIL that were given.
-type seen struct{ size, body, utf8, auth bool }
+// seen are the parameters of one command that were given.
+type seen uint16
+
+const (
+	seenSize seen = 1 << iota
+	seenBody
+	seenUTF8
+	seenAuth
+	seenRet
+	seenEnvID
+	seenTLS
+	seenNotify
+	seenORcpt
+)
+
+// first notes a parameter, and says whether it is given for the first time.
+func (s *seen) first(x seen) bool {
+	was := *s
+	*s |= x
+	return was&x == 0
+}
 
 // reset forgets the transaction and keeps the login.
 func (c *conn) reset() {
-	if c.tx.part != nil {
-		c.tx.part.end()
-	}
+	c.tx.share.Release()
 	if c.tx.text.b != nil {
 		c.s.keep(c.tx.text.b)
 	}
-	to := c.tx.to
+	to := c.tx.Recipients
+	clear(to)
 	if cap(to) > 16 {
 		to = nil
 	}
-	clear(to)
-	c.tx = transaction{to: to[:0]}
+	c.tx = transaction{Envelope: submit.Envelope{Recipients: to[:0]}}
 	if c.state > ready {
 		c.enter(ready)
 	}
@@ -70,48 +91,85 @@ func unknown(p parameter) *reply {
 	return &reply{555, "5.5.4", "the parameter " + shorten(p.name) + " is not known"} // RFC 5321 §4.1.1.11
 }
 
-// parameter takes one of MAIL.
-func (tx *transaction) parameter(p parameter) *reply {
-	first := func(given *bool) bool {
-		was := *given
-		*given = true
-		return !was
-	}
-	var once bool
+// ofMail takes a parameter of MAIL. overTLS says whether REQUIRETLS is offered.
+func (tx *transaction) ofMail(p parameter, overTLS bool) *reply {
+	var (
+		which seen
+		err   error
+	)
 	switch p.name {
 	case "SIZE": // RFC 1870
-		once = first(&tx.seen.size)
-		if !p.has || !digits(p.value) {
-			return &reply{501, "5.5.4", "SIZE is a number of bytes"}
+		which = seenSize
+		if !digits(p.value) {
+			return wrongParameter("SIZE is a number of bytes")
 		}
-		var err error
 		if tx.size, err = strconv.ParseInt(p.value, 10, 64); err != nil || tx.size > submit.MaxSize {
 			return &tooLarge
 		}
 	case "BODY": // RFC 6152
-		once = first(&tx.seen.body)
+		which = seenBody
 		if !strings.EqualFold(p.value, "7BIT") && !strings.EqualFold(p.value, "8BITMIME") {
-			return &reply{501, "5.5.4", "BODY is 7BIT or 8BITMIME"}
+			return wrongParameter("BODY is 7BIT or 8BITMIME")
 		}
 	case "SMTPUTF8": // RFC 6531 §3.4
-		once = first(&tx.seen.utf8)
-		if p.has {
-			return &reply{501, "5.5.4", "SMTPUTF8 has no value"}
-		}
-		tx.utf8 = true
+		which, tx.utf8 = seenUTF8, true
 	case "AUTH": // RFC 4954 §5: from whom a relaying server has the mail, which is not taken on trust
-		once = first(&tx.seen.auth)
+		which = seenAuth
 		if !p.has {
-			return &reply{501, "5.5.4", "AUTH has an address, or <>"}
+			return wrongParameter("AUTH has an address, or <>")
+		}
+	case "RET": // RFC 3461 §4.3
+		which = seenRet
+		tx.Ret, err = mail.ParseRet(p.value)
+	case "ENVID": // RFC 3461 §4.4
+		which = seenEnvID
+		if tx.EnvID, err = mail.ParseEnvID(p.value); !p.has {
+			return wrongParameter("ENVID has a value")
+		}
+	case "REQUIRETLS": // RFC 8689 §2
+		which, tx.RequireTLS = seenTLS, true
+		if !overTLS {
+			return &reply{530, "5.7.10", "REQUIRETLS needs TLS here too: use STARTTLS"}
 		}
 	default:
 		return unknown(p)
 	}
-	if !once {
-		return &reply{501, "5.5.4", "the parameter " + p.name + " is given twice"}
+	return p.check(tx.seen.first(which), which == seenUTF8 || which == seenTLS, err)
+}
+
+// ofRcpt takes a parameter of RCPT.
+func ofRcpt(r *submit.Recipient, given *seen, p parameter) *reply {
+	var (
+		which seen
+		err   error
+	)
+	switch p.name {
+	case "NOTIFY": // RFC 3461 §4.1
+		which = seenNotify
+		r.Notify, err = mail.ParseNotify(p.value)
+	case "ORCPT": // RFC 3461 §4.2
+		which = seenORcpt
+		r.ORcpt, err = mail.ParseORcpt(p.value)
+	default:
+		return unknown(p)
+	}
+	return p.check(given.first(which), false, err)
+}
+
+// check says what is wrong with a parameter that is known.
+func (p parameter) check(first, bare bool, err error) *reply {
+	switch {
+	case err != nil:
+		return wrongParameter(err.Error())
+	case bare && p.has:
+		return wrongParameter(p.name + " has no value")
+	case !first:
+		return wrongParameter("the parameter " + p.name + " is given twice")
 	}
 	return nil
 }
+
+func wrongParameter(why string) *reply { return &reply{501, "5.5.4", why} }
 
 var tooLarge = reply{552, "5.3.4", "a mail has at most " + strconv.Itoa(submit.MaxSize) + " bytes"}
 
