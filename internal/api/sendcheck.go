@@ -275,6 +275,8 @@ func (it *item) checkHeaders(f *findings) {
 		default:
 			if x := tooLong(h.value, related, maxHeaderValue); x != nil {
 				f.add(x)
+			} else if err := mail.CheckField(h.name, h.value); err != nil { // RFC 2047 §5: each by its own grammar
+				f.add(wrongValue(related, err.Error()+"."))
 			}
 		}
 	}

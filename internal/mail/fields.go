@@ -33,8 +33,8 @@ const (
 // kindOf says how a field is written. What is not known is a text.
 func kindOf(lower string) fieldKind {
 	switch lower {
-	case "from", "sender", "reply-to", "to", "cc", "bcc", "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-bcc", "resent-reply-to",
-		"return-receipt-to", "disposition-notification-to", "errors-to", "mail-reply-to", "mail-followup-to", "apparently-to":
+	case "from", "sender", "reply-to", "to", "cc", "bcc", "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-bcc",
+		"resent-reply-to", "return-receipt-to", "disposition-notification-to", "errors-to", "mail-reply-to", "mail-followup-to", "apparently-to":
 		return addresses
 	case "message-id", "in-reply-to", "references", "resent-message-id", "content-id", "supersedes", "original-message-id":
 		return msgIDs
@@ -82,7 +82,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// fieldLines writes a field of a message that is composed.
+// fieldLines writes a field of a message that is composed; nothing for one that says nothing and has to.
 func fieldLines(name, value string) ([]byte, error) {
 	value = cleanText(value)
 	kind := kindOf(strings.ToLower(name))
@@ -91,13 +91,16 @@ func fieldLines(name, value string) ([]byte, error) {
 		w.text(name, value)
 		return w.Bytes(), nil
 	}
+	if value == "" {
+		return nil, nil // it would have to say something
+	}
 	pieces, err := structured(kind, value)
 	if err != nil {
 		return nil, named(name, err)
 	}
 	for _, p := range pieces {
 		if len(p)+1 > maxLine {
-			return nil, &SyntaxError{name, fmt.Sprintf("%q… has %d bytes, which do not fit a line of %d (RFC 5322 §2.1.1)", shorten([]byte(p)), len(p), maxLine)}
+			return nil, &SyntaxError{name, fmt.Sprintf("%q… has %d bytes, and a line has at most %d", shorten([]byte(p)), len(p), maxLine)}
 		}
 	}
 	return foldField(name, " "+strings.Join(pieces, " "))

@@ -138,7 +138,8 @@ func (h *entity) sealed() bool {
 // identity says whether the content stands there unencoded. Some programs have names of their own for that.
 func (h *entity) identity() bool {
 	switch h.encoding {
-	case "", "7bit", "8bit", "binary", "7-bit", "8-bit", "7 bit", "8 bit", "7bits", "8bits", "none", "plain", "text", "utf-8", "utf8", "us-ascii", "ascii":
+	case "", "7bit", "8bit", "binary", "7-bit", "8-bit", "7 bit", "8 bit", "7bits", "8bits", "none", "plain", "text",
+		"utf-8", "utf8", "us-ascii", "ascii":
 		return true
 	}
 	return false
