@@ -44,6 +44,7 @@ type fitter struct {
 	fields     []Field // of head
 	seen       map[string]int
 	utf8       bool // a mailbox needs SMTPUTF8
+	guessed    bool // an address that was just read is not ASCII
 
 	plain      bool // the whole body is fit as it is, but perhaps for its labels
 	parts      int
@@ -359,7 +360,7 @@ func (f *fitter) leaf(h *entity, body []byte, plain bool, where string) ([]byte,
 		return body, h.relabel("7bit"), nil
 	case h.identity():
 		encoded, encoding := encodeBody(body)
-		if encoding == "quoted-printable" && f.hasBoundary(encoded) {
+		if encoding == "quoted-printable" && hasBoundary(encoded, f.boundaries) {
 			encoded, encoding = inBase64(body), "base64"
 		}
 		set := h.relabel(encoding)
@@ -371,7 +372,7 @@ func (f *fitter) leaf(h *entity, body []byte, plain bool, where string) ([]byte,
 		return wrapBase64(body), nil, nil
 	case h.encoding == "quoted-printable":
 		encoded := foldQuoted(body)
-		if !f.hasBoundary(encoded) {
+		if !hasBoundary(encoded, f.boundaries) {
 			return encoded, nil, nil
 		}
 	}
@@ -392,8 +393,8 @@ func (h *entity) withCharset(body []byte) string {
 
 // hasBoundary says whether a line that came about may be taken for one that ends a part of a multipart around it. The
 // beginning of a line counts (RFC 2046 §5.1.1).
-func (f *fitter) hasBoundary(encoded []byte) bool {
-	for _, b := range f.boundaries {
+func hasBoundary(encoded []byte, boundaries []string) bool {
+	for _, b := range boundaries {
 		if bytes.HasPrefix(encoded, []byte("--"+b)) || bytes.Contains(encoded, []byte("\r\n--"+b)) {
 			return true
 		}

@@ -266,6 +266,8 @@ func TestFitRefuses(t *testing.T) {
 		"a long field of a part":        {plainHead + "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-ID: <" + strings.Repeat("x", 1000) + ">\r\n\r\nx\r\n--b--\r\n", "part 1, Content-ID: a line has more than 998"},
 		"8 bits in a Date":              {strings.Replace(plainHead, "Jan", "Jän", 1) + "\r\nx\r\n", "Date: is not a date"},
 		"8 bits in a version":           {plainHead + "MIME-Version: 1.0ü\r\n\r\nx\r\n", "MIME-Version: has characters that are not ASCII"},
+		"an address in Latin-1":         {plainHead + "Cc: <j\xfcrgen@example.com>\r\n\r\nx\r\n", "Cc: has an address that is not UTF-8"},
+		"a domain in Latin-1":           {plainHead + "Cc: J\xfcrgen <j@m\xfcller.example>\r\n\r\nx\r\n", "Cc: has an address that is not UTF-8"},
 		"two Subjects":                  {plainHead + "subject: y\r\n\r\nx\r\n", "Subject: there is more than one"},
 		"two Dates":                     {plainHead + "Date: Tue, 2 Jan 2024 00:00:00 +0000\r\n\r\nx\r\n", "Date: there is more than one"},
 		"two Message-IDs":               {plainHead + "Message-Id: <2@example.com>\r\n\r\nx\r\n", "Message-ID: there is more than one"},

@@ -66,12 +66,16 @@ func encodeBody(body []byte) (encoded []byte, encoding string) {
 	if transferOf(len(body), high) == "base64" {
 		return inBase64(body), "base64"
 	}
+	return inQuoted(body), "quoted-printable"
+}
+
+func inQuoted(body []byte) []byte {
 	var out bytes.Buffer
-	out.Grow(len(body) + len(body)/20 + 2*high)
+	out.Grow(len(body) + len(body)/8)
 	q := quotedprintable.NewWriter(&out)
 	q.Write(body) //nolint:errcheck,gosec // into memory
 	q.Close()     //nolint:errcheck,gosec // into memory
-	return out.Bytes(), "quoted-printable"
+	return out.Bytes()
 }
 
 // inBase64 encodes a content in lines of 76 characters (RFC 2045 §6.8). Its last line ends where the content's does.

@@ -118,7 +118,10 @@ func (f *fitter) field(name string, whole, head []byte) ([]byte, error) {
 	case unstructured:
 		value = encodeWords(text, mime.QEncoding)
 	case addresses:
-		value = f.addresses(text)
+		f.guessed = false
+		if value = f.addresses(text); f.guessed && !utf8.Valid(raw) { // a name may be guessed, a mailbox may not
+			err = &SyntaxError{name, "has an address that is not UTF-8"}
+		}
 	case params:
 		value, err = encodeParams(text)
 	case trace:
@@ -389,6 +392,7 @@ func (f *fitter) address(s string) string {
 	if ascii(s) {
 		return s
 	}
+	f.guessed = true
 	at := strings.LastIndexByte(s, '@')
 	if at >= 0 {
 		end := at + 1 + len(strings.TrimRight(s[at+1:], "> \t"))

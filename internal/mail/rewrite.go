@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/emersion/go-message/charset"
+	"golang.org/x/text/encoding/ianaindex"
 )
 
 // Bounds of what is looked through for texts.
@@ -45,6 +46,21 @@ func decodeCharset(name string, text []byte) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
+// encodeCharset encodes a text in a charset that can say all of it. What has none keeps the charset that its own markup
+// names, too.
+func encodeCharset(name string, text []byte) ([]byte, bool) {
+	e, err := ianaindex.MIME.Encoding(name)
+	if err != nil || e == nil {
+		return nil, false
+	}
+	out, err := e.NewEncoder().Bytes(text)
+	if err != nil {
+		return nil, false
+	}
+	back, err := decodeCharset(name, out)
+	return out, err == nil && bytes.Equal(back, text)
+}
+
 // RewriteShown shows change every text that raw shows its reader, and returns raw with what change made of them, in the
 // encoding they had where it still fits. change returns nil for what stays as it is. Everything else, and all of what
 // is signed or encrypted (RFC 1847), stays byte for byte; broken MIME stays as a whole.
@@ -56,6 +72,8 @@ func RewriteShown(raw []byte, change func(*Shown) []byte) []byte {
 type rewriter struct {
 	change func(*Shown) []byte
 	parts  int
+
+	boundaries []string // of the multiparts around what is rewritten
 }
 
 // entity returns a message or part as it is to be: part itself when nothing changed.
@@ -67,38 +85,30 @@ func (w *rewriter) entity(part []byte, depth int) []byte {
 	if len(body) == 0 {
 		return part
 	}
-	var kind, disposition, encoding string
+	var h entity
 	err := eachField(head, func(name, value string, _ []byte) error {
-		switch strings.ToLower(name) {
-		case "content-type":
-			kind = value
-		case "content-disposition":
-			disposition = value
-		case "content-transfer-encoding":
-			encoding = strings.ToLower(strings.TrimSpace(value))
-		}
+		h.note(strings.ToLower(name), value)
 		return nil
 	})
 	if err != nil {
 		return part
 	}
-	media, params, err := mime.ParseMediaType(kind)
-	if kind == "" {
-		media, params, err = "text/plain", map[string]string{}, nil // RFC 2045 §5.2
-	}
-	switch {
-	case err != nil, media == "multipart/signed", media == "multipart/encrypted", media == "multipart/report":
+	switch h.resolve("text/plain"); {
+	case h.sealed(), h.kind == "multipart/report":
 		return part
-	case strings.HasPrefix(media, "multipart/"):
-		return w.multipart(part, body, params["boundary"], depth)
-	case media != "text/html" && media != "text/plain", isAttached(disposition, params):
+	case strings.HasPrefix(h.kind, "multipart/"):
+		return w.multipart(part, body, h.params["boundary"], depth)
+	case h.kind != "text/html" && h.kind != "text/plain", isAttached(h.disposition, h.params):
 		return part
 	}
-	return w.text(part, head, body, media, params, encoding)
+	return w.text(part, head, body, &h)
 }
 
 func isAttached(disposition string, params map[string]string) bool {
-	where, more, _ := mime.ParseMediaType(disposition)
+	if disposition == "" {
+		return params["name"] != ""
+	}
+	where, more := mediaType(disposition)
 	return where == "attachment" || more["filename"] != "" || params["name"] != ""
 }
 
@@ -107,6 +117,8 @@ func (w *rewriter) multipart(whole, body []byte, boundary string, depth int) []b
 	if boundary == "" {
 		return whole
 	}
+	w.boundaries = append(w.boundaries, boundary)
+	defer func() { w.boundaries = w.boundaries[:len(w.boundaries)-1] }()
 	var out []byte
 	written := 0
 	for _, s := range partSpans(body, boundary) {
@@ -128,19 +140,20 @@ func same(a, b []byte) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// text rewrites a text part.
-func (w *rewriter) text(part, head, body []byte, media string, params map[string]string, encoding string) []byte {
-	text, err := decodeTransfer(body, encoding)
+// text rewrites a text part. Its charset, its transfer encoding and its bytes agree afterwards, and it is fit to travel.
+func (w *rewriter) text(part, head, body []byte, h *entity) []byte {
+	text, err := decodeTransfer(body, h.encoding)
 	if err != nil {
 		return part
 	}
-	shown := &Shown{HTML: media == "text/html", Text: text, charset: strings.ToLower(params["charset"])}
-	moved := !asciiTransparent(shown.charset)
+	declared := strings.ToLower(h.params["charset"])
+	shown := &Shown{HTML: h.kind == "text/html", Text: text, charset: declared}
+	moved := !asciiTransparent(declared)
 	if moved {
-		if shown.Text, err = decodeCharset(shown.charset, text); err != nil {
+		if shown.Text, err = decodeCharset(declared, text); err != nil {
 			return part
 		}
-		params["charset"], shown.charset = "utf-8", "utf-8"
+		shown.charset = "utf-8"
 	}
 	made := w.change(shown)
 	if made == nil {
@@ -148,16 +161,29 @@ func (w *rewriter) text(part, head, body []byte, media string, params map[string
 	}
 	head = bytes.Clone(head)
 	if moved {
-		if line := mime.FormatMediaType(media, params); line != "" {
+		if back, ok := encodeCharset(declared, made); ok {
+			made = back
+		} else {
+			h.params["charset"] = "utf-8"
+			line := mime.FormatMediaType(h.kind, h.params)
+			if line == "" {
+				return part
+			}
 			head = replaceField(head, "Content-Type", foldParams(line))
 		}
 	}
-	encoded, now := encodeTransfer(made, encoding)
-	if now != encoding {
+	encoded, now := encodeTransfer(made, h.encoding)
+	if now == "quoted-printable" && hasBoundary(encoded, w.boundaries) {
+		encoded, now = inBase64(made), "base64"
+	}
+	if now != h.encoding {
 		head = replaceField(head, "Content-Transfer-Encoding", now)
 	}
-	if !bytes.HasSuffix(body, crlf) {
+	switch ended := bytes.HasSuffix(encoded, crlf); {
+	case !bytes.HasSuffix(body, crlf):
 		encoded = bytes.TrimSuffix(encoded, crlf)
+	case !ended:
+		encoded = append(bytes.Clone(encoded), crlf...)
 	}
 	return append(append(head, crlf...), encoded...)
 }
@@ -184,23 +210,19 @@ func decodeTransfer(body []byte, encoding string) ([]byte, error) {
 	return nil, &SyntaxError{"Content-Transfer-Encoding", "is not known"}
 }
 
-// encodeTransfer encodes a text as it was, and says how; a text that was not encoded becomes quoted-printable when a
-// line of it got too long.
+// encodeTransfer encodes a text as it was, and says how; a text that was not encoded is now where it could not travel
+// otherwise.
 func encodeTransfer(text []byte, encoding string) (encoded []byte, now string) {
-	w := &composer{}
 	switch encoding {
 	case "base64":
-		w.base64(text)
-		return w.Bytes(), encoding
-	case "", "7bit", "8bit", "binary":
-		if _, long := weigh(string(text)); !long {
-			return text, encoding
-		}
+		return inBase64(text), encoding
+	case "quoted-printable":
+		return inQuoted(text), encoding
 	}
-	q := quotedprintable.NewWriter(w)
-	q.Write(text) //nolint:errcheck,gosec // into memory
-	q.Close()     //nolint:errcheck,gosec // into memory
-	return w.Bytes(), "quoted-printable"
+	if isPlain(text) {
+		return text, encoding
+	}
+	return encodeBody(text)
 }
 
 // replaceField puts a value in the place of a header block's field, or a new field at its end.
