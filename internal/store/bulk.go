@@ -4,19 +4,21 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // chunks are how many rows one statement takes, largest first. Few sizes keep the number of statements that an
 // engine has to prepare small; 64 rows stay below SQLite's limit of 32,766 parameters.
-var chunks = [...]int{64, 8, 1}
+var chunks = [...]int{64, 32, 16, 8, 4, 2, 1}
 
 // bulk is an insert, or another statement over a list of rows, that is run in chunks.
 type bulk struct {
 	head, tail string
-	fixed      int // parameters of head, before the rows
-	columns    int
+	fixed      int                           // parameters of head, before the rows
+	columns    int                           // parameters of a row
+	rest       string                        // of each row, after the parameters: what is the same in all
 	list       bool                          // plain values, not rows
 	texts      map[bool]*[len(chunks)]string // by whether parameters are numbered
 }
@@ -24,6 +26,16 @@ type bulk struct {
 // newInsert makes the bulk form of INSERT INTO table (columns…).
 func newInsert(table string, columns ...string) *bulk {
 	b := &bulk{head: "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES ", columns: len(columns)}
+	b.build()
+	return b
+}
+
+// newUsual is newInsert for rows that have the usual values, which stand in the statement, in some of the columns: each
+// parameter costs SQLite about as much as a column of a row.
+func newUsual(table string, columns []string, usual ...string) *bulk {
+	b := newInsert(table, columns...)
+	b.columns -= len(usual)
+	b.rest = ", " + strings.Join(usual, ", ")
 	b.build()
 	return b
 }
@@ -65,6 +77,7 @@ func (b *bulk) text(n int, numbered bool) string {
 				s.WriteByte('?')
 			}
 		}
+		s.WriteString(b.rest)
 		if !b.list {
 			s.WriteByte(')')
 		}
@@ -108,10 +121,13 @@ func (b *bulk) each(tx *Tx, fixed []any, args []any, do func(text string, args [
 
 // chunked is each for statements that are not of a transaction.
 func (b *bulk) chunked(numbered bool, fixed []any, args []any, do func(text string, args []any) error) error {
-	buf := make([]any, 0, len(fixed)+min(len(args), chunks[0]*b.columns))
+	var buf []any
 	for i, n := range chunks {
-		for size := n * b.columns; len(args) >= size; args = args[size:] {
-			buf = append(append(buf[:0], fixed...), args[:size]...)
+		for size := n * b.columns; len(args) > 0 && len(args) >= size; args = args[size:] {
+			buf = args[:size:size]
+			if len(fixed) > 0 {
+				buf = slices.Concat(fixed, buf)
+			}
 			if err := do(b.texts[numbered][i], buf); err != nil {
 				return err
 			}

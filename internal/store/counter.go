@@ -221,10 +221,40 @@ func (t *tally) domain(k domainSlot, c Counts) {
 	t.domains[k].Add(c)
 }
 
+// widths are to how many of counterColumns one statement adds: to those of acceptance, of mail that was sent, of any end,
+// of domains, or to all. A column costs about a microsecond a row, whatever is added.
+var widths = [...]int{1, 2, 6, domainColumns, len(counterColumns)}
+
+// width is the least of widths that has all of c.
+func (c *Counts) width() int {
+	fields := c.fields()
+	n := len(fields)
+	for n > 0 && *fields[n-1] == 0 {
+		n--
+	}
+	for _, w := range widths {
+		if w >= n {
+			return w
+		}
+	}
+	return len(fields)
+}
+
 var (
-	upsertCounters = newUpsert("counter", []string{"key_id", "source", "source_id", "timing", "grain", "slot"}, counterColumns[:])
-	upsertDomains  = newUpsert("domain_counter", []string{"key_id", "campaign_id", "domain", "day"}, counterColumns[:domainColumns])
+	upsertCounters = newUpserts("counter", []string{"key_id", "source", "source_id", "timing", "grain", "slot"})
+	upsertDomains  = newUpserts("domain_counter", []string{"key_id", "campaign_id", "domain", "day"})
 )
+
+// newUpserts makes the bulk statements that add to the first counters of a table's rows, by how many they are.
+func newUpserts(table string, key []string) map[int]*bulk {
+	out := map[int]*bulk{}
+	for _, w := range widths {
+		if table != "domain_counter" || w <= domainColumns {
+			out[w] = newUpsert(table, key, counterColumns[:w])
+		}
+	}
+	return out
+}
 
 // newUpsert makes the bulk statement that adds to the sums of a table's rows.
 func newUpsert(table string, key, sums []string) *bulk {
@@ -248,16 +278,26 @@ func (t *tally) write(ctx context.Context, tx *Tx) error {
 	slices.SortFunc(slots, func(a, b counterSlot) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.source, b.source), cmp.Compare(a.sourceID, b.sourceID), cmp.Compare(a.timing, b.timing), cmp.Compare(a.grain, b.grain), cmp.Compare(a.slot, b.slot))
 	})
-	var rows []any
+	width := 0 // one for all, since one statement after the other would not keep the order
+	for _, c := range t.slots {
+		width = max(width, c.width())
+	}
+	rows := make([]any, 0, len(slots)*(6+width))
 	for _, k := range slots {
-		rows = append(rows, k.key, int(k.source), k.sourceID, int(k.timing), int(k.grain), k.slot)
-		for _, n := range t.slots[k].fields() {
+		rows = append(rows, k.key, int64(k.source), k.sourceID, int64(k.timing), int64(k.grain), k.slot)
+		for _, n := range t.slots[k].fields()[:width] {
 			rows = append(rows, *n)
 		}
 	}
-	if err := upsertCounters.run(ctx, tx, nil, rows); err != nil {
-		return err
+	if len(rows) > 0 {
+		if err := upsertCounters[width].run(ctx, tx, nil, rows); err != nil {
+			return err
+		}
 	}
+	return t.writeDomains(ctx, tx)
+}
+
+func (t *tally) writeDomains(ctx context.Context, tx *Tx) error {
 	domains := make([]domainSlot, 0, len(t.domains))
 	for k := range t.domains {
 		domains = append(domains, k)
@@ -265,14 +305,21 @@ func (t *tally) write(ctx context.Context, tx *Tx) error {
 	slices.SortFunc(domains, func(a, b domainSlot) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.day, b.day), cmp.Compare(a.campaign, b.campaign), cmp.Compare(a.domain, b.domain))
 	})
-	rows = nil
+	width := 0
+	for _, c := range t.domains {
+		width = max(width, c.width())
+	}
+	rows := make([]any, 0, len(domains)*(4+width))
 	for _, k := range domains {
 		rows = append(rows, k.key, k.campaign, k.domain, k.day)
-		for _, n := range t.domains[k].fields()[:domainColumns] {
+		for _, n := range t.domains[k].fields()[:width] {
 			rows = append(rows, *n)
 		}
 	}
-	return upsertDomains.run(ctx, tx, nil, rows)
+	if len(rows) == 0 {
+		return nil
+	}
+	return upsertDomains[width].run(ctx, tx, nil, rows)
 }
 
 // Counters sums the counters of a scope's keys: over the slots of five minutes from (included) to to (excluded), as far as

@@ -95,7 +95,7 @@ var (
 	campaignDays = "SELECT slot FROM counter WHERE key_id = $1 AND source = 1 AND source_id = $2 AND timing = 0 AND grain = 1 ORDER BY slot"
 	moveDomains  = "INSERT INTO domain_counter (key_id, campaign_id, domain, day, " + strings.Join(counterColumns[:domainColumns], ", ") +
 		") SELECT key_id, 0, domain, day, " + strings.Join(counterColumns[:domainColumns], ", ") +
-		" FROM domain_counter WHERE key_id = $1 AND day = $2 AND campaign_id = $3 ORDER BY domain" + upsertDomains.tail
+		" FROM domain_counter WHERE key_id = $1 AND day = $2 AND campaign_id = $3 ORDER BY domain" + upsertDomains[domainColumns].tail
 	deleteDomains          = "DELETE FROM domain_counter WHERE key_id = $1 AND day = $2 AND campaign_id = $3"
 	deleteCampaignCounters = "DELETE FROM counter WHERE key_id = $1 AND source = 1 AND source_id = $2"
 	deleteCampaign         = "DELETE FROM campaign WHERE id = $1"

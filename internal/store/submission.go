@@ -88,13 +88,18 @@ const (
 const priorityStep = 10 * time.Minute
 
 var (
-	insertSubmissions = newInsert("submission", "id", "account_id", "key_id", "sender_id", "source", "client", "mail_from", "header_from", "from_name", "subject",
-		"rfc_message_id", "custom_id", "event_payload", "campaign", "campaign_id", "monitoring_category", "url_tags", "priority", "track_opens", "track_clicks", "size", "attachments",
-		"has_text", "has_html", "utf8", "ways", "resent_of", "created_at")
-	insertBodies   = newInsert("body", "submission_id", "codec", "data")
-	insertMessages = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind", "status", "arrived_at")
-	insertRefused  = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind", "status", "arrived_at", "state_id", "state_permanent", "done_at")
-	insertQueue    = newInsert("queue", "message_id", "submission_id", "key_id", "sender_id", "campaign_id", "recipient", "domain", "arrived_at", "expires_at", "due_at", "ways")
+	submissionColumns = []string{
+		"id", "account_id", "key_id", "sender_id", "source", "client", "mail_from", "header_from", "from_name", "subject",
+		"rfc_message_id", "priority", "track_opens", "track_clicks", "size", "has_text", "has_html", "created_at",
+		// Of these most mail has none.
+		"custom_id", "event_payload", "campaign", "campaign_id", "monitoring_category", "url_tags", "attachments", "utf8", "ways", "resent_of",
+	}
+	insertSubmissions = newInsert("submission", submissionColumns...)
+	insertPlain       = newUsual("submission", submissionColumns, "''", "''", "''", "0", "''", "''", "0", "FALSE", "0", "0")
+	insertBodies      = newInsert("body", "submission_id", "codec", "data")
+	insertMessages    = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind", "status", "arrived_at")
+	insertRefused     = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind", "status", "arrived_at", "state_id", "state_permanent", "done_at")
+	insertQueue       = newInsert("queue", "message_id", "submission_id", "key_id", "sender_id", "campaign_id", "recipient", "domain", "arrived_at", "expires_at", "due_at", "ways")
 )
 
 // Batch is what one call hands over: its submissions are kept together or not at all.
@@ -186,7 +191,7 @@ func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
 		for _, step := range []struct {
 			b    *bulk
 			args []any
-		}{{insertSubmissions, a.rows}, {insertBodies, a.bodies}, {insertMessages, a.messages}, {insertRefused, a.refused}, {insertQueue, a.queue}, {insertTodo, a.todo}} {
+		}{{insertPlain, a.plain}, {insertSubmissions, a.rows}, {insertBodies, a.bodies}, {insertMessages, a.messages}, {insertRefused, a.refused}, {insertQueue, a.queue}, {insertTodo, a.todo}} {
 			if err := step.b.run(ctx, tx, nil, step.args); err != nil {
 				return err
 			}
@@ -206,21 +211,30 @@ func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
 
 // acceptance gathers the rows of a group of submissions.
 type acceptance struct {
-	now                                    any
-	rows, bodies, messages, refused, queue []any
-	todo                                   []any
-	asked                                  askedRows
-	uses                                   usage
-	counts                                 *tally
-	events                                 []recorded
-	event                                  int64 // ID of the next
+	now                              any
+	plain, rows                      []any // of submissions
+	bodies, messages, refused, queue []any
+	todo                             []any
+	asked                            askedRows
+	uses                             usage
+	counts                           *tally
+	events                           []recorded
+	event                            int64 // ID of the next
 }
 
 func (a *acceptance) submission(x *Submission) {
-	a.rows = append(a.rows, x.ID, x.AccountID, x.KeyID, x.SenderID, x.Source, x.Client, x.MailFrom, x.HeaderFrom, x.FromName, x.Subject,
-		x.MessageID, x.CustomID, x.EventPayload, x.Campaign, x.campaignID, x.MonitoringCategory, x.URLTags, x.Priority, x.TrackOpens, x.TrackClicks, x.Size, x.Attachments,
-		x.HasText, x.HasHTML, x.UTF8, x.Ways, x.ResentOf, a.now)
-	a.bodies = append(a.bodies, x.ID, x.Body.codec, x.Body.data)
+	plain := x.CustomID == "" && x.EventPayload == "" && x.Campaign == "" && x.MonitoringCategory == "" && x.URLTags == "" &&
+		x.Attachments == 0 && !x.UTF8 && x.Ways == 0 && x.ResentOf == 0
+	rows := &a.rows
+	if plain {
+		rows = &a.plain
+	}
+	*rows = append(*rows, x.ID, x.AccountID, x.KeyID, x.SenderID, x.Source, x.Client, x.MailFrom, x.HeaderFrom, x.FromName, x.Subject,
+		x.MessageID, int64(x.Priority), int64(x.TrackOpens), int64(x.TrackClicks), x.Size, x.HasText, x.HasHTML, a.now)
+	if !plain {
+		a.rows = append(a.rows, x.CustomID, x.EventPayload, x.Campaign, x.campaignID, x.MonitoringCategory, x.URLTags, int64(x.Attachments), x.UTF8, int64(x.Ways), x.ResentOf)
+	}
+	a.bodies = append(a.bodies, x.ID, int64(x.Body.codec), x.Body.data)
 	a.asked.add(x)
 	for i := range x.Recipients {
 		r := &x.Recipients[i]
@@ -242,8 +256,8 @@ func (a *acceptance) submission(x *Submission) {
 		if leaves.After(x.CreatedAt) {
 			due = leaves
 		}
-		a.messages = append(a.messages, r.ID, r.UUID[:], x.ID, x.AccountID, x.KeyID, r.Email, mail.ContactID(r.Email), int(r.Kind), int(StatusQueued), a.now)
-		a.queue = append(a.queue, r.ID, x.ID, x.KeyID, x.SenderID, x.campaignID, r.Email, r.Domain, a.now, micros(leaves.Add(x.Lifetime)), micros(due), x.Ways)
+		a.messages = append(a.messages, r.ID, r.UUID[:], x.ID, x.AccountID, x.KeyID, r.Email, mail.ContactID(r.Email), int64(r.Kind), int64(StatusQueued), a.now)
+		a.queue = append(a.queue, r.ID, x.ID, x.KeyID, x.SenderID, x.campaignID, r.Email, r.Domain, a.now, micros(leaves.Add(x.Lifetime)), micros(due), int64(x.Ways))
 	}
 }
 
