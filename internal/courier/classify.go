@@ -11,6 +11,10 @@ import (
 // classify says which state of the catalogue a refusal means: by its words where they are telling, since big providers
 // are more telling in words than in codes; else by its enhanced code (RFC 3463), else by its code.
 func classify(code int, enhanced, text string) mail.State {
+	_, detail, hasDetail := strings.Cut(enhanced, ".")
+	if detail == "2.2" { // mailbox full (RFC 3463 §3.3): it has no other meaning, whatever words come with it
+		return mail.StateQuotaExceeded
+	}
 	t := withoutAddresses(strings.ToLower(text))
 	for _, rule := range wordRules {
 		for _, w := range rule.words {
@@ -19,7 +23,10 @@ func classify(code int, enhanced, text string) mail.State {
 			}
 		}
 	}
-	if _, detail, ok := strings.Cut(enhanced, "."); ok {
+	if hasDetail {
+		if code == 552 && detail == "2.0" { // its code says more (RFC 5321 §4.2.3: exceeded storage allocation)
+			return mail.StateQuotaExceeded
+		}
 		if s, ok := enhancedStates[detail]; ok {
 			return s
 		}
@@ -90,12 +97,16 @@ var wordRules = []struct {
 		"sender verify failed", "sender verification failed", "sender address rejected", "sender rejected", "sender domain", "domain of sender",
 		"sender address does not", "mailfrom domain", "outbound sender",
 	}},
+	{mail.StatePolicyIssue, []string{"sending quota", "sending limit"}}, // ours, not the mailbox's
 	{mail.StateSystemIssue, []string{"too many hops", "routing loop", "insufficient system"}},
 	{mail.StateGreylisted, []string{"greylist", "graylist", "grey list", "gray list", "grey-list"}},
 	{mail.StateInvalidDomain, []string{"dns domain", "domain does not exist", "domain not found", "no such domain", "unknown domain", "host unknown"}},
 	{mail.StateQuotaExceeded, []string{
-		"over quota", "overquota", "over-quota", "quota exceeded", "exceeded quota", "exceeds quota", "mailbox full", "mailbox is full",
-		"mailbox size limit", "exceeded storage", "out of storage", "insufficient storage", "its quota", "user's disk quota",
+		"over quota", "overquota", "over-quota", "over the quota", "quota exceeded", "exceeded quota", "exceeds quota", "exceeded the quota", "its quota",
+		"mailbox quota", "disk quota", "storage quota", "quota violation", "mailbox full", "mailbox is full", "mailbox too full", "mailbox for user is full",
+		"mail box full", "inbox full", "inbox is full", "mailfolder is full", "account is full", "user is full", "mailbox size limit",
+		"exceeded storage", "exceeded its storage", "storage limit", "storage exceeded", "storage allocation", "out of storage", "insufficient storage",
+		"not enough storage", "insufficient disk space", "no space left", "not enough space", "too many messages in th",
 	}},
 	{mail.StatePolicyIssue, []string{"receiving mail at a rate", "receiving mail too quickly"}},
 	{mail.StateMailboxInactive, []string{

@@ -33,7 +33,10 @@ func TestClassify(t *testing.T) {
 			"452-4.2.2 The recipient's inbox is out of storage space. Please direct the\r\n452 4.2.2 recipient to https://support.google.com/mail/?p=OverQuotaTemp",
 			"452 4.2.2 The email account that you tried to reach is over quota", "552 5.2.2 <x@y.example>: user is over quota",
 			"554 5.2.2 mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException.MapiExceptionShutoffQuotaExceeded", "552 Mailbox is full", "552 no",
-			"422 4.2.2 The recipient's mailbox is over its storage limit",
+			"422 4.2.2 The recipient's mailbox is over its storage limit", "552 5.2.2 denied by delivery policy", "550 5.2.2 mailbox unavailable",
+			"552 Requested mail action aborted: exceeded storage allocation", "552 5.2.0 the mailbox takes no more", "550 Inbox is full", "554 5.0.0 No space left on device for user",
+			"550 Mailbox quota exceeded for user", "552 5.7.1 the user has exceeded its storage allotment", "550 5.0.0 Account is full", "554 maildir over quota, try again later",
+			"552 5.2.2 This message is larger than the current system limit or the recipient's mailbox is full. Create a shorter message body or remove attachments and try sending it again.",
 		},
 		mail.StateMailboxInactive: {
 			"550 5.2.1 The email account that you tried to reach is disabled", "550-5.2.1 The email account that you tried to reach is inactive.",
@@ -63,6 +66,7 @@ func TestClassify(t *testing.T) {
 			"552 5.3.4 Message size exceeds fixed limit", "552 Message size exceeds maximum permitted", "550 5.6.0 bad MIME",
 		},
 		mail.StatePolicyIssue: {
+			"550 5.4.5 Daily user sending quota exceeded", // Gmail's relay: about us
 			"550-5.7.26 This mail has been blocked because the sender is unauthenticated.\r\n550 5.7.26 Gmail requires all senders to authenticate with either SPF or DKIM.",
 			"550 5.7.509 Access denied, sending domain example.com does not pass DMARC verification and has a DMARC policy of reject.",
 			"421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume or user complaints - 4.16.55.1; see https://postmaster.yahooinc.com/error-codes",

@@ -29,14 +29,24 @@ type Job struct {
 	Body         []byte // the source, CRLF
 	Domain       string // the recipients' domain in A-labels, where the route is direct
 	Recipients   []Recipient
-	UTF8         bool // an address needs SMTPUTF8 (RFC 6531)
-	Own          bool // the source is this job's own, and no other's of the submission
+	UTF8         bool   // an address needs SMTPUTF8 (RFC 6531)
+	Asked        *Asked // what the sender asked for; nil: nothing, for no recipient
+	Own          bool   // the source is this job's own, and no other's of the submission
 }
 
 // Recipient is one message of a job.
 type Recipient struct {
 	MessageID int64
 	Email     string
+	Notify    mail.Notify // 0: nothing was said
+	ORcpt     mail.ORcpt  // may be none
+}
+
+// Asked is what the sender of a mail asked for with its envelope: it goes on to a server that offers the extension.
+type Asked struct {
+	Ret        mail.Ret
+	EnvID      mail.EnvID
+	RequireTLS bool // RFC 8689
 }
 
 // Result is what came of an attempt for one recipient.
@@ -60,6 +70,7 @@ type Outcome struct {
 	TLS       string // protocol and cipher, "" in clear
 	State     mail.State
 	Captured  bool
+	Notifies  bool // of Delivered: the other side offers DSN, so it notifies the sender from now on (RFC 3461 §5.2.1)
 }
 
 // Signer makes the DKIM-Signature field to put before a body, nil for no signature. A submission's signature may be kept

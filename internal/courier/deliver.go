@@ -20,7 +20,7 @@ func (c *conn) outcome(r reply) Outcome {
 	o := Outcome{Code: r.code, Enhanced: r.enhanced, Line: r.line(), Host: c.host, TLS: c.tls}
 	switch r.code / 100 {
 	case 2:
-		o.Result = Delivered
+		o.Result, o.Notifies = Delivered, c.offers("DSN")
 		return o
 	case 5:
 		o.Result = Bounced
@@ -60,7 +60,7 @@ func (c *conn) deliver(ctx context.Context, job *Job, header []byte) (out []Outc
 		return job.all(o), keep
 	}
 	out = make([]Outcome, len(job.Recipients))
-	t := &transaction{from: onWire(job.From, job.UTF8), header: header, body: job.Body, utf8: job.UTF8}
+	t := &transaction{from: onWire(job.From, job.UTF8), header: header, body: job.Body, utf8: job.UTF8, asked: job.Asked}
 	todo := make([]int, len(job.Recipients))
 	for i := range todo {
 		todo[i] = i
@@ -69,7 +69,8 @@ func (c *conn) deliver(ctx context.Context, job *Job, header []byte) (out []Outc
 		part, rest := todo[:min(maxRecipients, len(todo))], todo[min(maxRecipients, len(todo)):]
 		t.recipients = t.recipients[:0]
 		for _, i := range part {
-			t.recipients = append(t.recipients, onWire(job.Recipients[i].Email, job.UTF8))
+			r := &job.Recipients[i]
+			t.recipients = append(t.recipients, "<"+onWire(r.Email, job.UTF8)+">"+c.askedOf(job, r))
 		}
 		a, err := c.send(t)
 		var again []int // over the server's limit: next time round, if there was progress
@@ -142,6 +143,9 @@ func (c *conn) unfit(job *Job, header []byte) (Outcome, bool) {
 	if job.UTF8 && !c.offers("SMTPUTF8") { // RFC 6531 §3.2
 		o.Enhanced, o.State, o.Line = "5.6.7", mail.StateProtocolIssue, "the recipient's server does not take international addresses (SMTPUTF8)"
 		return o, true
+	}
+	if job.requireTLS() && !c.offers("REQUIRETLS") { // RFC 8689 §4.2.1
+		return noTLS(c.host, "it does not offer REQUIRETLS"), true
 	}
 	size := len(job.Body) + len(header)
 	if limit, err := strconv.Atoi(c.ext["SIZE"]); err == nil && limit > 0 && size > limit { // RFC 1870 §6.1

@@ -75,6 +75,9 @@ func (d *Direct) Attempt(ctx context.Context, job Job) []Outcome {
 }
 
 func (d *Direct) attempt(ctx context.Context, job *Job) []Outcome {
+	if job.requireTLS() {
+		return job.all(noTLS("", "the identity of the mail servers of "+job.Domain+" cannot be verified: neither DANE nor MTA-STS is used here"))
+	}
 	header, err := sign(ctx, d.c.Signer, job)
 	if err != nil {
 		return job.all(failure("", err.Error(), mail.StateSystemIssue))

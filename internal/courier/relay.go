@@ -65,6 +65,9 @@ func (r *Relay) Attempt(ctx context.Context, job Job) []Outcome {
 }
 
 func (r *Relay) attempt(ctx context.Context, job *Job) []Outcome {
+	if job.requireTLS() && !r.c.Implicit && r.c.TLS != TLSRequired {
+		return job.all(noTLS(r.c.Host, "the route to it does not ask for TLS with a certificate that is verified"))
+	}
 	header, err := sign(ctx, r.c.Signer, job)
 	if err != nil {
 		return job.all(failure("", err.Error(), mail.StateSystemIssue))

@@ -13,10 +13,11 @@ import (
 // transaction is one mail for some recipients.
 type transaction struct {
 	from       string
-	recipients []string
-	header     []byte // put before the body
+	recipients []string // as RCPT has them, with their parameters
+	header     []byte   // put before the body
 	body       []byte
 	utf8       bool
+	asked      *Asked
 }
 
 // answers are a transaction's replies. What was not reached has code 0.
@@ -97,12 +98,13 @@ func (c *conn) envelope(t *transaction, a *answers) (dataSent bool, err error) {
 	if t.utf8 {
 		mail += " SMTPUTF8"
 	}
+	mail += c.askedOfMail(t.asked)
 	if !c.offers("PIPELINING") {
 		if a.mail, err = c.say(c.t.Command, "%s", mail); err != nil || !a.mail.ok() {
 			return false, err
 		}
 		for i, to := range t.recipients {
-			if a.rcpt[i], err = c.say(c.t.Command, "RCPT TO:<%s>", to); err != nil {
+			if a.rcpt[i], err = c.say(c.t.Command, "RCPT TO:%s", to); err != nil {
 				return false, err
 			}
 		}
@@ -111,7 +113,7 @@ func (c *conn) envelope(t *transaction, a *answers) (dataSent bool, err error) {
 	c.deadline(c.t.Command)
 	c.w.WriteString(mail + "\r\n") //nolint:errcheck,gosec // Flush says
 	for _, to := range t.recipients {
-		c.w.WriteString("RCPT TO:<" + to + ">\r\n") //nolint:errcheck,gosec // Flush says
+		c.w.WriteString("RCPT TO:" + to + "\r\n") //nolint:errcheck,gosec // Flush says
 	}
 	c.w.WriteString("DATA\r\n") //nolint:errcheck,gosec // Flush says
 	if err := c.w.Flush(); err != nil {

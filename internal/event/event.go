@@ -42,8 +42,16 @@ func Of(c store.Claimed, owner string, o courier.Outcome, now time.Time) store.C
 	switch o.Result {
 	case courier.Delivered:
 		done.Result, done.StateID = store.CompletedSent, 0
+		switch {
+		case o.Captured:
+			done.Notice = store.NoticeDelivered
+		case !o.Notifies: // RFC 3461 §5.2.2: nobody behind it will
+			done.Notice = store.NoticeRelayed
+		}
 	case courier.Bounced:
-		done.Result, done.Permanent = store.CompletedBounced, true
+		done.Result = store.CompletedBounced
+		// A mailbox that is full may have room tomorrow: the mail is refused for good, the address is not (RFC 3463 §3.3).
+		done.Permanent = o.State != mail.StateQuotaExceeded
 		done.Blocked = blocked(o.State)
 	default:
 		done.Result = store.CompletedDeferred

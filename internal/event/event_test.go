@@ -32,6 +32,7 @@ func TestOf(t *testing.T) {
 	}{
 		"sent":      {courier.Outcome{Result: courier.Delivered, State: mail.StateUserUnknown}, now, store.Completion{Result: store.CompletedSent}},
 		"refused":   {courier.Outcome{Result: courier.Bounced, State: mail.StateUserUnknown}, now, store.Completion{Result: store.CompletedBounced, StateID: 1, Permanent: true}},
+		"full":      {courier.Outcome{Result: courier.Bounced, State: mail.StateQuotaExceeded}, now, store.Completion{Result: store.CompletedBounced, StateID: 3}}, // soft: the address is good
 		"blocked":   {courier.Outcome{Result: courier.Bounced, State: mail.StateContentBlocked}, now, store.Completion{Result: store.CompletedBounced, StateID: 8, Permanent: true, Blocked: true}},
 		"put off":   {courier.Outcome{Result: courier.Deferred, State: mail.StateGreylisted}, now, store.Completion{Result: store.CompletedDeferred, StateID: 13}},
 		"given up":  {courier.Outcome{Result: courier.Deferred, State: mail.StateGreylisted}, now.Add(time.Hour), store.Completion{Result: store.CompletedBounced, StateID: 13}},

@@ -146,12 +146,7 @@ func (q *Queue) deliver(ctx context.Context, j job) (outcomes map[int64]courier.
 	q.stats.attempts.Add(int64(len(j.messages)))
 	out, err := q.c.Store.Outgoing(ctx, j.submission)
 	if err != nil {
-		q.stats.errors.Add(1)
-		q.c.Log.ErrorContext(ctx, "a queued submission could not be read", "submission", j.submission, "error", err)
-		for _, c := range j.messages {
-			outcomes[c.MessageID] = ours(c.MessageID, "the message could not be read from the store")
-		}
-		return outcomes
+		return q.unread(ctx, j, outcomes, err)
 	}
 	cj := courier.Job{SubmissionID: j.submission, AccountID: out.AccountID, From: out.MailFrom, SenderDomain: mail.Domain(out.HeaderFrom), Body: out.Body, Domain: j.domain, UTF8: out.UTF8}
 	if c := j.messages[0]; c.Ways != 0 && q.c.Personalise != nil {
@@ -163,8 +158,34 @@ func (q *Queue) deliver(ctx context.Context, j job) (outcomes map[int64]courier.
 	for _, c := range j.messages {
 		cj.Recipients = append(cj.Recipients, courier.Recipient{MessageID: c.MessageID, Email: c.Recipient})
 	}
+	if out.Asked != nil {
+		if err := q.ask(ctx, &cj, *out.Asked); err != nil {
+			return q.unread(ctx, j, outcomes, err)
+		}
+	}
 	for _, o := range q.c.Courier.Attempt(ctx, cj) {
 		outcomes[o.MessageID] = o
+	}
+	return outcomes
+}
+
+// ask gives a job what the sender of its mail asked for.
+func (q *Queue) ask(ctx context.Context, cj *courier.Job, a store.Asked) error {
+	of, err := q.c.Store.Asked(ctx, cj.SubmissionID)
+	cj.Asked = &courier.Asked{Ret: a.Ret, EnvID: a.EnvID, RequireTLS: a.RequireTLS}
+	for i := range cj.Recipients {
+		r := &cj.Recipients[i]
+		r.Notify, r.ORcpt = of[r.MessageID].Notify, of[r.MessageID].ORcpt
+	}
+	return err
+}
+
+// unread puts off a job whose submission could not be read.
+func (q *Queue) unread(ctx context.Context, j job, outcomes map[int64]courier.Outcome, err error) map[int64]courier.Outcome {
+	q.stats.errors.Add(1)
+	q.c.Log.ErrorContext(ctx, "a queued submission could not be read", "submission", j.submission, "error", err)
+	for _, c := range j.messages {
+		outcomes[c.MessageID] = ours(c.MessageID, "the message could not be read from the store")
 	}
 	return outcomes
 }

@@ -177,8 +177,9 @@ type Completion struct {
 	At        time.Time
 	Reply     Reply
 	StateID   int
-	Permanent bool // of a bounce: the other side refused for good, rather than that we gave up
-	Blocked   bool // of a bounce: it was blocked (spam, policy), rather than undeliverable
+	Permanent bool       // of a bounce: the other side refused for good, rather than that we gave up
+	Blocked   bool       // of a bounce: it was blocked (spam, policy), rather than undeliverable
+	Notice    NoticeKind // of what was sent: what its sender is notified of, if he asked; 0: of nothing, by us
 }
 
 // Complete records what came of claimed messages: their state, their events, the counters and the queue, in one
@@ -221,7 +222,7 @@ func (s *Store) commitCompletions(ctx context.Context, groups [][]Completion) er
 				continue
 			}
 			delete(applied, c.MessageID) // a message is sent once, whoever says it twice
-			events = append(events, recorded{Event: c.event(id), counted: c.counted(), recipient: c.Recipient, done: c.At, first: first})
+			events = append(events, recorded{Event: c.event(id), counted: c.counted(), recipient: c.Recipient, done: c.At, first: first, notice: c.Notice})
 			id++
 		}
 		return tx.record(ctx, events, s.newTally())

@@ -12,8 +12,9 @@ type recorded struct {
 	Event
 	counted
 	recipient string
-	done      time.Time // when its message ended, zero while it is queued
-	first     bool      // of a deferral and of what a recipient did: the message's first
+	done      time.Time  // when its message ended, zero while it is queued
+	first     bool       // of a deferral and of what a recipient did: the message's first
+	notice    NoticeKind // of what was sent: NoticeRelayed or NoticeDelivered
 }
 
 // engaged says whether an event is a recipient's doing, which has a row of its own beside the event's.
@@ -37,6 +38,9 @@ func (tx *Tx) record(ctx context.Context, events []recorded, counts *tally) erro
 		return err
 	}
 	if err := insertDoings.run(ctx, tx, nil, doings); err != nil {
+		return err
+	}
+	if err := tx.noteSenders(ctx, events); err != nil {
 		return err
 	}
 	if err := tx.suppress(ctx, events); err != nil {

@@ -40,9 +40,10 @@ type Submission struct {
 	Attachments int
 	HasText     bool
 	HasHTML     bool
-	UTF8        bool  // needs SMTPUTF8
-	ResentOf    int64 // the message that this one sends again, 0: none
-	Asked       Asked // what its sender asked for; mostly nothing
+	UTF8        bool           // needs SMTPUTF8
+	ResentOf    int64          // the message that this one sends again, 0: none
+	Asked       Asked          // what its sender asked for; mostly nothing
+	Notices     []SenderNotice // the delivery status notifications that this mail is: with it they are sent
 
 	Body       Body
 	Recipients []Recipient
@@ -195,6 +196,9 @@ func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
 			if err := step.b.run(ctx, tx, nil, step.args); err != nil {
 				return err
 			}
+		}
+		if err := tx.settleNotices(ctx, subs); err != nil {
+			return err
 		}
 		if err := a.asked.write(ctx, tx); err != nil {
 			return err

@@ -81,6 +81,8 @@ type Message struct {
 	Sandbox bool       // check all, keep nothing
 
 	ResentOf int64 // the message that this one sends again, 0: none
+
+	Notices []store.SenderNotice // the delivery status notifications that this mail is
 }
 
 // Receipt says what a submission became. In a sandbox IDs are 0 and UUIDs "".
@@ -337,7 +339,7 @@ func newSubmission(p gate.Principal, env Envelope, m Message, senderID int64, re
 		Priority: m.Priority, TrackOpens: m.TrackOpens, TrackClicks: m.TrackClicks,
 		Size: int64(len(m.Raw)), Attachments: m.Attachments, HasText: m.HasText, HasHTML: m.HasHTML, UTF8: m.UTF8, ResentOf: m.ResentOf,
 		Body: store.NewBody(m.Raw), Recipients: recipients, Lifetime: Lifetime,
-		Asked: store.Asked{Ret: env.Ret, EnvID: env.EnvID, RequireTLS: env.RequireTLS},
+		Asked: store.Asked{Ret: env.Ret, EnvID: env.EnvID, RequireTLS: env.RequireTLS}, Notices: m.Notices,
 	}
 }
 
