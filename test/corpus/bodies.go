@@ -81,6 +81,8 @@ func refused(b *builder) {
 	m.Raw = []byte(strings.Replace(string(m.Raw), "\r\nb", "\r\na\r\r\nb", 1))
 	add("no From", "To: "+To+"\nSubject: no From\n\n"+hello, "RFC 5322 §3.6: From has to be there")
 	add("two Froms", "From: "+From+"\n"+usual("two"), "RFC 5322 §3.6: there is one From")
+	add("two Subjects", "Subject: one\n"+usual("two")+"\n"+hello,
+		"RFC 5322 §3.6: there is one Subject, and programs show one or the other")
 	add("an empty From", "From:\nTo: "+To+"\n\n"+hello, "RFC 5322 §3.6.2: From has an address")
 	add("a stranger's From", "From: ceo@bank.example\nTo: "+To+"\n\n"+hello, "the key has no such sender")
 	add("a stranger beside", "From: "+From+", ceo@bank.example\nTo: "+To+"\n\n"+hello, "the key has no such sender")

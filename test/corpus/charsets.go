@@ -224,7 +224,8 @@ func encodings(b *builder) {
 			greetings,
 		},
 		{
-			"type with a blank before the semicolon", mime + "Content-Type: text/plain ; charset = utf-8\nContent-Transfer-Encoding: 8bit\n",
+			"type with a blank before the semicolon", mime +
+				"Content-Type: text/plain ; charset = utf-8\nContent-Transfer-Encoding: 8bit\n",
 			greetings,
 		},
 		{"text/enriched", mime + "Content-Type: text/enriched; charset=utf-8\nContent-Transfer-Encoding: 8bit\n", "<bold>Grüße</bold>\n"},

@@ -43,7 +43,8 @@ func TestSame(t *testing.T) {
 		same             bool
 	}{
 		{
-			"folding and traces", head + "\r\nx\r\n", "Received: by y\r\nFrom:\r\n a@example.com\r\nSubject: =?utf-8?B?w7w=?=\r\n\r\nx\r\n",
+			"folding and traces", head + "\r\nx\r\n",
+			"Received: by y\r\nFrom:\r\n a@example.com\r\nSubject: =?utf-8?B?w7w=?=\r\n\r\nx\r\n",
 			true,
 		},
 		{"another subject", head + "\r\nx\r\n", "From: a@example.com\r\nSubject: u\r\n\r\nx\r\n", false},

@@ -10,8 +10,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/emersion/go-message/charset"
+	"golang.org/x/text/encoding/charmap"
 )
 
 // Same says what a reader of the mail that arrived gets differently from what was handed over. Folding, transfer
@@ -114,7 +116,30 @@ func fieldsOf(head string) []field {
 		out = append(out, field{strings.ToLower(strings.TrimRight(name, " \t")), value})
 	}
 	for i := range out {
-		out[i].value = decodeWords(strings.TrimSpace(blanksRun.ReplaceAllString(out[i].value, " ")))
+		out[i].value = decodeWords(strings.TrimSpace(blanksRun.ReplaceAllString(unicodeOf(out[i].value), " ")))
+	}
+	return joined(out)
+}
+
+// unicodeOf reads what is no UTF-8 as most readers do.
+func unicodeOf(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	out, _ := charmap.Windows1252.NewDecoder().String(s)
+	return out
+}
+
+// joined has one To and one Cc with the addresses of all (RFC 5322 §3.6 allows no more).
+func joined(fields []field) []field {
+	var out []field
+	for _, f := range fields {
+		i := slices.IndexFunc(out, func(o field) bool { return o.name == f.name && (f.name == "to" || f.name == "cc") })
+		if i < 0 {
+			out = append(out, f)
+			continue
+		}
+		out[i].value += ", " + f.value
 	}
 	return out
 }
@@ -142,13 +167,20 @@ type leaf struct{ path, kind, charset, name, content string }
 func leaves(head, body, path string, depth int) []leaf {
 	fields := fieldsOf(head)
 	kind, params, _ := mime.ParseMediaType(valueOf(fields, "content-type"))
+	if kind == "" {
+		kind = "text/plain" // RFC 2045 §5.2
+	}
 	encoding := strings.ToLower(strings.Trim(valueOf(fields, "content-transfer-encoding"), `" `))
 	encoding, _, _ = strings.Cut(encoding, " ")
 	if strings.HasPrefix(kind, "multipart/") && params["boundary"] != "" && depth < 20 {
 		var out []leaf
-		for i, p := range parts(body, params["boundary"]) {
+		list, open := parts(body, params["boundary"])
+		for i, p := range list {
 			h, b := splitPart(p)
 			out = append(out, leaves(h, b, fmt.Sprintf("%s.%d", path, i+1), depth+1)...)
+		}
+		if open && len(out) > 0 { // how many line ends belong to a part that does not end, nobody can say
+			out[len(out)-1].content = strings.TrimRight(out[len(out)-1].content, "\r\n")
 		}
 		return out
 	}
@@ -175,9 +207,9 @@ func splitPart(s string) (head, body string) {
 	return split(s)
 }
 
-// parts cuts a multipart's body (RFC 2046 §5.1.1), the line end before a boundary left out.
-func parts(body, boundary string) []string {
-	var out []string
+// parts cuts a multipart's body (RFC 2046 §5.1.1), the line end before a boundary left out. open says that the last one
+// does not end.
+func parts(body, boundary string) (out []string, open bool) {
 	begun, start, at := false, 0, 0
 	for line := range strings.SplitAfterSeq(body, "\r\n") {
 		rest, ok := strings.CutPrefix(line, "--"+boundary)
@@ -188,15 +220,15 @@ func parts(body, boundary string) []string {
 			}
 			begun, start = true, at+len(line)
 			if rest == "--" {
-				return out
+				return out, false
 			}
 		}
 		at += len(line)
 	}
 	if begun {
-		out = append(out, strings.TrimSuffix(body[start:], "\r\n"))
+		out = append(out, body[start:])
 	}
-	return out
+	return out, true
 }
 
 func decode(encoding, body string) string {

@@ -40,6 +40,8 @@ type Config struct {
 	// BySender are the credentials of single senders, which come before User's.
 	BySender  map[string]Login
 	Processes int // smtpd processes at most; 100
+	// Main and Master are more lines of main.cf, which come before these, and of master.cf.
+	Main, Master []string
 }
 
 // Login is what Postfix shows a relay.
@@ -100,7 +102,8 @@ func (p *Instance) prepare(ctx context.Context, c Config) error {
 	}
 	uid, _ := strconv.Atoi(account.Uid)
 	// Everything above the queue must let the user postfix through.
-	for _, d := range []string{c.Dir, p.conf(), filepath.Join(c.Dir, "queue"), filepath.Join(c.Dir, "data"), filepath.Join(c.Dir, "log")} {
+	for _, d := range []string{c.Dir, p.conf(), filepath.Join(c.Dir, "queue"), filepath.Join(c.Dir, "data"), filepath.Join(c.Dir,
+		"log")} {
 		if err := os.MkdirAll(d, 0o755); err != nil { //nolint:gosec // see above
 			return err
 		}
@@ -120,7 +123,8 @@ func (p *Instance) prepare(ctx context.Context, c Config) error {
 			}
 		}
 	}
-	if err := os.WriteFile(filepath.Join(p.conf(), "main.cf"), []byte(p.mainCF(c)), 0o644); err != nil { //nolint:gosec // Postfix reads it as other users
+	if err := os.WriteFile(filepath.Join(p.conf(), "main.cf"), []byte(p.mainCF(c)),
+		0o644); err != nil { //nolint:gosec // Postfix reads it as other users
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(p.conf(), "master.cf"), []byte(p.masterCF(c)), 0o644); err != nil { //nolint:gosec // as above
@@ -129,9 +133,12 @@ func (p *Instance) prepare(ctx context.Context, c Config) error {
 	if err := p.writeLogins(c); err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, filepath.Join(daemons, "post-install"), "create-missing", "config_directory="+p.conf(), "daemon_directory="+daemons, "queue_directory="+filepath.Join(c.Dir, "queue"), //nolint:gosec // test fixture
-		"command_directory=/usr/sbin", "data_directory="+filepath.Join(c.Dir, "data"), "mail_owner=postfix", "setgid_group=postdrop", "sendmail_path=/usr/sbin/sendmail", "mailq_path=/usr/bin/mailq", "newaliases_path=/usr/bin/newaliases",
-		"manpage_directory=/usr/share/man", "html_directory=no", "readme_directory=no", "meta_directory=/etc/postfix", "shlib_directory=/usr/lib/postfix").CombinedOutput()
+	out, err := exec.CommandContext(ctx, filepath.Join(daemons, "post-install"), "create-missing", "config_directory="+p.conf(),
+		"daemon_directory="+daemons, "queue_directory="+filepath.Join(c.Dir, "queue"), //nolint:gosec // test fixture
+		"command_directory=/usr/sbin", "data_directory="+filepath.Join(c.Dir, "data"), "mail_owner=postfix", "setgid_group=postdrop",
+		"sendmail_path=/usr/sbin/sendmail", "mailq_path=/usr/bin/mailq", "newaliases_path=/usr/bin/newaliases",
+		"manpage_directory=/usr/share/man", "html_directory=no", "readme_directory=no", "meta_directory=/etc/postfix",
+		"shlib_directory=/usr/lib/postfix").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("post-install: %w: %s", err, out)
 	}
@@ -192,12 +199,14 @@ func (p *Instance) mainCF(c Config) string {
 		lines = append(lines, "relayhost = ["+host(c.Relay)+"]:"+portOf(c.Relay))
 	}
 	if len(c.BySender) > 0 {
-		lines = append(lines, "smtp_sender_dependent_authentication = yes", "sender_dependent_relayhost_maps = texthash:"+filepath.Join(p.conf(), "sender_relay"))
+		lines = append(lines, "smtp_sender_dependent_authentication = yes",
+			"sender_dependent_relayhost_maps = texthash:"+filepath.Join(p.conf(), "sender_relay"))
 	}
 	if c.User != "" || len(c.BySender) > 0 {
-		lines = append(lines, "smtp_sasl_auth_enable = yes", "smtp_sasl_password_maps = texthash:"+filepath.Join(p.conf(), "sasl_passwd"), "smtp_sasl_security_options = noanonymous", "smtp_tls_security_level = may")
+		lines = append(lines, "smtp_sasl_auth_enable = yes", "smtp_sasl_password_maps = texthash:"+filepath.Join(p.conf(), "sasl_passwd"),
+			"smtp_sasl_security_options = noanonymous", "smtp_tls_security_level = may")
 	}
-	return strings.Join(lines, "\n") + "\n"
+	return strings.Join(append(lines, c.Main...), "\n") + "\n"
 }
 
 func (p *Instance) masterCF(c Config) string {
@@ -222,7 +231,7 @@ discard unix - - n - - discard
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
-`, p.Addr)
+`, p.Addr) + strings.Join(append(c.Master, ""), "\n")
 }
 
 // wait returns when the instance greets.
