@@ -33,6 +33,8 @@ type world struct {
 	addr    string
 	key     store.Key
 	secret  string
+
+	digester *credential.Digester
 }
 
 var operator = keyring.Actor{Name: "operator", Origin: "test"}
@@ -45,7 +47,7 @@ func start(t testing.TB, change func(*smtpd.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{store: storetest.New(t), gate: gate.New(gate.Config{Digester: digester, Burst: 1000})}
+	w := &world{store: storetest.New(t), gate: gate.New(gate.Config{Digester: digester, Burst: 1000}), digester: digester}
 	sub := submit.New(w.store, func() {}, log)
 	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: sub.Forget, Log: log})
 	if err != nil {
@@ -92,6 +94,16 @@ func (w *world) reset(t testing.TB) {
 		t.Fatal(err)
 	}
 	w.secret = got.Secret
+}
+
+// secretID is the ID of the live secret.
+func (w *world) secretID(t testing.TB) int64 {
+	t.Helper()
+	p, err := w.gate.Verify(gate.Source{}, w.key.APIKey, w.secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.SecretID
 }
 
 func (w *world) count(t testing.TB) int {
