@@ -71,7 +71,10 @@ func (d *Direct) Attempt(ctx context.Context, job Job) []Outcome {
 	if len(job.Recipients) == 0 {
 		return out
 	}
-	return append(out, d.attempt(ctx, &job)...)
+	for _, part := range job.byUTF8() {
+		out = append(out, d.attempt(ctx, &part)...)
+	}
+	return out
 }
 
 func (d *Direct) attempt(ctx context.Context, job *Job) []Outcome {

@@ -61,7 +61,10 @@ func (r *Relay) Attempt(ctx context.Context, job Job) []Outcome {
 	if len(job.Recipients) == 0 {
 		return out
 	}
-	return append(out, r.attempt(ctx, &job)...)
+	for _, part := range job.byUTF8() {
+		out = append(out, r.attempt(ctx, &part)...)
+	}
+	return out
 }
 
 func (r *Relay) attempt(ctx context.Context, job *Job) []Outcome {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"postern/internal/mail"
 )
 
 // transaction is one mail for some recipients.
@@ -88,19 +90,19 @@ func (c *conn) reset(a *answers) error {
 
 // envelope sends MAIL and RCPT, in one write with DATA where the server lets us (RFC 2920).
 func (c *conn) envelope(t *transaction, a *answers) (dataSent bool, err error) {
-	mail := "MAIL FROM:<" + t.from + ">"
+	from := "MAIL FROM:<" + t.from + ">"
 	if c.offers("SIZE") {
-		mail += " SIZE=" + strconv.Itoa(len(t.header)+len(t.body))
+		from += " SIZE=" + strconv.Itoa(len(t.header)+len(t.body))
 	}
 	if c.offers("8BITMIME") && hasHigh(t.body) {
-		mail += " BODY=8BITMIME"
+		from += " BODY=8BITMIME"
 	}
 	if t.utf8 {
-		mail += " SMTPUTF8"
+		from += " SMTPUTF8"
 	}
 	mail += c.askedOfMail(t.asked)
 	if !c.offers("PIPELINING") {
-		if a.mail, err = c.say(c.t.Command, "%s", mail); err != nil || !a.mail.ok() {
+		if a.mail, err = c.say(c.t.Command, "%s", from); err != nil || !a.mail.ok() {
 			return false, err
 		}
 		for i, to := range t.recipients {
@@ -111,7 +113,7 @@ func (c *conn) envelope(t *transaction, a *answers) (dataSent bool, err error) {
 		return false, nil
 	}
 	c.deadline(c.t.Command)
-	c.w.WriteString(mail + "\r\n") //nolint:errcheck,gosec // Flush says
+	c.w.WriteString(from + "\r\n") //nolint:errcheck,gosec // Flush says
 	for _, to := range t.recipients {
 		c.w.WriteString("RCPT TO:" + to + "\r\n") //nolint:errcheck,gosec // Flush says
 	}
@@ -133,14 +135,7 @@ func (c *conn) envelope(t *transaction, a *answers) (dataSent bool, err error) {
 	return true, err
 }
 
-func hasHigh(b []byte) bool {
-	for _, x := range b {
-		if x >= 0x80 {
-			return true
-		}
-	}
-	return false
-}
+func hasHigh(b []byte) bool { return !mail.IsASCII(b) }
 
 // message writes header and body with their dots doubled (RFC 5321 §4.5.2), and the final dot.
 func (c *conn) message(t *transaction, a *answers) error {

@@ -14,6 +14,9 @@ import (
 // every mail, and has to be quick.
 func isPlain(b []byte) bool { return ascii(b) && !hasLong(b) }
 
+// IsASCII says whether no byte has its high bit set.
+func IsASCII(b []byte) bool { return ascii(b) }
+
 // ascii says whether no byte has its high bit set.
 func ascii[T string | []byte](s T) bool {
 	const high = 0x8080808080808080
