@@ -100,7 +100,7 @@ func (c *conn) envelope(t *transaction, a *answers) (dataSent bool, err error) {
 	if t.utf8 {
 		from += " SMTPUTF8"
 	}
-	mail += c.askedOfMail(t.asked)
+	from += c.askedOfMail(t.asked)
 	if !c.offers("PIPELINING") {
 		if a.mail, err = c.say(c.t.Command, "%s", from); err != nil || !a.mail.ok() {
 			return false, err
