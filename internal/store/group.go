@@ -17,6 +17,7 @@ const maxGroup = 512
 type group[T any] struct {
 	calls  chan *call[T]
 	max    int
+	alone  bool // there is one writer
 	commit func(ctx context.Context, items []T) error
 
 	mu   sync.RWMutex // held for reading while a call is handed over, for writing to close
@@ -30,7 +31,7 @@ type call[T any] struct {
 }
 
 func newGroup[T any](writers, max int, commit func(context.Context, []T) error) *group[T] {
-	g := &group[T]{calls: make(chan *call[T], max), max: max, commit: commit}
+	g := &group[T]{calls: make(chan *call[T], max), max: max, alone: writers == 1, commit: commit}
 	for range writers {
 		g.done.Go(g.run)
 	}
@@ -65,24 +66,29 @@ func (g *group[T]) add(ctx context.Context, item T) error {
 //
 // Those who were answered together come back together, but not at the same instant: a commit that began with the
 // first of them would make all the others wait for the next. So a group waits for as many as the last one had, for at
-// most half as long as that one's commit took.
+// most half as long as that one's commit took. Where there is one writer it waits for those too who came during that
+// commit: else callers fall into two halves, which wait for each other, and each pays for a commit of its own.
 func (g *group[T]) run() {
 	calls := make([]*call[T], 0, g.max)
 	items := make([]T, 0, g.max)
-	var last int           // how many the last group had
+	var enough int         // how many may come
 	var took time.Duration // how long its commit took
 	patience := time.NewTimer(0)
 	defer patience.Stop()
 	for first := range g.calls {
-		calls = g.gather(append(calls[:0], first), last, min(took/2, maxPatience), patience)
+		calls = g.gather(append(calls[:0], first), enough, min(took/2, maxPatience), patience)
 		items = items[:0]
 		for _, c := range calls {
 			items = append(items, c.item)
 		}
-		last = len(calls)
 		began := time.Now()
-		g.answer(calls, items)
+		err := g.commit(context.Background(), items) // the group belongs to no one caller
 		took = time.Since(began)
+		enough = len(calls)
+		if g.alone {
+			enough += len(g.calls)
+		}
+		g.answer(calls, items, err)
 		clear(calls)
 		clear(items)
 	}
@@ -120,14 +126,12 @@ func (g *group[T]) gather(calls []*call[T], enough int, wait time.Duration, pati
 	return calls
 }
 
-// answer commits and tells each caller. When a group fails each item is tried alone, so that one caller's bad row is
-// not everybody's error.
-func (g *group[T]) answer(calls []*call[T], items []T) {
-	ctx := context.Background() // the group belongs to no one caller
-	err := g.commit(ctx, items)
+// answer tells each caller what came of the group. When it failed each item is tried alone, so that one caller's bad row
+// is not everybody's error.
+func (g *group[T]) answer(calls []*call[T], items []T, err error) {
 	for i, c := range calls {
 		if err != nil && len(calls) > 1 {
-			c.err <- g.commit(ctx, items[i:i+1])
+			c.err <- g.commit(context.Background(), items[i:i+1])
 			continue
 		}
 		c.err <- err
