@@ -12,6 +12,7 @@ import (
 	"postern/internal/account"
 	"postern/internal/credential"
 	"postern/internal/keyring"
+	"postern/internal/mail"
 	"postern/internal/store"
 )
 
@@ -89,7 +90,7 @@ func (a *api) owner(c *call, keys ...store.Key) (keyOwner, error) {
 
 func wireKey(k store.Key, owner keyOwner) apiKey {
 	out := apiKey{
-		ACL: k.ACL, APIKey: k.APIKey, AllowedSenders: listed(k.AllowedSenders), CreatedAt: timestamp(k.CreatedAt),
+		ACL: k.ACL, APIKey: k.APIKey, AllowedSenders: append([]string{}, mail.SplitList(k.AllowedSenders)...), CreatedAt: timestamp(k.CreatedAt),
 		DayLimit: k.DayLimit, HourLimit: k.HourLimit, ID: k.ID, IsActive: k.State == store.KeyActive, IsMaster: k.Master,
 		LastUsedAt: timestamp(owner.used[k.ID]),
 		MonthLimit: k.MonthLimit, Name: k.Name, Networks: listed(k.Networks), OverHourWaits: k.OverHourWaits,

@@ -34,7 +34,7 @@ func (a *api) listMetasenders(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	f := store.SenderFilter{KeyID: c.who.KeyID, Meta: true, Email: strings.ToLower(q["email"]), Sort: l.sort}
+	f := store.SenderFilter{KeyID: c.who.KeyID, Meta: true, Email: q["email"], Sort: l.sort}
 	if f.Sort == "" {
 		f.Sort = "ID"
 	}

@@ -64,7 +64,7 @@ func (a *api) listSenders(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	f := store.SenderFilter{KeyID: c.who.KeyID, Email: strings.ToLower(q["email"]), Domain: strings.ToLower(q["domain"]), Local: q["localpart"], Status: strings.ToLower(q["status"]), Sort: l.sort}
+	f := store.SenderFilter{KeyID: c.who.KeyID, Email: q["email"], Domain: q["domain"], Local: q["localpart"], Status: strings.ToLower(q["status"]), Sort: l.sort}
 	if f.Sort == "" {
 		f.Sort = "ID"
 	}

@@ -111,7 +111,7 @@ func (a *api) selectSender(c *call, q query, s *selection) error {
 	}
 	senders, err := a.Store.Senders(c.Context(), c.own())
 	for _, x := range senders {
-		if strings.EqualFold(x.Email, v) || fmt.Sprint(x.ID) == v {
+		if x.Email == mail.Canonical(v) || fmt.Sprint(x.ID) == v {
 			s.sender = x.ID
 			return nil
 		}

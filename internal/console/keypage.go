@@ -14,6 +14,7 @@ import (
 	"postern/internal/account"
 	"postern/internal/credential"
 	"postern/internal/keyring"
+	"postern/internal/mail"
 	"postern/internal/store"
 )
 
@@ -165,7 +166,7 @@ func (c *console) gauges(v *visit, k store.Key) ([]gauge, error) {
 
 func (c *console) limitsView(v *visit, k store.Key) (limitsView, error) {
 	l := limitsView{Permissions: permissionsOf(k.Permissions), Networks: strings.Fields(k.Networks)}
-	for _, s := range strings.Fields(k.AllowedSenders) {
+	for _, s := range mail.SplitList(k.AllowedSenders) {
 		l.Senders = append(l.Senders, strings.TrimPrefix(s, "*@"))
 	}
 	if k.Networks != "" {

@@ -11,6 +11,7 @@ import (
 
 	"postern/internal/account"
 	"postern/internal/keyring"
+	"postern/internal/mail"
 	"postern/internal/store"
 )
 
@@ -49,7 +50,7 @@ func (c *console) showRestrict(v *visit) error {
 		Hour: number(k.HourLimit), Day: number(k.DayLimit), Month: number(k.MonthLimit), Waits: k.OverHourWaits,
 	}
 	var senders []string
-	for _, s := range strings.Fields(k.AllowedSenders) {
+	for _, s := range mail.SplitList(k.AllowedSenders) {
 		if domain, whole := strings.CutPrefix(s, "*@"); whole && strings.Contains(domain, ".") { // one label is read with its *@ alone
 			s = domain
 		}

@@ -8,10 +8,10 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"postern/internal/account"
 	"postern/internal/credential"
+	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/suppress"
 )
@@ -257,7 +257,7 @@ func (c *console) addSuppressions(v *visit) error {
 		return err
 	}
 	var entries []suppress.Entry
-	for _, email := range strings.FieldsFunc(b.Emails, func(r rune) bool { return r == '\n' || r == '\r' || r == ',' || r == ';' || r == ' ' || r == '\t' }) {
+	for _, email := range mail.SplitList(b.Emails) {
 		entries = append(entries, suppress.Entry{Email: email, Reason: b.Reason, Note: b.Note})
 	}
 	if len(entries) == 0 {

@@ -11,6 +11,7 @@ import (
 	"postern/internal/account"
 	"postern/internal/credential"
 	"postern/internal/keyring"
+	"postern/internal/mail"
 	"postern/internal/store"
 )
 
@@ -152,7 +153,7 @@ func (d *door) details(r *http.Request, key store.Key) (KeyDetails, error) {
 
 func restrictionsOf(l store.Limits) Restrictions {
 	out := Restrictions{
-		Permissions: strings.Split(account.Permission(l.Permissions).String(), ","), Networks: strings.Fields(l.Networks), AllowedSenders: strings.Fields(l.AllowedSenders),
+		Permissions: strings.Split(account.Permission(l.Permissions).String(), ","), Networks: strings.Fields(l.Networks), AllowedSenders: mail.SplitList(l.AllowedSenders),
 		HourLimit: l.HourLimit, DayLimit: l.DayLimit, MonthLimit: l.MonthLimit, OverHour: "refuse",
 	}
 	if l.OverHourWaits {

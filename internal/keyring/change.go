@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"postern/internal/account"
+	"postern/internal/mail"
 	"postern/internal/store"
 )
 
@@ -205,7 +206,7 @@ func limitText(n int64) string {
 // cleanSenders reads a list of addresses and domains into its stored form.
 func cleanSenders(s string) (string, error) {
 	var out []string
-	for _, f := range strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == ',' || r == ';' || r == '\n' || r == '\r' || r == '\t' }) {
+	for _, f := range mail.SplitList(s) {
 		email, _, err := SplitSender(f)
 		if err != nil {
 			return "", fmt.Errorf("%q: %w", account.Short(f), err)

@@ -32,6 +32,48 @@ func Domain(email string) string {
 	return m.Domain()
 }
 
+// CanonicalDomain returns a domain in the form to compare by: lowercase A-labels. What is no domain is only lowercased.
+func CanonicalDomain(domain string) string {
+	if d := Domain("x@" + domain); d != "" {
+		return d
+	}
+	return strings.ToLower(domain)
+}
+
+// CanonicalLocal returns a local part in the form to compare by, see [Mailbox.Canonical].
+func CanonicalLocal(local string) string {
+	return strings.TrimSuffix(Canonical(local+"@x"), "@x")
+}
+
+// SplitList cuts a list of addresses at blanks, commas, semicolons and line ends, but for those in quotation marks.
+func SplitList(s string) []string {
+	var out []string
+	start, quotes := -1, false
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '\r' || c == '\n' || !quotes && strings.IndexByte(" ,;\t", c) >= 0 {
+			if start >= 0 {
+				out = append(out, s[start:i])
+			}
+			start, quotes = -1, false
+			continue
+		}
+		if start < 0 {
+			start = i
+		}
+		switch {
+		case c == '"':
+			quotes = !quotes
+		case quotes && c == '\\' && i+1 < len(s):
+			i++
+		}
+	}
+	if start >= 0 {
+		out = append(out, s[start:])
+	}
+	return out
+}
+
 // ContactID is the number of an address on the wire (ContactID): the first 49 bits of the SHA-256 of its canonical form,
 // so that it is the same everywhere, needs no table, and has at most 15 digits: node-mailjet makes a string of a longer
 // number.

@@ -275,10 +275,11 @@ func FuzzAddressList(f *testing.F) {
 		if err == nil {
 			readsBack(t, list)
 		}
-		authors, doubt := fromHeader("From: " + s)
-		if doubt == nil && err != nil {
-			t.Fatalf("%q has authors %q and is no list: %v", s, authors, err)
+		authors, doubt := mail.ParseAuthors(s)
+		if doubt == nil && (err != nil || canonicals(authors) != canonicals(list)) {
+			t.Fatalf("%q has authors %q and is the list %q, %v", s, authors, canonicals(list), err)
 		}
+		authorsLeave(t, s)
 		other := netmail.AddressParser{}
 		theirs, no := other.ParseList(s)
 		if no != nil || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
@@ -299,6 +300,24 @@ func FuzzAddressList(f *testing.F) {
 			t.Fatalf("%q became %q; net/mail reads %q", s, canonicals(list), want)
 		}
 	})
+}
+
+// authorsLeave: what leaves names the authors that were checked, and nobody else to a reader of RFC 5322's plain forms.
+func authorsLeave(t *testing.T, value string) {
+	t.Helper()
+	m, err := mail.ReadIncoming([]byte("From: "+value+"\r\n\r\nx\r\n"), noon, newID)
+	if err != nil {
+		return
+	}
+	out, err := mail.ReadAuthors(m.Raw)
+	if err != nil || len(out) != len(m.Authors) {
+		t.Fatalf("%q: authors %+v, and in what leaves %+v, %v", value, m.Authors, out, err)
+	}
+	for i := range out {
+		if out[i].Email != m.Authors[i].Email {
+			t.Fatalf("%q: authors %+v, and in what leaves %+v", value, m.Authors, out)
+		}
+	}
 }
 
 func readsBack(t *testing.T, list []mail.Address) {

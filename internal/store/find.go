@@ -5,7 +5,6 @@ package store
 import (
 	"context"
 	"strconv"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -133,8 +132,12 @@ func (h *hunt) addTerms(ctx context.Context) error {
 	if f.SenderID != 0 {
 		add(markSender, f.SenderID)
 	}
-	h.exactly(f.FromEmail)
-	h.exactly(f.FromDomain)
+	if f.FromEmail != "" {
+		h.exactly(mail.Canonical(f.FromEmail))
+	}
+	if f.FromDomain != "" {
+		h.exactly(mail.CanonicalDomain(f.FromDomain))
+	}
 	if f.CampaignID != 0 {
 		add(markCampaign, f.CampaignID)
 	}
@@ -182,7 +185,9 @@ func (h *hunt) choose(ctx context.Context) error {
 		h.by = byContact
 		return nil
 	case f.contact() != 0:
-		h.exactly(f.Recipient)
+		if f.Recipient != "" {
+			h.exactly(mail.Canonical(f.Recipient))
+		}
 	case f.CustomID != "":
 		few = byCustomID
 	case f.StateID != 0:
@@ -336,10 +341,10 @@ func (h *hunt) ofSubmission(w *where) {
 		w.and("s.custom_id <> ''")
 	}
 	if f.FromEmail != "" {
-		w.and("lower(s.header_from) = ?", strings.ToLower(f.FromEmail))
+		w.and("lower(s.header_from) = ?", mail.Canonical(f.FromEmail))
 	}
 	if f.FromDomain != "" {
-		w.and("lower(s.header_from) LIKE ? ESCAPE '!'", "%@"+escapeLike(f.FromDomain))
+		w.and("lower(s.header_from) LIKE ? ESCAPE '!'", "%@"+escapeLike(mail.CanonicalDomain(f.FromDomain)))
 	}
 }
 

@@ -77,10 +77,16 @@ func (s *Store) migrations() ([]*goose.Migration, error) {
 			return nil, err
 		}
 		run := &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-			if err := s.runScript(ctx, tx, string(text)); err != nil || version != reportingVersion {
+			if err := s.runScript(ctx, tx, string(text)); err != nil {
 				return err
 			}
-			return s.fillReporting(ctx, tx)
+			switch version {
+			case reportingVersion:
+				return s.fillReporting(ctx, tx)
+			case canonicalVersion:
+				return s.fillCanonical(ctx, tx)
+			}
+			return nil
 		}}
 		steps = append(steps, goose.NewGoMigration(version, run, nil))
 	}

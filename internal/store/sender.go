@@ -5,6 +5,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"postern/internal/mail"
 )
 
 // States of a sender.
@@ -149,13 +151,17 @@ func (f SenderFilter) where(w *where) {
 			w.and(c.column+" = ?", c.value)
 		}
 	}
-	for _, c := range []struct{ column, value string }{{"s.email", f.Email}, {"s.domain", f.Domain}, {"s.status", f.Status}} {
-		if c.value != "" {
-			w.and(c.column+" = ?", c.value)
-		}
+	if f.Email != "" {
+		w.and("s.email = ?", mail.Canonical(f.Email))
+	}
+	if f.Domain != "" {
+		w.and("s.domain = ?", mail.CanonicalDomain(f.Domain))
+	}
+	if f.Status != "" {
+		w.and("s.status = ?", f.Status)
 	}
 	if f.Local != "" {
-		w.and("s.email LIKE ? ESCAPE '!'", escapeLike(f.Local)+"@%")
+		w.and("s.email LIKE ? ESCAPE '!'", escapeLike(mail.CanonicalLocal(f.Local))+"@%")
 	}
 	if f.Whole != nil && *f.Whole {
 		w.and("s.email LIKE '*@%'")

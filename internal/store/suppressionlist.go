@@ -82,9 +82,17 @@ func (f SuppressionFilter) where(w *where) {
 	if f.Email != "" {
 		w.and("email = ?", mail.Canonical(f.Email))
 	}
-	switch search := strings.ToLower(f.Search); {
+	search := strings.ToLower(f.Search)
+	domain, ofDomain := strings.CutPrefix(search, "@")
+	switch box, err := mail.ParseMailbox(f.Search); {
+	case err == nil:
+		search = box.Canonical()
+	case ofDomain:
+		search = "@" + mail.CanonicalDomain(domain)
+	}
+	switch {
 	case search == "":
-	case strings.HasPrefix(search, "@"):
+	case ofDomain:
 		w.and("email LIKE ? ESCAPE '!'", "%"+escapeLike(search))
 	default:
 		w.and("email >= ?", search)

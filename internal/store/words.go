@@ -103,6 +103,10 @@ func (d *document) words() []string {
 	for _, text := range []string{d.recipient, d.subject, d.from, d.fromName, d.customID, d.campaignName} {
 		out = append(out, words(text)...)
 	}
+	// However the address is written, a search for the whole of it finds it.
+	if box, err := mail.ParseMailbox(d.recipient); err == nil && box.Canonical() != strings.ToLower(d.recipient) {
+		out = append(out, words(box.Canonical())...)
+	}
 	return out
 }
 

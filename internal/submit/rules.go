@@ -5,9 +5,9 @@ package submit
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 
+	"postern/internal/mail"
 	"postern/internal/store"
 )
 
@@ -66,7 +66,7 @@ func (b *ruleBook) of(ctx context.Context, keyID int64) (*rules, error) {
 	if err != nil {
 		return nil, &Error{Code: Unavailable, Reason: "The rules of the key could not be read; try again later.", Cause: err}
 	}
-	r := &rules{senders: make(map[string]store.Sender, len(read.Senders)), allowed: strings.Fields(read.AllowedSenders), Rules: read}
+	r := &rules{senders: make(map[string]store.Sender, len(read.Senders)), allowed: mail.SplitList(read.AllowedSenders), Rules: read}
 	for _, x := range read.Senders {
 		r.senders[x.Email] = x
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"postern/internal/gate"
 	"postern/internal/mail"
@@ -334,13 +335,23 @@ func newSubmission(p gate.Principal, env Envelope, m Message, senderID int64, re
 	}
 	return &store.Submission{
 		AccountID: p.AccountID, KeyID: p.KeyID, SenderID: senderID, Source: m.Source, Client: text(client, maxText),
-		MailFrom: env.From, HeaderFrom: m.From.Email, FromName: text(m.From.Name, maxText), Subject: text(m.Subject, maxText), MessageID: text(m.MessageID, maxText),
+		MailFrom: env.From, HeaderFrom: compared(m.From.Email), FromName: text(m.From.Name, maxText), Subject: text(m.Subject, maxText), MessageID: text(m.MessageID, maxText),
 		CustomID: text(m.CustomID, maxText), EventPayload: text(m.EventPayload, MaxSize), Campaign: text(m.Campaign, maxText), Deduplicate: m.Deduplicate, MonitoringCategory: text(m.MonitoringCategory, maxText), URLTags: text(m.URLTags, maxText),
 		Priority: m.Priority, TrackOpens: m.TrackOpens, TrackClicks: m.TrackClicks,
 		Size: int64(len(m.Raw)), Attachments: m.Attachments, HasText: m.HasText, HasHTML: m.HasHTML, UTF8: m.UTF8, ResentOf: m.ResentOf,
 		Body: store.NewBody(m.Raw), Recipients: recipients, Lifetime: Lifetime,
 		Asked: store.Asked{Ret: env.Ret, EnvID: env.EnvID, RequireTLS: env.RequireTLS}, Notices: m.Notices,
 	}
+}
+
+// compared is an address as it is kept to be compared by its lower case: as it was written, or in its canonical form
+// where that differs in more than its capitals.
+func compared(email string) string {
+	c := mail.Canonical(email)
+	if len(c) == len(email) && strings.EqualFold(c, email) && strings.IndexFunc(email, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return email
+	}
+	return c
 }
 
 // receipt says what a kept mail became.
