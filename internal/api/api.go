@@ -17,11 +17,11 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
+	"postern/internal/budget"
 	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keyring"
@@ -45,26 +45,18 @@ type Config struct {
 	Domains  *domain.Checker // looks at the domains of senders
 	Client   ClientFunc      // nil: the connection's own address, secure by TLS or on loopback
 	BaseURL  string          // what MessageHref begins with, such as https://mail.example.com; no slash at its end
+	Budget   *budget.Budget  // the memory of bodies on their way in; nil: 256 MiB of its own
 	Log      *slog.Logger
 	// LeakTime is how long a report of a leaked secret takes, whatever it was; 0: 300 ms.
 	LeakTime time.Duration
 }
 
-// Bounds of the memory that requests share. A request waits for its part.
-const (
-	bodyMemory    = 256 << 20 // bodies being read and parsed
-	composeMemory = 256 << 20 // mails being composed and stored
-)
-
 // api is the door. Its fields do not change after New.
 type api struct {
 	Config
-	report    *report.Report
-	mux       *http.ServeMux
-	bodies    *semaphore.Weighted
-	composing *semaphore.Weighted
-	largeOf   sync.Map            // key ID → *semaphore.Weighted of its large bodies
-	leaks     *semaphore.Weighted // reports of leaked secrets
+	report *report.Report
+	mux    *http.ServeMux
+	leaks  *semaphore.Weighted // reports of leaked secrets
 
 	mostCounters int
 }
@@ -77,11 +69,14 @@ func New(c Config) http.Handler {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Budget == nil {
+		c.Budget = budget.New(budget.Size(0), 0)
+	}
 	if c.LeakTime <= 0 {
 		c.LeakTime = leakTime
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-	a := &api{Config: c, report: report.New(c.Store), mux: http.NewServeMux(), bodies: semaphore.NewWeighted(bodyMemory), composing: semaphore.NewWeighted(composeMemory), leaks: semaphore.NewWeighted(leaksOnce), mostCounters: mostCounters}
+	a := &api{Config: c, report: report.New(c.Store), mux: http.NewServeMux(), leaks: semaphore.NewWeighted(leaksOnce), mostCounters: mostCounters}
 	a.mount()
 	return a
 }

@@ -63,6 +63,8 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("WWW-Authenticate", `Basic realm="Provide an apiKey and secretKey"`)
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", f.allow)
+	case http.StatusUnsupportedMediaType:
+		h.Set("Accept-Encoding", "gzip, identity") // RFC 9110 §15.5.16
 	}
 	if v31(r) {
 		a.write(w, r, reply{status: f.status, body: errorOf(f, id), retryAfter: f.retryAfter})

@@ -4,6 +4,7 @@ package api
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -17,6 +18,7 @@ const partMemory = 64 << 20
 // handing is how the items of a call are handed over.
 type handing struct {
 	sandbox bool
+	came    int64        // bytes of the call
 	whole   bool         // all items or none
 	once    *submit.Once // nil: the call has no idempotency key
 	// answer makes the call's answer of what became of the items, the parts of which share the call's order.
@@ -26,20 +28,40 @@ type handing struct {
 // handOver composes the items that nothing was found against, submits them and answers the call. They are one batch, but
 // for what is too large to be held in memory together: that goes in several, or is refused when it is all or none.
 func (a *api) handOver(c *call, items []item, outcomes []outcome, h handing) (reply, error) {
+	if f := multiplied(items, outcomes, h.came); f != nil {
+		return reply{}, f
+	}
 	most := int64(partMemory)
 	if h.whole || h.once != nil {
-		most = composeMemory
+		most = math.MaxInt64
 	}
 	parts := partition(items, outcomes, most)
-	if most == composeMemory && len(parts) > 1 {
-		return reply{}, &fault{status: http.StatusBadRequest, code: "mj-0011", message: "Payload too large. The mails of this call are too large to be kept together, each with its attachments: make several calls of it."}
-	}
 	for _, part := range parts {
 		if kept := a.handPart(c, items, outcomes, part, h); kept != nil {
 			return *kept, nil
 		}
 	}
 	return h.answer(outcomes)
+}
+
+// multiplied refuses a call whose mails are many times what came: what Globals, or a list of Recipients, gives to each mail
+// is kept with each. They may have together what one call may have in any case, or twice what this one has.
+func multiplied(items []item, outcomes []outcome, came int64) *fault {
+	var n int64
+	for i := range items {
+		if len(outcomes[i].findings) == 0 {
+			n += items[i].size()
+		}
+	}
+	most := max(maxSendBody, 2*came)
+	if n <= most {
+		return nil
+	}
+	return &fault{
+		status: http.StatusBadRequest, code: "mj-0011",
+		message: fmt.Sprintf("Payload too large. Each mail of this call is kept with its text and attachments, also with those that all have in common: "+
+			"together they would have %d bytes. Max allowed - %d bytes; make several calls of it, or put a link in place of the attachment.", n, most),
+	}
 }
 
 // part is some items of a call, and about how much memory their mails take.
@@ -55,7 +77,7 @@ func partition(items []item, outcomes []outcome, most int64) []part {
 		if len(outcomes[i].findings) > 0 {
 			continue
 		}
-		weight := min(items[i].weight(), composeMemory)
+		weight := items[i].weight()
 		if k := len(all) - 1; k >= 0 && all[k].weight+weight <= most {
 			all[k].items, all[k].weight = append(all[k].items, i), all[k].weight+weight
 			continue
@@ -68,13 +90,14 @@ func partition(items []item, outcomes []outcome, most int64) []part {
 // handPart submits some items in one batch and writes into outcomes what became of them. An answer that is remembered is
 // made before it is durable; when it was kept it is returned.
 func (a *api) handPart(c *call, items []item, outcomes []outcome, p part, h handing) (kept *reply) {
-	if err := a.composing.Acquire(c.Context(), p.weight); err != nil {
+	body := c.part.Held()
+	if err := c.grow(body + p.weight); err != nil {
 		for _, i := range p.items {
-			outcomes[i].findings.add(&fault{status: http.StatusInternalServerError, message: "The request ended before the message was kept.", cause: err})
+			outcomes[i].findings.add(faultOf(err))
 		}
 		return nil
 	}
-	defer a.composing.Release(p.weight)
+	defer c.part.Shrink(body)
 	made, which := composeAll(items, outcomes, p.items, submit.Message{Source: "http", Address: c.addr, Client: c.UserAgent(), Sandbox: h.sandbox})
 	if h.whole && len(made) < len(p.items) {
 		return nil

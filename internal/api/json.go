@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"math"
 	"strconv"
@@ -23,9 +24,12 @@ const maxDepth = 64
 // the wrong type in ways that decoding into structs does not tell apart.
 type value []byte
 
-// parseJSON checks that text is one JSON value, not nested too deep.
+// parseJSON checks that text is one JSON value in UTF-8, not nested too deep.
 func parseJSON(text []byte) (value, error) {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // .NET and PowerShell like to send one
+	if err := checkUTF8(text); err != nil {
+		return nil, err
+	}
 	if !json.Valid(text) {
 		var v json.RawMessage
 		if err := json.Unmarshal(text, &v); err != nil {
@@ -36,7 +40,59 @@ func parseJSON(text []byte) (value, error) {
 	if depth(text) > maxDepth {
 		return nil, errors.New("objects and arrays are nested more than " + strconv.Itoa(maxDepth) + " deep")
 	}
+	if at := loneSurrogate(text); at >= 0 {
+		return nil, fmt.Errorf("the body is not UTF-8: %s, at byte %d, is half of a surrogate pair and no character", text[at:at+6], at)
+	}
 	return value(bytes.Trim(text, " \t\r\n")), nil
+}
+
+// checkUTF8 says where a text is not UTF-8, which JSON must be (RFC 8259 §8.1). Readers that put U+FFFD for such bytes
+// would send something else than was given.
+func checkUTF8(text []byte) error {
+	if utf8.Valid(text) {
+		if len(text) > 1 && (text[0] == 0 || text[1] == 0) {
+			return errors.New("the body is not UTF-8: it looks like UTF-16 or UTF-32")
+		}
+		return nil
+	}
+	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+		return errors.New("the body is not UTF-8: it begins as UTF-16 does")
+	}
+	at := 0
+	for at < len(text) {
+		r, n := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		at += n
+	}
+	return fmt.Errorf("the body is not UTF-8: byte %d is 0x%02X", at, text[at])
+}
+
+// loneSurrogate is where a well-formed JSON text has an escape that is half of a surrogate pair (RFC 8259 §8.2), or -1.
+func loneSurrogate(text []byte) int {
+	if !bytes.Contains(text, []byte(`\ud`)) && !bytes.Contains(text, []byte(`\uD`)) {
+		return -1
+	}
+	for i := 0; ; {
+		n := bytes.IndexByte(text[i:], '\\')
+		if n < 0 {
+			return -1
+		}
+		i += n
+		if text[i+1] != 'u' {
+			i += 2
+			continue
+		}
+		if r := hex4(text[i+2:]); utf16.IsSurrogate(r) {
+			rest := text[i+6:]
+			if len(rest) < 6 || rest[0] != '\\' || rest[1] != 'u' || utf16.DecodeRune(r, hex4(rest[2:])) == utf8.RuneError {
+				return i
+			}
+			i += 6
+		}
+		i += 6
+	}
 }
 
 // depth is how deep the brackets of text are nested.
@@ -169,17 +225,12 @@ func next(b []byte) []byte {
 	return b
 }
 
-// str is a string's text. What is no UTF-8 becomes U+FFFD.
+// str is a string's text.
 func (v value) str() (string, bool) {
 	if v[0] != '"' {
 		return "", false
 	}
 	inner := v[1 : len(v)-1]
-	if !utf8.Valid(inner) {
-		var s string
-		err := json.Unmarshal(v, &s)
-		return s, err == nil
-	}
 	if bytes.IndexByte(inner, '\\') < 0 {
 		return string(inner), true
 	}
@@ -214,14 +265,9 @@ func unescape(b []byte) string {
 		case 'u':
 			r := hex4(b)
 			b = b[4:]
-			if utf16.IsSurrogate(r) {
-				low := rune(utf8.RuneError)
-				if len(b) >= 6 && b[0] == '\\' && b[1] == 'u' {
-					low = hex4(b[2:])
-				}
-				if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
-					b = b[6:]
-				}
+			if utf16.IsSurrogate(r) { // a whole pair: parseJSON has looked
+				r = utf16.DecodeRune(r, hex4(b[2:]))
+				b = b[6:]
 			}
 			out.WriteRune(r)
 		default: // a quote, a slash, a backslash

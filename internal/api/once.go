@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 
 	"postern/internal/submit"
@@ -39,7 +40,11 @@ func (a *api) once(c *call, api string, text []byte, sandbox bool, perform func(
 	if wrong != "" {
 		return reply{}, &fault{status: http.StatusBadRequest, code: "mj-0005", message: fmt.Sprintf("Value not allowed. Header %s: %s.", keyHeader, wrong), related: []string{keyHeader}}
 	}
-	hash := sha256.Sum256(append([]byte(api+"\n"), text...))
+	var hash [sha256.Size]byte
+	h := sha256.New()
+	io.WriteString(h, api+"\n") //nolint:errcheck,gosec // a hash takes all
+	h.Write(text)               //nolint:errcheck,gosec // as above
+	h.Sum(hash[:0])
 	answer, end, err := a.Submit.Begin(c.Context(), c.who, key, hash)
 	if err != nil {
 		return reply{}, err

@@ -3,6 +3,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -123,16 +124,39 @@ func TestIdempotencyKeyOfTwins(t *testing.T) {
 	}
 }
 
-// TestLargeCalls: what cannot be held in memory together is handed over in parts, and refused where it has to be one.
+// TestLargeCalls: what many mails have in common is kept with each, so a call may not be multiplied without bounds; what
+// cannot be held in memory together is handed over in parts.
 func TestLargeCalls(t *testing.T) {
 	w := newWorld(t)
-	large := obj{"Globals": obj{"Attachments": []any{attachment(obj{"Base64Content": big(9 << 20)})}}, "Messages": slices.Repeat([]any{with(nil)}, 10), "SandboxMode": true}
-	w.mustDo(t, w.master.Issued, 200, "POST", "/v3.1/send", text(large))
-	large["SandboxMode"] = false
-	if a := w.withKey(t, "/v3.1/send", "large", text(large)); a.status != 400 || !strings.Contains(a.body, "mj-0011") {
+	mebi := attachment(obj{"Base64Content": big(1 << 20)})
+	many := slices.Repeat([]any{with(nil)}, 50)
+	var recipients []any
+	for i := range 50 {
+		recipients = append(recipients, obj{"Email": fmt.Sprintf("b%d@example.org", i)})
+	}
+	for name, body := range map[string]obj{
+		"Globals, an attachment":  {"Globals": obj{"Attachments": []any{mebi}}, "Messages": many},
+		"Globals, an inlined one": {"Globals": obj{"InlinedAttachments": []any{mebi}}, "Messages": many},
+		"Globals, a text":         {"Globals": obj{"HTMLPart": strings.Repeat("x", 600<<10)}, "Messages": many},
+	} {
+		for _, sandbox := range []bool{true, false} {
+			body["SandboxMode"] = sandbox
+			a := w.withKey(t, "/v3.1/send", strings.ReplaceAll(name, " ", "-"), text(body))
+			if a.status != 400 || !strings.Contains(a.body, "mj-0011") {
+				t.Errorf("%s: %d %.500s", name, a.status, a.body)
+			}
+		}
+	}
+	v3 := obj{"FromEmail": "a@example.com", "Subject": "x", "Text-part": "x", "Recipients": recipients, "Attachments": []any{
+		obj{"Content-type": "text/plain", "Filename": "a.txt", "content": big(1 << 20)},
+	}}
+	if a := w.do(t, w.master.Issued, "POST", "/v3/send", text(v3)); a.status != 413 {
 		t.Errorf("%d %.500s", a.status, a.body)
 	}
 	if n := w.total(t); n != 0 {
 		t.Errorf("%d messages were kept", n)
 	}
+	// Twenty times a mebibyte is too much; a handful is nothing that a call could not have had of its own.
+	w.mustDo(t, w.master.Issued, 200, "POST", "/v3.1/send", text(obj{"Globals": obj{"Attachments": []any{mebi}}, "Messages": slices.Repeat([]any{with(nil)}, 15)}))
+	w.mustDo(t, w.master.Issued, 200, "POST", "/v3.1/send", text(obj{"Globals": obj{"Attachments": []any{attachment(obj{"Base64Content": big(9 << 20)})}}, "Messages": slices.Repeat([]any{with(nil)}, 2)}))
 }

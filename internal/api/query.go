@@ -5,8 +5,6 @@ package api
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -197,32 +195,4 @@ func (c *call) pathID() (int64, error) {
 		return 0, notFound()
 	}
 	return id, nil
-}
-
-// object reads a resource's body: a JSON object, as values under folded names. An empty body is an empty object.
-func (c *call) object(w int64) (object, error) {
-	text, err := io.ReadAll(http.MaxBytesReader(nil, c.Body, w))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return nil, &fault{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("The body has more than %d bytes.", w)}
-	case err != nil:
-		return nil, badRequest("The body ended early.")
-	case len(trimLeft(text)) == 0:
-		return object{}, nil
-	}
-	v, err := parseJSON(text)
-	if err != nil {
-		return nil, badRequest("Invalid json input: " + err.Error())
-	}
-	if !v.isObject() {
-		return nil, badRequest("Invalid json input: expected an object.")
-	}
-	out := object{}
-	for name, x := range v.members() {
-		if !x.isNull() {
-			out[fold(name)] = x
-		}
-	}
-	return out, nil
 }

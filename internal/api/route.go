@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"postern/internal/account"
+	"postern/internal/budget"
 	"postern/internal/gate"
 )
 
@@ -24,6 +25,7 @@ type call struct {
 	*http.Request
 	who  gate.Principal
 	addr netip.Addr
+	part budget.Share // of the memory that bodies share
 }
 
 // reply is what a handler answers when all is well.
@@ -153,6 +155,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // operation is what all routes have in common: the credentials and what they allow before, the writing after.
 func (a *api) operation(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = newPaced(w, r)
 		out, err := a.perform(rt, r)
 		if err != nil {
 			a.fail(w, r, err)
@@ -169,7 +172,7 @@ func (a *api) perform(rt route, r *http.Request) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
-		return rt.handle(&call{Request: r, addr: addr})
+		return a.handle(rt, &call{Request: r, addr: addr})
 	}
 	c, err := a.authenticate(r)
 	switch {
@@ -180,6 +183,16 @@ func (a *api) perform(rt route, r *http.Request) (reply, error) {
 	case rt.master && !c.who.Master:
 		return reply{}, notAllowed("This is for the master key of the account alone.")
 	}
+	return a.handle(rt, c)
+}
+
+// handle runs the handler of a call that is let in. What it takes of the memory of bodies it has until its answer is made.
+func (a *api) handle(rt route, c *call) (reply, error) {
+	if err := checkCoding(c.Request); err != nil {
+		return reply{}, err
+	}
+	c.part = a.Budget.Share(c.who.KeyID)
+	defer c.part.Release()
 	return rt.handle(c)
 }
 

@@ -3,16 +3,12 @@
 package api
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/semaphore"
 
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -51,11 +47,10 @@ type outcome struct {
 
 // send is POST /v3.1/send.
 func (a *api) send(c *call) (reply, error) {
-	text, done, err := a.readSend(c)
+	text, err := c.sendBody()
 	if err != nil {
 		return reply{}, err
 	}
-	defer done()
 	b, fault := parseSend(text)
 	if fault != nil {
 		return reply{}, fault
@@ -65,78 +60,8 @@ func (a *api) send(c *call) (reply, error) {
 		for i := range b.items {
 			outcomes[i].findings = a.checkItem(c, &b.items[i])
 		}
-		return a.handOver(c, b.items, outcomes, handing{sandbox: b.sandbox, once: once, answer: func(all []outcome) (reply, error) { return a.answer(c, b, all) }})
+		return a.handOver(c, b.items, outcomes, handing{came: int64(len(text)), sandbox: b.sandbox, once: once, answer: func(all []outcome) (reply, error) { return a.answer(c, b, all) }})
 	})
-}
-
-// Large bodies share memory; what is smaller is let through, so that slow uploads hold up no ordinary mail.
-const (
-	largeBody   = 1 << 20
-	longestWait = 20 * time.Second // the wait for memory
-)
-
-// readSend reads the body. done gives back its part of the memory.
-func (a *api) readSend(c *call) (text []byte, done func(), err error) {
-	tooLarge := &fault{status: http.StatusBadRequest, code: "mj-0011", message: fmt.Sprintf("Payload too large. Max allowed - %d bytes", maxSendBody)}
-	if c.ContentLength > maxSendBody {
-		return nil, nil, tooLarge
-	}
-	var b bytes.Buffer
-	if c.ContentLength > 0 && c.ContentLength <= largeBody {
-		b.Grow(int(c.ContentLength) + bytes.MinRead)
-	}
-	done = func() {}
-	if err := read(&b, c.Body, largeBody); err != nil {
-		return nil, nil, err
-	}
-	if b.Len() > largeBody {
-		turn, cancel := context.WithTimeout(c.Context(), 3*longestWait) // a burst of one key's: it is in nobody's way
-		defer cancel()
-		own := a.bodiesOf(c.who.KeyID)
-		busy := &fault{status: http.StatusServiceUnavailable, message: "The server is busy with large messages; try again later.", retryAfter: longestWait}
-		if own.Acquire(turn, 1) != nil {
-			return nil, nil, busy
-		}
-		ctx, cancel := context.WithTimeout(c.Context(), longestWait)
-		defer cancel()
-		if a.bodies.Acquire(ctx, maxSendBody) != nil {
-			own.Release(1)
-			return nil, nil, busy
-		}
-		done = func() {
-			a.bodies.Release(maxSendBody)
-			own.Release(1)
-		}
-		if err := read(&b, c.Body, maxSendBody-largeBody); err != nil {
-			done()
-			return nil, nil, err
-		}
-	}
-	if b.Len() > maxSendBody {
-		done()
-		return nil, nil, tooLarge
-	}
-	return b.Bytes(), done, nil
-}
-
-// largeAtATime is how many large bodies of one key are read at a time, so that one slow key is not in the way of all.
-const largeAtATime = 5
-
-// bodiesOf are the places of a key's large bodies. They stay: a few words for each key that ever sent one.
-func (a *api) bodiesOf(keyID int64) *semaphore.Weighted {
-	if own, ok := a.largeOf.Load(keyID); ok {
-		return own.(*semaphore.Weighted) //nolint:forcetypeassert // nothing else is in it
-	}
-	own, _ := a.largeOf.LoadOrStore(keyID, semaphore.NewWeighted(largeAtATime))
-	return own.(*semaphore.Weighted) //nolint:forcetypeassert // as above
-}
-
-// read appends up to one byte more than n.
-func read(b *bytes.Buffer, from io.Reader, n int64) error {
-	if _, err := b.ReadFrom(io.LimitReader(from, n+1)); err != nil {
-		return malformed("the body ended early")
-	}
-	return nil
 }
 
 // checkItem finds what is wrong with a message, also what the sender may not.
@@ -197,6 +122,17 @@ func (it *item) weight() int64 {
 		}
 	}
 	return int64(n) + 4096
+}
+
+// size is about how many bytes its mail has: the attachments are in base64.
+func (it *item) size() int64 {
+	n := len(it.text) + len(it.html) + len(it.payload)
+	for _, list := range [][]file{it.attachments, it.inlined} {
+		for i := range list {
+			n += len(list[i].data) * 78 / 57 // lines of 76 characters
+		}
+	}
+	return int64(n)
 }
 
 // compose makes the mail of an item; m has what is known of the caller.

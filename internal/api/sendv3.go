@@ -18,11 +18,10 @@ type sentV3 struct {
 // sendV3 is POST /v3/send and /v3/send/message. In this API a call is sent whole or not at all: its answer has no place
 // for the refusal of one message.
 func (a *api) sendV3(c *call) (reply, error) {
-	text, done, err := a.readSend(c)
+	text, err := c.sendBody()
 	if err != nil {
 		return reply{}, tooLargeV3(err)
 	}
-	defer done()
 	messages, fault := parseSendV3(text)
 	if fault != nil {
 		return reply{}, fault
@@ -48,7 +47,7 @@ func (a *api) sendV3(c *call) (reply, error) {
 			items = append(items, mails...)
 		}
 		answer := func(outcomes []outcome) (reply, error) { return answerV3(messages, items, outcomes, first, places) }
-		r, err := a.handOver(c, items, make([]outcome, len(items)), handing{whole: true, once: once, answer: answer})
+		r, err := a.handOver(c, items, make([]outcome, len(items)), handing{came: int64(len(text)), whole: true, once: once, answer: answer})
 		return r, tooLargeV3(err)
 	})
 }

@@ -3,9 +3,7 @@
 package api
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -242,13 +240,9 @@ func (a *api) complain(c *call) (reply, error) {
 func complaintOf(c *call) (suppress.Complaint, error) {
 	var out suppress.Complaint
 	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err == nil && (strings.HasPrefix(kind, "message/") || kind == "multipart/report") {
-		raw, err := io.ReadAll(http.MaxBytesReader(nil, c.Body, suppress.MaxReport))
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return out, &fault{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("The report has more than %d bytes.", suppress.MaxReport)}
-		}
+		raw, err := c.resourceBody("report", suppress.MaxReport)
 		if err != nil {
-			return out, badRequest("The body ended early.")
+			return out, err
 		}
 		if kind == "multipart/report" { // the boundary stands in the request's header
 			raw = append([]byte("Content-Type: "+c.Header.Get("Content-Type")+"\r\n\r\n"), raw...)

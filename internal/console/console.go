@@ -59,6 +59,8 @@ type Config struct {
 
 	OIDC keyring.OIDCConfig // the OpenID provider whose people may sign in; its RedirectURL is made of BaseURL
 
+	Programs http.Handler // answers programs where there is no page, in JSON; nil: they get a page that says so
+
 	Description []byte // of the API, in OpenAPI 3.1 as YAML; none: there is no page of it
 
 	Now func() time.Time // nil: time.Now

@@ -287,6 +287,9 @@ func (c *console) outer(mux *http.ServeMux) http.Handler {
 		h, pattern := mux.Handler(r)
 		switch {
 		case pattern == "GET /static/{name}":
+		case pattern == "" && c.Programs != nil && !WantsPage(r):
+			c.Programs.ServeHTTP(w, r)
+			return
 		case !secure:
 			c.insecure(w, r)
 			return
@@ -301,6 +304,11 @@ func (c *console) outer(mux *http.ServeMux) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, formLimit(r))
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// WantsPage says whether a request is a browser's, to which an error is a page, and not a program's.
+func WantsPage(r *http.Request) bool {
+	return r.Header.Get("Authorization") == "" && strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html")
 }
 
 // headersOnly takes an answer's headers and drops the rest.

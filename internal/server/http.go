@@ -24,12 +24,14 @@ const (
 	writeTimeout  = 6 * time.Minute // from the end of the header: longer than the body's reading
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
+	maxStreams    = 50 // requests at a time on one HTTP/2 connection
 )
 
 // newHTTPServer speaks TLS when there is a certificate.
 func newHTTPServer(h http.Handler, cert *tls.Config, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: h, TLSConfig: cert, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: h, TLSConfig: cert, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // failed handshakes and the like: strangers' noise
 	}
 }

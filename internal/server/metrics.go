@@ -67,6 +67,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for _, d := range c.s.mail {
 		smtpNumbers(e, d)
 	}
+	c.limits(e)
 	c.store(e)
 }
 

@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"postern/internal/api"
+	"postern/internal/budget"
 	"postern/internal/config"
+	"postern/internal/connlimit"
 	"postern/internal/console"
 	"postern/internal/control"
 	"postern/internal/dns"
@@ -42,8 +44,12 @@ type Server struct {
 	control   http.Handler
 	cert      *certificate // nil without one
 	proxies   proxies
-	health    *health
-	setUp     *SetUp // what the first start made; nil on a later one
+	budget    *budget.Budget // of bodies on their way in, for all entry points
+
+	connections *connlimit.Limiter // of all HTTP ports
+
+	health *health
+	setUp  *SetUp // what the first start made; nil on a later one
 
 	baseURL  string
 	route    string
@@ -79,6 +85,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 		return nil, err
 	}
 	srv := &Server{core: core, proxies: networks, cert: cert, hostname: hostname, drain: s.Drain, out: out, log: log, engine: core.Store.Engine(), health: newHealth(core.Store)}
+	srv.budget = newBudget()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, srv.close())
@@ -120,32 +127,30 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 
 // doors makes what takes requests.
 func (s *Server) doors(settings *config.Serve) error {
-	s.mail = s.smtpDoors()
+	each := connectionsEach(descriptors(), s.listeners.ports())
+	s.connections = s.proxies.newConnections(each)
+	s.mail = s.smtpDoors(each)
+	wire := api.New(api.Config{
+		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Domains: s.core.Domains, Suppress: s.core.Suppress, Client: s.proxies.client,
+		BaseURL: s.baseURL, Budget: s.budget, Log: s.log.With("part", "api"),
+	})
 	pages, err := console.New(console.Config{
 		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Domains: s.core.Domains, Suppress: s.core.Suppress, Client: s.proxies.client,
 		BaseURL: s.baseURL, SMTPAddr: s.reachable(s.listeners.smtp), SMTPTLS: s.cert != nil, SMTPSAddr: s.reachable(s.listeners.smtps),
-		Hostname: s.hostname, Route: s.route, Log: s.log.With("part", "console"), Description: api.Description(),
+		Hostname: s.hostname, Route: s.route, Log: s.log.With("part", "console"), Description: api.Description(), Programs: wire,
 		OIDC: keyring.OIDCConfig{Issuer: settings.OIDCIssuer, ClientID: settings.OIDCClientID, ClientSecret: settings.OIDCSecret, Name: settings.OIDCName},
 	})
 	if err != nil {
 		return err
 	}
-	wire := api.New(api.Config{
-		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Domains: s.core.Domains, Suppress: s.core.Suppress, Client: s.proxies.client,
-		BaseURL: s.baseURL, Log: s.log.With("part", "api"),
-	})
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)
-	mux.Handle("/v3/", wire)
-	mux.Handle("/v3.1/", wire)
-	mux.Handle("/openapi.yaml", wire)
 	for _, path := range []string{"/o/", "/c/", "/u/"} {
 		mux.Handle(path, s.hits)
 	}
-	mux.Handle("/openapi.json", wire)
 	mux.Handle("GET /healthz", s.health)
 	mux.Handle("GET /metrics", s.metricsHandler(settings.MetricsToken))
-	s.pages = s.hits.Beside(mux)
+	s.pages = s.hits.Beside(front(wire, mux))
 	s.control = control.New(control.Config{
 		Store: s.core.Store, Keyring: s.core.Keyring, Domains: s.core.Domains, Submit: s.core.Submit, Suppress: s.core.Suppress, QueueStats: s.queue.Stats,
 		SignInURL: func(token string) string { return LinkURL(s.baseURL, token) }, Hostname: s.hostname, Log: s.log.With("part", "control"),
@@ -168,10 +173,10 @@ func (s *Server) parts() [][]part {
 	}
 	doors := []part{web("control", s.control, s.listeners.control, nil)}
 	if s.listeners.http != nil {
-		doors = append(doors, web("http", s.pages, s.listeners.http, nil))
+		doors = append(doors, web("http", s.pages, limited(s.listeners.http, s.connections, true, s.log), nil))
 	}
 	if s.listeners.https != nil {
-		doors = append(doors, web("https", s.pages, s.listeners.https, s.cert.config()))
+		doors = append(doors, web("https", s.pages, limited(s.listeners.https, s.connections, false, s.log), s.cert.config()))
 	}
 	for _, d := range s.mail {
 		doors = append(doors, part{d.name, func(ctx context.Context) error { return d.serve(ctx, grace) }})

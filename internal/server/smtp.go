@@ -18,15 +18,16 @@ type smtpDoor struct {
 	listener net.Listener
 }
 
-// smtpDoors makes the SMTP servers of the ports that are open.
-func (s *Server) smtpDoors() []smtpDoor {
+// smtpDoors makes the SMTP servers of the ports that are open, each with so many connections at most.
+func (s *Server) smtpDoors(connections int) []smtpDoor {
 	var out []smtpDoor
 	add := func(name string, l net.Listener, implicit bool) {
 		if l == nil {
 			return
 		}
 		out = append(out, smtpDoor{name, smtpd.New(smtpd.Config{
-			Gate: s.core.Gate, Submit: s.core.Submit, Hostname: s.hostname, TLS: s.cert.config(), Implicit: implicit, Log: s.log.With("part", name),
+			Gate: s.core.Gate, Submit: s.core.Submit, Hostname: s.hostname, TLS: s.cert.config(), Implicit: implicit,
+			Limits: smtpd.Limits{Connections: connections}, Budget: s.budget, Log: s.log.With("part", name),
 		}), l})
 	}
 	add("smtp", s.listeners.smtp, false)

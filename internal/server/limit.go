@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"postern/internal/budget"
+	"postern/internal/connlimit"
+)
+
+const (
+	// mostConnections is how many connections there are at a time, at each SMTP port and at the HTTP ports together.
+	mostConnections = 1000
+	// leastDescriptors are kept for the database, the listeners, /healthz and mail on its way out.
+	leastDescriptors = 40
+)
+
+// connectionsEach is how many connections each of so many ports may hold, of the file descriptors that the process may
+// open: a quarter is kept for all else.
+func connectionsEach(descriptors uint64, ports int) int {
+	n := int(min(descriptors, 1<<20))
+	return max(4, min(mostConnections, (n-max(leastDescriptors, n/4))/ports))
+}
+
+// ports is how many there are that have connections of their own: both HTTP ports are one.
+func (l *listeners) ports() int {
+	n := 1
+	for _, x := range []net.Listener{l.smtp, l.smtps} {
+		if x != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// descriptors is how many files and sockets the process may have open. Go has raised the soft limit at the start.
+func descriptors() uint64 {
+	var l syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
+		return 1024
+	}
+	return l.Cur
+}
+
+// newBudget is the memory of the bodies on their way in, by HTTP and by SMTP. It follows GOMEMLIMIT, which was set at the
+// start where the environment does not say it.
+func newBudget() *budget.Budget {
+	limit := debug.SetMemoryLimit(-1)
+	if limit == math.MaxInt64 {
+		limit = 0
+	}
+	return budget.New(budget.Size(limit), 0)
+}
+
+// newConnections is the limit of all HTTP ports together. Behind a reverse proxy many clients are one source, so trusted
+// proxies count in all alone; loopback addresses are sources like others.
+func (p proxies) newConnections(all int) *connlimit.Limiter {
+	return connlimit.New(connlimit.Config{All: all, Proxy: p.trust})
+}
+
+// limited bounds the connections of an HTTP port. In clear text a client that is one too many reads why; over TLS it
+// would have to shake hands first, and is closed.
+func limited(l net.Listener, by *connlimit.Limiter, clear bool, log *slog.Logger) net.Listener {
+	var last atomic.Int64
+	return by.Listen(l, func(c net.Conn, bound connlimit.Bound) {
+		if now := time.Now().Unix(); now-last.Load() >= 60 {
+			last.Store(now)
+			log.Warn("HTTP connections are refused: there are too many. A reverse proxy is excepted from the bounds of one source when trusted-proxy names it.",
+				"bound", bound.String(), "source", connlimit.SourceOf(parseHop(c.RemoteAddr().String())).String(), "open", by.Stats().Open)
+		}
+		if clear {
+			c.Write(tooManyConnections(bound)) //nolint:errcheck,gosec // a courtesy
+		}
+	})
+}
+
+// tooManyConnections is the answer to a connection that is one too many.
+func tooManyConnections(by connlimit.Bound) []byte {
+	reason := "This server has as many connections as it can take; try again later."
+	if by != connlimit.Total {
+		reason = "There are too many connections from your address; close some, or use those that are open for several requests."
+	}
+	body := fmt.Sprintf(`{"ErrorInfo":"","ErrorMessage":%q,"StatusCode":%d}`, reason, http.StatusServiceUnavailable)
+	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"+
+		"Retry-After: 5\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s", len(body), body)
+}
+
+// limits are the numbers of connections by HTTP, and of the memory of bodies.
+func (c *collector) limits(e emitter) {
+	n := c.s.connections.Stats()
+	e.gauge("http_connections", "Connections that are open, at all HTTP ports.", float64(n.Open))
+	e.gauge("http_connections_limit", "How many there may be.", float64(n.All))
+	e.gauge("http_sources", "Sources (an IPv4 address or an IPv6 /64) that hold them.", float64(n.Sources))
+	for _, by := range connlimit.Refusals() {
+		e.count("http_connections_refused_total", "HTTP connections that were refused, by the bound.", float64(n.Refused[by]), "bound", by.String())
+	}
+	b := c.s.budget.Stats()
+	e.gauge("bodies_bytes", "Memory of mails and requests on their way in, by HTTP and SMTP.", float64(b.Used))
+	e.gauge("bodies_limit_bytes", "How much that may be.", float64(b.Bytes))
+	e.gauge("bodies_waiting", "Bodies that wait for memory.", float64(b.Waiting))
+	e.count("bodies_waited_total", "Bodies that had to wait for memory.", float64(b.Waited))
+	e.count("bodies_refused_total", "Of these, bodies that were refused since there was none in time.", float64(b.Refused))
+}
