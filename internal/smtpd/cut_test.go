@@ -43,6 +43,7 @@ func TestCutAtEachByte(t *testing.T) {
 		play := func(t *testing.T, packets ...string) string {
 			t.Helper()
 			c := p.dial(t)
+			defer c.Close()
 			go func() {
 				for _, x := range packets {
 					io.WriteString(c, x)

@@ -4,6 +4,7 @@ package smtpd_test
 
 import (
 	"bufio"
+	"errors"
 	"net"
 	"sync"
 	"testing"
@@ -35,10 +36,22 @@ func (p *pipes) Addr() net.Addr { return loopback }
 
 var loopback = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 2525}
 
-type local struct{ net.Conn }
+// duplex is an end of a connection in memory that can be closed in one direction.
+type duplex struct{ in, out net.Conn }
 
-func (local) RemoteAddr() net.Addr { return loopback }
-func (local) LocalAddr() net.Addr  { return loopback }
+func (d duplex) Read(b []byte) (int, error)         { return d.in.Read(b) }
+func (d duplex) Write(b []byte) (int, error)        { return d.out.Write(b) }
+func (d duplex) CloseWrite() error                  { return d.out.Close() }
+func (d duplex) RemoteAddr() net.Addr               { return loopback }
+func (d duplex) LocalAddr() net.Addr                { return loopback }
+func (d duplex) SetReadDeadline(t time.Time) error  { return d.in.SetReadDeadline(t) }
+func (d duplex) SetWriteDeadline(t time.Time) error { return d.out.SetWriteDeadline(t) }
+
+func (d duplex) Close() error { return errors.Join(d.in.Close(), d.out.Close()) }
+
+func (d duplex) SetDeadline(t time.Time) error {
+	return errors.Join(d.SetReadDeadline(t), d.SetWriteDeadline(t))
+}
 
 // pipes has the server take connections in memory too.
 func (w *world) pipes(t testing.TB) *pipes {
@@ -50,8 +63,10 @@ func (w *world) pipes(t testing.TB) *pipes {
 
 // dial opens a connection in memory: what is written in one piece is read in one piece at most.
 func (p *pipes) dial(t testing.TB) *client {
-	ours, theirs := net.Pipe()
-	p.conns <- local{theirs}
+	ours, theirs := duplex{}, duplex{}
+	ours.in, theirs.out = net.Pipe()
+	theirs.in, ours.out = net.Pipe()
+	p.conns <- theirs
 	t.Cleanup(func() { ours.Close() })
 	ours.SetDeadline(time.Now().Add(time.Minute))
 	return &client{t: t, Conn: ours, r: bufio.NewReader(ours)}

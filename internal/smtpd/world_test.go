@@ -35,6 +35,7 @@ type world struct {
 	secret  string
 
 	digester *credential.Digester
+	submit   *submit.Submit
 }
 
 var operator = keyring.Actor{Name: "operator", Origin: "test"}
@@ -49,6 +50,7 @@ func start(t testing.TB, change func(*smtpd.Config)) *world {
 	}
 	w := &world{store: storetest.New(t), gate: gate.New(gate.Config{Digester: digester, Burst: 1000}), digester: digester}
 	sub := submit.New(w.store, func() {}, log)
+	w.submit = sub
 	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: sub.Forget, Log: log})
 	if err != nil {
 		t.Fatal(err)
