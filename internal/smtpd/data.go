@@ -308,7 +308,7 @@ func (c *conn) bdat(arg string) {
 		c.open()
 		c.enter(chunks)
 	}
-	if int64(c.tx.text.n)+size > submit.MaxSize {
+	if size > submit.MaxSize-int64(c.tx.text.n) { // not their sum, which may be more than an int64 holds
 		c.skip(size, tooLarge)
 		if !c.closing {
 			c.reset()

@@ -204,6 +204,19 @@ func TestAResetEndsSessions(t *testing.T) {
 	d.say("AUTH PLAIN "+plain(w.key.APIKey, w.secret), "535 5.7.8")
 }
 
+// A chunk so long that its length and what came before it overflow an int64 is too long like any other, and not read.
+func TestBDATOverflow(t *testing.T) {
+	w := start(t, nil)
+	for _, size := range []string{"9223372036854775807", "9223372036854775798 LAST"} {
+		c := w.login(t)
+		c.envelope()
+		c.send("BDAT 10\r\nFrom: a@exBDAT " + size + "\r\n")
+		c.expect("250 2.0.0")
+		c.expect("552 5.3.4")
+		c.gone()
+	}
+}
+
 func TestBDAT(t *testing.T) {
 	w := start(t, nil)
 	c := w.login(t)
