@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package clients_test sends through a freshly started server with the real clients that people use, each from its
-// own package: Mailjet's Go SDK, curl, swaks, Python's smtplib, nodemailer, and Postfix as a relaying client. Each
-// mail is found by its ID with its history, and arrives at a real SMTP server byte for byte, but for the headers that
-// a submission server adds.
+// own package: Mailjet's Go SDK, Django's anymail, Python's smtplib, Ruby's and Perl's Net::SMTP, Email::Sender, JavaMail,
+// PHPMailer, nodemailer, swaks, curl, msmtp, s-nail and git send-email, and Postfix, Exim and OpenSMTPD as relaying
+// clients. Each mail arrives at a real SMTP server with the same content by hash, and, where a whole mail is handed over,
+// byte for byte, but for the headers that a submission server adds.
 package clients_test
 
 import (

@@ -31,12 +31,12 @@ func Same(sent, got []byte) error {
 	}
 	for i, w := range want {
 		h := have[i]
-		if w.charset == "" {
-			h.charset = "" // one may be added
+		if w.Charset == "" {
+			h.Charset = "" // one may be added
 		}
 		if w != h {
-			return fmt.Errorf("part %s differs: sent\n%.200q, arrived\n%.200q\nfrom their first difference: %q, %q", w.path, w, h,
-				after(w.content, h.content), after(h.content, w.content))
+			return fmt.Errorf("part %s differs: sent\n%.200q, arrived\n%.200q\nfrom their first difference: %q, %q", w.Path, w, h,
+				after(w.Content, h.Content), after(h.Content, w.Content))
 		}
 	}
 	return nil
@@ -161,10 +161,22 @@ func valueOf(fields []field, name string) string {
 	return ""
 }
 
-// leaf is a part that has no parts, out of its transfer encoding.
-type leaf struct{ path, kind, charset, name, content string }
+// Part is one that has no parts, out of its transfer encoding.
+type Part struct{ Path, Type, Charset, Name, Content string }
 
-func leaves(head, body, path string, depth int) []leaf {
+// Parts are those of a mail, as a reader gets them.
+func Parts(raw []byte) []Part {
+	head, body := split(string(raw))
+	return leaves(head, body, "1", 0)
+}
+
+// Field is the first of a name (in small letters) in the header, decoded.
+func Field(raw []byte, name string) string {
+	head, _ := split(string(raw))
+	return valueOf(fieldsOf(head), name)
+}
+
+func leaves(head, body, path string, depth int) []Part {
 	fields := fieldsOf(head)
 	kind, params, _ := mime.ParseMediaType(valueOf(fields, "content-type"))
 	if kind == "" {
@@ -173,21 +185,21 @@ func leaves(head, body, path string, depth int) []leaf {
 	encoding := strings.ToLower(strings.Trim(valueOf(fields, "content-transfer-encoding"), `" `))
 	encoding, _, _ = strings.Cut(encoding, " ")
 	if strings.HasPrefix(kind, "multipart/") && params["boundary"] != "" && depth < 20 {
-		var out []leaf
+		var out []Part
 		list, open := parts(body, params["boundary"])
 		for i, p := range list {
 			h, b := splitPart(p)
 			out = append(out, leaves(h, b, fmt.Sprintf("%s.%d", path, i+1), depth+1)...)
 		}
 		if open && len(out) > 0 { // how many line ends belong to a part that does not end, nobody can say
-			out[len(out)-1].content = strings.TrimRight(out[len(out)-1].content, "\r\n")
+			out[len(out)-1].Content = strings.TrimRight(out[len(out)-1].Content, "\r\n")
 		}
 		return out
 	}
 	content := decode(encoding, body)
 	if (kind == "message/rfc822" || kind == "message/global") && depth < 20 {
 		h, b := split(content)
-		out := []leaf{{path, kind, "", "", fmt.Sprint(slices.DeleteFunc(fieldsOf(h),
+		out := []Part{{path, kind, "", "", fmt.Sprint(slices.DeleteFunc(fieldsOf(h),
 			func(f field) bool { return mayChange.MatchString(f.name) }))}}
 		return append(out, leaves(h, b, path+".m", depth+1)...)
 	}
@@ -196,7 +208,7 @@ func leaves(head, body, path string, depth int) []leaf {
 	}
 	disposition, dparams, _ := mime.ParseMediaType(valueOf(fields, "content-disposition"))
 	name := disposition + " " + decodeWords(dparams["filename"]) + decodeWords(params["name"])
-	return []leaf{{path, kind, strings.ToLower(params["charset"]), name, content}}
+	return []Part{{path, kind, strings.ToLower(params["charset"]), name, content}}
 }
 
 // splitPart is split for a part, which may begin with the blank line, or be a header alone.
