@@ -18,6 +18,7 @@ import (
 
 	"postern/internal/gate"
 	"postern/internal/hits"
+	"postern/internal/store"
 )
 
 // metricsHandler serves the numbers in Prometheus' format to this machine, and to who has the token.
@@ -61,6 +62,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.queue(e)
 	c.search(e)
 	c.notices(e)
+	c.dsn(e)
 	c.hits(e)
 	c.hooks(e)
 	c.domains(e)
@@ -155,6 +157,17 @@ func (c *collector) search(e emitter) {
 	s := c.s.search.Stats()
 	e.count("search_indexed_total", "Messages that were put into the index of words.", float64(s.Indexed))
 	e.count("search_errors_total", "Failures of this, each tried again.", float64(s.Errors))
+}
+
+// dsn are the numbers of delivery status notifications.
+func (c *collector) dsn(e emitter) {
+	n := c.s.dsn.Stats()
+	for kind := store.NoticeFailed; kind <= store.NoticeDelivered; kind++ {
+		e.count("dsn_sent_total", "Delivery status notifications that were accepted as mail, by what they say.", float64(n.Sent[kind]), "kind", kind.String())
+	}
+	e.count("dsn_dropped_total", "Recipients that no notification is sent about: their return path has had enough of them, or it cannot be sent.", float64(n.Dropped))
+	e.count("dsn_delayed_total", "Recipients whose notification was put off since their return path has had enough of them in this hour.", float64(n.Waited))
+	e.count("dsn_failed_total", "Attempts at a notification that failed.", float64(n.Failed))
 }
 
 // notices are the numbers of what Postern tells people and webhooks.
@@ -258,7 +271,10 @@ func (c *collector) waiting(ctx context.Context, e emitter) bool {
 		}
 		e.gauge("notices_waiting", "Notices that are still to be sent.", float64(n))
 		e.gauge("notices_oldest_seconds", "Age of the oldest of them; 0 when there is none.", age)
-		n, err = c.s.core.Store.CountWebhookDeliveries(ctx)
+		if n, err = c.s.core.Store.CountNoticesOfMail(ctx); err == nil {
+			e.gauge("dsn_waiting", "Recipients that a delivery status notification is still to be sent about.", float64(n))
+			n, err = c.s.core.Store.CountWebhookDeliveries(ctx)
+		}
 	}
 	if err != nil {
 		c.log.Warn("notices and webhooks could not be counted for metrics", "error", err)

@@ -23,6 +23,7 @@ import (
 	"postern/internal/console"
 	"postern/internal/control"
 	"postern/internal/dns"
+	"postern/internal/dsn"
 	"postern/internal/hits"
 	"postern/internal/keyring"
 	"postern/internal/notify"
@@ -35,6 +36,7 @@ type Server struct {
 	core      *Core
 	queue     *queue.Queue
 	notify    *notify.Notify
+	dsn       *dsn.DSN
 	hits      *hits.Hits
 	search    *search.Search
 	courier   wayOut
@@ -111,6 +113,9 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 		Store: core.Store, Keyring: core.Keyring, Submit: core.Submit, Webhook: core.Webhook, From: from, BaseURL: srv.baseURL, Log: log.With("part", "notify"),
 	})
 	core.told = srv.notify.Wake
+	srv.dsn = dsn.New(dsn.Config{
+		Store: core.Store, Keyring: core.Keyring, Submit: core.Submit, From: from, Hostname: hostname, Default: s.FailureNotices != "asked", Log: log.With("part", "dsn"),
+	})
 	if err := srv.doors(s); err != nil {
 		return nil, err
 	}
@@ -185,7 +190,7 @@ func (s *Server) parts() [][]part {
 	return [][]part{
 		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}, {"submit", s.core.Submit.Run}, {"search", s.search.Run}},
 		{{"queue", s.queue.Run}},
-		{{"notify", s.notify.Run}, {"webhook", s.core.Webhook.Run}, {"hits", s.hits.Run}, {"suppress", s.core.Suppress.Run}, {"domain", s.core.Domains.Run}},
+		{{"notify", s.notify.Run}, {"dsn", s.dsn.Run}, {"webhook", s.core.Webhook.Run}, {"hits", s.hits.Run}, {"suppress", s.core.Suppress.Run}, {"domain", s.core.Domains.Run}},
 		doors,
 	}
 }
