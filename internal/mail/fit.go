@@ -67,7 +67,7 @@ func (f *fitter) message(raw []byte, take func(lower, value string) bool) error 
 	f.plain = isPlain(body)
 	h := entity{message: true}
 	for _, field := range f.fields {
-		h.note(strings.ToLower(field.Name), field.Value)
+		h.note(lowerName(field.Name), field.Value)
 	}
 	made, set, err := f.content(&h, body, "", 0)
 	if err != nil {
@@ -316,7 +316,7 @@ func (f *fitter) part(part []byte, where string, depth int, message bool, preset
 			changed = true
 			value = valueOf(made)
 		}
-		h.note(strings.ToLower(name), value)
+		h.note(lowerName(name), value)
 		newHead = append(newHead, made...)
 		return nil
 	})

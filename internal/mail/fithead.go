@@ -14,11 +14,12 @@ import (
 // header makes the header of a message fit: what is meant for us and what must not leave is taken out, what may stand
 // once stands once, and every field is fit.
 func (f *fitter) header(head []byte, size int, take func(lower, value string) bool) error {
-	f.seen = map[string]int{}
+	f.seen = make(map[string]int, 16)
+	f.fields = make([]Field, 0, 16)
 	f.head = make([]byte, 0, size+192)
 	plain, repeated := isPlain(head), false
 	err := eachField(head, func(name, value string, whole []byte) error {
-		lower := strings.ToLower(name)
+		lower := lowerName(name)
 		if take(lower, value) || staysHere(lower) || isVoid(lower, value) {
 			return nil
 		}
@@ -42,6 +43,35 @@ func (f *fitter) header(head []byte, size int, take func(lower, value string) bo
 		return f.merge()
 	}
 	return err
+}
+
+// lowerName is a field's name in small letters. Those that most mails have cost nothing.
+func lowerName(name string) string {
+	switch name {
+	case "From":
+		return "from"
+	case "To":
+		return "to"
+	case "Cc":
+		return "cc"
+	case "Subject":
+		return "subject"
+	case "Date":
+		return "date"
+	case "Message-ID", "Message-Id":
+		return "message-id"
+	case "MIME-Version", "Mime-Version":
+		return "mime-version"
+	case "Content-Type":
+		return "content-type"
+	case "Content-Transfer-Encoding":
+		return "content-transfer-encoding"
+	case "Reply-To":
+		return "reply-to"
+	case "Received":
+		return "received"
+	}
+	return strings.ToLower(name)
 }
 
 // staysHere says whether a field is nobody else's business: who else gets a mail, what a mailbox or a mail program notes

@@ -96,6 +96,7 @@ func splitHead(raw []byte) (head, body []byte) {
 
 // eachField calls fn for each field: its name, its value unfolded (RFC 5322 §2.2.3) and trimmed, and all its bytes.
 func eachField(head []byte, fn func(name, value string, whole []byte) error) error {
+	text := string(head) // names and values are pieces of it
 	for n := 0; len(head) > 0; n++ {
 		if n == maxFields {
 			return &SyntaxError{"", fmt.Sprintf("there are more than %d header fields", maxFields)}
@@ -112,20 +113,20 @@ func eachField(head []byte, fn func(name, value string, whole []byte) error) err
 			}
 			folded = true
 		}
-		whole := head[:end]
-		head = head[end:]
-		colon := bytes.IndexByte(whole, ':')
+		whole, field := head[:end], text[:end]
+		head, text = head[end:], text[end:]
+		colon := strings.IndexByte(field, ':')
 		if colon <= 0 || !validName(whole[:colon]) {
 			return &SyntaxError{"", fmt.Sprintf("%q is not a header field", shorten(whole))}
 		}
 		if !bytes.HasSuffix(whole, crlf) {
 			whole = append(bytes.Clone(whole), crlf...)
 		}
-		value := string(bytes.TrimSpace(whole[colon+1:]))
+		value := strings.TrimSpace(field[colon+1:])
 		if folded {
 			value = strings.ReplaceAll(value, "\r\n", "")
 		}
-		if err := fn(string(bytes.TrimRight(whole[:colon], " \t")), value, whole); err != nil {
+		if err := fn(strings.TrimRight(field[:colon], " \t"), value, whole); err != nil {
 			return err
 		}
 	}
@@ -153,7 +154,7 @@ func (m *Incoming) readFields(seen map[string]int) error {
 		return &SyntaxError{"From", "the header is missing"}
 	}
 	for _, f := range m.Header {
-		switch strings.ToLower(f.Name) {
+		switch lowerName(f.Name) {
 		case "subject":
 			m.Subject = DecodeHeader(f.Value)
 		case "message-id":
@@ -292,8 +293,8 @@ func partSpans(body []byte, boundary string) []span {
 		}
 		at = next
 	}
-	if start >= 0 {
-		parts = append(parts, span{start, len(body)})
+	if start >= 0 { // it does not end: its last line end is that of the mail
+		parts = append(parts, span{start, max(start, len(bytes.TrimSuffix(body, crlf)))})
 	}
 	return parts
 }

@@ -87,7 +87,7 @@ func (w *rewriter) entity(part []byte, depth int) []byte {
 	}
 	var h entity
 	err := eachField(head, func(name, value string, _ []byte) error {
-		h.note(strings.ToLower(name), value)
+		h.note(lowerName(name), value)
 		return nil
 	})
 	if err != nil {
