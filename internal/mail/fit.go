@@ -43,12 +43,14 @@ type fitter struct {
 	head, body []byte  // what came of it
 	fields     []Field // of head
 	seen       map[string]int
-	utf8       bool // a mailbox needs SMTPUTF8
-	guessed    bool // an address that was just read is not ASCII
+	utf8       bool   // a mailbox needs SMTPUTF8
+	charset    string // of the header's raw bytes, "" as long as nobody asked
+	guessed    bool   // an address that was just read is not ASCII
 
 	plain      bool // the whole body is fit as it is, but perhaps for its labels
 	parts      int
 	boundaries []string // of the multiparts around what is being encoded
+	headers    int      // bytes of the headers of parts that were not fit
 	enclosed   int      // how many messages are around it
 
 	text, html bool
@@ -302,8 +304,17 @@ func closing(b []byte) int {
 
 // part returns a part, or a message within this one, as it is to be: part itself when nothing had to change.
 func (f *fitter) part(part []byte, where string, depth int, message bool, preset string) ([]byte, error) {
+	if f.parts > fitParts && (f.plain || isPlain(part)) {
+		return part, nil // it is looked at no more
+	}
 	head, body := splitHead(part)
+	f.charset = ""
 	h := entity{message: message}
+	if !f.plain && !isPlain(head) {
+		if f.headers += len(head); f.headers > maxHeader {
+			return nil, &SyntaxError{"", fmt.Sprintf("the headers of its parts have more than %d bytes", maxHeader)}
+		}
+	}
 	var newHead []byte
 	changed := false
 	err := eachField(head, func(name, value string, whole []byte) error {

@@ -43,7 +43,7 @@ func FuzzFit(f *testing.F) {
 		if !readable(raw) {
 			return
 		}
-		if before, after := contents(t, raw), contents(t, fit); !slices.Equal(before, after) {
+		if before, after := contents(t, raw), contents(t, fit); !slices.Contains(before, undecodable) && !slices.Equal(before, after) {
 			t.Fatalf("once decoded it differs:\n%q\n%q\nof\n%q\n%q", before, after, raw, fit)
 		}
 	})

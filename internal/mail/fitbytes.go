@@ -22,7 +22,8 @@ func ascii[T string | []byte](s T) bool {
 	const high = 0x8080808080808080
 	b := []byte(s) // no copy: it does not escape
 	for len(b) >= 32 {
-		w := binary.LittleEndian.Uint64(b) | binary.LittleEndian.Uint64(b[8:]) | binary.LittleEndian.Uint64(b[16:]) | binary.LittleEndian.Uint64(b[24:])
+		w := binary.LittleEndian.Uint64(b) | binary.LittleEndian.Uint64(b[8:]) |
+			binary.LittleEndian.Uint64(b[16:]) | binary.LittleEndian.Uint64(b[24:])
 		if w&high != 0 {
 			return false
 		}

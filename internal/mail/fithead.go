@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"mime"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -14,8 +13,11 @@ import (
 // header makes the header of a message fit: what is meant for us and what must not leave is taken out, what may stand
 // once stands once, and every field is fit.
 func (f *fitter) header(head []byte, size int, take func(lower, value string) bool) error {
+	if len(head) > maxHeader {
+		return &SyntaxError{"", fmt.Sprintf("the header has more than %d bytes", maxHeader)}
+	}
 	f.seen = make(map[string]int, 16)
-	f.fields = make([]Field, 0, 16)
+	f.fields, f.charset = make([]Field, 0, 16), ""
 	f.head = make([]byte, 0, size+192)
 	plain, repeated := isPlain(head), false
 	err := eachField(head, func(name, value string, whole []byte) error {
@@ -25,7 +27,7 @@ func (f *fitter) header(head []byte, size int, take func(lower, value string) bo
 		}
 		f.seen[lower]++
 		repeated = repeated || f.seen[lower] > 1 && standsOnce(lower)
-		if !plain && !isPlain(whole) {
+		if !plain && !isPlain(whole) || strings.Contains(value, "=?") && isMisread(lower, value) {
 			var err error
 			if whole, err = f.field(name, whole, head); err != nil {
 				return err
@@ -74,6 +76,17 @@ func lowerName(name string) string {
 	return strings.ToLower(name)
 }
 
+// isMisread says whether a field is in encoded words that nobody decodes: some libraries make them of a long URL or
+// message ID (RFC 2047 §5 forbids it).
+func isMisread(lower, value string) bool {
+	kind := kindOf(lower)
+	if kind != urls && kind != msgIDs {
+		return false
+	}
+	_, err := structured(kind, DecodeHeader(value))
+	return err == nil && DecodeHeader(value) != value
+}
+
 // staysHere says whether a field is nobody else's business: who else gets a mail, what a mailbox or a mail program notes
 // for itself, and what only the last server may write (RFC 5321 §4.4).
 func staysHere(lower string) bool {
@@ -112,6 +125,7 @@ func (f *fitter) merge() error {
 	first := map[string]int{}
 	var fields []Field
 	var wholes [][]byte
+	more := map[int][]string{} // what is put behind a field
 	err := eachField(f.head, func(name, value string, whole []byte) error {
 		lower := strings.ToLower(name)
 		i, again := first[lower]
@@ -120,14 +134,17 @@ func (f *fitter) merge() error {
 			first[lower] = len(fields)
 			fields, wholes = append(fields, Field{name, value}), append(wholes, whole)
 		case lower == "to", lower == "cc":
-			fields[i].Value += ", " + value
-			rest := bytes.TrimLeft(whole[bytes.IndexByte(whole, ':')+1:], " \t\r\n")
-			wholes[i] = slices.Concat(bytes.TrimRight(wholes[i], " \t\r\n"), []byte(",\r\n "), rest)
+			more[i] = append(more[i], strings.Trim(string(whole[bytes.IndexByte(whole, ':')+1:]), " \t\r\n"))
 		case lower == "from" || fields[i].Value != value:
 			return &SyntaxError{fields[i].Name, "there is more than one"}
 		}
 		return nil
 	})
+	for i, lists := range more {
+		lists = append([]string{string(bytes.TrimRight(wholes[i], " \t\r\n"))}, lists...)
+		wholes[i] = []byte(strings.Join(lists, ",\r\n ") + "\r\n")
+		fields[i].Value = valueOf(wholes[i])
+	}
 	f.fields, f.head = fields, append(f.head[:0:0], bytes.Join(wholes, nil)...)
 	return err
 }
@@ -136,10 +153,18 @@ func (f *fitter) merge() error {
 func (f *fitter) field(name string, whole, head []byte) ([]byte, error) {
 	colon := bytes.IndexByte(whole, ':')
 	raw := bytes.TrimRight(bytes.ReplaceAll(whole[colon+1:], crlf, nil), " \t")
+	if lower := lowerName(name); ascii(raw) && isMisread(lower, string(raw)) {
+		raw = []byte(DecodeHeader(string(raw)))
+		pieces, err := structured(kindOf(lower), strings.TrimSpace(string(raw)))
+		if err != nil {
+			return nil, named(name, err)
+		}
+		return foldField(name, " "+strings.Join(pieces, " "))
+	}
 	if ascii(raw) {
 		return foldField(name, string(raw))
 	}
-	text := toUTF8(bytes.TrimSpace(raw), head)
+	text := f.toUTF8(bytes.TrimSpace(raw), head)
 	lower := strings.ToLower(name)
 	kind := kindOf(lower)
 	var value string
@@ -190,28 +215,33 @@ func valueOf(whole []byte) string {
 
 // toUTF8 reads bytes of a header that names no charset: UTF-8, the charset of the text below, or what most have that are
 // neither.
-func toUTF8(raw, head []byte) string {
+func (f *fitter) toUTF8(raw, head []byte) string {
+	const usual = "windows-1252"
 	if utf8.Valid(raw) {
 		return string(raw)
 	}
-	name := "windows-1252"
-	eachField(head, func(n, value string, _ []byte) error { //nolint:errcheck,gosec // it was read before
-		if strings.EqualFold(n, "Content-Type") {
-			if _, p := mediaType(value); p["charset"] != "" && asciiTransparent(strings.ToLower(p["charset"])) {
-				name = p["charset"]
+	if f.charset == "" { // once for a header, however many fields ask
+		f.charset = usual
+		eachField(head, func(n, value string, _ []byte) error { //nolint:errcheck,gosec // it was read before
+			if lowerName(n) == "content-type" {
+				_, p := mediaType(value)
+				switch c := strings.ToLower(p["charset"]); {
+				case c == "", c == "utf-8", c == "us-ascii", !asciiTransparent(c):
+				default:
+					f.charset = c
+				}
 			}
-		}
-		return nil
-	})
-	for _, charset := range []string{name, "windows-1252"} {
-		if strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii") {
-			continue
-		}
-		if out, err := decodeCharset(charset, raw); err == nil {
-			return strings.ToValidUTF8(string(out), "\uFFFD")
-		}
+			return nil
+		})
 	}
-	return strings.ToValidUTF8(string(raw), "\uFFFD")
+	out, err := decodeCharset(f.charset, raw)
+	if err != nil {
+		out, err = decodeCharset(usual, raw)
+	}
+	if err != nil {
+		out = raw
+	}
+	return strings.ToValidUTF8(string(out), "\uFFFD")
 }
 
 // foldField writes a field with its lines folded where they get long (RFC 5322 §2.2.3): before a blank, and in a

@@ -15,8 +15,9 @@ import (
 
 // Limits of an incoming message's header.
 const (
-	maxLine   = 998  // RFC 5322 §2.1.1, without CRLF
-	maxFields = 1000 // ours
+	maxLine   = 998     // RFC 5322 §2.1.1, without CRLF
+	maxFields = 1000    // ours
+	maxHeader = 1 << 20 // ours, in bytes; also of those headers of parts that have to be changed, together
 )
 
 var (
@@ -273,22 +274,28 @@ func partSpans(body []byte, boundary string) []span {
 	delim := []byte("--" + boundary)
 	var parts []span
 	start := -1
-	for at := 0; at < len(body); {
-		end := bytes.Index(body[at:], crlf)
-		next := at + end + 2
-		if end < 0 {
-			next = len(body)
+	for at := 0; ; {
+		i := bytes.Index(body[at:], delim)
+		if i < 0 {
+			break
 		}
-		if rest, ok := bytes.CutPrefix(body[at:next], delim); ok {
-			rest = bytes.TrimRight(rest, " \t\r\n")
-			last := string(rest) == "--"
-			if last || len(rest) == 0 { // otherwise it is a longer boundary, of a part inside
-				if start >= 0 {
-					parts = append(parts, span{start, max(start, at-2)})
-				}
-				if start = next; last {
-					return parts
-				}
+		at += i
+		next := len(body)
+		if end := bytes.Index(body[at:], crlf); end >= 0 {
+			next = at + end + len(crlf)
+		}
+		if at > 0 && !bytes.HasSuffix(body[:at], crlf) {
+			at++ // within a line
+			continue
+		}
+		rest := bytes.TrimRight(body[at+len(delim):next], " \t\r\n")
+		last := string(rest) == "--"
+		if last || len(rest) == 0 { // otherwise it is a longer boundary, of a part inside
+			if start >= 0 {
+				parts = append(parts, span{start, max(start, at-len(crlf))})
+			}
+			if start = next; last {
+				return parts
 			}
 		}
 		at = next

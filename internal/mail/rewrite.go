@@ -190,7 +190,9 @@ func (w *rewriter) text(part, head, body []byte, h *entity) []byte {
 
 // asciiTransparent says whether in a charset every ASCII character that HTML is marked up with stands for itself.
 func asciiTransparent(name string) bool {
-	for _, prefix := range []string{"utf-16", "utf-32", "utf-7", "utf16", "utf32", "ucs-", "iso-2022", "csiso2022", "hz-gb", "iso-10646", "unicode"} {
+	for _, prefix := range []string{
+		"utf-16", "utf-32", "utf-7", "utf16", "utf32", "ucs-", "iso-2022", "csiso2022", "hz-gb", "iso-10646", "unicode",
+	} {
 		if strings.HasPrefix(name, prefix) {
 			return false
 		}
