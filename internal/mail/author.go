@@ -49,7 +49,7 @@ func parseAuthors(value string) ([]Address, error) {
 		return nil, err
 	}
 	for _, a := range p.out {
-		if local := a.Email[:strings.LastIndexByte(a.Email, '@')]; isQuoted(local) && strings.ContainsAny(unquote(local[1:len(local)-1]), "@<>(),:;\\\"") {
+		if box, err := ParseMailbox(a.Email); err != nil || box.Doubtful() {
 			p.doubt = "has characters in its quoted local part that make another address of it for some"
 		}
 	}

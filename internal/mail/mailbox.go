@@ -81,6 +81,12 @@ func (m Mailbox) Domain() string {
 // an address itself, and its own canonical form.
 func (m Mailbox) Canonical() string { return m.canonical }
 
+// Doubtful says whether the quoted local part holds what parts addresses elsewhere, as in `"a@b.example, c"@example.com`:
+// some programs read another address there.
+func (m Mailbox) Doubtful() bool {
+	return m.canonical != "" && m.canonical[0] == '"' && strings.ContainsAny(m.canonical[1:m.at-1], `@<>(),:;\"`)
+}
+
 // wire is the form for headers and SMTP: the local part as it was written, the domain in A-labels.
 func (m Mailbox) wire() string {
 	if m.written == m.canonical {

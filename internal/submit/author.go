@@ -40,6 +40,9 @@ func (r *rules) find(field, email string) (store.Sender, error) {
 	if err != nil {
 		return store.Sender{}, &Error{Code: SenderNotAllowed, Field: field, Reason: fmt.Sprintf("%q is an invalid email address: %v.", email, err)}
 	}
+	if box.Doubtful() {
+		return store.Sender{}, &Error{Code: SenderNotAllowed, Field: field, Reason: fmt.Sprintf("%q has a local part in which others read another address: it cannot be a sender.", email)}
+	}
 	where := "" // of From the words are those of the API that we speak
 	if field != "From" {
 		where = " in " + field

@@ -33,6 +33,7 @@ func TestAuthors(t *testing.T) {
 		"a neighbour as Sender":            {[]mail.Author{author("Sender", "ceo@example.org")}, "Sender"},
 		"a stranger sent it on":            {[]mail.Author{author("Resent-From", "any@bücher.example"), author("Resent-From", "ceo@bank.example")}, "Resent-From"},
 		"a stranger sent it on for others": {[]mail.Author{author("Resent-Sender", "ceo@bank.example")}, "Resent-Sender"},
+		"an address in the local part":     {[]mail.Author{author("From", `"ceo@bank.example, x"@bücher.example`)}, "From"},
 		"no address as Sender":             {[]mail.Author{author("Sender", "ceo")}, "Sender"},
 	} {
 		_, err := d.send(t, "news@example.org", func(m *submit.Message) { m.Authors = c.authors })
