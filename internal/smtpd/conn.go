@@ -166,17 +166,15 @@ func (c *conn) fill() error {
 			return errTooMany
 		}
 		c.r, c.w = 0, 0
-		if len(c.buf) > smallBuffer {
-			c.buf = make([]byte, smallBuffer)
-		}
 	}
-	if c.w == len(c.buf) {
-		to := c.buf
-		if c.r == 0 {
-			to = make([]byte, 4*len(c.buf))
-		}
-		c.w = copy(to, c.buf[c.r:c.w])
-		c.r, c.buf = 0, to
+	switch n := c.w - c.r; {
+	case n < smallBuffer && len(c.buf) > smallBuffer:
+		c.move(smallBuffer)
+	case c.w < len(c.buf):
+	case c.r > 0:
+		c.move(len(c.buf))
+	default:
+		c.move(4 * len(c.buf))
 	}
 	until := time.Now().Add(c.s.c.Limits.Idle)
 	if last := c.born.Add(c.s.c.Limits.Login); c.state < ready && last.Before(until) {
@@ -185,6 +183,15 @@ func (c *conn) fill() error {
 	n, err := c.read(c.buf[c.w:], until)
 	c.w += n
 	return err
+}
+
+// move puts what is not used yet at the beginning of a buffer of this size.
+func (c *conn) move(size int) {
+	to := c.buf
+	if size != len(to) {
+		to = make([]byte, size)
+	}
+	c.r, c.w, c.buf = 0, copy(to, c.buf[c.r:c.w]), to
 }
 
 // unread puts back what was read behind a mail: it begins the next commands.

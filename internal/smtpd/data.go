@@ -20,6 +20,8 @@ const (
 	keptBuffer = 32 << 10
 	// minRead is how much room there is for a read at least.
 	minRead = 4 << 10
+	// maxRead is how much is read at once: what of it comes behind the mail is kept as commands.
+	maxRead = 128 << 10
 	// maxDiscarded is how much of a refused mail is read to find its end.
 	maxDiscarded = 4 * submit.MaxSize
 	// maxStranger is the longest chunk that is skipped for a client that is not logged in.
@@ -143,7 +145,7 @@ func (c *conn) room() []byte {
 		copy(bigger, t.b)
 		t.b = bigger
 	}
-	return t.b[len(t.b):cap(t.b)]
+	return t.b[len(t.b):min(cap(t.b), len(t.b)+maxRead)]
 }
 
 // bufferAfter is the size of the buffer after one that is full. Where the client has said how long its mail is, that is

@@ -188,6 +188,30 @@ func TestAStalledClientHoldsUpNoReset(t *testing.T) {
 	io.ReadAll(c.r)
 }
 
+// A client that is sending hears why it is over, though it reads only when it has sent all.
+func TestTheAnswerReachesAClientThatIsSending(t *testing.T) {
+	w := start(t, nil)
+	for name, begin := range map[string]string{"DATA": "DATA\r\nFrom: a@example.com\r\n\r\n", "BDAT": "BDAT 20000000 LAST\r\n"} {
+		c := w.login(t)
+		c.envelope()
+		c.send(begin)
+		if name == "DATA" {
+			c.expect("354")
+		}
+		until(t, "the mail has begun", func() bool { return w.server.InMail() == 1 })
+		w.reset(t)
+		line := strings.Repeat("x", 76) + "\r\n"
+		for range 100 {
+			if _, err := io.WriteString(c, strings.Repeat(line, 500)); err != nil {
+				t.Fatalf("%s: the rest of the mail could not be sent: %v", name, err)
+			}
+		}
+		c.expect("421 4.7.0")
+		c.gone()
+	}
+	w.want(t, nil, nil)
+}
+
 // A server that stops lets a mail end, and does not answer one whose commit has not come back.
 func TestAMailInFlightWhenTheServerStops(t *testing.T) {
 	w := start(t, nil)
