@@ -34,10 +34,11 @@ test: test-tools ## all tests, on SQLite with the race detector and on PostgreSQ
 	@test -n "$(REPLAYED)" || { echo "no packages to replay on PostgreSQL were found"; exit 1; }
 	POSTERN_TEST_DATABASE=postgres $(CLUSTER) $(TEST) $(REPLAYED)
 
-soak: test-tools ## the promises for longer: 200 resets of a hammered key, 1,000 changes of each kind under load and 50 kills -9, on each store; all commands on PostgreSQL
+soak: test-tools ## the promises for longer: 200 resets of a hammered key, 1,000 changes of each kind under load, 20,000 sessions of garbage and 50 kills -9, on each store; all commands on PostgreSQL
 	$(GO) build -o $(PROGRAM) .
 	POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(GO) test -race -count=1 -v -run TestADeadSecretOpensNothing ./test/promises -rounds 200
 	POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(GO) test -race -count=1 -v -timeout 2h -run TestWhatIsAnsweredHolds ./test/promises -changes 1000
+	POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(GO) test -race -count=1 -v -run TestGarbage ./test/promises -garbage 20000
 	POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(GO) test -race -count=1 -v -run TestAcceptedMeansKept ./test/crash -kills 50
 	POSTERN_PROGRAM=$(PROGRAM) $(CLUSTER) $(GO) test -count=1 -v -run TestPostgres ./test/cli -all
 

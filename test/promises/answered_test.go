@@ -290,7 +290,8 @@ func (l *load) compare() {
 			unknownKept++
 		}
 	}
-	l.t.Logf("%s, %d times: %d mails answered 250, %d answered 4yz or 5yz, %d not answered (%d of them kept); answered with an error and kept: %d; "+
+	l.t.Logf("%s, %d times: %d mails answered 250, %d answered 4yz or 5yz, %d not answered (%d of them kept); "+
+		"answered with an error and kept: %d; "+
 		"answered 250 and lost: %d; kept twice: %d", l.kind, *changes, count[accepted], count[refused], count[unknown], unknownKept,
 		wrong, lost, doubled)
 	if wrong != 0 || lost != 0 || doubled != 0 || len(kept) != 0 {
@@ -309,32 +310,41 @@ func (l *load) compare() {
 // kept counts the messages in the store by CustomID.
 func (l *load) kept() map[string]int {
 	l.t.Helper()
-	driver, source := "sqlite", "file:"+l.s.Data+"/postern.db?mode=ro"
-	if l.s.Database != "" {
-		driver, source = "pgx", l.s.Database
+	out := map[string]int{}
+	for _, row := range query(l.t, l.s, `SELECT s.custom_id, m.uuid FROM submission s JOIN message m ON m.submission_id = s.id
+		WHERE s.custom_id LIKE $1`, l.kind+"-%") {
+		out[row[0]]++
+	}
+	return out
+}
+
+// query reads two columns from the server's database.
+func query(t *testing.T, s *program.Server, q string, args ...any) [][2]string {
+	t.Helper()
+	driver, source := "sqlite", "file:"+s.Data+"/postern.db?mode=ro"
+	if s.Database != "" {
+		driver, source = "pgx", s.Database
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {
-		l.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer db.Close() //nolint:errcheck // it was read
-	rows, err := db.QueryContext(l.t.Context(), `SELECT s.custom_id, COUNT(*) FROM submission s JOIN message m ON m.submission_id = s.id
-		WHERE s.custom_id LIKE $1 GROUP BY s.custom_id`, l.kind+"-%")
+	rows, err := db.QueryContext(t.Context(), q, args...)
 	if err != nil {
-		l.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer rows.Close() //nolint:errcheck // Err says
-	out := map[string]int{}
+	var out [][2]string
 	for rows.Next() {
-		var token string
-		var n int
-		if err := rows.Scan(&token, &n); err != nil {
-			l.t.Fatal(err)
+		var one, other []byte
+		if err := rows.Scan(&one, &other); err != nil {
+			t.Fatal(err)
 		}
-		out[token] = n
+		out = append(out, [2]string{string(one), string(other)})
 	}
 	if err := rows.Err(); err != nil {
-		l.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return out
 }
