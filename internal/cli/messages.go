@@ -155,6 +155,12 @@ func (c *messagesCmd) show(ctx context.Context, d *control.Client, s *streams) e
 	if !m.NextAttempt.IsZero() {
 		rows = append(rows, []string{"Next attempt", when(m.NextAttempt, "")})
 	}
+	if m.Notify != "" {
+		rows = append(rows, []string{"Notify", m.Notify})
+	}
+	for _, n := range m.Notices {
+		rows = append(rows, []string{"Notification", strings.TrimSpace(n.Kind + ", " + n.State + " " + when(n.At, ""))})
+	}
 	if err := s.table([]string{"Message", strconv.FormatInt(m.ID, 10)}, rows); err != nil {
 		return err
 	}

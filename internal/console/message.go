@@ -158,6 +158,11 @@ func (c *console) steps(ctx context.Context, v *visit, m store.Message) ([]step,
 	for _, e := range events {
 		out = append(out, stepOf(e))
 	}
+	notices, err := c.noticeSteps(ctx, v, m)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, notices...)
 	if !m.DoneAt.IsZero() {
 		return out, nil
 	}
@@ -176,6 +181,33 @@ func (c *console) steps(ctx context.Context, v *visit, m store.Message) ([]step,
 	return out, nil
 }
 
+// noticeSteps tells what the return path was notified of, and what it is to be notified of.
+func (c *console) noticeSteps(ctx context.Context, v *visit, m store.Message) ([]step, error) {
+	asked, err := c.Store.AskedOf(ctx, v.scope, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	sent, err := c.Store.SentNotices(ctx, v.scope, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	var out []step
+	if asked.Notify != 0 {
+		out = append(out, step{At: m.ArrivedAt, Level: "plain", Title: "Delivery status notifications requested: " + asked.Notify.String()})
+	}
+	for _, n := range sent {
+		s := step{At: n.At, Level: "plain", Title: "Delivery status notification (" + n.Kind.String() + ") sent to " + m.MailFrom}
+		switch {
+		case n.Waiting:
+			s.Title = "Delivery status notification (" + n.Kind.String() + ") waits to be sent to " + m.MailFrom
+		case n.ID == 0:
+			s.Title = "Delivery status notification (" + n.Kind.String() + ") not sent: too many in that hour, or turned off"
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
 // stepOf tells one event: what happened, and in whose words.
 func stepOf(e store.Event) step {
 	s := step{At: e.At, Attempt: e.Attempt, Reply: e.Reply, State: mail.State(e.StateID).String(), Level: "ok", Doing: e.Doing}
@@ -186,7 +218,7 @@ func stepOf(e store.Event) step {
 		s.Level, s.Title = "wait", "Put off by the other side"
 	case store.EventBounce:
 		s.Level, s.Title = "bad", "Bounced"
-		if !e.Permanent {
+		if !e.Permanent && e.Code/100 != 5 {
 			s.Title = "Given up"
 		}
 	case store.EventBlocked:

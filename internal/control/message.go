@@ -3,6 +3,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -167,7 +168,28 @@ func (d *door) showMessage(r *http.Request) (any, error) {
 			IP: e.IP, Agent: e.Agent, URL: e.URL, Machine: e.Machine,
 		})
 	}
-	return out, nil
+	return out, d.notices(r.Context(), &out)
+}
+
+// notices adds the delivery status notifications about a message.
+func (d *door) notices(ctx context.Context, m *Message) error {
+	asked, err := d.Store.AskedOf(ctx, store.OfOperator(), m.ID)
+	if err != nil {
+		return err
+	}
+	m.Notify = asked.Notify.String()
+	sent, err := d.Store.SentNotices(ctx, store.OfOperator(), m.ID)
+	for _, n := range sent {
+		x := Notice{Kind: n.Kind.String(), State: "sent", At: n.At}
+		switch {
+		case n.Waiting:
+			x.State = "waiting"
+		case n.ID == 0:
+			x.State = "dropped"
+		}
+		m.Notices = append(m.Notices, x)
+	}
+	return err
 }
 
 func (d *door) showSource(r *http.Request) (any, error) {

@@ -34,6 +34,15 @@ type Message struct {
 	// NextAttempt is when the message is tried again; zero when it is not waiting for that.
 	NextAttempt time.Time `json:",omitzero"`
 	History     []Event   `json:",omitempty"`
+	Notify      string    `json:",omitempty"` // which delivery status notifications were asked for
+	Notices     []Notice  `json:",omitempty"` // delivery status notifications about it
+}
+
+// Notice is a delivery status notification about a message.
+type Notice struct {
+	Kind  string    // failed, delayed, relayed or delivered
+	State string    // sent, waiting or dropped
+	At    time.Time `json:",omitzero"`
 }
 
 // Event is a line of a message's history.

@@ -43,7 +43,7 @@ func TestDeliveryStatusNotifications(t *testing.T) {
 			if err := control.Dial(server.SocketPath(c.Data)).Post(t.Context(), "/senders", control.SenderOf{Key: user, Email: "*@shop.example"}, nil); err != nil {
 				t.Fatal(err)
 			}
-			talk(t, srv.SMTPAddr().String(), []string{
+			uuid := talk(t, srv.SMTPAddr().String(), []string{
 				"EHLO client.example", "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+user+"\x00"+secret)),
 				"MAIL FROM:<bounces@shop.example> RET=FULL ENVID=order+2B1",
 				"RCPT TO:<good@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@example.org",
@@ -75,6 +75,14 @@ func TestDeliveryStatusNotifications(t *testing.T) {
 			if !slices.Equal(got, x.want) {
 				t.Errorf("%q", got)
 			}
+			var m control.Message
+			if err := control.Dial(server.SocketPath(c.Data)).Get(t.Context(), "/messages/"+uuid, &m); err != nil {
+				t.Fatal(err)
+			}
+			relayed := slices.Contains(x.want, "relayed good@example.org")
+			if m.Notify != "SUCCESS,FAILURE" || (len(m.Notices) == 1) != relayed || relayed && (m.Notices[0].Kind != "relayed" || m.Notices[0].State != "sent" || m.Notices[0].At.IsZero()) {
+				t.Errorf("the history: %q, %+v", m.Notify, m.Notices)
+			}
 			passed := slices.ContainsFunc(sink.Lines(), func(l string) bool {
 				return l == "RCPT TO:<good@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@example.org"
 			})
@@ -85,8 +93,8 @@ func TestDeliveryStatusNotifications(t *testing.T) {
 	}
 }
 
-// talk says each of the lines and reads its answer, which is no refusal.
-func talk(t *testing.T, addr string, lines []string) {
+// talk says each of the lines and reads its answer, which is no refusal. It returns the UUID that a mail is queued as.
+func talk(t *testing.T, addr string, lines []string) (uuid string) {
 	t.Helper()
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -103,6 +111,9 @@ func talk(t *testing.T, addr string, lines []string) {
 		}
 		if code, text, err := c.ReadResponse(0); err != nil || code >= 400 {
 			t.Fatalf("%s: %d %s, %v", l, code, text, err)
+		} else if _, queued, ok := strings.Cut(text, "queued as "); ok {
+			uuid = queued
 		}
 	}
+	return uuid
 }
