@@ -336,3 +336,23 @@ func TestComposedIsFit(t *testing.T) {
 		}
 	}
 }
+
+// A report of a mail that was not delivered is fit as it is, whatever it returns.
+func TestReportIsFit(t *testing.T) {
+	for _, source := range []string{plainHead + "\r\nx\r\n", plainHead + "Cc: jürgen@example.com\r\n\r\nx\r\n", plainHead + "\r\n" + longLine + "\r\n", plainHead} {
+		for _, headers := range []bool{false, true} {
+			raw, err := mail.ComposeReport(mail.Report{
+				From: mail.Address{Name: "Zustellung für Postern", Email: "postmaster@example.com"}, To: "a@example.com", Subject: "Nicht zugestellt: Grüße", Date: noon, MessageID: "r@example.com",
+				Text: "Grüße\r\n" + longLine, Fields: []mail.Field{{Name: "Reporting-MTA", Value: "dns; mail.example.com"}},
+				Recipients: [][]mail.Field{{{Name: "Final-Recipient", Value: "rfc822; b@example.net"}, {Name: "Diagnostic-Code", Value: "smtp; 550 " + strings.Repeat("ü", 2000)}}},
+				Returned:   []byte(source), Headers: headers,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fitted(t, string(raw)); got != string(raw) {
+				t.Errorf("%q\nbecame\n%q", raw, got)
+			}
+		}
+	}
+}

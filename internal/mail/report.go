@@ -90,13 +90,15 @@ func (w *composer) status(f Field) {
 func (w *composer) returned(source []byte, headers bool) {
 	w.line("Content-Description: Undelivered message")
 	if !headers {
-		encoding := "7bit"
-		for _, c := range source {
-			if c >= 0x80 {
-				encoding = "8bit" // a message has no other (RFC 2046 §5.2.1)
-			}
+		if fit, _, err := Fit(source); err == nil { // it was accepted before that was done, say
+			source = fit
 		}
-		w.line("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: " + encoding + "\r\n")
+		if !isPlain(source) { // its header needs SMTPUTF8: RFC 6532 §3.7 lets such a message be encoded
+			w.line("Content-Type: message/global\r\nContent-Transfer-Encoding: base64\r\n")
+			w.base64(source)
+			return
+		}
+		w.line("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n")
 		w.Write(source)
 		return
 	}
