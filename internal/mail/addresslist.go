@@ -46,6 +46,7 @@ type element struct {
 	lt, gt     int  // of the angle brackets; lt -1: there are none
 	nameAt     int  // of the first @ in the display name, or -1
 	special    byte // the first character that a display name has only in quotation marks
+	square     bool // it has square brackets there, as many names do
 }
 
 // unquotedName is the refusal of a display name that can be read in two ways.
@@ -191,6 +192,8 @@ func (p *listParser) scan() (e element, err error) {
 			if e.special == 0 {
 				e.special = c
 			}
+		case '[', ']':
+			e.square = true
 		case '=':
 			if n := p.encodedWord(e.start); n > 0 {
 				p.at += n - 1
@@ -277,6 +280,7 @@ func (p *listParser) encodedWord(start int) int {
 		return 0
 	}
 	marks, hasAt, parts := 0, false, false
+	glued := p.at > start && !isBlank(p.s[p.at-1]) // some read it as text then
 	for i := 2; i < len(s); i++ {
 		switch s[i] {
 		case '?':
@@ -286,7 +290,7 @@ func (p *listParser) encodedWord(start int) int {
 			case marks == 3 && (i+1 == len(s) || s[i+1] != '='):
 				return 0
 			case marks == 3:
-				if hasAt && parts {
+				if hasAt && (parts || glued) {
 					p.doubt = "has an address in an encoded word"
 				}
 				return i + 2
@@ -296,6 +300,9 @@ func (p *listParser) encodedWord(start int) int {
 		case '@':
 			hasAt = true
 		case ',', ';', ':':
+			if marks == 0 { // no charset has it: others see the end of an address here
+				return 0
+			}
 			parts = true
 		}
 	}
@@ -344,7 +351,11 @@ func (p *listParser) named(e element) error {
 			return unquotedName("an @")
 		}
 	}
-	p.out = append(p.out, Address{Name: displayName(name), Email: box.written})
+	a := Address{Name: displayName(name), Email: box.written}
+	if e.square && strings.Contains(a.Name, "@") {
+		p.doubt = "has an address in a display name with square brackets outside of quotation marks"
+	}
+	p.out = append(p.out, a)
 	return nil
 }
 

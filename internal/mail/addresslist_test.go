@@ -256,6 +256,14 @@ func TestAuthors(t *testing.T) {
 		"From ceo@bank.example Mon Nov 23 12:00:00 2026\r\nFrom: a@example.com":    "",
 		"Fr\xd0\xbem: ceo@bank.example\r\nFrom: a@example.com":                     "",
 		"From\xa0: ceo@bank.example\r\nFrom: a@example.com":                        "",
+		// What Python's email.policy.default reads as ceo@bank.example.
+		"From: =?utf-8?q?ceo=40bank.example=2C?=a@example.com":                          "",
+		`From: "ceo@bank.example" <=?utf-8?q?ceo=40bank.example?=a@example.com>`:        "",
+		"From: =?utf-8?q?ceo=40bank=2Eexample?=] <a@example.com>":                       "",
+		"From: =?utf,-8?q?ceo=40bank=2Eexample?= ]<a@example.com>":                      "",
+		`From: "ceo@bank.example" [x] <a@example.com>`:                                  "",
+		"From: Name?==?utf-8?q?ceo@bank.example?= <a@example.com>":                      "",
+		"From: a@example.com\r\nSender: =?utf-8?q?ceo=40bank.example=2C?=a@example.com": "",
 	} {
 		got, err := fromHeader(lines)
 		if got != want || want == "" && err == nil {

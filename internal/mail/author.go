@@ -50,7 +50,7 @@ func parseAuthors(value string) ([]Address, error) {
 	}
 	for _, a := range p.out {
 		if box, err := ParseMailbox(a.Email); err != nil || box.Doubtful() {
-			p.doubt = "has characters in its quoted local part that make another address of it for some"
+			p.doubt = "has a local part in which some programs read another address"
 		}
 	}
 	if p.doubt != "" {

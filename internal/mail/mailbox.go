@@ -81,10 +81,15 @@ func (m Mailbox) Domain() string {
 // an address itself, and its own canonical form.
 func (m Mailbox) Canonical() string { return m.canonical }
 
-// Doubtful says whether the quoted local part holds what parts addresses elsewhere, as in `"a@b.example, c"@example.com`:
-// some programs read another address there.
+// Doubtful says whether some programs read another address in this one: the quoted local part holds what parts addresses
+// elsewhere, as in `"a@b.example, c"@example.com`, or the local part looks like an encoded word, which has no place in an
+// address (RFC 2047 §5) and is decoded by some before they look for one (CVE-2017-7829).
 func (m Mailbox) Doubtful() bool {
-	return m.canonical != "" && m.canonical[0] == '"' && strings.ContainsAny(m.canonical[1:m.at-1], `@<>(),:;\"`)
+	local := m.canonical[:m.at]
+	if strings.Contains(local, "=?") && strings.Contains(local, "?=") {
+		return true
+	}
+	return local != "" && local[0] == '"' && strings.ContainsAny(local[1:m.at-1], `@<>(),:;\"`)
 }
 
 // wire is the form for headers and SMTP: the local part as it was written, the domain in A-labels.

@@ -97,3 +97,18 @@ func TestReturnPath(t *testing.T) {
 		}
 	}
 }
+
+// An address that some programs read as another is nobody's, though it is in a domain of the key. The API writes its From
+// by itself.
+func TestAuthorsThatReadAsOthers(t *testing.T) {
+	d := newDesk(t, storetest.New(t))
+	for _, local := range []string{"=?utf-8?q?ceo=40bank.example=2C?=any", `"ceo@bank.example>"`, `"ceo@bank.example, x"`} {
+		email := local + "@bücher.example"
+		if _, err := d.send(t, email, nil); code(err) != submit.SenderNotAllowed {
+			t.Errorf("%s as author: %v", email, err)
+		}
+	}
+	if _, err := d.send(t, `"a b"@bücher.example`, nil); err != nil {
+		t.Error(err)
+	}
+}
