@@ -79,6 +79,20 @@ func (a *api) listCampaigns(c *call) (reply, error) {
 			}
 		}
 	}
+	f.FromDomain = q["fromdomain"]
+	switch v := q["from"]; {
+	case strings.HasPrefix(v, "*@"):
+		f.FromDomain = v[2:]
+	case strings.Contains(v, "@"):
+		f.FromEmail = v
+	case v != "":
+		if f.Sender, err = q.id("from", "From"); err != nil {
+			return reply{}, err
+		}
+	}
+	if none, err := q.notTransactional(); err != nil || none {
+		return rows[campaign](nil, 0), err
+	}
 	s, err := q.selectPeriod(time.Now())
 	if err != nil {
 		return reply{}, err

@@ -227,7 +227,7 @@ func wireSent(m store.Message, e store.Ending) sentStatistic {
 
 // listSent lists messages with what became of them; AllMessages takes away the period.
 func (a *api) listSent(c *call) (reply, error) {
-	q, l, s, err := a.asked(c, "ArrivedAt")
+	q, l, s, err := a.asked(c, "ArrivedAt", "ArrivalTS")
 	if err != nil || s.none {
 		return rows[sentStatistic](nil, 0), err
 	}

@@ -209,6 +209,16 @@ func (v value) count() int {
 	return n
 }
 
+// has says whether an object has a member that is not null, by its folded name.
+func (v value) has(folded string) bool {
+	for name, x := range v.members() {
+		if !x.isNull() && fold(name) == folded {
+			return true
+		}
+	}
+	return false
+}
+
 func trimLeft(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\n' || b[0] == '\t' || b[0] == '\r') {
 		b = b[1:]

@@ -90,7 +90,7 @@ func (q query) messageFilter() (f store.MessageFilter, none bool, err error) {
 	for _, p := range []struct {
 		name, property string
 		into           *int64
-	}{{"id", "ID", &f.ID}, {"senderid", "SenderID", &f.SenderID}, {"fromid", "FromID", &f.SenderID}, {"contactid", "ContactID", &f.Contact}, {"destinationid", "DestinationID", &f.Destination}} {
+	}{{"id", "ID", &f.ID}, {"messageid", "MessageID", &f.ID}, {"senderid", "SenderID", &f.SenderID}, {"fromid", "FromID", &f.SenderID}, {"contactid", "ContactID", &f.Contact}, {"destinationid", "DestinationID", &f.Destination}} {
 		if *p.into == 0 {
 			if *p.into, err = q.id(p.name, p.property); err != nil {
 				return f, false, err
@@ -112,11 +112,17 @@ func (q query) messageFilter() (f store.MessageFilter, none bool, err error) {
 	if err = q.named(&f); err != nil {
 		return f, false, err
 	}
+	none, err = q.notTransactional()
+	return f, none, err
+}
+
+// notTransactional reads FromType, and says whether other mail is asked for than there is.
+func (q query) notTransactional() (bool, error) {
 	kind, err := q.number("fromtype", "FromType", ofTransaction)
 	if err == nil && (kind < ofTransaction || kind > 3) {
 		err = badRequest(fmt.Sprintf("FromType: %d is none of 1 (transactional), 2 (marketing) and 3 (unknown).", kind))
 	}
-	return f, kind != ofTransaction, err
+	return kind != ofTransaction, err
 }
 
 // ofTransaction is the FromType of all mail here.

@@ -43,6 +43,15 @@ func (a *api) listMetasenders(c *call) (reply, error) {
 			f.Domain = dns
 		}
 	}
+	if user := q.first("user", "userid", "useralt"); user != "" {
+		u, err := a.person(c)
+		if err != nil {
+			return reply{}, err
+		}
+		if user != strconv.FormatInt(u.ID, 10) && !strings.EqualFold(user, u.Email) { // all metasenders are the owner's
+			return rows[metasender](nil, 0), nil
+		}
+	}
 	return a.pageOfSenders(c, f, l, func(x store.Sender) any { return wireMetasender(x) })
 }
 

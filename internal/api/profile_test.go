@@ -119,7 +119,7 @@ func TestKeyFiltersOfMailjet(t *testing.T) {
 	owner := fmt.Sprint(w.master.User.ID)
 	for query, total := range map[string]int{
 		"KeyType=Master": 1, "KeyType=sub": 1, "KeyType=Sub&IsMaster=true": 0, "CustomStatus=Normal": 1, "CustomStatus=Hardlock": 1, "CustomStatus=Softlock": 0, "CustomStatus=Deleted": 0,
-		"User=" + owner: 2, "User=owner@example.com": 2, "User=" + owner + "9": 0, "ConfirmKey=x": 2, "apikey=" + strings.ToUpper(sub.Key.APIKey): 1,
+		"User=" + owner: 2, "User=owner@example.com": 2, "User=" + owner + "9": 0, "apikey=" + strings.ToUpper(sub.Key.APIKey): 1,
 	} {
 		var e struct{ Total int }
 		w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/apikey?"+query, "").decode(t, &e)

@@ -42,7 +42,18 @@ func (c *call) query() (query, error) {
 			q[name] = v
 		}
 	}
-	return q, nil
+	return q, q.checkServed(c.resource())
+}
+
+// resource is the name of the resource in the path: message, statistics/link-click.
+func (c *call) resource() string {
+	_, name, _ := strings.Cut(c.URL.Path, "/REST/")
+	first, rest, _ := strings.Cut(name, "/")
+	if first == "statistics" {
+		second, _, _ := strings.Cut(rest, "/")
+		return first + "/" + second
+	}
+	return first
 }
 
 // first returns the first filter of these names that is given.

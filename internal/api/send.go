@@ -147,7 +147,8 @@ func (it *item) compose(m submit.Message) (submit.Item, error) {
 	m.Raw, m.From, m.Subject, m.MessageID = raw, d.From, it.subject, d.MessageID
 	m.HasText, m.HasHTML, m.Attachments = it.text != "", it.html != "", len(it.attachments)+len(it.inlined)
 	m.CustomID, m.EventPayload, m.Campaign, m.MonitoringCategory, m.URLTags = it.customID, it.payload, it.campaign, it.category, it.urlTags
-	m.Deduplicate, m.Priority, m.TrackOpens, m.TrackClicks = it.deduplicate, int(it.priority), opens, clicks
+	deduplicate := it.deduplicate || it.deduplicateHeader && it.campaign != ""
+	m.Deduplicate, m.Priority, m.TrackOpens, m.TrackClicks = deduplicate, int(it.priority), opens, clicks
 	env := submit.Envelope{From: d.From.Email}
 	m.Authors = []mail.Author{{Field: "From", Address: d.From}}
 	if d.Sender != nil {

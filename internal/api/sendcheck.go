@@ -174,6 +174,14 @@ func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\t' })
 }
 
+// misleads says whether a file name has control characters, line separators, or such that turn the direction of text
+// (Unicode's embeddings, overrides and isolates), by which gpj.exe reads as exe.jpg.
+func misleads(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) || r >= '\u2028' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
+	})
+}
+
 func (it *item) checkContent(f *findings) {
 	if x := tooLong(it.subject, "Subject", maxSubject); x != nil {
 		f.add(x)
@@ -226,14 +234,14 @@ func (f *file) check(found *findings, path string) {
 		case p.s == "":
 			found.add(emptyString(path + p.name))
 		case p.name == "ContentType":
-			if t, _, err := mime.ParseMediaType(p.s); err != nil || !strings.Contains(t, "/") || hasControl(p.s) || len(p.s) > maxName {
+			if t, _, err := mime.ParseMediaType(p.s); err != nil || !strings.Contains(t, "/") || misleads(p.s) || len(p.s) > maxName {
 				found.add(wrongValue(path+p.name, fmt.Sprintf("%q is not a media type such as image/png.", cut(p.s))))
 			} else if strings.HasPrefix(t, "multipart/") {
 				found.add(wrongValue(path+p.name, "An attachment is one part, not a multipart."))
 			}
 		case p.name == "Filename":
-			if hasControl(p.s) || utf8.RuneCountInString(p.s) > maxName {
-				found.add(wrongValue(path+p.name, "A file name has up to "+strconv.Itoa(maxName)+" characters and no line breaks or other control characters."))
+			if misleads(p.s) || utf8.RuneCountInString(p.s) > maxName {
+				found.add(wrongValue(path+p.name, "A file name has up to "+strconv.Itoa(maxName)+" characters, and no line breaks, tabs or other control characters, nor ones that turn the direction of text."))
 			}
 		}
 	}

@@ -235,7 +235,7 @@ func TestDomains(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 	for query, want := range map[string]int{
-		"": 2, "?Domain=shop.test": 1, "?SPFStatus=1": 1, "?SPFStatus=Not checked": 1, "?IsSenderIdentified=true": 1, "?IsCheckInProgress=false": 2, "?IsCheckInProgress=true": 0, "?IsYahooFBL=true": 2,
+		"": 2, "?Domain=shop.test": 1, "?SPFStatus=1": 1, "?SPFStatus=Not checked": 1, "?IsSenderIdentified=true": 1, "?IsCheckInProgress=false": 2, "?IsCheckInProgress=true": 0,
 		"?MinLastCheckAt=2020-01-01": 1, "?MaxLastCheckAt=2020-01-01": 0, "?Sort=Domain+DESC&Limit=1": 2, "?countOnly=1": 2,
 	} {
 		w.mustDo(t, sub, 200, "GET", "/v3/REST/dns"+strings.ReplaceAll(query, " ", "%20"), "").decode(t, &got)

@@ -40,6 +40,7 @@ type item struct {
 	campaign, customID, payload string
 	category, urlTags           string
 	deduplicate                 bool
+	deduplicateHeader           bool // the same, where there is a campaign
 }
 
 // optional is a string that may be missing.
@@ -97,7 +98,11 @@ func parseSend(text []byte) (batch, *fault) {
 		case "globals":
 			globals = v
 		case "sandboxmode":
-			r.boolean(v, &b.sandbox, "SandboxMode")
+			if is, ok := v.looseBoolean(); ok && name == "SandBoxMode" { // an SDK's spelling, and PHP's types
+				b.sandbox = is
+			} else if name != "SandBoxMode" {
+				r.boolean(v, &b.sandbox, "SandboxMode")
+			}
 		case "advanceerrorhandling":
 			var ignored bool
 			r.boolean(v, &ignored, "AdvanceErrorHandling")
@@ -191,6 +196,14 @@ func (r *reader) str(v value, into *string, name string) {
 func (r *reader) opt(v value, into *optional, name string) {
 	into.given = true
 	r.str(v, &into.s, name)
+}
+
+// optAlias reads a property under another name than its own: of another type, or when there is the one of its own, it says
+// nothing. In Send API v3 it is the property's name.
+func (r *reader) optAlias(v value, into *optional, name string) {
+	if _, ok := v.str(); r.v3 || ok && !into.given {
+		r.opt(v, into, name)
+	}
 }
 
 func (r *reader) boolean(v value, into *bool, name string) {
@@ -288,12 +301,16 @@ func (r *reader) files(v value, into *[]file, name string) {
 				continue
 			}
 			switch fold(property) {
-			case "contenttype", "content-type":
+			case "contenttype":
 				r.opt(v, &f.contentType, name+".ContentType")
 			case "filename":
 				r.opt(v, &f.filename, name+".Filename")
-			case "base64content", "content":
+			case "base64content":
 				r.opt(v, &f.content, name+".Base64Content")
+			case "content-type":
+				r.optAlias(v, &f.contentType, name+".ContentType")
+			case "content":
+				r.optAlias(v, &f.content, name+".Base64Content")
 			case "contentid":
 				r.str(v, &f.contentID, name+".ContentID")
 			}
@@ -347,17 +364,86 @@ func (r *reader) headers(v value, into *[]header) {
 	}
 }
 
+// aliases are other names that clients have for properties.
+var aliases = map[string]string{
+	"trackopen": "trackopens", "trackclick": "trackclicks", "text-part": "textpart", "html-part": "htmlpart", "templateerrordelivery": "templateerrordeliver",
+}
+
 // apply reads the properties of an object over what it has: a message over Globals. null is not given.
 func (it *item) apply(r *reader, object value) {
+	var byAlias []value // in the order of names
+	var names []string
 	for name, v := range object.members() {
 		if v.isNull() {
 			continue
 		}
 		folded := fold(name)
+		if property := aliases[folded]; property != "" {
+			byAlias, names = append(byAlias, v), append(names, property)
+			continue
+		}
 		if !it.applyContent(r, folded, v) {
 			it.applyOption(r, folded, v)
 		}
 	}
+	for i, property := range names {
+		if !object.has(property) {
+			it.applyAlias(property, byAlias[i])
+		}
+	}
+	it.takeHeaders()
+}
+
+// applyAlias reads a property under another name than its own. It never refuses a mail: what cannot be understood says
+// nothing. TemplateErrorDelivery is about templates, which there are none of.
+func (it *item) applyAlias(property string, v value) {
+	switch property {
+	case "trackopens":
+		it.trackOpens = looseTracking(v, it.trackOpens)
+	case "trackclicks":
+		it.trackClicks = looseTracking(v, it.trackClicks)
+	case "textpart":
+		if s, ok := v.str(); ok {
+			it.text = s
+		}
+	case "htmlpart":
+		if s, ok := v.str(); ok {
+			it.html = s
+		}
+	}
+}
+
+// looseTracking reads a tracking option in the values of the SMTP header (0 and 1), which Symfony sends as TrackOpen, or
+// in the words of the property. Anything else leaves what was there.
+func looseTracking(v value, was string) string {
+	s, ok := v.str()
+	s = strings.ToLower(strings.TrimSpace(s))
+	if _, word := tracking(s); ok && word {
+		return s
+	}
+	switch is, ok := v.looseBoolean(); {
+	case !ok:
+		return was
+	case is:
+		return "enabled"
+	}
+	return "disabled"
+}
+
+// takeHeaders takes control headers that Mailjet's rules let stand in Headers as the properties that they are. They refuse
+// no mail: a campaign that there is not cannot be deduplicated, and there are no monitoring categories.
+func (it *item) takeHeaders() {
+	it.headers = slices.DeleteFunc(it.headers, func(h header) bool {
+		switch fold(h.name) {
+		case "x-mailjet-deduplicatecampaign":
+			v := strings.ToLower(strings.TrimSpace(h.value))
+			it.deduplicateHeader = v == "1" || v == "true" || v == "yes" || v == "y"
+			return true
+		case "x-mj-monitoringcategory":
+			return true
+		}
+		return false
+	})
 }
 
 // applyContent reads what becomes the mail, and says whether the property was that.
@@ -378,9 +464,9 @@ func (it *item) applyContent(r *reader, name string, v value) bool {
 		r.mailboxes(v, &it.bcc, "Bcc")
 	case "subject":
 		r.str(v, &it.subject, "Subject")
-	case "textpart", "text-part":
+	case "textpart":
 		r.str(v, &it.text, "TextPart")
-	case "htmlpart", "html-part":
+	case "htmlpart":
 		r.str(v, &it.html, "HTMLPart")
 	case "attachments":
 		r.files(v, &it.attachments, "Attachments")
@@ -421,7 +507,7 @@ func (it *item) applyOption(r *reader, name string, v value) {
 		r.boolean(v, &it.templateLanguage, "TemplateLanguage")
 	case "templateerrorreporting":
 		r.mailbox(v, &it.errorReporting, "TemplateErrorReporting")
-	case "templateerrordeliver", "templateerrordelivery":
+	case "templateerrordeliver":
 		r.boolean(v, &it.errorDeliver, "TemplateErrorDeliver")
 	case "priority":
 		r.integer(v, &it.priority, "Priority")
@@ -429,9 +515,9 @@ func (it *item) applyOption(r *reader, name string, v value) {
 		r.str(v, &it.campaign, "CustomCampaign")
 	case "deduplicatecampaign":
 		r.boolean(v, &it.deduplicate, "DeduplicateCampaign")
-	case "trackopens", "trackopen":
+	case "trackopens":
 		r.str(v, &it.trackOpens, "TrackOpens")
-	case "trackclicks", "trackclick":
+	case "trackclicks":
 		r.str(v, &it.trackClicks, "TrackClicks")
 	case "customid":
 		r.str(v, &it.customID, "CustomID")

@@ -93,6 +93,7 @@ func parseMessageV3(object value, path string) (messageV3, *fault) {
 			m.applyOption(r, folded, v)
 		}
 	}
+	m.takeHeaders()
 	if r.mismatch == nil {
 		r.mismatch = m.takeReplyTo()
 	}

@@ -72,7 +72,12 @@ func (a *api) selection(c *call, q query) (selection, error) {
 	if err := a.selectSender(c, q, &s); err != nil {
 		return s, err
 	}
-	if s.campaign != 0 || s.message != 0 || !s.events.From.IsZero() || !s.events.To.IsZero() {
+	marketing, err := q.notTransactional()
+	if err != nil {
+		return s, err
+	}
+	s.none = s.none || marketing
+	if s.campaign != 0 || s.message != 0 || s.byEvents() {
 		return s, nil
 	}
 	if s.From.IsZero() && s.To.IsZero() {
@@ -106,6 +111,9 @@ func (a *api) selectCampaign(c *call, q query, s *selection) error {
 // selectSender reads the sender by its address.
 func (a *api) selectSender(c *call, q query, s *selection) error {
 	v := q.first("from", "sender")
+	if v == "" && c.resource() == "senderstatistics" {
+		v = q["email"]
+	}
 	if v == "" || s.sender != 0 {
 		return nil
 	}
@@ -146,11 +154,23 @@ func (q query) selectPeriod(now time.Time) (s selection, err error) {
 	return s, nil
 }
 
+// byEvents says whether the selection has a period of events.
+func (s selection) byEvents() bool { return !s.events.From.IsZero() || !s.events.To.IsZero() }
+
 // counters are the counters that a selection asks about: the key's, or those of one campaign or one sender of it.
 func (s selection) counters() (store.SeriesQuery, error) {
 	q := store.SeriesQuery{Timing: store.ByMessage, From: s.From, To: s.To}
 	if !s.From.IsZero() {
 		q.From = s.From.UTC().Truncate(store.FiveMinutes.Length())
+	}
+	if s.byEvents() {
+		if !s.From.IsZero() || !s.To.IsZero() {
+			return q, badRequest("EventFromTs: mail is counted by when it arrived or by when something happened to it. Leave out FromTS, ToTS and Period, or EventFromTs and EventToTs.")
+		}
+		q.Timing, q.From, q.To = store.ByEvent, s.events.From, s.events.To
+		if !q.From.IsZero() {
+			q.From = q.From.UTC().Truncate(store.FiveMinutes.Length())
+		}
 	}
 	switch {
 	case s.campaign != 0 && s.sender != 0:

@@ -163,7 +163,7 @@ type openStatistic struct {
 }
 
 func (a *api) openStatistics(c *call) (reply, error) {
-	_, l, s, err := a.asked(c)
+	_, l, s, err := a.asked(c, "OpenedCount", "OpenedDelay", "ProcessedCount")
 	if err != nil {
 		return reply{}, err
 	}
@@ -201,6 +201,8 @@ func (a *api) breakdown(c *call, s selection, by report.By) ([]store.BreakdownRo
 	switch {
 	case s.none:
 		return nil, nil
+	case s.byEvents():
+		return nil, badRequest("EventFromTs: these are counted by when mail arrived. Give FromTS and ToTS instead.")
 	case s.message != 0:
 		return nil, badRequest("MessageID: these are counts of many messages.")
 	case s.contact != 0:
@@ -229,7 +231,7 @@ type domainStatistic struct {
 }
 
 func (a *api) domainStatistics(c *call) (reply, error) {
-	_, l, s, err := a.asked(c, "Domain")
+	_, l, s, err := a.asked(c, "Domain", "ProcessedCount")
 	if err != nil {
 		return reply{}, err
 	}
@@ -243,6 +245,9 @@ func (a *api) domainStatistics(c *call) (reply, error) {
 			BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, ClickedCount: r.Clicked, DeliveredCount: r.Sent, Domain: r.Name, ID: -1, OpenedCount: r.Opened,
 			ProcessedCount: r.Total, QueuedCount: r.Queued(), SpamComplaintCount: r.Spam, UnsubscribedCount: r.Unsub,
 		})
+	}
+	if l.sort == "ProcessedCount" {
+		return sorted(l, out, l.sort, func(d domainStatistic) int64 { return d.ProcessedCount }), nil
 	}
 	return sorted(l, out, "Domain", func(d domainStatistic) string { return d.Domain }), nil
 }
@@ -269,7 +274,7 @@ type senderStatistic struct {
 
 // senderStatistics answers for all senders, or for the one that the path names.
 func (a *api) senderStatistics(c *call) (reply, error) {
-	_, l, s, err := a.asked(c, "SenderID")
+	_, l, s, err := a.asked(c, "SenderID", "ProcessedCount")
 	if err != nil {
 		return reply{}, err
 	}
@@ -296,6 +301,9 @@ func (a *api) senderStatistics(c *call) (reply, error) {
 	}
 	if c.PathValue("id") != "" && len(out) == 0 {
 		out = []senderStatistic{{SenderID: s.sender}}
+	}
+	if l.sort == "ProcessedCount" {
+		return sorted(l, out, l.sort, func(x senderStatistic) int64 { return x.ProcessedCount }), nil
 	}
 	return sorted(l, out, "SenderID", func(x senderStatistic) int64 { return x.SenderID }), nil
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
@@ -82,6 +83,11 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 			code = int(e)
 		}
 	}()
+	for i, a := range args { // what is sent on as JSON would have U+FFFD in its stead
+		if !utf8.ValidString(a) {
+			return report(stderr, fmt.Errorf("argument %d is not UTF-8: set the terminal or the script to UTF-8", i+1), nil)
+		}
+	}
 	var r root
 	parser, err := newParser(&r, kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(exited(code)) }))
 	if err != nil {

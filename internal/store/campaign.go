@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"postern/internal/mail"
@@ -160,8 +161,11 @@ type CampaignFilter struct {
 	Starred *bool
 	Deleted *bool
 	Sender  int64
-	From    time.Time // of its first mail
-	To      time.Time // excluded
+	// Of the From of its first mail: an address, and a domain.
+	FromEmail, FromDomain string
+
+	From time.Time // of its first mail
+	To   time.Time // excluded
 }
 
 func (f CampaignFilter) where(w *where) {
@@ -182,6 +186,12 @@ func (f CampaignFilter) where(w *where) {
 	}
 	if f.Sender != 0 {
 		w.and("c.sender_id = ?", f.Sender)
+	}
+	if f.FromEmail != "" {
+		w.and("lower(c.from_email) = ?", strings.ToLower(mail.Canonical(f.FromEmail)))
+	}
+	if f.FromDomain != "" {
+		w.and("lower(c.from_email) LIKE ? ESCAPE '!'", "%@"+escapeLike(mail.CanonicalDomain(f.FromDomain)))
 	}
 	if !f.From.IsZero() {
 		w.and("c.created_at >= ?", micros(f.From))

@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -45,8 +46,9 @@ type Problem struct {
 }
 
 // Import puts the addresses of a file on the list of a key of the scope. The file is CSV: addresses alone, or with a
-// header of email and, if there are, reason and note; other columns are passed over. reason is for rows without one, ""
-// is manual. Rows that cannot be taken are reported, the others are taken; giving the same file again changes nothing.
+// header of email and, if there are, reason and note; other columns are passed over. The columns of other services'
+// exports are known where they are plain. reason is for rows without one, "" is manual; where it is given, words that are
+// no reason (SendGrid's column has the server's) are kept as the note. Rows that cannot be taken are reported, the others are taken; giving the same file again changes nothing.
 // progress, which may be nil, is told the report so far after each batch.
 //
 // The list is changed a batch at a time. The audit log has the beginning with the first batch and the counts with the
@@ -62,6 +64,7 @@ func (l *List) Import(ctx context.Context, by keyring.Actor, scope store.Scope, 
 		progress = func(Report) {}
 	}
 	in := newImporter(file, fallback)
+	in.named = reason != ""
 	for begun := false; ; begun = true {
 		rows, end, err := in.batch(importBatch)
 		if err != nil {
@@ -129,6 +132,7 @@ func (r Report) clone() Report {
 type importer struct {
 	in       *csv.Reader
 	fallback store.SuppressionReason
+	named    bool           // the fallback was given
 	columns  map[string]int // nil before the first row
 	count    *counting
 	report   Report
@@ -226,12 +230,20 @@ func (in *importer) header(record []string) bool {
 	for i, x := range record {
 		name := ""
 		switch strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(strings.TrimSpace(x))) {
-		case "email", "emailaddress", "address", "recipient", "mail":
+		case "email", "emailaddress", "address", "recipient", "mail": // Mailgun: address; SparkPost: recipient; Amazon SES: EmailAddress
 			name = "email"
-		case "reason", "type", "kind":
+		case "reason", "suppressionreason": // Postmark: SuppressionReason
 			name = "reason"
-		case "note", "comment", "error", "description":
+		case "type", "kind":
+			name = "type"
+		case "source": // SparkPost
+			name = "source"
+		case "note", "comment", "error", "description", "details", "unsubreason": // Mailgun: error; Postmark: Details; Mailchimp: UNSUB_REASON
 			name = "note"
+		case "unsubtime": // Mailchimp's unsubscribed contacts
+			in.assume(store.SuppressedUnsub)
+		case "cleantime": // and its cleaned ones, which bounced
+			in.assume(store.SuppressedBounce)
 		}
 		if _, twice := in.columns[name]; name != "" && !twice {
 			in.columns[name] = i
@@ -244,6 +256,49 @@ func (in *importer) header(record []string) bool {
 	return true
 }
 
+// assume takes a reason from what the file is, where none was given.
+func (in *importer) assume(r store.SuppressionReason) {
+	if !in.named {
+		in.fallback = r
+	}
+}
+
+// why is the reason of a row in our words, "" for the fallback, and words that belong into the note. A column that is
+// called reason or type, or SparkPost's source, may have the one or the other.
+func (in *importer) why(field func(string) string) (reason, words string) {
+	for _, name := range []string{"reason", "type", "source"} {
+		word := reasonWord(field(name))
+		switch {
+		case word == "":
+		case store.ParseSuppressionReason(word) != 0:
+			if reason == "" || store.ParseSuppressionReason(reason) == 0 {
+				if reason != "" {
+					words = reason
+				}
+				reason = word
+			}
+		case reason == "" && name != "source":
+			reason = word
+		}
+	}
+	if in.named && reason != "" && store.ParseSuppressionReason(reason) == 0 {
+		return "", reason
+	}
+	return reason, words
+}
+
+// text is a field in UTF-8: of what is not, each byte is a character of Latin-1.
+func text(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	out := make([]rune, len(s))
+	for i := range len(s) {
+		out[i] = rune(s[i])
+	}
+	return string(out)
+}
+
 func (in *importer) row(line int, record []string) (store.Suppression, bool) {
 	field := func(name string) string {
 		if i, ok := in.columns[name]; ok && i < len(record) {
@@ -252,9 +307,13 @@ func (in *importer) row(line int, record []string) (store.Suppression, bool) {
 		return ""
 	}
 	// Who guards a table against formulas puts an apostrophe before what looks like one.
-	e := Entry{Email: strings.TrimPrefix(field("email"), "'"), Reason: reasonWord(field("reason")), Note: field("note")}
+	reason, words := in.why(field)
+	e := Entry{Email: strings.TrimPrefix(field("email"), "'"), Reason: reason, Note: text(field("note"))}
+	if e.Note == "" {
+		e.Note = text(words)
+	}
 	if len(e.Note) > MaxNote {
-		e.Note = e.Note[:MaxNote-2]
+		e.Note = strings.ToValidUTF8(e.Note[:MaxNote-2], "")
 	}
 	row, err := e.check()
 	if err != nil && strings.HasPrefix(field("email"), "'") {
@@ -262,10 +321,13 @@ func (in *importer) row(line int, record []string) (store.Suppression, bool) {
 		row, err = e.check()
 	}
 	if err != nil {
-		reason := err.Error()
+		reason = err.Error()
 		var mistake *keyring.Error
 		if errors.As(err, &mistake) {
 			reason = mistake.Reason
+		}
+		if mistake != nil && mistake.Field == "Reason" {
+			reason += "; give the reason of all rows, and such words are kept as their notes"
 		}
 		in.refuse(line, field("email"), reason)
 		return row, false
@@ -279,13 +341,13 @@ func (in *importer) row(line int, record []string) (store.Suppression, bool) {
 // reasonWord is our word for what other services call a reason.
 func reasonWord(s string) string {
 	switch strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s)) {
-	case "hardbounce", "bounce", "bounced", "hard", "invalid", "permanent":
+	case "hardbounce", "bounce", "bounced", "hard", "invalid", "permanent", "bouncerule", "invalidemail", "cleaned":
 		return "hard_bounce"
 	case "complaint", "complained", "spam", "spamcomplaint", "spamreport", "abuse":
 		return "complaint"
-	case "unsubscribe", "unsubscribed", "unsub", "optout":
+	case "unsubscribe", "unsubscribed", "unsub", "optout", "unsubscribelink", "listunsubscribe":
 		return "unsubscribe"
-	case "manual", "manually", "manualsuppression", "blocked", "customer":
+	case "manual", "manually", "manualsuppression", "manuallyadded", "blocked", "customer":
 		return "manual"
 	}
 	return s

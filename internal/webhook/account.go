@@ -31,7 +31,7 @@ func (w *Webhook) URL(accountID int64, sealed []byte) (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("webhook of account %d: %w", accountID, err)
 	}
-	return url.Parse(string(plain))
+	return read(string(plain))
 }
 
 // payload is what is posted: the form that Standard Webhooks advises.

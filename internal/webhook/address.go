@@ -12,6 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 // errPrivate is what a webhook is told whose host leads into a network that is not public. The address is not named:
@@ -89,12 +92,16 @@ func control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// Check reads the URL of a webhook. With private it may be http, and lead anywhere. The error is for the person who
-// gave it.
+// Check reads the URL of a webhook, and brings it into the form in which it is asked for: what stands in it as a person
+// writes it (blanks, letters beyond ASCII) is percent-encoded, and a host name beyond ASCII is an A-label (RFC 3986 §2.1,
+// RFC 5890 §2.3.2.1). With private it may be http, and lead anywhere. The error is for the person who gave it.
 func Check(text string, private bool) (*url.URL, error) {
 	text = strings.TrimSpace(text)
 	if len(text) > 2000 {
 		return nil, errors.New("is longer than 2000 bytes")
+	}
+	if !utf8.ValidString(text) {
+		return nil, errors.New("is not UTF-8")
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
@@ -108,7 +115,66 @@ func Check(text string, private bool) (*url.URL, error) {
 	case u.Fragment != "":
 		return nil, errors.New("has a fragment (#…), which is never sent")
 	}
+	if err := normalise(u); err != nil {
+		return nil, err
+	}
 	return u, checkHost(u, private)
+}
+
+// read reads a URL that is kept. One that was kept before URLs were normalised is so now; what that cannot help is as it was.
+func read(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err == nil && normalise(u) != nil {
+		return url.Parse(text)
+	}
+	return u, err
+}
+
+// normalise makes of a URL one that can stand in a request: a path is encoded by net/url, a query and a host are not.
+func normalise(u *url.URL) error {
+	u.RawQuery = encoded(u.RawQuery)
+	if u.RawPath = encoded(u.RawPath); strings.ContainsFunc(u.EscapedPath(), beyond) {
+		u.RawPath = "" // net/url's own form
+	}
+	host, port := u.Hostname(), u.Port()
+	if strings.Contains(host, ":") { // an IPv6 address
+		return nil
+	}
+	if strings.ContainsFunc(host, beyond) {
+		ascii, err := idna.Lookup.ToASCII(host)
+		if err != nil {
+			return fmt.Errorf("has the host %s, which is not a name in the DNS", line(host))
+		}
+		host = ascii
+	}
+	if strings.ContainsFunc(host, func(r rune) bool {
+		return (r|0x20 < 'a' || r|0x20 > 'z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
+	}) {
+		return fmt.Errorf("has the host %s, which is not a name in the DNS", line(host))
+	}
+	if u.Host = host; port != "" {
+		u.Host = net.JoinHostPort(host, port)
+	}
+	return nil
+}
+
+// beyond says whether a character may not stand in a request line as it is.
+func beyond(r rune) bool { return r <= ' ' || r > '~' }
+
+// encoded percent-encodes what may not stand in a URL as it is, and leaves what is encoded.
+func encoded(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return beyond(r) || strings.ContainsRune(`"<>\^`+"`{|}", r) }) {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; beyond(rune(c)) || strings.IndexByte(`"<>\^`+"`{|}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 func checkHost(u *url.URL, private bool) error {

@@ -120,3 +120,44 @@ func TestCheck(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+// What a person writes into a URL is brought into the form of a request line, or refused.
+func TestURLsAreNormalised(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://example.com/a b":                        "https://example.com/a%20b",
+		"https://example.com/é":                          "https://example.com/%C3%A9",
+		"https://example.com/a%20b%2Fc é":                "https://example.com/a%20b%2Fc%20%C3%A9",
+		"https://example.com/?q=a b":                     "https://example.com/?q=a%20b",
+		"https://example.com/?name=José&x=%C3%A9&y=1+2":  "https://example.com/?name=Jos%C3%A9&x=%C3%A9&y=1+2",
+		"https://example.com/p é?k=✓ x":                  "https://example.com/p%20%C3%A9?k=%E2%9C%93%20x",
+		`https://example.com/?a="<>"`:                    "https://example.com/?a=%22%3C%3E%22",
+		"https://bücher.example.com/":                    "https://xn--bcher-kva.example.com/",
+		"https://BÜCHER.example.com:8443/x":              "https://xn--bcher-kva.example.com:8443/x",
+		"https://b%C3%BCcher.example.com/":               "https://xn--bcher-kva.example.com/",
+		"https://例え.テスト/":                                "https://xn--r8jz45g.xn--zckzah/",
+		"https://example.com/a?b=c%20d":                  "https://example.com/a?b=c%20d",
+		"https://exa_mple.example.com/\u202e":            "https://exa_mple.example.com/%E2%80%AE",
+		"https://[2606:4700::1111]:8443/a b?c d":         "https://[2606:4700::1111]:8443/a%20b?c%20d",
+		"https://hooks.example.com/T0/B0/{id}?x={y}|{z}": "https://hooks.example.com/T0/B0/%7Bid%7D?x=%7By%7D%7C%7Bz%7D",
+	} {
+		u, err := webhook.Check(text, false)
+		if err != nil || u.String() != want {
+			t.Errorf("%s: %v, %v; want %s", text, u, err, want)
+			continue
+		}
+		if strings.ContainsFunc(u.RequestURI()+u.Host, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			t.Errorf("%s: the request line would have %q", text, u.RequestURI())
+		}
+		if again, err := webhook.Check(u.String(), false); err != nil || again.String() != want {
+			t.Errorf("%s: once more it is %v, %v", text, again, err)
+		}
+	}
+	for _, bad := range []string{
+		"https://exa mple.com/", "https://example.com/?q=\xe9", "https://example.com/\xff", "https://a\u202eb.example.com/", "https://\uff11\uff12\uff17.0.0.1/", "https://ex<>ample.com/",
+		"https://user:p \u00e9@example.com/", "https://xn--\u00fc.example.com/", "https://example.com/?a=\x00", "https://example.com/?a=\tb", "https://exa\"mple.com/", "https://local\u00adhost/",
+	} {
+		if u, err := webhook.Check(bad, false); err == nil {
+			t.Errorf("%q: it is %s", bad, u)
+		}
+	}
+}

@@ -102,7 +102,7 @@ func (w *Webhook) HookURL(keyID int64, sealed []byte) (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("webhook of key %d: %w", keyID, err)
 	}
-	return url.Parse(string(plain))
+	return read(string(plain))
 }
 
 // NewHookSecret gives a key a new signing secret and returns it. The one before signs beside it for the overlap.

@@ -22,7 +22,9 @@ const (
 	yes    = "yes"
 	partly = "partly"
 	no     = "no"
-	ours   = "ours"
+	// refused is a filter that is 400.
+	refused = "refused"
+	ours    = "ours"
 )
 
 // compat is compat.yaml: what of the contract is answered.
@@ -125,7 +127,7 @@ func (c *compat) isPending(what string) bool { return slices.Contains(c.Pending,
 // TestCompatFile: no line has a status or a type of its own.
 func TestCompatFile(t *testing.T) {
 	c := readCompat(t)
-	statuses := []string{yes, partly, no, ours}
+	statuses := []string{yes, partly, no, ours, refused}
 	status := func(where, s string) {
 		if !slices.Contains(statuses, s) {
 			t.Errorf("%s: the status %q is none of %v", where, s, statuses)

@@ -13,7 +13,7 @@ const pageHead = `<!-- Made from test/sdk/compat.yaml: go test ./test/sdk -run T
 
 # What of Mailjet's API is answered
 
-Each endpoint and property of the wire contract, with **yes**, **partly** or **no**. *ours* is an addition, which changes nothing of the shape of what is there. This page is made from ` + "`test/sdk/compat.yaml`" + `, which the tests read too: a property with yes or partly is in every row that a running server answers, with its type, one with no is never there, and what is not listed is not answered. The running server describes all of it, with its errors, at ` + "`/openapi`" + `.
+Each endpoint and property of the wire contract, with **yes**, **partly** or **no**. *ours* is an addition, which changes nothing of the shape of what is there; *refused* is a filter that is answered with 400, since the answer would be of everything. This page is made from ` + "`test/sdk/compat.yaml`" + `, which the tests read too: a property with yes or partly is in every row that a running server answers, with its type, one with no is never there, and what is not listed is not answered. The running server describes all of it, with its errors, at ` + "`/openapi`" + `.
 
 How to move over: [howto/move-from-mailjet.md](howto/move-from-mailjet.md).
 

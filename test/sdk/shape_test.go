@@ -245,6 +245,9 @@ func testFilters(t *testing.T, w *world) {
 				if works {
 					t.Errorf("%s: the filter %s works: take it off the pending list", r.Resource, name)
 				}
+			case row[0] == refused && a.Status != http.StatusBadRequest:
+				t.Errorf("%s is not refused: %s", request, a)
+			case row[0] == refused:
 			case row[0] == no && (a.Status != http.StatusOK || a.Total != all.Total):
 				t.Errorf("%s is not ignored: %s", request, a)
 			case row[0] != no && !works:

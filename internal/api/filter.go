@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"fmt"
+	"strings"
+)
+
+// unserved are the filters that Mailjet's metadata lists for a resource and that narrow, which are not served here: with
+// such a one a listing would be of everything, where the caller asked for a part. Unknown names are ignored.
+var unserved = func() map[string][]string {
+	m := map[string][]string{
+		"apikey":       {"ConfirmKey"},
+		"apikeyaccess": {"Token"},
+		"dns":          {"IsYahooFBL"},
+		"message":      {"PlanSubscription"},
+		"user":         {"NewEmail"},
+
+		"campaign":              {"CampaignStatus", "ContactsList", "IsNewsletterTool", "EventFromTs", "EventToTs", "MessageID", "MessageStatus", "WorkflowID"},
+		"messageinformation":    {"PlanSubscription", "CampaignStatus", "ContactsList", "IsNewsletterTool", "EventFromTs", "EventToTs", "IsDeleted", "IsStarred", "Period"},
+		"messagesentstatistics": {"CampaignStatus", "ContactsList", "IsNewsletterTool", "FromDomain", "IsDeleted", "IsStarred", "EventFromTs", "EventToTs"},
+	}
+	for _, name := range []string{
+		"messagestatistics", "openstatistics", "geostatistics", "bouncestatistics", "openinformation", "clickstatistics", "toplinkclicked",
+		"useragentstatistics", "senderstatistics", "domainstatistics", "graphstatistics",
+	} {
+		m[name] = []string{"CampaignStatus", "ContactsList", "IsNewsletterTool", "FromDomain", "IsDeleted", "IsStarred", "MessageStatus"}
+	}
+	return m
+}()
+
+// checkServed refuses a filter that is not served. All mail here is transactional: IsNewsletterTool=false is no filter.
+func (q query) checkServed(resource string) error {
+	for _, name := range unserved[strings.ToLower(resource)] {
+		v, given := q[fold(name)]
+		if !given || name == "IsNewsletterTool" && (v == "0" || strings.EqualFold(v, "false")) {
+			continue
+		}
+		return badRequest(fmt.Sprintf("%s: this filter is not served here. Leave it out: the answer is then of all that the other filters let through.", name))
+	}
+	return nil
+}
