@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"postern/test/program"
 )
@@ -68,8 +69,9 @@ type sessions struct {
 
 var (
 	// RFC 5321 §4.2, and RFC 2034 §4 for what is refused.
-	wellFormed = regexp.MustCompile(`^([23][0-9][0-9]([ -][\t\x20-\x7e]*)?|([45])[0-9][0-9][ -]([45])\.[0-9]{1,3}\.[0-9]{1,3} [\t\x20-\x7e]+)$`)
-	withUUID   = regexp.MustCompile(`^250 .*([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})`)
+	wellFormed = regexp.MustCompile(`^([23][0-9][0-9]([ -][^\x00-\x1f]*)?|4[0-9][0-9][ -]4\.[0-9]{1,3}\.[0-9]{1,3} [^\x00-\x1f]+|` +
+		`5[0-9][0-9][ -]5\.[0-9]{1,3}\.[0-9]{1,3} [^\x00-\x1f]+)$`)
+	withUUID = regexp.MustCompile(`^250 .*([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})`)
 )
 
 // session sends one conversation, while it reads all replies to their end.
@@ -90,6 +92,7 @@ func (g *sessions) session(i int, r *rand.Rand) {
 		read <- err
 	}()
 	talk := g.conversation(i, r)
+	unicode := bytes.Contains(talk, []byte("SMTPUTF8")) // RFC 6531 §3.7.4: only then are replies in it
 	for len(talk) > 0 {
 		n := min(len(talk), 1+r.IntN(1+r.IntN(4000)))
 		if _, err := nc.Write(talk[:n]); err != nil {
@@ -109,7 +112,8 @@ func (g *sessions) session(i int, r *rand.Rand) {
 	}
 	for line := range strings.SplitSeq(strings.TrimSuffix(got.String(), "\r\n"), "\r\n") {
 		g.replies++
-		if !wellFormed.MatchString(line) && err == nil {
+		ascii := !strings.ContainsFunc(line, func(r rune) bool { return r > '~' })
+		if err == nil && (!wellFormed.MatchString(line) || !utf8.ValidString(line) || !ascii && !unicode) {
 			g.t.Errorf("session %d: reply %q", i, line)
 		}
 		if m := withUUID.FindStringSubmatch(line); m != nil {
@@ -184,7 +188,8 @@ func (g *sessions) compare() {
 	g.t.Helper()
 	cut := map[string]bool{}
 	kept := 0
-	rows := query(g.t, g.s, "SELECT s.custom_id || '/' || CAST(s.id AS TEXT), m.uuid FROM submission s JOIN message m ON m.submission_id = s.id ORDER BY m.id")
+	rows := query(g.t, g.s,
+		"SELECT s.custom_id || '/' || CAST(s.id AS TEXT), m.uuid FROM submission s JOIN message m ON m.submission_id = s.id ORDER BY m.id")
 	bySubmission := map[string]bool{}
 	for _, row := range rows {
 		kept++
