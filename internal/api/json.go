@@ -30,7 +30,7 @@ func parseJSON(text []byte) (value, error) {
 	if err := checkUTF8(text); err != nil {
 		return nil, err
 	}
-	if !json.Valid(text) {
+	if !validJSON(text) {
 		var v json.RawMessage
 		if err := json.Unmarshal(text, &v); err != nil {
 			return nil, err // says where

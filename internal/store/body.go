@@ -3,8 +3,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/klauspost/compress/s2"
 )
@@ -25,15 +27,35 @@ type Body struct {
 // minCompress is the size below which compressing saves no page of the database.
 const minCompress = 512
 
+// packing are the buffers that sources of ordinary size are compressed in: what comes out is a part of it, and is all that
+// is kept while the mail waits for its group.
+var packing = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxPacking = 256 << 10
+
 // NewBody compresses a message's source. It is called by the one who submits, beside the writer. S2 was chosen by
 // BenchmarkBodyCodec: a fifth of the time of the fastest zstd, for a third more room on text.
 func NewBody(raw []byte) Body {
 	if len(raw) >= minCompress {
-		if packed := s2.Encode(nil, raw); len(packed) < len(raw)-len(raw)/16 {
+		if packed := compress(raw); len(packed) < len(raw)-len(raw)/16 {
 			return Body{codec: codecS2, data: packed, size: len(raw)}
 		}
 	}
 	return Body{codec: codecPlain, data: raw, size: len(raw)}
+}
+
+// compress returns raw in S2, in a slice of its own size.
+func compress(raw []byte) []byte {
+	need := s2.MaxEncodedLen(len(raw))
+	if need < 0 || need > maxPacking {
+		return s2.Encode(nil, raw)
+	}
+	room := packing.Get().(*[]byte) //nolint:forcetypeassert // nothing else is in it
+	defer packing.Put(room)
+	if len(*room) < need {
+		*room = make([]byte, need)
+	}
+	return bytes.Clone(s2.Encode(*room, raw))
 }
 
 // Bytes gives the source back.
