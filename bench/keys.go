@@ -59,8 +59,11 @@ func timed(fn func()) time.Duration {
 }
 
 // resident is the memory of the running server, in bytes.
-func resident(p *program.Server) int64 {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+func resident(p *program.Server) int64 { return residentOf(p.PID()) }
+
+// residentOf is the memory of a process, in bytes.
+func residentOf(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}

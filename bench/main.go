@@ -28,14 +28,19 @@ import (
 func main() {
 	each := flag.Duration("time", 3*time.Second, "how long each figure is measured")
 	rounds := flag.Int("rounds", 3, "how often; the median is printed")
-	only := flag.String("only", "", "what to measure, with commas between: smtp, http, sink, cost, gate, keys, search, stats")
+	only := flag.String("only", "", "what to measure, with commas between: smtp, http, idle, sink, cost, gate, keys, search, stats")
 	before := flag.String("before", "", "an older build of the program, to measure in turns with this one by smtp and http")
 	throws := flag.Bool("serve-throwaway", false, "used by the program itself")
+	idles := flag.String("serve-idle", "", "used by the program itself")
 	events := flag.Int("events", 10_000_000, "of stats: how many; a tenth of them is measured too")
 	database := flag.String("database", "", "a PostgreSQL URL of an empty database, instead of SQLite, for one -only run with -rounds 1")
 	flag.Parse()
-	if *throws {
-		if err := serveThrowaway(); err != nil {
+	if *throws || *idles != "" {
+		serve := serveThrowaway
+		if *idles != "" {
+			serve = func() error { return serveIdle(*idles) }
+		}
+		if err := serve(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -49,7 +54,7 @@ func main() {
 	for _, part := range []struct {
 		name string
 		run  func() error
-	}{{"smtp", b.smtp}, {"http", b.http}, {"sink", b.sink}, {"cost", b.cost}, {"gate", b.gate}, {"keys", b.keys}, {"search", b.search}, {"stats", b.stats}} {
+	}{{"smtp", b.smtp}, {"http", b.http}, {"idle", b.idle}, {"sink", b.sink}, {"cost", b.cost}, {"gate", b.gate}, {"keys", b.keys}, {"search", b.search}, {"stats", b.stats}} {
 		if *only != "" && !slices.Contains(strings.Split(*only, ","), part.name) {
 			continue
 		}

@@ -146,7 +146,7 @@ func (b *bench) postfixSMTP(sessions int) (f figure, err error) {
 }
 
 func (b *bench) throwawaySMTP(sessions int) (figure, error) {
-	t, err := startThrowaway()
+	t, err := startChild("-serve-throwaway")
 	if err != nil {
 		return figure{}, err
 	}

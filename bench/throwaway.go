@@ -18,22 +18,20 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// throwaway is a server of github.com/emersion/go-smtp that takes any login and any mail, and throws the mail away: what
-// SMTP alone costs with a library that many programs use. It is this program, started again, so that its processor time
-// is its own.
-type throwaway struct {
+// child is this program, started again as a server, so that its processor time and memory are its own.
+type child struct {
 	addr string
 	cmd  *exec.Cmd
 	in   io.Closer
 }
 
-// startThrowaway starts the server; it ends when it is stopped, or with this process.
-func startThrowaway() (*throwaway, error) {
+// startChild starts a server by its flag; it ends when it is stopped, or with this process.
+func startChild(args ...string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	t := &throwaway{cmd: exec.Command(self, "-serve-throwaway")} //nolint:gosec,noctx // this program; stop ends it
+	t := &child{cmd: exec.Command(self, args...)} //nolint:gosec,noctx // this program; stop ends it
 	t.cmd.Stderr = os.Stderr
 	t.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if t.in, err = t.cmd.StdinPipe(); err != nil {
@@ -51,12 +49,14 @@ func startThrowaway() (*throwaway, error) {
 	return t, err
 }
 
-func (t *throwaway) stop() error {
+func (t *child) stop() error {
 	t.in.Close() //nolint:errcheck,gosec // the server waits for it
 	return t.cmd.Wait()
 }
 
-// serveThrowaway is the server itself: it prints its address and serves until its standard input ends.
+// serveThrowaway is a server of github.com/emersion/go-smtp that takes any login and any mail, and throws the mail away:
+// what SMTP alone costs with a library that many programs use. It prints its address and serves until its standard input
+// ends.
 func serveThrowaway() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
 	if err != nil {
