@@ -35,9 +35,10 @@ type listParser struct {
 	s   string
 	at  int
 	out []Address
-	// doubt says why other programs may read other addresses than ours, "" when they hardly can. Who asks for an author
-	// does not accept it.
-	doubt string
+	// doubt says why other programs may read other addresses than ours, "" when they hardly can. odd says so of what
+	// matters only where an @ stands outside of the addresses, in a name or a comment. Who asks for an author does not
+	// accept either.
+	doubt, odd string
 }
 
 // element is what stands up to a comma, before it is known whether it is an address: the places of its parts.
@@ -132,6 +133,7 @@ func (p *listParser) one(inGroup bool) (isGroup bool, err error) {
 
 // group reads what follows the colon of a group (RFC 5322 §3.4, RFC 6854 for From), with its semicolon.
 func (p *listParser) group() error {
+	p.odd = "a group"
 	for p.skipBlank(); ; p.skipBlank() {
 		switch {
 		case p.at == len(p.s):
@@ -206,22 +208,18 @@ func (p *listParser) scan() (e element, err error) {
 
 // skipComment returns the place behind a comment that begins at i. Comments nest (RFC 5322 §3.2.2).
 func (p *listParser) skipComment(i int) (int, error) {
-	depth, odd, at := 0, false, false
+	depth := 0
 	for ; i < len(p.s); i++ {
 		switch p.s[i] {
 		case '\\':
 			i++
-			odd = true
+			p.odd = "a comment with a backslash"
 		case '(':
-			depth++
-			odd = odd || depth > 1
-		case '@':
-			at = true
+			if depth++; depth > 1 {
+				p.odd = "a comment in a comment"
+			}
 		case ')':
 			if depth--; depth == 0 {
-				if odd && at {
-					p.doubt = "has an address in a comment with brackets or backslashes"
-				}
 				return i + 1, nil
 			}
 		}
@@ -231,18 +229,12 @@ func (p *listParser) skipComment(i int) (int, error) {
 
 // skipQuoted returns the place behind a quoted string that begins at i (RFC 5322 §3.2.4).
 func (p *listParser) skipQuoted(i int) (int, error) {
-	odd, at := false, false
 	for i++; i < len(p.s); i++ {
 		switch p.s[i] {
 		case '\\':
 			i++
-			odd = odd || i < len(p.s) && p.s[i] == '"'
-		case '@':
-			at = true
+			p.odd = "a quoted string with a backslash"
 		case '"':
-			if odd && at {
-				p.doubt = "has an address in a quoted string with quotation marks inside"
-			}
 			return i + 1, nil
 		}
 	}
@@ -279,7 +271,7 @@ func (p *listParser) encodedWord(start int) int {
 	if p.at > start && !isBlank(p.s[p.at-1]) && !strings.HasSuffix(p.s[start:p.at], "?=") || len(s) < len("=?x?q??=") || s[1] != '?' {
 		return 0
 	}
-	marks, hasAt, parts := 0, false, false
+	marks, separators := 0, false
 	glued := p.at > start && !isBlank(p.s[p.at-1]) // some read it as text then
 	for i := 2; i < len(s); i++ {
 		switch s[i] {
@@ -290,20 +282,18 @@ func (p *listParser) encodedWord(start int) int {
 			case marks == 3 && (i+1 == len(s) || s[i+1] != '='):
 				return 0
 			case marks == 3:
-				if hasAt && (parts || glued) {
-					p.doubt = "has an address in an encoded word"
+				if separators || glued {
+					p.odd = "an encoded word that others end elsewhere"
 				}
 				return i + 2
 			}
 		case ' ', '\t', '\r', '\n', '<', '>', '"', '\\':
 			return 0
-		case '@':
-			hasAt = true
 		case ',', ';', ':':
 			if marks == 0 { // no charset has it: others see the end of an address here
 				return 0
 			}
-			parts = true
+			separators = true
 		}
 	}
 	return 0
@@ -351,11 +341,10 @@ func (p *listParser) named(e element) error {
 			return unquotedName("an @")
 		}
 	}
-	a := Address{Name: displayName(name), Email: box.written}
-	if e.square && strings.Contains(a.Name, "@") {
-		p.doubt = "has an address in a display name with square brackets outside of quotation marks"
+	if e.square {
+		p.odd = "square brackets in a display name"
 	}
-	p.out = append(p.out, a)
+	p.out = append(p.out, Address{Name: displayName(name), Email: box.written})
 	return nil
 }
 
@@ -406,6 +395,9 @@ func (p *listParser) noAddress(e element, s string) error {
 	rest := p.s[e.end:]
 	switch {
 	case p.onlyComments(e.start, e.end):
+		if s != "" {
+			p.odd = "a comment in the place of an address"
+		}
 		return nil // RFC 5322 §4.4: an empty element
 	case strings.HasPrefix(rest, ",") && strings.Contains(rest, "<"):
 		return unquotedName("a comma")
@@ -451,8 +443,8 @@ func (p *listParser) joined(s string) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			if strings.Contains(s[q.at:end], "@") && strings.ContainsAny(s[end:], "@.") {
-				p.doubt = "has an address in a comment inside it"
+			if q.at > 0 && end < len(s) {
+				p.odd = "a comment inside an address"
 			}
 			gap, q.at = true, end
 		case c == '@' && !sawAt:
@@ -499,48 +491,4 @@ func (p *listParser) joined(s string) (string, error) {
 		return "", bad("has no @")
 	}
 	return left + "@" + out.String(), nil
-}
-
-// displayName reads a phrase (RFC 5322 §3.2.5, with the dots and more of §4.1): quoted strings and words, comments left
-// out, encoded words decoded where they can be.
-func displayName(s string) string {
-	s = strings.Trim(s, " \t\r\n")
-	if n := len(s); n >= 2 && s[0] == '"' && strings.IndexByte(s[1:], '"') == n-2 && strings.IndexByte(s, '\\') < 0 {
-		return decoded(s[1 : n-1])
-	}
-	if !strings.ContainsAny(s, "\"(\t\r\n") && !strings.Contains(s, "  ") {
-		return decoded(s)
-	}
-	p := listParser{s: s}
-	var words []string
-	for p.skipBlank(); p.at < len(s); p.skipBlank() {
-		from := p.at
-		var err error
-		switch s[from] {
-		case '(':
-			p.at, err = p.skipComment(from)
-		case '"':
-			if p.at, err = p.skipQuoted(from); err == nil {
-				words = append(words, unquote(s[from+1:p.at-1]))
-			}
-		default:
-			if n := p.encodedWord(from); n > 0 {
-				p.at += n
-			} else {
-				for p.at < len(s) && !isBlank(s[p.at]) && s[p.at] != '"' && s[p.at] != '(' {
-					p.at++
-				}
-			}
-			words = append(words, s[from:p.at])
-		}
-		if err != nil { // it was scanned before
-			return decoded(s)
-		}
-	}
-	return decoded(strings.Join(words, " "))
-}
-
-// decoded is a display name in UTF-8.
-func decoded(name string) string {
-	return strings.ToValidUTF8(DecodeHeader(name), "\uFFFD")
 }

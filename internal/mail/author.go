@@ -2,7 +2,10 @@
 
 package mail
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // authorFields are the fields that say who a message is from, From's addresses first (RFC 5322 §3.6.2, §3.6.6).
 var authorFields = [...]string{"From", "Sender", "Resent-From", "Resent-Sender"}
@@ -52,6 +55,10 @@ func parseAuthors(value string) ([]Address, error) {
 		if box, err := ParseMailbox(a.Email); err != nil || box.Doubtful() {
 			p.doubt = "has a local part in which some programs read another address"
 		}
+	}
+	named := slices.ContainsFunc(p.out, func(a Address) bool { return strings.Contains(a.Name, "@") }) // also in an encoded word
+	if p.odd != "" && (named || strings.Count(value, "@") > len(p.out)) {
+		p.doubt = "has " + p.odd + " and an @ outside of its addresses"
 	}
 	if p.doubt != "" {
 		return nil, bad(p.doubt + ": other programs may read another author")

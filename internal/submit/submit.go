@@ -315,15 +315,16 @@ func distinct(in []Recipient) ([]store.Recipient, error) {
 	out := make([]store.Recipient, 0, len(in))
 	seen := make(map[string]bool, len(in))
 	for _, r := range in {
-		if err := mail.CheckEmail(r.Email); err != nil {
+		box, err := mail.ParseMailbox(r.Email)
+		if err != nil {
 			return nil, &Error{Code: BadRecipient, Field: r.Email, Reason: fmt.Sprintf("%q is an invalid email address: %v.", r.Email, err)}
 		}
-		c := mail.Canonical(r.Email)
+		c := box.Canonical()
 		if seen[c] {
 			continue
 		}
 		seen[c] = true
-		out = append(out, store.Recipient{Email: r.Email, Domain: mail.Domain(r.Email), Kind: r.Kind, Asked: store.AskedOf{Notify: r.Notify, ORcpt: r.ORcpt}})
+		out = append(out, store.Recipient{Email: r.Email, Domain: box.Domain(), Kind: r.Kind, Asked: store.AskedOf{Notify: r.Notify, ORcpt: r.ORcpt}})
 	}
 	return out, nil
 }
