@@ -9,8 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/mail"
 	"postern/internal/mxtest"
 	"postern/internal/smtpd"
+	"postern/internal/store"
 )
 
 func TestSTARTTLS(t *testing.T) {
@@ -117,4 +119,31 @@ func TestInternationalAddresses(t *testing.T) {
 	c.say("MAIL FROM:<a@example.com> SIZE=100 BODY=8BITMIME AUTH=<>", "250") // as Postfix sends it
 	c.say("RCPT TO:<b@example.net>", "250")
 	c.data("250", mailOf("x"))
+}
+
+// REQUIRETLS is offered where there is TLS (RFC 8689 §2), and what a sender asks for is kept with the mail (RFC 3461).
+func TestWhatASenderAsksForIsKept(t *testing.T) {
+	w := start(t, func(c *smtpd.Config) { c.TLS = mxtest.Certificate(t) })
+	c := w.dial(t)
+	if ehlo := c.say("EHLO client.example", "250"); strings.Contains(ehlo, "REQUIRETLS") || !strings.Contains(ehlo, "250-DSN\r\n") {
+		t.Errorf("in clear:\n%s", ehlo)
+	}
+	c.startTLS()
+	if ehlo := c.say("EHLO client.example", "250"); !strings.Contains(ehlo, "250-REQUIRETLS\r\n") {
+		t.Errorf("over TLS:\n%s", ehlo)
+	}
+	c.say("AUTH PLAIN "+plain(w.key.APIKey, w.secret), "235")
+	c.say("MAIL FROM:<a@example.com> REQUIRETLS=1", "501 5.5.4")
+	c.say("MAIL FROM:<a@example.com> REQUIRETLS REQUIRETLS", "501 5.5.4")
+	c.say("MAIL FROM:<a@example.com> REQUIRETLS RET=HDRS ENVID=QQ+2B314159", "250")
+	c.say("RCPT TO:<b@example.net> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;c+2Bd@example.net", "250")
+	c.data("250 2.0.0", mailOf("x"))
+	got, err := w.store.Messages(t.Context(), store.OfOperator(), store.MessageFilter{}, store.Page{})
+	if err != nil || len(got) != 1 {
+		t.Fatal(len(got), err)
+	}
+	asked, err := w.store.AskedOf(t.Context(), store.OfOperator(), got[0].ID)
+	if err != nil || asked.Notify != mail.NotifySuccess|mail.NotifyDelay || asked.ORcpt != (mail.ORcpt{Type: "rfc822", Address: "c+d@example.net"}) {
+		t.Errorf("kept %+v, %v", asked, err)
+	}
 }
