@@ -3,8 +3,8 @@
 // Package clients_test sends through a freshly started server with the real clients that people use, each from its
 // own package: Mailjet's Go SDK, Django's anymail, Python's smtplib, Ruby's and Perl's Net::SMTP, Email::Sender, JavaMail,
 // PHPMailer, nodemailer, swaks, curl, msmtp, s-nail and git send-email, and Postfix, Exim and OpenSMTPD as relaying
-// clients. Each mail arrives at a real SMTP server with the same content by hash, and, where a whole mail is handed over,
-// byte for byte, but for the headers that a submission server adds.
+// clients. Each mail arrives at a real SMTP server with the same content: text and attachments out of their transfer
+// encodings, and all fields but those that a submission server adds.
 package clients_test
 
 import (
@@ -24,6 +24,7 @@ import (
 
 	mailjet "github.com/mailjet/mailjet-apiv3-go/v4"
 
+	"postern/test/corpus"
 	"postern/test/postfix"
 	"postern/test/program"
 	"postern/test/sink"
@@ -133,46 +134,6 @@ func (w *world) read(t *testing.T, path string, into any) {
 	}
 }
 
-// added are the headers that a submission server may add (RFC 6409 §8, RFC 6376).
-var added = regexp.MustCompile(`(?i)^(received|dkim-signature|date|message-id):`)
-
-// sameMail says what differs between a mail as handed over and as it arrived, beyond added headers.
-func sameMail(handed, got []byte) error {
-	h1, b1, _ := bytes.Cut(handed, []byte("\r\n\r\n"))
-	h2, b2, _ := bytes.Cut(got, []byte("\r\n\r\n"))
-	if !bytes.Equal(b1, b2) {
-		return fmt.Errorf("the body differs:\n%q\n%q", b1, b2)
-	}
-	want, have := fields(h1), fields(h2)
-	i := 0
-	for _, f := range have {
-		if i < len(want) && f == want[i] {
-			i++
-			continue
-		}
-		if !added.MatchString(f) {
-			return fmt.Errorf("header %q was not handed over so", f)
-		}
-	}
-	if i < len(want) {
-		return fmt.Errorf("header %q did not arrive", want[i])
-	}
-	return nil
-}
-
-// fields splits a header block into fields, each with its folded lines.
-func fields(block []byte) []string {
-	var out []string
-	for line := range strings.SplitSeq(string(block), "\r\n") {
-		if len(out) > 0 && line != "" && (line[0] == ' ' || line[0] == '\t') {
-			out[len(out)-1] += "\r\n" + line
-			continue
-		}
-		out = append(out, line)
-	}
-	return out
-}
-
 // handed is a mail with what is easily broken on the way: 8-bit text, lines of dots, trailing blanks, folded headers,
 // control headers and Bcc (which are taken out).
 func handed(subject string) (full, expected string) {
@@ -222,7 +183,7 @@ func TestCurl(t *testing.T) {
 		out := run(t, "", curl, "-sSv", "--url", "smtp://"+w.SMTP+"/client.example", "--mail-from", "a@example.com", "--mail-rcpt", "b@example.net", "--mail-rcpt", "c@example.net", "-u", w.APIKey+":"+w.SecretKey, "--upload-file", file)
 		w.history(t, uuidPattern.FindString(out))
 		m := w.arrived(t, "by curl smtp")
-		if err := sameMail([]byte(expected), m.Raw); err != nil {
+		if err := corpus.Same([]byte(expected), m.Raw); err != nil {
 			t.Error(err)
 		}
 		if len(m.To) != 2 {
@@ -240,7 +201,7 @@ func TestSwaks(t *testing.T) {
 			"--from", "a@example.com", "--to", "b@example.net", "--data", strings.TrimSuffix(strings.ReplaceAll(full, "\r\n", "\n"), "\n")) // swaks ends the text itself
 		w.history(t, uuidPattern.FindString(out))
 		m := w.arrived(t, "by swaks "+auth)
-		if err := sameMail([]byte(expected), m.Raw); err != nil {
+		if err := corpus.Same([]byte(expected), m.Raw); err != nil {
 			t.Error(err)
 		}
 	}
@@ -268,7 +229,7 @@ func TestPythonSmtplib(t *testing.T) {
 	}
 	out := run(t, "", need(t, "python3"), "-c", python, host(w.SMTP), port(w.SMTP), w.APIKey, w.SecretKey, file)
 	w.history(t, uuidPattern.FindString(out))
-	if err := sameMail([]byte(expected), w.arrived(t, "by smtplib").Raw); err != nil {
+	if err := corpus.Same([]byte(expected), w.arrived(t, "by smtplib").Raw); err != nil {
 		t.Error(err)
 	}
 }
@@ -319,7 +280,7 @@ func TestPostfixRelays(t *testing.T) {
 	}
 	run(t, "", need(t, "curl"), "-sS", "--url", "smtp://"+p.Addr+"/client.example", "--mail-from", "a@example.com", "--mail-rcpt", "b@example.net", "--mail-rcpt", "c@example.net", "--upload-file", file)
 	m := w.arrived(t, "by postfix")
-	if err := sameMail([]byte(expected), m.Raw); err != nil {
+	if err := corpus.Same([]byte(expected), m.Raw); err != nil {
 		t.Errorf("%v\n%s", err, p.Log())
 	}
 	emptied(t, p)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/test/corpus"
 	"postern/test/postfix"
 )
 
@@ -43,7 +44,7 @@ func TestMsmtp(t *testing.T) {
 			"--tls=off", "--domain=client.example", "--from=a@example.com", "--logfile=-", "b@example.net", "c@example.net")
 		w.history(t, uuidPattern.FindString(out))
 		// msmtp takes Bcc out and adds Date and Message-ID itself.
-		if err := sameMail([]byte(expected), w.arrived(t, "by msmtp "+auth).Raw); err != nil {
+		if err := corpus.Same([]byte(expected), w.arrived(t, "by msmtp "+auth).Raw); err != nil {
 			t.Error(err)
 		}
 	}
