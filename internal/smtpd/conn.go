@@ -30,6 +30,7 @@ type conn struct {
 	buf    []byte // what was read and not used yet is buf[r:w]
 	r, w   int
 	out    []byte // replies that are not sent yet
+	broken error  // of sending some: no more are sent, since they would be taken for others
 	groups int    // of pipelined commands, since the last message
 
 	state     state
@@ -57,8 +58,6 @@ const (
 	maxHeld = 16 << 10
 	// maxSkipped is how much of a line that is too long is read to find its end.
 	maxSkipped = 1 << 20
-	// writeTime is what the other side has to take replies in.
-	writeTime = time.Minute
 )
 
 func newConn(s *Server, nc net.Conn) *conn {
@@ -239,26 +238,30 @@ func (c *conn) arm(until time.Time) bool {
 func (c *conn) say(r reply) {
 	c.out = r.append(c.out, c.tx.utf8)
 	if len(c.out) > maxHeld {
-		c.flush() //nolint:errcheck,gosec // the next read fails
+		c.flush() //nolint:errcheck,gosec // the conversation is over then
 	}
 }
 
-// flush sends the replies that wait.
+// flush sends the replies that wait. Where some were not taken in time the conversation is over: nobody could tell which
+// commands those that came later would answer.
 func (c *conn) flush() error {
-	if len(c.out) == 0 {
-		return nil
+	if c.broken != nil || len(c.out) == 0 {
+		return c.broken
 	}
 	c.mu.Lock()
-	if now := time.Now(); c.ended == nil && c.writeBy.Sub(now) < writeTime/2 {
-		c.writeBy = now.Add(writeTime)
+	if now := time.Now(); c.ended == nil && c.writeBy.Sub(now) < c.s.c.Limits.Write/2 {
+		c.writeBy = now.Add(c.s.c.Limits.Write)
 		c.raw.SetWriteDeadline(c.writeBy) //nolint:errcheck,gosec // the write fails then
 	}
 	c.mu.Unlock()
 	_, err := c.net.Write(c.out)
+	if err != nil {
+		c.broken, c.closing = err, true
+	}
 	if c.out = c.out[:0]; cap(c.out) > smallBuffer {
 		c.out = nil
 	}
-	return err
+	return c.broken
 }
 
 // handshake begins TLS (RFC 3207 §4.2): what was said in clear counts for nothing, and what was read and not used is
@@ -288,7 +291,7 @@ func (c *conn) bye() {
 	c.mu.Unlock()
 	c.reset()
 	c.forget()
-	if len(c.out) > 0 {
+	if len(c.out) > 0 && c.broken == nil {
 		if _, err := c.net.Write(c.out); err != nil {
 			return
 		}

@@ -45,6 +45,7 @@ type Limits struct {
 	Idle        time.Duration // between commands [5 min: RFC 5321 §4.5.3.2.7]
 	Block       time.Duration // between blocks of a mail [5 min: §4.5.3.2.5 asks a client to wait 3 min]
 	Mail        time.Duration // for a whole mail, and a second for each 8 KiB of it [15 min]
+	Write       time.Duration // for the client to take replies [1 min]
 	Login       time.Duration // from the connection to a login, with the TLS handshake [1 min]
 	Commands    int           // without a login, and 30 times as many after it without a message [100]; a pipelined group is one
 	Failures    int           // of AUTH on one connection, then it is closed [3]
@@ -110,6 +111,7 @@ func New(c Config) *Server {
 	orTime(&l.Idle, 5*time.Minute)
 	orTime(&l.Block, 5*time.Minute)
 	orTime(&l.Mail, 15*time.Minute)
+	orTime(&l.Write, time.Minute)
 	orTime(&l.Login, time.Minute)
 	if c.Budget == nil {
 		c.Budget = budget.New(budget.Size(0), 0)

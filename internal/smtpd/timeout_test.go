@@ -5,6 +5,7 @@ package smtpd_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -288,4 +289,31 @@ func TestAFaultEndsOneConnection(t *testing.T) {
 	until(t, "it is logged", func() bool { return log.count("fault in the server") == 1 })
 	until(t, "the session is gone", func() bool { return w.server.Stats().Open == 1 && w.gate.Stats().Sessions == 1 })
 	w.reset(t) // waits for nobody
+}
+
+// Replies that a client does not take in time are the last ones: it would take later ones for answers to other commands.
+func TestRepliesThatAreNotTakenEndTheConnection(t *testing.T) {
+	w := start(t, func(c *smtpd.Config) { c.Limits.Write = 100 * time.Millisecond })
+	c := w.login(t)
+	c.SetWriteDeadline(time.Now().Add(10 * time.Second))
+	batch := []byte(strings.Repeat("HELP\r\n", 1000))
+	n := 0 // bytes sent: until no buffer in between takes more
+	for range 400 {
+		k, err := c.Write(batch[n%6:])
+		if n += k; err != nil {
+			break
+		}
+		c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+	}
+	time.Sleep(300 * time.Millisecond) // longer than the server waits for the client
+	all, _ := io.ReadAll(c.Conn)       // it may end in a reset
+	replies := strings.SplitAfter(string(all), "\r\n")
+	for i, r := range replies[:len(replies)-1] {
+		if r != replies[0] {
+			t.Fatalf("reply %d of %d is %q: some before it are lost, or a part of one", i, len(replies), r)
+		}
+	}
+	if len(replies) > n/6 {
+		t.Errorf("%d replies to %d commands", len(replies), n/6)
+	}
 }
