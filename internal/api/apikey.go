@@ -374,6 +374,9 @@ func (a *api) deleteKey(c *call) (reply, error) {
 		return reply{}, err
 	}
 	q, err := c.query()
+	if err == nil {
+		err = q.only("Queued")
+	}
 	if err != nil {
 		return reply{}, err
 	}

@@ -4,6 +4,8 @@ package api
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +14,40 @@ import (
 
 // object is a resource's body: what was given and is not null, under folded names.
 type object map[string]value
+
+// only refuses other properties than the known ones. A call that ends something for good is not done when it says more
+// than is understood: with a misspelt OverlapSeconds the old secret would end immediately.
+func (o object) only(known ...string) error {
+	if name := unknownIn(o, known); name != "" {
+		return badRequest(fmt.Sprintf("Property %q is not known here; nothing was changed. %s.", cut(name), properties(known)))
+	}
+	return nil
+}
+
+// only is the same for parameters of the query.
+func (q query) only(known ...string) error {
+	if name := unknownIn(q, known); name != "" {
+		return badRequest(fmt.Sprintf("The parameter %q is not known here; nothing was changed. %s.", cut(name), properties(known)))
+	}
+	return nil
+}
+
+// unknownIn names the first key of m, by the alphabet, that is not one of known; "" when all are.
+func unknownIn[V any](m map[string]V, known []string) string {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if !slices.ContainsFunc(known, func(k string) bool { return fold(k) == name }) {
+			return name
+		}
+	}
+	return ""
+}
+
+func properties(known []string) string {
+	if len(known) == 0 {
+		return "There are none"
+	}
+	return "Known are: " + strings.Join(known, ", ")
+}
 
 // text reads a property that is a string, nil when it is not given.
 func (o object) text(property string) (*string, error) {

@@ -20,7 +20,7 @@ func (a *api) resetKey(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	body, err := c.object(maxResource)
+	body, err := c.destructive("OverlapSeconds", "EndSecretID")
 	if err != nil {
 		return reply{}, err
 	}
@@ -43,13 +43,30 @@ func (a *api) resetKey(c *call) (reply, error) {
 	return a.oneKey(c, http.StatusOK, issued.Key, issued.Secret)
 }
 
+// destructive reads the body of a call that ends something: it has the named properties and no others, and no parameters
+// in its query.
+func (c *call) destructive(properties ...string) (object, error) {
+	q, err := c.query()
+	if err == nil {
+		err = q.only()
+	}
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.object(maxResource)
+	if err == nil {
+		err = body.only(properties...)
+	}
+	return body, err
+}
+
 // retireSecret ends one of two live secrets early.
 func (a *api) retireSecret(c *call) (reply, error) {
 	f, err := keyNamed(c)
 	if err != nil {
 		return reply{}, err
 	}
-	body, err := c.object(maxResource)
+	body, err := c.destructive("SecretID")
 	if err != nil {
 		return reply{}, err
 	}

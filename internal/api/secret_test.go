@@ -18,6 +18,32 @@ import (
 
 const keyringOverlap = time.Hour
 
+// TestACallThatEndsASecretIsUnderstoodWhole: what is misspelt, or said in the wrong place, ends nothing.
+func TestACallThatEndsASecretIsUnderstoodWhole(t *testing.T) {
+	w := newWorld(t)
+	sub := w.subaccount(t, "sub")
+	path := fmt.Sprintf("/v3/REST/apikey/%d", sub.Key.ID)
+	for _, x := range []struct{ method, path, body, names string }{
+		{"POST", path + "/reset", `{"OverlapSecond": 3600}`, `Property \"overlapsecond\" is not known here`},
+		{"POST", path + "/reset", `{"OverlapSeconds": 3600, "Overlap": 1}`, `Property \"overlap\"`},
+		{"POST", path + "/reset?OverlapSeconds=3600", `{}`, `parameter \"overlapseconds\"`},
+		{"POST", path + "/reset?OverlapSeconds=3600", "", `parameter \"overlapseconds\"`},
+		{"POST", path + "/retire", `{"SecretID": 1, "Secret": 2}`, `Property \"secret\"`},
+	} {
+		a := w.mustDo(t, sub, 400, x.method, x.path, x.body)
+		if !strings.Contains(a.body, x.names) || !strings.Contains(a.body, "nothing was changed") {
+			t.Errorf("%s %s: %s", x.path, x.body, a.body)
+		}
+		if w.as(t, sub.Key.APIKey, sub.Secret, "GET", "/v3/REST/apikey", "").status != 200 {
+			t.Fatalf("%s %s ended the secret", x.path, x.body)
+		}
+	}
+	if a := w.as(t, w.master.Key.APIKey, w.master.Secret, "DELETE", path+"?Queue=cancel", ""); a.status != 400 || !strings.Contains(a.body, `\"queue\"`) {
+		t.Errorf("a deletion with a misspelt parameter: %d %s", a.status, a.body)
+	}
+	w.mustDo(t, sub, 200, "POST", path+"/reset", `{"overlapseconds": 3600}`) // names are case-insensitive
+}
+
 func TestResetWithAnOverlap(t *testing.T) {
 	w := newWorld(t)
 	sub := w.subaccount(t, "sub")
