@@ -29,6 +29,7 @@ func TestAuthorship(t *testing.T) {
 		{"two in one", obj{"From": obj{"Email": "a@example.com, ceo@bank.example"}}, 400, "mj-0013"},
 		{"a stranger as the name", obj{"From": obj{"Email": "a@example.com", "Name": "<ceo@bank.example>, x"}}, 200, ""},
 		{"a stranger as Sender", obj{"Sender": obj{"Email": "ceo@bank.example"}}, 403, "send-0006"},
+		{"a stranger in Sender's local part", obj{"Sender": obj{"Email": `"ceo@bank.example <x>"@example.com`}}, 403, "send-0006"},
 		{"the key's as Sender", obj{"Sender": obj{"Email": `"b"@Example.com`}}, 200, ""},
 		{"Sender as header", obj{"Headers": obj{"sender": "ceo@bank.example"}}, 400, "send-0011"},
 		{"From as header", obj{"Headers": obj{"FROM": "ceo@bank.example"}}, 400, "send-0011"},

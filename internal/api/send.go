@@ -99,6 +99,9 @@ func (a *api) checkSender(c *call, email string) *fault {
 		return f
 	}
 	f.code, f.related = "send-0006", []string{"Sender"}
+	if box, err := mail.ParseMailbox(email); err == nil && box.Doubtful() {
+		return f // in its own words
+	}
 	f.message = fmt.Sprintf("%q is not permitted as Sender: it is not a sender of your account.", email)
 	list, err := a.Store.Senders(c.Context(), c.own())
 	if err != nil {

@@ -120,13 +120,14 @@ func (a Address) words() []string {
 }
 
 // phrase returns a display name as one quoted string, or as encoded words where it is not ASCII, reads like encoded
-// words already, or is too long for a line, which a quoted string would make as long as itself.
+// words already, or is too long for a line, which a quoted string would make as long as itself. So it is too where some
+// would read another address in the quoted string (see parseAuthors).
 func phrase(name string) []string {
 	const long = 200
 	switch {
 	case !ascii(name):
 		return strings.Split(mime.BEncoding.Encode("utf-8", name), " ")
-	case strings.Contains(name, "=?"), len(name) > long:
+	case strings.Contains(name, "=?"), len(name) > long, strings.ContainsAny(name, `"\`) && strings.Contains(name, "@"):
 		return encodeASCII(name)
 	}
 	return []string{quoted(name)}

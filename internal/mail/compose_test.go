@@ -61,6 +61,20 @@ func TestComposeReadsBack(t *testing.T) {
 	}
 }
 
+// What is composed is never in doubt: its authors are read again when it is resent, and by the SMTP server.
+func TestComposedNamesAreNotInDoubt(t *testing.T) {
+	for _, name := range []string{
+		`x" <ceo@bank.example>, "`, `a\" ceo@bank.example`, `\@`, "[x] ceo@bank.example", "(ceo@bank.example", "ceo@bank.example", "a, ceo@bank.example;",
+		`Jü" <ceo@bank.example>, "`, "=?utf-8?q?x?= ceo@bank.example", `"Ann" at home`, strings.Repeat(`"ceo@bank.example" `, 12) + "x",
+	} {
+		d := draft()
+		d.From.Name = name
+		if in, _ := back(t, d); in.From.Name != name || in.From.Email != "a@example.com" || len(in.Authors) != 1 {
+			t.Errorf("%q reads back as %+v", name, in.Authors)
+		}
+	}
+}
+
 func TestComposeEncodesTexts(t *testing.T) {
 	for name, text := range map[string]string{
 		"ascii": "Hello\r\n.\r\nFrom here\r\n trailing \r\n", "umlauts": "Grüße aus Köln, " + strings.Repeat("viel Text ", 50), "chinese": strings.Repeat("你好", 500),
