@@ -32,6 +32,7 @@ type conn struct {
 	out    []byte // replies that are not sent yet
 	broken error  // of sending some: no more are sent, since they would be taken for others
 	groups int    // of pipelined commands, since the last message
+	taken  bool   // a command, since the last read
 
 	state     state
 	helo      string // what the client calls itself
@@ -137,6 +138,7 @@ func (c *conn) line() ([]byte, error) {
 		if i := bytes.IndexByte(c.buf[c.r+seen:c.w], '\n'); i >= 0 {
 			line := c.buf[c.r : c.r+seen+i]
 			c.r += len(line) + 1
+			c.taken = true
 			switch n := len(line); {
 			case skipped > 0 || n > c.s.c.Limits.Line+1:
 				return nil, errTooLong
@@ -160,10 +162,12 @@ func (c *conn) line() ([]byte, error) {
 
 // fill reads more, after what is to be said has been said. A buffer that is full grows, and one that is empty is small.
 func (c *conn) fill() error {
-	if c.r == c.w {
+	if c.taken || c.r == c.w { // the first letter of the next command makes no group of them all
 		if c.groups++; c.groups > c.s.c.Limits.Commands && (c.state < ready || c.groups > 30*c.s.c.Limits.Commands) {
 			return errTooMany
 		}
+	}
+	if c.taken = false; c.r == c.w {
 		c.r, c.w = 0, 0
 	}
 	switch n := c.w - c.r; {

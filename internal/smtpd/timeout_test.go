@@ -317,3 +317,19 @@ func TestRepliesThatAreNotTakenEndTheConnection(t *testing.T) {
 		t.Errorf("%d replies to %d commands", len(replies), n/6)
 	}
 }
+
+// Commands count one by one also where the next one's first letter comes with each.
+func TestCommandsThatOverlapAreCounted(t *testing.T) {
+	w := start(t, func(c *smtpd.Config) { c.Limits.Commands = 10 })
+	c := w.dial(t)
+	c.send("NOOP\r\nN")
+	for range 8 {
+		c.expect("250")
+		c.send("OOP\r\nN")
+	}
+	c.expect("250")
+	c.send("OOP\r\nN")
+	c.expect("250")
+	c.expect("421 4.7.0")
+	c.gone()
+}
