@@ -10,7 +10,7 @@ CLUSTER = $(GO) run ./internal/store/storetest/cluster
 UNWATCHED = modernc.org/sqlite/lib modernc.org/libc modernc.org/memory
 RACE = -race $(foreach p,$(UNWATCHED),-gcflags='$(p)=-race=false -d=checkptr=0')
 # Vet is make lint's.
-TEST = $(GO) test -vet=off -timeout 9m
+TEST = $(GO) test -vet=off -timeout 30m
 # One program for all tests that run it.
 PROGRAM = $(CURDIR)/.build/postern
 # Packages whose tests open a store: they run once more on PostgreSQL, for the SQL; races were looked for before. The
