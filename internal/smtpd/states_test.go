@@ -38,6 +38,9 @@ func TestEveryCommandInEveryState(t *testing.T) {
 	}
 	ok, no := cell{"250 2", same}, func(code string) cell { return cell{code, same} }
 	seq := no("503 5.5.1")
+	w := start(t, func(c *smtpd.Config) { c.Limits.PerSource = 500 })
+	p := w.pipes(t)
+	fill := strings.NewReplacer("{plain}", plain(w.key.APIKey, w.secret))
 	for _, row := range []struct {
 		command, rfc string
 		cells        [6]cell
@@ -73,9 +76,6 @@ func TestEveryCommandInEveryState(t *testing.T) {
 		{"", "RFC 5321 §4.2.4", [6]cell{no("500 5.5.1"), no("500 5.5.1"), no("500 5.5.1"), no("500 5.5.1"), no("500 5.5.1"), no("500 5.5.1")}},
 	} {
 		t.Run(strings.ReplaceAll(row.command, "\r\n", " ")+": "+row.rfc, func(t *testing.T) {
-			w := start(t, nil)
-			p := w.pipes(t)
-			fill := strings.NewReplacer("{plain}", plain(w.key.APIKey, w.secret))
 			for i, from := range reach {
 				say := func(c *client, lines [][2]string) {
 					t.Helper()

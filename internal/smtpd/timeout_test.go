@@ -24,6 +24,7 @@ const smuggled = "MAIL FROM:<a@example.com>\r\nRCPT TO:<victim@example.net>\r\nD
 
 // A connection that stalls or breaks inside a mail reads no command any more, whatever comes then (RFC 5321 §4.5.3.2.5).
 func TestAStallInsideAMailEndsTheConnection(t *testing.T) {
+	impatient, patient := start(t, func(c *smtpd.Config) { c.Limits.Block = 100 * time.Millisecond }), start(t, nil)
 	for name, begin := range map[string]func(c *client){
 		"DATA":              func(c *client) { c.say("DATA", "354"); c.send("From: a@example.com\r\n\r\nhalf\r\n") },
 		"DATA, in a line":   func(c *client) { c.say("DATA", "354"); c.send("From: a@example.com\r\n\r\nhalf") },
@@ -36,7 +37,7 @@ func TestAStallInsideAMailEndsTheConnection(t *testing.T) {
 		"BDAT, the second":  func(c *client) { c.send("BDAT 0\r\nBDAT 200 LAST\r\nhalf"); c.expect("250") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := start(t, func(c *smtpd.Config) { c.Limits.Block = 100 * time.Millisecond })
+			w := impatient
 			c := w.login(t)
 			c.envelope()
 			begin(c)
@@ -46,7 +47,7 @@ func TestAStallInsideAMailEndsTheConnection(t *testing.T) {
 			w.want(t, nil, nil)
 		})
 		t.Run(name+", broken off", func(t *testing.T) {
-			w := start(t, nil)
+			w := patient
 			c := w.login(t)
 			c.envelope()
 			begin(c)
@@ -97,24 +98,24 @@ func TestTheTimeForALogin(t *testing.T) {
 		c.Limits.Commands = 1 << 20
 	}
 	implicit := func(c *smtpd.Config) { limit(c); c.Implicit = true }
+	inClear, overTLS := start(t, limit), start(t, implicit)
 	for name, c := range map[string]struct {
-		config func(*smtpd.Config)
-		say    func(c *client) // again and again
+		w   *world
+		say func(c *client) // again and again
 	}{
-		"nothing is said":              {limit, nil},
-		"NOOP without EHLO":            {limit, func(c *client) { c.say("NOOP", "250") }},
-		"EHLO":                         {limit, func(c *client) { c.say("EHLO x", "250") }},
-		"half a command":               {limit, func(c *client) { c.send("x") }},
-		"AUTH without a response":      {limit, func(c *client) { c.send("EHLO x\r\nAUTH PLAIN\r\n") }},
-		"STARTTLS without a handshake": {limit, once("EHLO x\r\nSTARTTLS\r\n")},
-		"a chunk of a stranger":        {limit, func(c *client) { c.send("EHLO x\r\nBDAT 1000000\r\n") }},
-		"TLS without a handshake":      {implicit, nil},
-		"TLS, half a handshake":        {implicit, func(c *client) { c.send("\x16\x03\x01") }},
+		"nothing is said":              {inClear, nil},
+		"NOOP without EHLO":            {inClear, func(c *client) { c.say("NOOP", "250") }},
+		"EHLO":                         {inClear, func(c *client) { c.say("EHLO x", "250") }},
+		"half a command":               {inClear, func(c *client) { c.send("x") }},
+		"AUTH without a response":      {inClear, func(c *client) { c.send("EHLO x\r\nAUTH PLAIN\r\n") }},
+		"STARTTLS without a handshake": {inClear, once("EHLO x\r\nSTARTTLS\r\n")},
+		"a chunk of a stranger":        {inClear, func(c *client) { c.send("EHLO x\r\nBDAT 1000000\r\n") }},
+		"TLS without a handshake":      {overTLS, nil},
+		"TLS, half a handshake":        {overTLS, func(c *client) { c.send("\x16\x03\x01") }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := start(t, c.config)
 			began := time.Now()
-			cl := w.dialUngreeted(t)
+			cl := c.w.dialUngreeted(t)
 			ended := make(chan string)
 			go func() {
 				var all strings.Builder
