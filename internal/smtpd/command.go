@@ -291,7 +291,7 @@ func (c *conn) vrfy(arg string) {
 }
 
 func (c *conn) help(string) {
-	c.say(reply{214, "2.0.0", "Mail is submitted here: EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA or BDAT, RSET, NOOP, VRFY, QUIT (RFC 5321, RFC 6409)"})
+	c.say(reply{214, "2.0.0", "Mail is submitted here (RFC 6409): EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA or BDAT, RSET, NOOP, VRFY, QUIT"})
 }
 
 func (c *conn) expn(string) { c.say(reply{502, "5.5.1", "there are no lists here"}) } // RFC 5321 §3.5.1

@@ -82,7 +82,8 @@ func (c *conn) serve() {
 	defer c.raw.Close()
 	defer func() {
 		if p := recover(); p != nil {
-			c.s.c.Log.Error("SMTP: a connection was ended by a fault in the server", "source", c.remote.String(), "panic", p, "stack", string(debug.Stack()))
+			c.s.c.Log.Error("SMTP: a connection was ended by a fault in the server",
+				"source", c.remote.String(), "panic", p, "stack", string(debug.Stack()))
 		}
 		c.reset()
 		c.forget()

@@ -336,7 +336,8 @@ func (c *conn) bdat(arg string) {
 
 // badChunk refuses a BDAT of which nobody knows how long its chunk is: what follows cannot be told from commands.
 func (c *conn) badChunk() {
-	c.refuse(reply{501, "5.5.4", "the command is BDAT, a number of bytes, and LAST with the last chunk; the connection is closed, since the chunk cannot be skipped"})
+	c.refuse(reply{501, "5.5.4", "the command is BDAT, a number of bytes, and LAST with the last chunk; " +
+		"the connection is closed, since the chunk cannot be skipped"})
 	c.closing = true
 }
 

@@ -177,7 +177,8 @@ func (s *Server) turnAway(nc net.Conn, by connlimit.Bound) {
 	why := reply{421, "4.3.2", s.c.Hostname + " has too many connections now; try again later"}
 	switch by {
 	case connlimit.Source:
-		why = reply{421, "4.7.0", s.c.Hostname + " has too many connections from " + sourceOf(addrOf(nc.RemoteAddr())) + "; close some and try again"}
+		from := sourceOf(addrOf(nc.RemoteAddr()))
+		why = reply{421, "4.7.0", s.c.Hostname + " has too many connections from " + from + "; close some and try again"}
 	case connlimit.Reserved:
 		why.text = s.c.Hostname + " is busy, and takes more connections only from where there are few; try again later"
 	}
