@@ -3,10 +3,11 @@
 // Package connlimit bounds connections: in all, and from one source, which is an IPv4 address or an IPv6 /64. The last
 // quarter of the places is kept for sources that hold few, so that some that hold many cannot shut out everybody else.
 //
-// A Limiter counts; several listeners may share one. Whoever is one too many is given to a function that may answer, and
-// is closed. Reverse proxies, whose connections are many people's, can be excepted from the bounds of a source.
+// A Limiter counts; several listeners may share one. A connection that is one too many is passed to a function that may
+// answer it, and is closed. Reverse proxies, whose connections are many people's, can be exempted from the bounds of a
+// source.
 //
-// It does not know what is done on a connection: time-outs are the servers' matter.
+// The package does not know what a connection is used for: time-outs are left to the servers.
 package connlimit
 
 import (
@@ -43,8 +44,8 @@ func Refusals() []Bound { return []Bound{Total, Source, Reserved} }
 type Config struct {
 	All       int                   // connections at a time [1000]
 	PerSource int                   // of one source [100]
-	Few       int                   // so many a source may hold when three quarters of the places are taken [5]
-	Proxy     func(netip.Addr) bool // excepted from the bounds of a source; nil: none
+	Few       int                   // how many a source may hold when three quarters of the places are taken [5]
+	Proxy     func(netip.Addr) bool // exempt from the bounds of a source; nil: none
 }
 
 // Limiter counts connections. Make it with New.
@@ -74,7 +75,7 @@ func New(c Config) *Limiter {
 	return &Limiter{c: c, reserved: c.All - c.All/4, taken: map[netip.Prefix]int{}, lingering: make(chan struct{}, 32)}
 }
 
-// SourceOf is whom an address counts for: an IPv4 address, also one that is written as IPv6, or an IPv6 /64.
+// SourceOf is the source that an address belongs to: an IPv4 address, also one that is written as IPv6, or an IPv6 /64.
 func SourceOf(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	bits := a.BitLen()
@@ -83,6 +84,26 @@ func SourceOf(a netip.Addr) netip.Prefix {
 	}
 	p, _ := a.Prefix(bits) // fails for the invalid address alone, which is a source, too
 	return p
+}
+
+// SourceText is the source of an address for logs and replies: an IPv4 address, or an IPv6 /64.
+func SourceText(a netip.Addr) string {
+	p := SourceOf(a)
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// AddrOf is the IP address of one end of a connection: IPv4 as such, and without a zone. It is invalid where there is none.
+func AddrOf(a net.Addr) netip.Addr {
+	ap := netip.AddrPort{}
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		ap = tcp.AddrPort()
+	} else {
+		ap, _ = netip.ParseAddrPort(a.String())
+	}
+	return ap.Addr().Unmap().WithZone("")
 }
 
 // Take takes a place for a connection from an address, and says None; release gives it back, once. Or it says the bound
@@ -157,7 +178,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		release, by := l.l.Take(addrOf(c.RemoteAddr()))
+		release, by := l.l.Take(AddrOf(c.RemoteAddr()))
 		if by == None {
 			return &conn{Conn: c, release: release}, nil
 		}
@@ -215,15 +236,4 @@ func (c *conn) CloseWrite() error {
 func (c *conn) Close() error {
 	c.release()
 	return c.Conn.Close()
-}
-
-func addrOf(a net.Addr) netip.Addr {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr()
-	}
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr()
 }

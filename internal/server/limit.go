@@ -74,8 +74,8 @@ func limited(l net.Listener, by *connlimit.Limiter, clear bool, log *slog.Logger
 	return by.Listen(l, func(c net.Conn, bound connlimit.Bound) {
 		if now := time.Now().Unix(); now-last.Load() >= 60 {
 			last.Store(now)
-			log.Warn("HTTP connections are refused: there are too many. A reverse proxy is excepted from the bounds of one source when trusted-proxy names it.",
-				"bound", bound.String(), "source", connlimit.SourceOf(parseHop(c.RemoteAddr().String())).String(), "open", by.Stats().Open)
+			log.Warn("HTTP connections are refused: there are too many. A reverse proxy that trusted-proxy names is exempt from the bounds of one source.",
+				"bound", bound.String(), "source", connlimit.SourceText(connlimit.AddrOf(c.RemoteAddr())), "open", by.Stats().Open)
 		}
 		if clear {
 			c.Write(tooManyConnections(bound)) //nolint:errcheck,gosec // a courtesy
@@ -97,16 +97,16 @@ func tooManyConnections(by connlimit.Bound) []byte {
 // limits are the numbers of connections by HTTP, and of the memory of bodies.
 func (c *collector) limits(e emitter) {
 	n := c.s.connections.Stats()
-	e.gauge("http_connections", "Connections that are open, at all HTTP ports.", float64(n.Open))
-	e.gauge("http_connections_limit", "How many there may be.", float64(n.All))
-	e.gauge("http_sources", "Sources (an IPv4 address or an IPv6 /64) that hold them.", float64(n.Sources))
+	e.gauge("http_connections", "Open connections, all HTTP ports together.", float64(n.Open))
+	e.gauge("http_connections_limit", "Limit of HTTP connections.", float64(n.All))
+	e.gauge("http_sources", "Sources (an IPv4 address or an IPv6 /64) that hold open HTTP connections.", float64(n.Sources))
 	for _, by := range connlimit.Refusals() {
-		e.count("http_connections_refused_total", "HTTP connections that were refused, by the bound.", float64(n.Refused[by]), "bound", by.String())
+		e.count("http_connections_refused_total", "Refused HTTP connections, by limit.", float64(n.Refused[by]), "bound", by.String())
 	}
 	b := c.s.budget.Stats()
-	e.gauge("bodies_bytes", "Memory of mails and requests on their way in, by HTTP and SMTP.", float64(b.Used))
-	e.gauge("bodies_limit_bytes", "How much that may be.", float64(b.Bytes))
-	e.gauge("bodies_waiting", "Bodies that wait for memory.", float64(b.Waiting))
-	e.count("bodies_waited_total", "Bodies that had to wait for memory.", float64(b.Waited))
-	e.count("bodies_refused_total", "Of these, bodies that were refused since there was none in time.", float64(b.Refused))
+	e.gauge("bodies_bytes", "Memory reserved for incoming mails and requests, HTTP and SMTP together.", float64(b.Used))
+	e.gauge("bodies_limit_bytes", "Limit of bodies_bytes.", float64(b.Bytes))
+	e.gauge("bodies_waiting", "Incoming bodies that are waiting for memory.", float64(b.Waiting))
+	e.count("bodies_waited_total", "Incoming bodies that had to wait for memory.", float64(b.Waited))
+	e.count("bodies_refused_total", "Incoming bodies that were refused because no memory became free in time.", float64(b.Refused))
 }

@@ -9,24 +9,25 @@ import (
 	"time"
 
 	"postern/internal/account"
+	"postern/internal/connlimit"
 	"postern/internal/gate"
 )
 
 var (
-	errResponse = reply{501, "5.5.2", "this is not a response of the mechanism"}
-	errBase64   = reply{501, "5.5.2", "this is not base64"}
+	errResponse = reply{501, "5.5.2", "malformed response for this mechanism"}
+	errBase64   = reply{501, "5.5.2", "invalid base64"}
 )
 
 // auth is AUTH (RFC 4954 §4) with PLAIN (RFC 4616), in one step and in two, and the old LOGIN, whose user name comes with
 // the command or is asked for.
 func (c *conn) auth(arg string) {
 	if !c.private {
-		c.say(reply{538, "5.7.11", "encryption is needed before AUTH: use STARTTLS"})
+		c.say(reply{538, "5.7.11", "encryption is required before AUTH: use STARTTLS"})
 		return
 	}
 	words := strings.Fields(arg)
 	if len(words) == 0 || len(words) > 2 {
-		c.say(reply{501, "5.5.4", "the command is AUTH, a mechanism (PLAIN or LOGIN) and at most one response"})
+		c.say(reply{501, "5.5.4", "syntax: AUTH PLAIN|LOGIN [initial response]"})
 		return
 	}
 	mechanism := strings.ToUpper(words[0])
@@ -44,7 +45,7 @@ func (c *conn) auth(arg string) {
 	case "LOGIN":
 		c.authLogin(initial)
 	default:
-		c.say(reply{504, "5.5.4", "this mechanism is not known: use PLAIN or LOGIN"})
+		c.say(reply{504, "5.5.4", "unsupported mechanism: use PLAIN or LOGIN"})
 	}
 }
 
@@ -61,9 +62,9 @@ func (c *conn) authPlain(response []byte) {
 		c.say(errResponse)
 		return
 	}
-	// The authorization identity is not taken on trust (CVE-2023-27582): whom the password proves is who acts.
+	// The authorization identity is not taken on trust (CVE-2023-27582): the client acts as the user whose password it has.
 	if parts[0] != "" && parts[0] != parts[1] {
-		c.say(reply{535, "5.7.8", "acting as somebody else is not possible: leave the authorization identity empty"})
+		c.say(reply{535, "5.7.8", "the authorization identity must be empty or equal to the user name"})
 		return
 	}
 	c.login(strings.Clone(parts[1]), parts[2])
@@ -141,7 +142,7 @@ func (c *conn) login(user, password string) {
 	}
 	c.s.stats.loginsFailed.Add(1)
 	if r := (*gate.Refusal)(nil); errors.As(err, &r) && r.Kind == gate.Throttled {
-		c.s.failed.note(sourceOf(c.remote), time.Now())
+		c.s.failed.note(connlimit.SourceText(c.remote), time.Now())
 	} else {
 		c.s.c.Log.Info("SMTP login refused", "source", c.remote.String(), "user", c.s.c.Gate.Shown(user), "reason", err.Error())
 	}
@@ -158,7 +159,7 @@ func (c *conn) login(user, password string) {
 func refusal(err error) reply {
 	var r *gate.Refusal
 	if !errors.As(err, &r) {
-		return reply{454, "4.7.0", "logging in is not possible now"}
+		return reply{454, "4.7.0", "login is temporarily unavailable; try again later"}
 	}
 	words := r.Detail
 	if words == "" {

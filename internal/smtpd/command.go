@@ -28,8 +28,8 @@ const (
 	states
 )
 
-// command is one of the protocol. In a state that has a refusal it is refused; else run is called with what stands
-// behind the command's name.
+// command is a command of the protocol. In a state that has a refusal it is refused; otherwise run is called with what
+// follows the command's name.
 type command struct {
 	bare    bool // no argument is allowed (RFC 5321 §4.1.1)
 	run     func(c *conn, arg string)
@@ -38,13 +38,13 @@ type command struct {
 }
 
 var (
-	hello   = &reply{503, "5.5.1", "say EHLO first"}
-	noLogin = &reply{530, "5.7.0", "authentication is needed: log in with an API key and its secret key"} // RFC 4954 §6
-	noMail  = &reply{503, "5.5.1", "say MAIL first"}
-	noRcpt  = &reply{503, "5.5.1", "there is no valid recipient: say RCPT first"}
-	again   = &reply{503, "5.5.1", "the session is logged in already"}
-	nested  = &reply{503, "5.5.1", "a mail is begun already: end it with its text, or with RSET"} // RFC 5321 §4.1.4
-	inBDAT  = &reply{503, "5.5.1", "BDAT has begun: go on with BDAT, or say RSET"}                // RFC 3030 §2
+	hello   = &reply{503, "5.5.1", "send EHLO first"}
+	noLogin = &reply{530, "5.7.0", "authentication required: log in with an API key and its secret key"} // RFC 4954 §6
+	noMail  = &reply{503, "5.5.1", "send MAIL first"}
+	noRcpt  = &reply{503, "5.5.1", "no valid recipients: send RCPT first"}
+	again   = &reply{503, "5.5.1", "already logged in"}
+	nested  = &reply{503, "5.5.1", "a mail transaction is already open: finish it, or send RSET"} // RFC 5321 §4.1.4
+	inBDAT  = &reply{503, "5.5.1", "BDAT has begun: continue with BDAT, or send RSET"}            // RFC 3030 §2
 )
 
 // commands is the protocol: what each command does in each state. A refusal changes nothing.
@@ -66,7 +66,7 @@ var commands = map[string]*command{
 	"EXPN":     {run: (*conn).expn, in: [states]*reply{nil, nil, nil, nil, nil, nil}},
 }
 
-// command obeys a line.
+// command runs the command in a line.
 func (c *conn) command(line []byte) {
 	if c.over() != nil {
 		c.lost(errEnded)
@@ -74,12 +74,12 @@ func (c *conn) command(line []byte) {
 	}
 	for _, ch := range line {
 		if ch < ' ' && ch != '\t' || ch == 127 {
-			c.say(reply{500, "5.5.2", "a command has no control characters"})
+			c.say(reply{500, "5.5.2", "a command must not contain control characters"})
 			return
 		}
 	}
 	if !utf8.Valid(line) {
-		c.say(reply{500, "5.5.2", "a command is UTF-8"})
+		c.say(reply{500, "5.5.2", "a command must be valid UTF-8"})
 		return
 	}
 	var name [8]byte
@@ -93,14 +93,14 @@ func (c *conn) command(line []byte) {
 	}
 	cmd := commands[string(name[:n])]
 	if cmd == nil || n < len(line) && line[n] != ' ' {
-		c.say(reply{500, "5.5.1", "there is no such command"})
+		c.say(reply{500, "5.5.1", "unknown command"})
 		return
 	}
 	arg := strings.Trim(string(line[n:]), " ")
 	clear(line) // a secret may be in it
 	switch why := cmd.in[c.state]; {
 	case cmd.bare && arg != "":
-		c.say(reply{501, "5.5.4", "this command has no argument"})
+		c.say(reply{501, "5.5.4", "this command takes no argument"})
 	case why != nil && cmd.refused != nil:
 		cmd.refused(c, arg, *why)
 	case why != nil:
@@ -158,7 +158,7 @@ func (c *conn) hi(arg string) {
 func (c *conn) greet(arg string) bool {
 	name, _, _ := strings.Cut(arg, " ")
 	if name == "" {
-		c.say(reply{501, "5.5.4", "say your name behind EHLO"})
+		c.say(reply{501, "5.5.4", "EHLO and HELO need the client's name"})
 		return false
 	}
 	c.reset()
@@ -173,11 +173,11 @@ func (c *conn) greet(arg string) bool {
 func (c *conn) startTLS(string) {
 	switch {
 	case c.tls != nil:
-		c.say(reply{503, "5.5.1", "TLS has begun already"})
+		c.say(reply{503, "5.5.1", "TLS is already active"})
 	case c.s.c.TLS == nil:
 		c.say(reply{502, "5.5.1", "this server has no certificate for TLS"})
 	default:
-		c.say(reply{220, "2.0.0", "begin TLS"})
+		c.say(reply{220, "2.0.0", "ready to start TLS"})
 		c.closing = c.flush() != nil || !c.handshake()
 	}
 }
@@ -186,7 +186,7 @@ func (c *conn) startTLS(string) {
 func (c *conn) mail(arg string) {
 	rest, ok := cutFold(arg, "FROM:")
 	if !ok {
-		c.refuse(reply{501, "5.5.2", "the command is MAIL FROM:<address>"})
+		c.refuse(reply{501, "5.5.2", "syntax: MAIL FROM:<address>"})
 		return
 	}
 	if err := c.s.c.Gate.Recheck(c.as(), c.principal, account.MaySend); err != nil {
@@ -211,14 +211,14 @@ func (c *conn) mail(arg string) {
 	}
 	c.tx = tx
 	c.enter(envelope)
-	c.say(reply{250, "2.1.0", "the sender is accepted"})
+	c.say(reply{250, "2.1.0", "sender accepted"})
 }
 
 // rcpt is RCPT (RFC 5321 §4.1.1.3).
 func (c *conn) rcpt(arg string) {
 	rest, ok := cutFold(arg, "TO:")
 	if !ok {
-		c.refuse(reply{501, "5.5.2", "the command is RCPT TO:<address>"})
+		c.refuse(reply{501, "5.5.2", "syntax: RCPT TO:<address>"})
 		return
 	}
 	if len(c.tx.Recipients) >= submit.MaxRecipients {
@@ -241,7 +241,7 @@ func (c *conn) rcpt(arg string) {
 	}
 	c.tx.Recipients = append(c.tx.Recipients, r)
 	c.enter(addressed)
-	c.say(reply{250, "2.1.5", "the recipient is accepted"})
+	c.say(reply{250, "2.1.5", "recipient accepted"})
 }
 
 // recheckFailed answers when the gate would not let the session in any more. What the key may not do is refused; a
@@ -271,10 +271,10 @@ func recheck(err error) (answer reply, over bool) {
 
 func (c *conn) rset(string) {
 	c.reset()
-	c.say(reply{250, "2.0.0", "the session is reset"})
+	c.say(reply{250, "2.0.0", "the mail transaction is reset"})
 }
 
-func (c *conn) noop(string) { c.say(reply{250, "2.0.0", "nothing is done"}) }
+func (c *conn) noop(string) { c.say(reply{250, "2.0.0", "nothing done"}) }
 
 func (c *conn) quit(string) {
 	c.reset()
@@ -284,17 +284,17 @@ func (c *conn) quit(string) {
 
 func (c *conn) vrfy(arg string) {
 	if arg == "" {
-		c.say(reply{501, "5.5.4", "the command is VRFY and an address"})
+		c.say(reply{501, "5.5.4", "syntax: VRFY address"})
 		return
 	}
-	c.say(reply{252, "2.5.0", "addresses are not verified here; mail to them is tried"}) // RFC 5321 §3.5.3
+	c.say(reply{252, "2.5.0", "addresses are not verified here; delivery will be attempted"}) // RFC 5321 §3.5.3
 }
 
 func (c *conn) help(string) {
-	c.say(reply{214, "2.0.0", "Mail is submitted here (RFC 6409): EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA or BDAT, RSET, NOOP, VRFY, QUIT"})
+	c.say(reply{214, "2.0.0", "mail submission (RFC 6409): EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT"})
 }
 
-func (c *conn) expn(string) { c.say(reply{502, "5.5.1", "there are no lists here"}) } // RFC 5321 §3.5.1
+func (c *conn) expn(string) { c.say(reply{502, "5.5.1", "mailing lists are not supported"}) } // RFC 5321 §3.5.1
 
 // cutFold cuts a prefix off, in capitals or not.
 func cutFold(s, prefix string) (rest string, ok bool) {

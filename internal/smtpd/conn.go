@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"postern/internal/connlimit"
 	"postern/internal/gate"
 )
 
@@ -55,17 +56,19 @@ type conn struct {
 const (
 	// smallBuffer is what a connection that waits for a command has; a longer batch has more for as long as it lasts.
 	smallBuffer = 1 << 10
-	// maxHeld is past how many bytes replies are sent at once.
+	// maxHeld is how many bytes of replies may wait: with more they are sent before the batch of commands ends.
 	maxHeld = 16 << 10
 	// maxSkipped is how much of a line that is too long is read to find its end.
 	maxSkipped = 1 << 20
+	// maxDrained is how much is read of a client that does not notice that the connection is over.
+	maxDrained = 32 << 20
 )
 
 func newConn(s *Server, nc net.Conn) *conn {
-	remote := addrOf(nc.RemoteAddr())
+	remote := connlimit.AddrOf(nc.RemoteAddr())
 	return &conn{
 		s: s, raw: nc, net: nc, remote: remote, born: time.Now(), buf: make([]byte, smallBuffer),
-		private: remote.IsLoopback() && addrOf(nc.LocalAddr()).IsLoopback(),
+		private: remote.IsLoopback() && connlimit.AddrOf(nc.LocalAddr()).IsLoopback(),
 	}
 }
 
@@ -77,7 +80,7 @@ var (
 	errBare    = errors.New("the line does not end with CR LF")
 )
 
-// serve holds the conversation. What panics in it ends this connection alone.
+// serve runs the conversation. A panic ends this connection only.
 func (c *conn) serve() {
 	defer c.raw.Close()
 	defer func() {
@@ -115,13 +118,13 @@ func (c *conn) lost(err error) {
 		c.close421(*ended)
 	case errors.Is(err, errBare):
 		// After it the two sides may see different commands in the same bytes.
-		c.say(reply{500, "5.5.2", "a command ends with CR LF"})
+		c.say(reply{500, "5.5.2", "a command must end with CRLF"})
 	case errors.Is(err, errTooMany):
 		c.close421(reply{421, "4.7.0", "too many commands without a message"})
 	case errors.Is(err, os.ErrDeadlineExceeded) && c.state < ready:
-		c.close421(reply{421, "4.4.2", "no login within the time for it"})
+		c.close421(reply{421, "4.4.2", "the time limit for logging in has passed"})
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		c.close421(reply{421, "4.4.2", "no command for a long time"})
+		c.close421(reply{421, "4.4.2", "idle for too long"})
 	}
 }
 
@@ -318,9 +321,6 @@ func (c *conn) bye() {
 	c.raw.SetReadDeadline(now.Add(wait))                   //nolint:errcheck,gosec // the read fails then
 	io.Copy(io.Discard, io.LimitReader(c.raw, maxDrained)) //nolint:errcheck,gosec // however it ends
 }
-
-// maxDrained is how much is read of a client that does not hear that the connection is over.
-const maxDrained = 32 << 20
 
 // forget ends what the connection is counted for and bound to.
 func (c *conn) forget() {

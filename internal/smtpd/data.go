@@ -18,9 +18,9 @@ const (
 	firstBuffer = 16 << 10
 	// keptBuffer is how large a buffer is kept for the next mail at most.
 	keptBuffer = 32 << 10
-	// minRead is how much room there is for a read at least.
+	// minRead is how much room a read has at least.
 	minRead = 4 << 10
-	// maxRead is how much is read at once: what of it comes behind the mail is kept as commands.
+	// maxRead is how much one read takes: what it takes past the end of the mail is kept as commands.
 	maxRead = 128 << 10
 	// maxDiscarded is how much of a refused mail is read to find its end.
 	maxDiscarded = 4 * submit.MaxSize
@@ -125,7 +125,7 @@ func (t *text) check(more []byte) {
 // open begins the text of a mail.
 func (c *conn) open() {
 	c.groups = 0
-	c.tx.open, c.tx.began = true, time.Now()
+	c.tx.open, c.tx.began, c.tx.got = true, time.Now(), 0
 	c.tx.share = c.s.c.Budget.Share(c.principal.KeyID)
 	c.tx.text.b = c.s.buffer()
 }
@@ -196,9 +196,9 @@ func (c *conn) brokenOff(err error) {
 	case ended != nil:
 		c.close421(*ended)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		c.close421(reply{421, "4.4.2", "the rest of the mail did not come in time; nothing of it is kept"})
+		c.close421(reply{421, "4.4.2", "the rest of the message did not arrive in time; nothing of it is kept"})
 	default:
-		c.close421(reply{421, "4.4.2", "the connection broke inside a mail; nothing of it is kept"})
+		c.close421(reply{421, "4.4.2", "the connection was lost inside a message; nothing of it is kept"})
 	}
 }
 
@@ -213,7 +213,7 @@ func (c *conn) data(string) {
 		c.lost(errEnded)
 		return
 	}
-	c.say(reply{354, "", "send the mail, and a dot on a line of its own"})
+	c.say(reply{354, "", "send the message; end it with a dot on a line of its own"})
 	c.open()
 	switch why, err := c.readData(); {
 	case err != nil: // it is said
@@ -228,13 +228,19 @@ func (c *conn) data(string) {
 }
 
 // readData reads the text of a mail. A mail that is refused is read to its end, so that no byte of it is taken for a
-// command. The refusal of bare CR, LF and NUL is said at once, since a client that ends its lines otherwise may take its
+// command. The refusal of bare CR, LF and NUL is said immediately, since a client that ends its lines otherwise may take its
 // mail for complete; others are returned, and said at the end. An error is said and ends the session.
 func (c *conn) readData() (refused *reply, err error) {
 	t := &c.tx.text
 	t.b = append(t.b, c.buf[c.r:c.w]...)
 	c.r, c.w = 0, 0
 	said := false
+	end := func() (*reply, error) {
+		if said {
+			return nil, errSaid
+		}
+		return refused, nil
+	}
 	discarded := 0
 	for {
 		rest, done := t.look(true)
@@ -247,16 +253,13 @@ func (c *conn) readData() (refused *reply, err error) {
 		}
 		if done {
 			c.unread(rest)
-			if said {
-				return nil, errSaid
-			}
-			return refused, nil
+			return end()
 		}
 		wait := c.s.c.Limits.Block
 		if refused != nil {
 			if discarded += t.n; discarded > maxDiscarded {
 				c.closing = true
-				return refused, nil
+				return end()
 			}
 			c.drop()
 			if t.wrong != "" && !said {
@@ -334,10 +337,9 @@ func (c *conn) bdat(arg string) {
 	}
 }
 
-// badChunk refuses a BDAT of which nobody knows how long its chunk is: what follows cannot be told from commands.
+// badChunk refuses a BDAT whose size cannot be read: where its chunk ends and the next command begins is unknown.
 func (c *conn) badChunk() {
-	c.refuse(reply{501, "5.5.4", "the command is BDAT, a number of bytes, and LAST with the last chunk; " +
-		"the connection is closed, since the chunk cannot be skipped"})
+	c.refuse(reply{501, "5.5.4", "syntax: BDAT size [LAST]; the connection is closed, since the length of the chunk is unknown"})
 	c.closing = true
 }
 
@@ -387,7 +389,8 @@ func (c *conn) skipBDAT(arg string, why reply) {
 	c.skip(size, why)
 }
 
-// skip reads a chunk, throws it away and says why. One that is too long for that ends the conversation.
+// skip reads a chunk, throws it away and says why. One that is too long for that ends the conversation. The time for it is
+// bounded like that of a mail.
 func (c *conn) skip(size int64, why reply) {
 	if size > maxDiscarded || c.state < ready && size > maxStranger {
 		c.refuse(why)
@@ -399,12 +402,15 @@ func (c *conn) skip(size int64, why reply) {
 	size -= n
 	b := c.s.buffer()
 	defer c.s.keep(b)
+	if !c.tx.open {
+		c.tx.began, c.tx.got = time.Now(), 0
+	}
 	for size > 0 {
-		until := time.Now().Add(c.s.c.Limits.Block)
-		if last := c.born.Add(c.s.c.Limits.Login); c.state < ready && last.Before(until) {
-			until = last
+		wait := c.s.c.Limits.Block
+		if c.state < ready {
+			wait = min(wait, time.Until(c.born.Add(c.s.c.Limits.Login)))
 		}
-		got, err := c.read(b[:min(int64(cap(b)), size)], until)
+		got, err := c.more(b[:min(int64(cap(b)), size)], wait)
 		if err != nil {
 			c.brokenOff(err)
 			return

@@ -162,7 +162,7 @@ func check(in *mail.Incoming) *reply {
 		}
 	}
 	if hops > maxHops {
-		return &reply{554, "5.4.6", fmt.Sprintf("this mail has passed %d servers: it is in a loop", hops)}
+		return &reply{554, "5.4.6", fmt.Sprintf("mail loop: the message has passed through %d servers", hops)}
 	}
 	if wrong := wrongControl(in.Control); wrong != "" {
 		return &reply{554, "5.6.0", wrong}
@@ -199,9 +199,11 @@ func wrongControl(c mail.Control) string {
 func message(in *mail.Incoming) submit.Message {
 	c := in.Control
 	m := submit.Message{
-		From: in.From, Authors: in.Authors, Subject: in.Subject, MessageID: in.MessageID, HasText: in.HasText, HasHTML: in.HasHTML, Attachments: in.Attachments,
-		CustomID: c.CustomID, EventPayload: c.EventPayload, Campaign: c.Campaign, Deduplicate: c.Deduplicate, MonitoringCategory: c.MonitoringCategory,
-		Priority: 2, TrackOpens: tracking(c.TrackOpen), TrackClicks: tracking(c.TrackClick),
+		From: in.From, Authors: in.Authors, Subject: in.Subject, MessageID: in.MessageID,
+		HasText: in.HasText, HasHTML: in.HasHTML, Attachments: in.Attachments,
+		CustomID: c.CustomID, EventPayload: c.EventPayload, Campaign: c.Campaign, Deduplicate: c.Deduplicate,
+		MonitoringCategory: c.MonitoringCategory,
+		Priority:           2, TrackOpens: tracking(c.TrackOpen), TrackClicks: tracking(c.TrackClick),
 	}
 	if c.Priority >= 0 {
 		m.Priority = c.Priority
@@ -262,7 +264,7 @@ func traceName(name string) string {
 func replyTo(err error) *reply {
 	var e *submit.Error
 	if !errors.As(err, &e) {
-		return &reply{451, "4.3.0", "the message could not be kept; try again later"}
+		return &reply{451, "4.3.0", "the message could not be stored; try again later"}
 	}
 	answer := map[submit.Code]reply{
 		submit.SenderNotAllowed:  {550, "5.7.1", e.Reason},

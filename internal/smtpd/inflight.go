@@ -6,7 +6,7 @@ import "time"
 
 // A session is ended from outside when its secret dies, or the server stops. Whether the mail that it is handing over
 // is still kept is decided under conn.mu, once: commit moves a session from reading to committing only if it was not
-// ended before. Who ends a session that commits waits for the outcome; any other session commits nothing from then on.
+// ended before. Ending a session that commits waits for the outcome; any other session commits nothing from then on.
 // So a client that is answered 4yz never has its mail kept by that transaction (RFC 5321 §4.2.5), and a change to a
 // credential has taken force only when what was committing has its 250.
 
@@ -78,7 +78,7 @@ func (c *conn) leaveMail() {
 	c.inMail = false
 }
 
-// commit begins to commit a mail, unless the session was ended. Who has got true calls settle.
+// commit begins to commit a mail, unless the session was ended. After true the caller calls settle.
 func (c *conn) commit() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

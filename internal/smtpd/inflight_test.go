@@ -299,7 +299,9 @@ func TestResetsUnderLoad(t *testing.T) {
 		})
 	}
 	for range 30 {
-		time.Sleep(5 * time.Millisecond) // some mails
+		before := w.server.Stats().Accepted
+		until(t, "a mail is accepted", func() bool { return w.server.Stats().Accepted > before })
+		time.Sleep(time.Millisecond) // and others have begun
 		w.reset(t)
 		secret.Store(w.secret)
 	}

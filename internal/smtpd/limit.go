@@ -4,35 +4,12 @@ package smtpd
 
 import (
 	"log/slog"
-	"net"
-	"net/netip"
 	"sync"
 	"time"
-
-	"postern/internal/connlimit"
 )
 
-// sourceOf is whom a connection counts for: an IPv4 address, or an IPv6 /64.
-func sourceOf(a netip.Addr) string {
-	if p := connlimit.SourceOf(a); p.IsValid() && !p.IsSingleIP() {
-		return p.String()
-	}
-	return a.String()
-}
-
-func addrOf(a net.Addr) netip.Addr {
-	if t, ok := a.(*net.TCPAddr); ok {
-		return t.AddrPort().Addr().Unmap().WithZone("")
-	}
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap().WithZone("")
-}
-
-// failures sums up the refused logins of throttled sources, so that who guesses cannot fill the log: a source has one
-// line a minute.
+// failures sums up the refused logins of throttled sources, so that guessing cannot fill the log: a source has one line a
+// minute.
 type failures struct {
 	log *slog.Logger
 

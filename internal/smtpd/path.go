@@ -8,7 +8,7 @@ import (
 )
 
 // errPath is the error of a path that has no end, or of a quoted string in it.
-var errPath = errors.New("the address does not end: it stands between < and >")
+var errPath = errors.New("the address is not terminated: enclose it in < and >")
 
 // cutPath cuts the path of MAIL FROM and RCPT TO (RFC 5321 §4.1.2) off s. It returns the mailbox as it was written, with
 // its quotes, "" for the null path, and the parameters after it. A source route is dropped (§4.1.1.3, appendix C); a
@@ -27,11 +27,11 @@ func cutPath(s string) (mailbox, rest string, err error) {
 	}
 	rest = s[end:]
 	if rest != "" && rest[0] != ' ' {
-		return "", "", errors.New("there is no blank behind the address")
+		return "", "", errors.New("a space is missing after the address")
 	}
 	if strings.HasPrefix(mailbox, "@") { // a source route: @one,@two:mailbox
 		if _, mailbox, _ = strings.Cut(mailbox, ":"); mailbox == "" {
-			return "", "", errors.New("there is no address behind the source route")
+			return "", "", errors.New("no address follows the source route")
 		}
 	}
 	return mailbox, rest, nil
@@ -75,11 +75,11 @@ func cutParameter(s string) (p parameter, rest string, err error) {
 	}
 	p.name, p.value, p.has = strings.Cut(word, "=")
 	if !keyword(p.name) {
-		return parameter{}, "", errors.New("this is not a parameter: " + shorten(word))
+		return parameter{}, "", errors.New("malformed parameter: " + shorten(word))
 	}
 	p.name = strings.ToUpper(p.name)
 	if p.has && (p.value == "" || strings.ContainsRune(p.value, '=')) {
-		return parameter{}, "", errors.New("the value of the parameter " + p.name + " is empty or has a =")
+		return parameter{}, "", errors.New("the value of the parameter " + p.name + " is empty or contains a =")
 	}
 	return p, rest, nil
 }

@@ -4,7 +4,7 @@
 // (AUTH PLAIN or LOGIN, RFC 4954) and hands over mail.
 //
 // Each connection has one goroutine, which reads a command, looks it up in a table of command and state (command.go)
-// and appends its reply; replies are sent together when the goroutine comes to wait for more (RFC 2920). The text of a
+// and appends its reply; replies are sent together before the goroutine waits for more input (RFC 2920). The text of a
 // mail is read in blocks into the buffer in which it is kept, and searched, not read byte by byte (data.go).
 //
 // AUTH is offered over TLS, and in clear on loopback alone. A session is bound to the secret that opened it. When that
@@ -14,10 +14,9 @@
 // A mail ends with CRLF.CRLF and nothing else; bare CR, bare LF and NUL in it are refused (SMTP smuggling), and a
 // connection that stalls or breaks inside a mail is closed, so that no byte of a mail is ever read as a command.
 //
-// Spoken are RFC 5321, 6409, 3207 (STARTTLS), 4954 and 4616 (AUTH), 1870 (SIZE), 2034 (enhanced codes), 2920
-// (PIPELINING), 3030 (CHUNKING, without BINARYMIME), 6152 (8BITMIME), 6531 (SMTPUTF8), 3461
-// (DSN), 8689 (REQUIRETLS) and 9422 (LIMITS). What makes a
-// mail acceptable, and its words, is decided in the packages mail, gate and submit.
+// It implements RFC 5321, 6409, 3207 (STARTTLS), 4954 and 4616 (AUTH), 1870 (SIZE), 2034 (enhanced codes), 2920
+// (PIPELINING), 3030 (CHUNKING, without BINARYMIME), 6152 (8BITMIME), 6531 (SMTPUTF8), 3461 (DSN), 8689 (REQUIRETLS) and
+// 9422 (LIMITS). Whether a mail is accepted, and why not, is decided in the packages mail, gate and submit.
 package smtpd
 
 import (
@@ -156,7 +155,7 @@ func (s *Server) Serve(l net.Listener) error {
 			return nil
 		case !temporary(err):
 			return err
-		default: // no descriptor is free, say: what is open goes on meanwhile
+		default: // for example, no file descriptor is free: open connections continue meanwhile
 			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
 			s.c.Log.Warn("SMTP: a connection could not be taken; trying again", "error", err)
 			time.Sleep(wait)
@@ -174,13 +173,13 @@ func (s *Server) turnAway(nc net.Conn, by connlimit.Bound) {
 	if s.c.Implicit {
 		return
 	}
-	why := reply{421, "4.3.2", s.c.Hostname + " has too many connections now; try again later"}
+	why := reply{421, "4.3.2", s.c.Hostname + " has too many connections; try again later"}
 	switch by {
 	case connlimit.Source:
-		from := sourceOf(addrOf(nc.RemoteAddr()))
+		from := connlimit.SourceText(connlimit.AddrOf(nc.RemoteAddr()))
 		why = reply{421, "4.7.0", s.c.Hostname + " has too many connections from " + from + "; close some and try again"}
 	case connlimit.Reserved:
-		why.text = s.c.Hostname + " is busy, and takes more connections only from where there are few; try again later"
+		why.text = s.c.Hostname + " is busy and accepts new connections only from addresses that have few; try again later"
 	}
 	nc.Write(why.append(nil, false)) //nolint:errcheck,gosec // it is closed next
 }

@@ -30,7 +30,7 @@ func TestAStallInsideAMailEndsTheConnection(t *testing.T) {
 		"DATA, in a line":   func(c *client) { c.say("DATA", "354"); c.send("From: a@example.com\r\n\r\nhalf") },
 		"DATA, at its dot":  func(c *client) { c.say("DATA", "354"); c.send("From: a@example.com\r\n\r\nhalf\r\n.\r") },
 		"DATA, nothing yet": func(c *client) { c.say("DATA", "354") },
-		"DATA, refused":     func(c *client) { c.say("DATA", "354"); c.send("a bare\nLF"); c.expect("554 5.6.0") },
+		"DATA, refused":     func(c *client) { c.send("DATA\r\na bare\nLF"); c.expect("354"); c.expect("554 5.6.0") },
 		"BDAT":              func(c *client) { c.send("BDAT 200 LAST\r\nFrom: a@example.com\r\n\r\nhalf\r\n") },
 		"BDAT, nothing yet": func(c *client) { c.send("BDAT 200 LAST\r\n") },
 		"BDAT, too large":   func(c *client) { c.send("BDAT 26214401 LAST\r\nFrom: a@example.com\r\n\r\nhalf\r\n") },
@@ -70,23 +70,52 @@ func TestAStallInsideASkippedChunk(t *testing.T) {
 	c.gone()
 }
 
-// Who sends a byte now and then has a bound for the whole mail.
+// A client that sends a byte now and then has a bound for the whole mail, and for a chunk that is skipped.
 func TestASlowMailHasAnEnd(t *testing.T) {
-	w := start(t, func(c *smtpd.Config) { c.Limits.Mail = 300 * time.Millisecond })
+	for name, begin := range map[string]func(c *client){
+		"DATA":            func(c *client) { c.envelope(); c.say("DATA", "354") },
+		"a skipped chunk": func(c *client) { c.send("BDAT 10000 LAST\r\n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, func(c *smtpd.Config) { c.Limits.Mail = 300 * time.Millisecond })
+			c := w.login(t)
+			begin(c)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			go func() {
+				for ctx.Err() == nil {
+					if _, err := c.Write([]byte("x")); err != nil {
+						return
+					}
+					time.Sleep(10 * time.Millisecond)
+				}
+			}()
+			c.expect("421 4.4.2")
+		})
+	}
+}
+
+// A refused mail without an end is read up to a bound. Its refusal is said once, also where it was said before that.
+func TestARefusedMailHasAnEnd(t *testing.T) {
+	w := start(t, nil)
 	c := w.login(t)
 	c.envelope()
-	c.say("DATA", "354")
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
+	c.send("DATA\r\na bare\nLF\r\n")
+	c.expect("354")
+	c.expect("554 5.6.0")
 	go func() {
-		for ctx.Err() == nil {
-			if _, err := c.Write([]byte("x")); err != nil {
+		block := bytes.Repeat([]byte("x"), 1<<20)
+		for {
+			if _, err := c.Write(block); err != nil {
 				return
 			}
-			time.Sleep(10 * time.Millisecond)
 		}
 	}()
-	c.expect("421 4.4.2")
+	rest, _ := io.ReadAll(c.r) // it may end in a reset
+	if len(rest) > 0 {
+		t.Errorf("after the refusal: %q", rest)
+	}
+	w.want(t, nil, nil)
 }
 
 // The time for a login counts from the connection, and nothing but the login ends it.
@@ -182,7 +211,7 @@ func (l *lines) count(s string) int {
 	return strings.Count(l.b.String(), s)
 }
 
-// Who guesses from a throttled source fills no log.
+// Guessing from a throttled source fills no log.
 func TestThrottledLoginsAreSummedUp(t *testing.T) {
 	var log lines
 	w := start(t, func(c *smtpd.Config) {
@@ -218,7 +247,7 @@ func (w *world) throttle(t testing.TB) {
 	t.Fatal("nobody is throttled")
 }
 
-// A key that may not send is told so when it logs in.
+// A key that may not send learns it when it logs in.
 func TestAKeyThatMayNotSend(t *testing.T) {
 	for _, may := range []account.Permission{account.MayRead, account.MayManage, account.MayRead | account.MayManage} {
 		w := start(t, nil)

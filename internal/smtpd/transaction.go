@@ -88,7 +88,7 @@ func each(s string, take func(parameter) *reply) *reply {
 }
 
 func unknown(p parameter) *reply {
-	return &reply{555, "5.5.4", "the parameter " + shorten(p.name) + " is not known"} // RFC 5321 §4.1.1.11
+	return &reply{555, "5.5.4", "unknown parameter: " + shorten(p.name)} // RFC 5321 §4.1.1.11
 }
 
 // ofMail takes a parameter of MAIL. overTLS says whether REQUIRETLS is offered.
@@ -101,7 +101,7 @@ func (tx *transaction) ofMail(p parameter, overTLS bool) *reply {
 	case "SIZE": // RFC 1870
 		which = seenSize
 		if !digits(p.value) {
-			return wrongParameter("SIZE is a number of bytes")
+			return wrongParameter("SIZE must be a number of bytes")
 		}
 		if tx.size, err = strconv.ParseInt(p.value, 10, 64); err != nil || tx.size > submit.MaxSize {
 			return &tooLarge
@@ -109,14 +109,14 @@ func (tx *transaction) ofMail(p parameter, overTLS bool) *reply {
 	case "BODY": // RFC 6152
 		which = seenBody
 		if !strings.EqualFold(p.value, "7BIT") && !strings.EqualFold(p.value, "8BITMIME") {
-			return wrongParameter("BODY is 7BIT or 8BITMIME")
+			return wrongParameter("BODY must be 7BIT or 8BITMIME")
 		}
 	case "SMTPUTF8": // RFC 6531 §3.4
 		which, tx.utf8 = seenUTF8, true
 	case "AUTH": // RFC 4954 §5: from whom a relaying server has the mail, which is not taken on trust
 		which = seenAuth
 		if !p.has {
-			return wrongParameter("AUTH has an address, or <>")
+			return wrongParameter("AUTH needs an address, or <>")
 		}
 	case "RET": // RFC 3461 §4.3
 		which = seenRet
@@ -124,12 +124,12 @@ func (tx *transaction) ofMail(p parameter, overTLS bool) *reply {
 	case "ENVID": // RFC 3461 §4.4
 		which = seenEnvID
 		if tx.EnvID, err = mail.ParseEnvID(p.value); !p.has {
-			return wrongParameter("ENVID has a value")
+			return wrongParameter("ENVID needs a value")
 		}
 	case "REQUIRETLS": // RFC 8689 §2
 		which, tx.RequireTLS = seenTLS, true
 		if !overTLS {
-			return &reply{530, "5.7.10", "REQUIRETLS needs TLS here too: use STARTTLS"}
+			return &reply{530, "5.7.10", "REQUIRETLS needs a TLS connection: use STARTTLS"}
 		}
 	default:
 		return unknown(p)
@@ -162,9 +162,9 @@ func (p parameter) check(first, bare bool, err error) *reply {
 	case err != nil:
 		return wrongParameter(err.Error())
 	case bare && p.has:
-		return wrongParameter(p.name + " has no value")
+		return wrongParameter(p.name + " takes no value")
 	case !first:
-		return wrongParameter("the parameter " + p.name + " is given twice")
+		return wrongParameter("the parameter " + p.name + " occurs twice")
 	}
 	return nil
 }
