@@ -44,7 +44,27 @@ func (a *api) authenticate(r *http.Request) (*call, error) {
 		}
 		return nil, f
 	}
-	return &call{Request: r, who: who, addr: addr}, nil
+	c := &call{Request: r, who: who, addr: addr}
+	c.alive = func() error {
+		release, err := a.hold(c)
+		if err != nil {
+			return faultOf(err)
+		}
+		release()
+		return nil
+	}
+	return c, nil
+}
+
+// hold says whether the caller's secret is still good: a body can come minutes behind its header. If it is, who ends the
+// secret waits until release: what is kept meanwhile was asked for with a live one.
+func (a *api) hold(c *call) (release func(), err error) {
+	done := make(chan struct{})
+	unbind, err := a.Gate.Bind(c.who, func(string) (wait func()) { return func() { <-done } })
+	if err != nil {
+		return nil, err
+	}
+	return func() { unbind(); close(done) }, nil
 }
 
 // noteRefused leaves a line in the log for who wonders why a client gets 401. What is throttled is counted alone: a

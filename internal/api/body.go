@@ -190,9 +190,12 @@ func (c *call) sendBody() ([]byte, error) {
 	return text, err
 }
 
-// resourceBody reads the body of anything else.
+// resourceBody reads the body of anything else. Of a caller whose secret ended while it came, nothing is done.
 func (c *call) resourceBody(what string, most int64) ([]byte, error) {
 	text, err := c.body(most)
+	if err == nil && c.alive != nil {
+		err = c.alive()
+	}
 	var f *fault
 	switch {
 	case errors.Is(err, errBodyTooLarge):

@@ -36,8 +36,12 @@ func (a *api) handOver(c *call, items []item, outcomes []outcome, h handing) (re
 		most = math.MaxInt64
 	}
 	parts := partition(items, outcomes, most)
-	for _, part := range parts {
-		if kept := a.handPart(c, items, outcomes, part, h); kept != nil {
+	for i, part := range parts {
+		kept, err := a.handPart(c, items, outcomes, part, h)
+		switch {
+		case err != nil && i == 0: // nothing was kept
+			return reply{}, err
+		case kept != nil:
 			return *kept, nil
 		}
 	}
@@ -88,20 +92,28 @@ func partition(items []item, outcomes []outcome, most int64) []part {
 }
 
 // handPart submits some items in one batch and writes into outcomes what became of them. An answer that is remembered is
-// made before it is durable; when it was kept it is returned.
-func (a *api) handPart(c *call, items []item, outcomes []outcome, p part, h handing) (kept *reply) {
+// made before it is durable; when it was kept it is returned. An error is that the caller's secret has ended.
+func (a *api) handPart(c *call, items []item, outcomes []outcome, p part, h handing) (kept *reply, err error) {
 	body := c.part.Held()
 	if err := c.grow(body + p.weight); err != nil {
 		for _, i := range p.items {
 			outcomes[i].findings.add(faultOf(err))
 		}
-		return nil
+		return nil, nil
 	}
 	defer c.part.Shrink(body)
 	made, which := composeAll(items, outcomes, p.items, submit.Message{Source: "http", Address: c.addr, Client: c.UserAgent(), Sandbox: h.sandbox})
 	if h.whole && len(made) < len(p.items) {
-		return nil
+		return nil, nil
 	}
+	release, err := a.hold(c)
+	if err != nil {
+		for _, i := range which {
+			outcomes[i].findings.add(faultOf(err))
+		}
+		return nil, err
+	}
+	defer release()
 	b := submit.Batch{Items: made, Whole: h.whole, Once: h.once, Sandbox: h.sandbox}
 	var first reply
 	if h.once != nil {
@@ -119,10 +131,10 @@ func (a *api) handPart(c *call, items []item, outcomes []outcome, p part, h hand
 	fill(outcomes, which, got)
 	for i := range got {
 		if got[i].Err == nil && first.body != nil {
-			return &first
+			return &first, nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // composeAll makes the mails of some items; which says the item of each. What cannot be composed is a finding.

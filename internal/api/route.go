@@ -26,6 +26,8 @@ type call struct {
 	who  gate.Principal
 	addr netip.Addr
 	part budget.Share // of the memory that bodies share
+	// alive says in a fault that the caller's secret has ended meanwhile; nil: the call needs none.
+	alive func() error
 }
 
 // reply is what a handler answers when all is well.

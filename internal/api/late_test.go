@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"postern/internal/keyring"
+	"postern/internal/store"
+)
+
+// A body may come minutes behind its header. What a secret was accepted for and had not begun by the time it ended is not
+// done: not a send, and nothing that would give the caller another secret.
+func TestABodyThatComesBehindTheEndOfItsSecretIsRefused(t *testing.T) {
+	w := newWorld(t)
+	reset := func(k keyring.Issued) error {
+		_, err := w.keyring.Reset(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: k.Key.ID}, keyring.Reset{})
+		return err
+	}
+	suspend := func(k keyring.Issued) error {
+		_, err := w.keyring.Suspend(t.Context(), operator, store.KeyFilter{ID: k.Key.ID}, "abuse")
+		return err
+	}
+	newKey := func(name string) keyring.Issued {
+		k := w.subaccount(t, name)
+		w.addSender(t, k.Key, "*@example.com")
+		return k
+	}
+	const v3 = `{"FromEmail":"a@example.com","Subject":"S","Text-part":"T","Recipients":[{"Email":"b@example.org"}]}`
+	for _, x := range []struct {
+		name, path, body string
+		key              keyring.Issued
+		end              func(keyring.Issued) error
+	}{
+		{"send", "/v3.1/send", simple, newKey("a"), reset},
+		{"send v3", "/v3/send", v3, newKey("b"), reset},
+		{"send, suspended", "/v3.1/send", simple, newKey("c"), suspend},
+		{"a new subaccount", "/v3/REST/apikey", `{"Name":"mine"}`, w.master.Issued, reset},
+	} {
+		conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close() //nolint:errcheck // of a test
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.server.URL+x.path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth(x.key.Key.APIKey, x.key.Secret)
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: mail.test\r\nAuthorization: %s\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n",
+			x.path, r.Header.Get("Authorization"), len(x.body))
+		in := bufio.NewReader(conn)
+		if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") { // the secret is accepted
+			t.Fatalf("%s: %q, %v", x.name, line, err)
+		}
+		if _, err := in.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.end(x.key); err != nil {
+			t.Fatalf("%s: %v", x.name, err)
+		}
+		io.WriteString(conn, x.body) //nolint:errcheck,gosec // the answer tells
+		resp, err := http.ReadResponse(in, r)
+		if err != nil {
+			t.Fatalf("%s: %v", x.name, err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s, %v; want 401", x.name, resp.StatusCode, text, err)
+		}
+		resp.Body.Close() //nolint:errcheck,gosec // read
+	}
+}
