@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// level of each room: a room imports rooms of lower levels, and its own kind only where beside says so.
+// level of each package: it imports packages of lower levels, and its own kind only where beside says so.
 var level = map[string]int{
 	"mail": 0, "credential": 0, "account": 0, "audit": 0, "track": 0, "openapi": 0,
 	"store":  1,
@@ -33,7 +33,7 @@ const (
 // forTests are imported by tests, benchmarks and each other alone.
 var forTests = []string{"store/storetest", "store/storetest/cluster", "mxtest", "keyring/passkeytest", "keyring/oidctest"}
 
-// io is what a pure room does without, with all that is below it; parsers are the exceptions.
+// io is what a pure package does without, with all that is below it; parsers are the exceptions.
 var (
 	io      = []string{"os", "net", "database", "syscall", "io/fs", "log", "crypto/tls", "github.com/jackc", "modernc.org"}
 	parsers = []string{"net/mail", "net/netip", "net/url", "net/textproto"}
@@ -71,7 +71,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		}
 		for _, word := range []string{"util", "utils", "common", "models", "services", "helpers"} {
 			if filepath.Base(dir) == word {
-				t.Errorf("internal/%s: a room has a name from the world of mail", dir)
+				t.Errorf("internal/%s: a package has a name from the world of mail", dir)
 			}
 		}
 	}

@@ -6,10 +6,11 @@
 // Each body has a Share. It grows with the bytes that came, never with what was announced, and is released when the body
 // is dealt with. One key has at most half of the budget, however many connections it uses. The last quarter of the budget,
 // and of each key's part, is for small bodies and for the oldest large one: so an ordinary mail passes beside large ones,
-// and bodies that each hold a part and wait for more cannot wait for each other for ever. When there is room again, the
+// and bodies that each hold a part and wait for more cannot deadlock. When there is room again, the
 // key that holds least is served first.
 //
-// Who finds no room waits, and is refused after a while. The budget allocates nothing itself: it counts what its users do.
+// A body that finds no room waits, and is refused after a while. The budget allocates nothing itself: it counts what its
+// users do.
 package budget
 
 import (
@@ -137,7 +138,7 @@ func (b *Budget) await(ctx context.Context, w *waiter, wait time.Duration) error
 	}
 	b.waiting = slices.Delete(b.waiting, i, i+1)
 	b.refused++
-	b.serve() // who came later may fit
+	b.serve() // a later one may fit
 	return err
 }
 

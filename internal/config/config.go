@@ -78,7 +78,7 @@ type Serve struct {
 	OIDCName       string        `name:"oidc-name" env:"POSTERN_OIDC_NAME" placeholder:"NAME" group:"settings" help:"What the button says: Sign in with NAME. Default: the host of --oidc-issuer."`
 	Hold           bool          `env:"POSTERN_HOLD" group:"settings" help:"Accept and keep mail, but deliver nothing."`
 	NotifyFrom     string        `env:"POSTERN_NOTIFY_FROM" placeholder:"ADDRESS" group:"settings" help:"Sender of the mail that Postern itself sends, such as invitations and reminders: an address, or 'Name <address>'. Default: Postern <postern@HOSTNAME>."`
-	FailureNotices string        `env:"POSTERN_FAILURE_NOTICES" default:"smtp" enum:"smtp,asked" placeholder:"WHEN" group:"settings" help:"When the return path is mailed that a message failed: 'smtp' for mail by SMTP unless its NOTIFY parameter says otherwise (RFC 3461), 'asked' only where NOTIFY asks for it."`
+	FailureNotices string        `env:"POSTERN_FAILURE_NOTICES" default:"smtp" enum:"smtp,asked" placeholder:"WHEN" group:"settings" help:"Which failures of messages the envelope sender is notified of by mail: 'smtp' for all mail by SMTP unless its NOTIFY parameter says otherwise (RFC 3461), 'asked' only where NOTIFY asks for it."`
 	WebhookPrivate bool          `env:"POSTERN_WEBHOOK_PRIVATE" group:"settings" help:"Let webhooks lead into private networks, and be http. Whoever may set a webhook can then reach what this server can reach."`
 	Drain          time.Duration `env:"POSTERN_DRAIN" default:"30s" placeholder:"DURATION" group:"settings" help:"How long, at the end, work under way may take before it is broken off and handed back."`
 }

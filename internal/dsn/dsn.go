@@ -3,7 +3,7 @@
 // Package dsn sends delivery status notifications (RFC 3461, RFC 3464): to a mail's return path, about recipients that it
 // failed to reach, is delayed for, or has reached.
 //
-// What is to be sent was written by the store in the transaction of the event that causes it, and who asked for what is
+// What is to be sent is written by the store in the transaction of the event that causes it, and what was asked for is
 // decided there. A notice is a mail of Postern's own account, with the null return path, so that there is never a notice
 // about a notice; it goes through the queue, signed, like all mail. It ends what it stands for in the transaction of its
 // own acceptance: a crash neither loses nor doubles it.
@@ -35,7 +35,7 @@ const (
 )
 
 const (
-	look       = 2 * time.Second // how often is looked for what is due
+	look       = 2 * time.Second // how often due notices are looked for
 	tryAgain   = time.Minute     // after a failure of ours
 	atOnce     = 500             // recipients that are read at a time
 	maxPerMail = 100             // recipients that one notice is about at most
@@ -49,7 +49,7 @@ type Config struct {
 	Submit   *submit.Submit
 	From     mail.Address // of Postern's own mail
 	Hostname string       // the reporting MTA
-	Default  bool         // failures of mail by SMTP are told of when nothing was asked for
+	Default  bool         // whether failures of mail by SMTP are reported where nothing was asked for
 	Log      *slog.Logger
 	Now      func() time.Time // nil: time.Now
 }
@@ -91,7 +91,7 @@ func New(c Config) *DSN {
 // Stats are counts since the start.
 type Stats struct {
 	Sent    map[store.NoticeKind]int64 // notices that were accepted as mail
-	Dropped int64                      // recipients that no notice is sent about: their return path has had enough, or it cannot be
+	Dropped int64                      // recipients that no notice is sent about: their return path has reached its limit, or it cannot be
 	Waited  int64                      // recipients whose notice was put off to another hour
 	Failed  int64                      // attempts at a notice that failed
 }
@@ -112,7 +112,7 @@ func (d *DSN) Run(ctx context.Context) error {
 	for {
 		if err := d.Round(ctx); err != nil && ctx.Err() == nil {
 			d.stats.failed.Add(1)
-			d.Log.ErrorContext(ctx, "delivery status notifications could not be read or put off; it is tried again", "error", err)
+			d.Log.ErrorContext(ctx, "delivery status notifications could not be read or put off; trying again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -163,7 +163,7 @@ func (d *DSN) handle(ctx context.Context, list []store.DueNotice) error {
 		return d.putOff(ctx, list, d.hour.Add(time.Hour))
 	case !room:
 		if began {
-			log.WarnContext(ctx, "the return path has had its failure notices of this hour; the others are dropped", "notices", MaxDefault)
+			log.WarnContext(ctx, "the return path has reached its limit of failure notices for this hour; the others are dropped", "notices", MaxDefault)
 		}
 		return d.drop(ctx, list)
 	}
@@ -184,7 +184,7 @@ func (d *DSN) handle(ctx context.Context, list []store.DueNotice) error {
 		return d.drop(ctx, list)
 	}
 	d.stats.failed.Add(1)
-	log.WarnContext(ctx, "a delivery status notification was not sent; it is tried again", "error", err)
+	log.WarnContext(ctx, "a delivery status notification was not sent; trying again later", "error", err)
 	return d.putOff(ctx, list, d.Now().Add(tryAgain))
 }
 

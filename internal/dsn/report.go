@@ -37,8 +37,8 @@ func (d *DSN) report(list []store.DueNotice, about *store.NoticeSource) mail.Rep
 	return r
 }
 
-// full says whether a mail is returned as a whole: when a failure is told of that was to return it (RFC 3461 §4.3). What
-// must not travel without TLS is not returned (RFC 8689 §5).
+// full says whether a mail is returned as a whole: with a failure, where RET=FULL asked for it (RFC 3461 §4.3). What must
+// not travel without TLS is not returned (RFC 8689 §5).
 func full(kind store.NoticeKind, about *store.NoticeSource) bool {
 	return kind == store.NoticeFailed && about.Ret == mail.RetFull && !about.RequireTLS && len(about.Source) <= maxReturned
 }
@@ -174,7 +174,7 @@ func said(n *store.DueNotice) []string {
 		out = append(out, "Reason: "+e.Line)
 	}
 	if n.Kind == store.NoticeDelayed && !n.ExpiresAt.IsZero() {
-		out = append(out, "It will be tried until "+n.ExpiresAt.UTC().Format("2 January 2006, 15:04 UTC")+".")
+		out = append(out, "Delivery will be attempted until "+n.ExpiresAt.UTC().Format("2 January 2006, 15:04 UTC")+".")
 	}
 	return out
 }
@@ -201,19 +201,19 @@ func advice(list []store.DueNotice) []string {
 
 func adviceOn(n *store.DueNotice) string {
 	if expired(n) {
-		return "The message was tried several times, and no further attempt will be made. Please try again later, or reach the recipient in another way."
+		return "Delivery was attempted several times, and no further attempt will be made. Please try again later, or contact the recipient in another way."
 	}
 	switch mail.State(n.Event.StateID) {
 	case mail.StateUserUnknown, mail.StateMailboxInactive:
 		return "The mailbox does not exist or is closed. Please check the address for typing errors before you send the message again."
 	case mail.StateQuotaExceeded:
-		return "The mailbox is full. Please send the message again later, or reach the recipient in another way."
+		return "The mailbox is full. Please send the message again later, or contact the recipient in another way."
 	case mail.StateInvalidDomain, mail.StateNoMailHost:
-		return "The domain of the address does not exist or accepts no mail. Please check what stands behind the @."
+		return "The domain of the address does not exist or accepts no mail. Please check the part after the @."
 	case mail.StateSenderBlocked, mail.StateContentBlocked, mail.StatePolicyIssue, mail.StateRelayDenied:
 		return "The recipient's server does not accept this message. Its answer above says why; the administrator of your mail system can use it to find the cause."
 	case mail.StatePreblocked:
-		return "The address is not sent mail because it bounced, complained or unsubscribed before, or because the message was cancelled."
+		return "The message was not sent because the address bounced, complained or unsubscribed before, or because the message was cancelled."
 	}
 	return "If the answer above does not help, please pass this message on to the administrator of your mail system."
 }

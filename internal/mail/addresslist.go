@@ -35,9 +35,8 @@ type listParser struct {
 	s   string
 	at  int
 	out []Address
-	// doubt says why other programs may read other addresses than ours, "" when they hardly can. odd says so of what
-	// matters only where an @ stands outside of the addresses, in a name or a comment. Who asks for an author does not
-	// accept either.
+	// doubt says why other programs may read other addresses than we do, "" where that is unlikely. odd is a reason that
+	// counts only where an @ stands outside of the addresses, in a name or a comment. For authors neither is accepted.
 	doubt, odd string
 }
 

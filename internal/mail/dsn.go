@@ -131,10 +131,10 @@ func ParseEnvID(s string) (EnvID, error) {
 
 // Check says what is wrong with a value that was not made by ParseEnvID.
 func (e EnvID) Check() error {
-	_, err := ParseEnvID(e.XText())
 	if e == "" {
 		return nil
 	}
+	_, err := ParseEnvID(e.XText())
 	return err
 }
 
@@ -287,13 +287,13 @@ func parseXText(param, s string) (string, error) {
 	return string(out), nil
 }
 
-// hexByte reads the two digits at the head of s. RFC 3461 §4 has them in upper case; lower case is taken too.
+// hexByte reads the two digits at the head of s. RFC 3461 §4 has them in upper case; lower case is accepted too.
 func hexByte(s string) (byte, bool) {
 	if len(s) < 2 {
 		return 0, false
 	}
 	v, err := strconv.ParseUint(s[:2], 16, 8)
-	return byte(v), err == nil && s[0] != '+' && s[0] != '-'
+	return byte(v), err == nil
 }
 
 // utf8Address encodes an address of the type utf-8 (RFC 6533 §3): in the form utf-8-addr-unitext where UTF-8 may stand as

@@ -181,7 +181,7 @@ func urlList(value string) (pieces []string, err error) {
 			if end < 0 {
 				return nil, wrong("has a comment that does not end")
 			}
-			pieces = append(pieces, encodeWords(rest[:1], mime.BEncoding)+encodeWords(rest[1:end], mime.BEncoding)+")")
+			pieces = append(pieces, "("+encodeWords(rest[1:end], mime.BEncoding)+")")
 			rest = rest[end+1:]
 		case '<':
 			end := strings.IndexByte(rest, '>')

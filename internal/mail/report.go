@@ -88,8 +88,8 @@ func (w *composer) status(f Field) {
 
 // returned writes what is returned of a mail: its header, or all of it.
 func (w *composer) returned(source []byte, headers bool) {
-	w.line("Content-Description: Undelivered message")
 	if !headers {
+		w.line("Content-Description: Original message")
 		if fit, _, err := Fit(source); err == nil { // it was accepted before that was done, say
 			source = fit
 		}
@@ -104,7 +104,7 @@ func (w *composer) returned(source []byte, headers bool) {
 	}
 	head, _ := splitHead(source)
 	head = shortHead(head)
-	w.line("Content-Type: text/rfc822-headers")
+	w.line("Content-Description: Original message header\r\nContent-Type: text/rfc822-headers")
 	if high, long := weigh(string(head)); high == 0 && !long {
 		w.line("Content-Transfer-Encoding: 7bit\r\n")
 		w.Write(head)

@@ -163,10 +163,10 @@ func (c *collector) search(e emitter) {
 func (c *collector) dsn(e emitter) {
 	n := c.s.dsn.Stats()
 	for kind := store.NoticeFailed; kind <= store.NoticeDelivered; kind++ {
-		e.count("dsn_sent_total", "Delivery status notifications that were accepted as mail, by what they say.", float64(n.Sent[kind]), "kind", kind.String())
+		e.count("dsn_sent_total", "Delivery status notifications handed to the queue, by kind.", float64(n.Sent[kind]), "kind", kind.String())
 	}
-	e.count("dsn_dropped_total", "Recipients that no notification is sent about: their return path has had enough of them, or it cannot be sent.", float64(n.Dropped))
-	e.count("dsn_delayed_total", "Recipients whose notification was put off since their return path has had enough of them in this hour.", float64(n.Waited))
+	e.count("dsn_dropped_total", "Recipients about which no notification is sent: the return path has reached its limit, or it cannot be sent.", float64(n.Dropped))
+	e.count("dsn_delayed_total", "Recipients whose notification was put off because the return path has reached its limit of the hour.", float64(n.Waited))
 	e.count("dsn_failed_total", "Attempts at a notification that failed.", float64(n.Failed))
 }
 
@@ -272,7 +272,7 @@ func (c *collector) waiting(ctx context.Context, e emitter) bool {
 		e.gauge("notices_waiting", "Notices that are still to be sent.", float64(n))
 		e.gauge("notices_oldest_seconds", "Age of the oldest of them; 0 when there is none.", age)
 		if n, err = c.s.core.Store.CountNoticesOfMail(ctx); err == nil {
-			e.gauge("dsn_waiting", "Recipients that a delivery status notification is still to be sent about.", float64(n))
+			e.gauge("dsn_waiting", "Recipients about which a delivery status notification is still to be sent.", float64(n))
 			n, err = c.s.core.Store.CountWebhookDeliveries(ctx)
 		}
 	}

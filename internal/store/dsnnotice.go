@@ -37,12 +37,12 @@ func (k NoticeKind) String() string {
 	return "unknown"
 }
 
-// NoticeDelay is how long a mail waits before its sender is notified that it does, where he asked for that.
+// NoticeDelay is how long a mail waits before its sender is notified of the delay, where NOTIFY asked for that.
 const NoticeDelay = 4 * time.Hour
 
-// noteNotice writes a notice of a kind for each of a list of events whose sender wants it: who asked for it, and of
-// failures of mail by SMTP also who said nothing (RFC 3461 §4.1, RFC 5321 §6.1), unless his own list of suppressed
-// addresses, or his own campaign, was the reason. There is none to the null return path, so none about a notice.
+// noteNotice writes a notice of a kind for each of a list of events whose sender wants it: one that asked for it, and for
+// failures of mail by SMTP also one that said nothing (RFC 3461 §4.1, RFC 5321 §6.1), unless the sender's own suppression
+// list or campaign was the reason. There is none to the null return path, so none about a notice.
 func noteNotice(kind NoticeKind, wants mail.Notify) *bulk {
 	cond := fmt.Sprintf("(coalesce(r.notify, 0) & %d) <> 0", int(wants))
 	if kind == NoticeFailed {

@@ -179,7 +179,7 @@ type Completion struct {
 	StateID   int
 	Permanent bool       // of a bounce: the other side refused for good, rather than that we gave up
 	Blocked   bool       // of a bounce: it was blocked (spam, policy), rather than undeliverable
-	Notice    NoticeKind // of what was sent: what its sender is notified of, if he asked; 0: of nothing, by us
+	Notice    NoticeKind // of what was sent: what its sender is notified of, if asked for; 0: of nothing, by us
 }
 
 // Complete records what came of claimed messages: their state, their events, the counters and the queue, in one
