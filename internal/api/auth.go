@@ -29,6 +29,9 @@ func (a *api) authenticate(r *http.Request) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
+	if scheme, rest, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.HasPrefix(rest, " ") {
+		r.Header.Set("Authorization", scheme+" "+strings.TrimLeft(rest, " ")) // RFC 9110 §11.4: one blank or more
+	}
 	user, password, ok := r.BasicAuth()
 	who, err := a.Gate.Verify(gate.Source{Addr: addr, Protocol: "http", Client: r.UserAgent()}, user, password)
 	if err != nil {

@@ -88,6 +88,7 @@ var (
 // bodies share is the call's until its end. Errors are faults, or one of the reasons above.
 func (c *call) body(most int64) ([]byte, error) {
 	if c.ContentLength > most {
+		c.drain(most)
 		return nil, errBodyTooLarge
 	}
 	// Compressed bytes are bounded as plain ones are, in case that they say nothing.
@@ -106,6 +107,14 @@ func (c *call) body(most int64) ([]byte, error) {
 		return nil, errBodyGzip
 	}
 	return nil, err
+}
+
+// drain reads on behind what is too large, so much at most and at the pace of any body. A client that sends all before it
+// reads, as Python's do, would else find its connection reset, and never learn why.
+func (c *call) drain(most int64) {
+	if c.Header.Get("Expect") == "" { // who asks first has sent nothing yet
+		io.CopyN(io.Discard, c.Body, most) //nolint:errcheck,gosec // the answer is the same
+	}
 }
 
 // firstRead is how much memory a body has before any of it came.
@@ -127,6 +136,7 @@ func (c *call) fill(from io.Reader, most, announced int64) ([]byte, error) {
 		b = b[:len(b)+n]
 		switch {
 		case int64(len(b)) > most:
+			c.drain(most)
 			return nil, errBodyTooLarge
 		case errors.Is(err, io.EOF):
 			return b, nil

@@ -3,6 +3,7 @@
 package api_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
@@ -91,6 +92,44 @@ func TestGzipIsBounded(t *testing.T) {
 	} {
 		if a := w.coded(t, x.path, "gzip", x.body); a.status != x.status || !strings.Contains(a.body, x.says) {
 			t.Errorf("%s: %d %.300s; want %d %q", name, a.status, a.body, x.status, x.says)
+		}
+	}
+}
+
+// A client that sends all of its body before it reads, as Python's do, learns that it was too large.
+func TestWhoSendsTooMuchLearnsIt(t *testing.T) {
+	w := newWorld(t)
+	for _, length := range []string{"Content-Length: 28000000", "Transfer-Encoding: chunked"} {
+		conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close() //nolint:errcheck // of a test
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, w.server.URL+"/v3.1/send", http.NoBody)
+		r.SetBasicAuth(w.master.Key.APIKey, w.master.Secret)
+		fmt.Fprintf(conn, "POST /v3.1/send HTTP/1.1\r\nHost: mail.test\r\nAuthorization: %s\r\n%s\r\n\r\n", r.Header.Get("Authorization"), length)
+		part := strings.Repeat(" ", 1000000)
+		if strings.HasPrefix(length, "Transfer") {
+			part = "f4240\r\n" + part + "\r\n"
+		}
+		for range 28 {
+			if _, err := io.WriteString(conn, part); err != nil {
+				t.Errorf("%s: %v", length, err)
+				break
+			}
+		}
+		if strings.HasPrefix(length, "Transfer") {
+			io.WriteString(conn, "0\r\n\r\n") //nolint:errcheck,gosec // the answer tells
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), r)
+		if err != nil {
+			t.Errorf("%s: %v", length, err)
+			continue
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close() //nolint:errcheck,gosec // read
+		if err != nil || resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), "mj-0011") {
+			t.Errorf("%s: %d %s, %v", length, resp.StatusCode, text, err)
 		}
 	}
 }

@@ -147,6 +147,17 @@ func TestNotBasicAuthentication(t *testing.T) {
 	}
 }
 
+// Between Basic and the credentials there may be several blanks (RFC 9110 §11.4).
+func TestBlanksBeforeTheCredentials(t *testing.T) {
+	w := newWorld(t)
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+"/v3/REST/apikey", nil)
+	r.SetBasicAuth(w.master.Key.APIKey, w.master.Secret)
+	r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), " ", "   ", 1))
+	if a := w.send(t, r); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
 func TestKeyThatIsNotActive(t *testing.T) {
 	w := newWorld(t)
 	sub := w.subaccount(t, "sub")
