@@ -31,6 +31,10 @@ func (c *conn) auth(arg string) {
 		return
 	}
 	mechanism := strings.ToUpper(words[0])
+	if mechanism != "PLAIN" && mechanism != "LOGIN" {
+		c.say(reply{504, "5.5.4", "unsupported mechanism: use PLAIN or LOGIN"})
+		return
+	}
 	var initial []byte
 	if len(words) == 2 {
 		var ok bool
@@ -44,8 +48,6 @@ func (c *conn) auth(arg string) {
 		c.authPlain(initial)
 	case "LOGIN":
 		c.authLogin(initial)
-	default:
-		c.say(reply{504, "5.5.4", "unsupported mechanism: use PLAIN or LOGIN"})
 	}
 }
 

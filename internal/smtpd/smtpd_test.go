@@ -91,6 +91,7 @@ func TestLogins(t *testing.T) {
 		"nothing":                      {{"AUTH PLAIN " + plain("", ""), "535 5.7.8"}},
 		"cancelled":                    {{"AUTH LOGIN", "334"}, {"*", "501"}},
 		"an unknown mechanism":         {{"AUTH CRAM-MD5", "504 5.5.4"}},
+		"an unknown one and no base64": {{"AUTH XOAUTH2 abc", "504 5.5.4"}},
 		"no NULs":                      {{"AUTH PLAIN " + b(key+secret), "501 5.5.2"}},
 		"twice":                        {{"AUTH PLAIN " + plain(key, secret), "235"}, {"AUTH PLAIN " + plain(key, secret), "503"}},
 		"no AUTH before MAIL":          {{"MAIL FROM:<a@example.com>", "530 5.7.0"}},
