@@ -53,8 +53,9 @@ func (b *bench) idle() error {
 		}
 		after := residentOf(c.cmd.Process.Pid)
 		fmt.Println("SMTP sessions that have logged in and wait")
+		each := float64(after-before) / float64(n) / 1024
 		table("sessions|resident before|resident with them|a session", [][]string{{
-			fmt.Sprint(n), fmt.Sprintf("%d MiB", before>>20), fmt.Sprintf("%d MiB", after>>20), fmt.Sprintf("%.1f KiB", float64(after-before)/float64(n)/1024),
+			fmt.Sprint(n), fmt.Sprintf("%d MiB", before>>20), fmt.Sprintf("%d MiB", after>>20), fmt.Sprintf("%.1f KiB", each),
 		}})
 		return nil
 	})
@@ -74,7 +75,8 @@ func serveIdle(data string) error {
 	if err != nil {
 		return err
 	}
-	s := smtpd.New(smtpd.Config{Gate: core.Gate, Submit: core.Submit, Hostname: "bench.example", Log: log, Limits: smtpd.Limits{Connections: 4 * idleSessions}})
+	limits := smtpd.Limits{Connections: 4 * idleSessions}
+	s := smtpd.New(smtpd.Config{Gate: core.Gate, Submit: core.Submit, Hostname: "bench.example", Log: log, Limits: limits})
 	go func() {
 		io.Copy(io.Discard, os.Stdin) //nolint:errcheck,gosec // its end is what is waited for
 		os.Exit(0)

@@ -72,9 +72,8 @@ type path struct {
 }
 
 type counters struct {
-	sent             [store.NoticeDelivered + 1]atomic.Int64 // notices by kind
-	dropped, waiting atomic.Int64
-	failed           atomic.Int64
+	sent                    [store.NoticeDelivered + 1]atomic.Int64 // notices by kind
+	dropped, waited, failed atomic.Int64
 }
 
 // New makes the sender of notices.
@@ -98,7 +97,10 @@ type Stats struct {
 
 // Stats reads the counts.
 func (d *DSN) Stats() Stats {
-	s := Stats{Sent: map[store.NoticeKind]int64{}, Dropped: d.stats.dropped.Load(), Waited: d.stats.waiting.Load(), Failed: d.stats.failed.Load()}
+	s := Stats{
+		Sent:    map[store.NoticeKind]int64{},
+		Dropped: d.stats.dropped.Load(), Waited: d.stats.waited.Load(), Failed: d.stats.failed.Load(),
+	}
 	for k := store.NoticeFailed; k <= store.NoticeDelivered; k++ {
 		s.Sent[k] = d.stats.sent[k].Load()
 	}
@@ -141,12 +143,14 @@ func (d *DSN) Round(ctx context.Context) error {
 
 // together is how many of the first notices one mail is about: of one mail, of one kind, and asked for alike.
 func together(list []store.DueNotice) int {
-	first := list[0]
-	n := 1
-	for n < len(list) && n < maxPerMail && list[n].SubmissionID == first.SubmissionID && list[n].Kind == first.Kind && list[n].Asked == first.Asked {
-		n++
+	first := &list[0]
+	list = list[:min(len(list), maxPerMail)]
+	for n := range list {
+		if x := &list[n]; x.SubmissionID != first.SubmissionID || x.Kind != first.Kind || x.Asked != first.Asked {
+			return n
+		}
 	}
-	return n
+	return len(list)
 }
 
 // handle sends, drops or puts off notices that go together. Whatever it does, they are not due any more.
@@ -159,11 +163,12 @@ func (d *DSN) handle(ctx context.Context, list []store.DueNotice) error {
 	p := path{first.KeyID, mail.Canonical(first.MailFrom), first.Asked}
 	switch room, began := d.room(p); {
 	case !room && first.Asked:
-		d.stats.waiting.Add(int64(len(list)))
+		d.stats.waited.Add(int64(len(list)))
 		return d.putOff(ctx, list, d.hour.Add(time.Hour))
 	case !room:
 		if began {
-			log.WarnContext(ctx, "the return path has reached its limit of failure notices for this hour; the others are dropped", "notices", MaxDefault)
+			log.WarnContext(ctx, "the return path has reached its limit of failure notices for this hour; the others are dropped",
+				"notices", MaxDefault)
 		}
 		return d.drop(ctx, list)
 	}
@@ -263,7 +268,8 @@ func (d *DSN) message(list []store.DueNotice, about *store.NoticeSource) (submit
 	const off = 1 // no tracking
 	return submit.Message{
 		Raw: fit, From: r.From, Subject: r.Subject, MessageID: r.MessageID, HasText: true, UTF8: utf8 || mail.NeedsUTF8(r.To),
-		CustomID: "dsn", Priority: 2, TrackOpens: off, TrackClicks: off, Source: "postern", Client: "delivery status notification", Notices: names(list),
+		CustomID: "dsn", Priority: 2, TrackOpens: off, TrackClicks: off, Source: "postern", Client: "delivery status notification",
+		Notices: names(list),
 	}, nil
 }
 

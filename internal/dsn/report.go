@@ -121,6 +121,9 @@ func subject(kind store.NoticeKind, of string) string {
 	return lead + ": " + of
 }
 
+// moment is how people read a time, which is in UTC.
+const moment = "2 January 2006, 15:04 UTC"
+
 // text is the report for people.
 func (d *DSN) text(list []store.DueNotice, about *store.NoticeSource) string {
 	var b strings.Builder
@@ -152,7 +155,7 @@ func (d *DSN) text(list []store.DueNotice, about *store.NoticeSource) string {
 	if about.Subject != "" {
 		b.WriteString(wrap("Subject of your message: "+about.Subject, "") + "\n")
 	}
-	fmt.Fprintf(&b, "Sent: %s\n\n-- \nSent automatically by the mail server %s.\n", first.ArrivedAt.UTC().Format("2 January 2006, 15:04 UTC"), d.Hostname)
+	fmt.Fprintf(&b, "Sent: %s\n\n-- \nSent automatically by the mail server %s.\n", first.ArrivedAt.UTC().Format(moment), d.Hostname)
 	return b.String()
 }
 
@@ -174,7 +177,7 @@ func said(n *store.DueNotice) []string {
 		out = append(out, "Reason: "+e.Line)
 	}
 	if n.Kind == store.NoticeDelayed && !n.ExpiresAt.IsZero() {
-		out = append(out, "Delivery will be attempted until "+n.ExpiresAt.UTC().Format("2 January 2006, 15:04 UTC")+".")
+		out = append(out, "Delivery will be attempted until "+n.ExpiresAt.UTC().Format(moment)+".")
 	}
 	return out
 }
@@ -201,7 +204,8 @@ func advice(list []store.DueNotice) []string {
 
 func adviceOn(n *store.DueNotice) string {
 	if expired(n) {
-		return "Delivery was attempted several times, and no further attempt will be made. Please try again later, or contact the recipient in another way."
+		return "Delivery was attempted several times, and no further attempt will be made. " +
+			"Please try again later, or contact the recipient in another way."
 	}
 	switch mail.State(n.Event.StateID) {
 	case mail.StateUserUnknown, mail.StateMailboxInactive:
@@ -211,7 +215,8 @@ func adviceOn(n *store.DueNotice) string {
 	case mail.StateInvalidDomain, mail.StateNoMailHost:
 		return "The domain of the address does not exist or accepts no mail. Please check the part after the @."
 	case mail.StateSenderBlocked, mail.StateContentBlocked, mail.StatePolicyIssue, mail.StateRelayDenied:
-		return "The recipient's server does not accept this message. Its answer above says why; the administrator of your mail system can use it to find the cause."
+		return "The recipient's server does not accept this message. Its answer above says why; " +
+			"the administrator of your mail system can use it to find the cause."
 	case mail.StatePreblocked:
 		return "The message was not sent because the address bounced, complained or unsubscribed before, or because the message was cancelled."
 	}

@@ -74,7 +74,8 @@ func limited(l net.Listener, by *connlimit.Limiter, clear bool, log *slog.Logger
 	return by.Listen(l, func(c net.Conn, bound connlimit.Bound) {
 		if now := time.Now().Unix(); now-last.Load() >= 60 {
 			last.Store(now)
-			log.Warn("HTTP connections are refused: there are too many. A reverse proxy that trusted-proxy names is exempt from the bounds of one source.",
+			log.Warn("HTTP connections are refused: there are too many. "+
+				"A reverse proxy that trusted-proxy names is exempt from the bounds of one source.",
 				"bound", bound.String(), "source", connlimit.SourceText(connlimit.AddrOf(c.RemoteAddr())), "open", by.Stats().Open)
 		}
 		if clear {

@@ -81,8 +81,10 @@ func scanOdd(r scanner) (o odd, err error) {
 // eachOdd calls fn for the rows whose address has quotation marks or letters beyond ASCII.
 func (tx *Tx) eachOdd(ctx context.Context, table, column string, fn func(id int64, old string) error) error {
 	const most = 1000
+	query := strings.NewReplacer("TABLE", table, "COLUMN", column).Replace(
+		`SELECT id, COLUMN FROM TABLE WHERE id > $1 AND (COLUMN LIKE '%"%' OR octet_length(COLUMN) <> length(COLUMN)) ORDER BY id LIMIT $2`)
 	for last := int64(0); ; {
-		list, err := collect(ctx, tx, scanOdd, "SELECT id, "+column+" FROM "+table+" WHERE id > $1 AND ("+column+` LIKE '%"%' OR octet_length(`+column+") <> length("+column+")) ORDER BY id LIMIT $2", last, most)
+		list, err := collect(ctx, tx, scanOdd, query, last, most)
 		if err != nil || len(list) == 0 {
 			return err
 		}
@@ -103,11 +105,13 @@ func (tx *Tx) canonicalSuppressions(ctx context.Context) error {
 		if email == old {
 			return nil
 		}
-		err := tx.one(ctx, "UPDATE suppression SET email = $1, fresh = TRUE WHERE id = $2 AND NOT EXISTS (SELECT 1 FROM suppression o WHERE o.key_id = suppression.key_id AND o.email = $1)", email, id)
+		err := tx.one(ctx, `UPDATE suppression SET email = $1, fresh = TRUE
+ WHERE id = $2 AND NOT EXISTS (SELECT 1 FROM suppression o WHERE o.key_id = suppression.key_id AND o.email = $1)`, email, id)
 		if !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		const stronger = `UPDATE suppression SET reason = x.reason, note = x.note, message_id = x.message_id, fresh = TRUE FROM (SELECT key_id, reason, note, message_id FROM suppression WHERE id = $1) x
+		const stronger = `UPDATE suppression SET reason = x.reason, note = x.note, message_id = x.message_id, fresh = TRUE
+ FROM (SELECT key_id, reason, note, message_id FROM suppression WHERE id = $1) x
  WHERE suppression.key_id = x.key_id AND suppression.email = $2 AND suppression.reason < x.reason`
 		if _, err := tx.exec(ctx, stronger, id, email); err != nil {
 			return err

@@ -30,7 +30,8 @@ var (
 
 	deleteNotices = newInList("DELETE FROM dsn_notice WHERE message_id", 0, "")
 	deleteAskedOf = newInList("DELETE FROM dsn_recipient WHERE message_id", 0, "")
-	deleteAsked   = newInList("DELETE FROM dsn WHERE submission_id", 0, " AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = dsn.submission_id)")
+	deleteAsked   = newInList("DELETE FROM dsn WHERE submission_id", 0,
+		" AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = dsn.submission_id)")
 )
 
 // askedRows are the rows of what a group of submissions asked for: mostly none.
@@ -64,7 +65,8 @@ func (a *askedRows) write(ctx context.Context, tx *Tx) error {
 
 // Asked reads what was asked for about messages of a submission; those about which nothing was are left out.
 func (s *Store) Asked(ctx context.Context, submissionID int64) (map[int64]AskedOf, error) {
-	rows, err := s.rows(ctx, "SELECT r.message_id, r.notify, r.orcpt FROM message m JOIN dsn_recipient r ON r.message_id = m.id WHERE m.submission_id = $1", submissionID)
+	rows, err := s.rows(ctx, "SELECT r.message_id, r.notify, r.orcpt"+
+		" FROM message m JOIN dsn_recipient r ON r.message_id = m.id WHERE m.submission_id = $1", submissionID)
 	if err != nil {
 		return nil, s.wrap(err)
 	}

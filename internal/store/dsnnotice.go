@@ -46,11 +46,14 @@ const NoticeDelay = 4 * time.Hour
 func noteNotice(kind NoticeKind, wants mail.Notify) *bulk {
 	cond := fmt.Sprintf("(coalesce(r.notify, 0) & %d) <> 0", int(wants))
 	if kind == NoticeFailed {
-		cond = fmt.Sprintf("(%s OR coalesce(r.notify, 0) = 0 AND s.source = 'smtp' AND e.state_id NOT IN (%d, %d))", cond, int(mail.StatePreblocked), int(mail.StateDuplicateInCampaign))
+		cond = fmt.Sprintf("(%s OR coalesce(r.notify, 0) = 0 AND s.source = 'smtp' AND e.state_id NOT IN (%d, %d))",
+			cond, int(mail.StatePreblocked), int(mail.StateDuplicateInCampaign))
 	}
 	return newInList(fmt.Sprintf(`INSERT INTO dsn_notice (message_id, kind, event_id, asked, due_at)
- SELECT e.message_id, %d, e.id, coalesce(r.notify, 0) <> 0, e.at FROM event e JOIN message m ON m.id = e.message_id JOIN submission s ON s.id = m.submission_id
- LEFT JOIN dsn_recipient r ON r.message_id = m.id WHERE s.mail_from <> '' AND %s AND e.id`, int(kind), cond), 0, " ON CONFLICT (message_id, kind) DO NOTHING")
+ SELECT e.message_id, %d, e.id, coalesce(r.notify, 0) <> 0, e.at
+ FROM event e JOIN message m ON m.id = e.message_id JOIN submission s ON s.id = m.submission_id
+ LEFT JOIN dsn_recipient r ON r.message_id = m.id
+ WHERE s.mail_from <> '' AND %s AND e.id`, int(kind), cond), 0, " ON CONFLICT (message_id, kind) DO NOTHING")
 }
 
 var noteNotices = map[NoticeKind]*bulk{
@@ -115,7 +118,8 @@ func (s *Store) DueNoticesOfMail(ctx context.Context, now time.Time, limit int) 
 		var n DueNotice
 		var expires sql.NullInt64
 		e := &n.Event
-		err := r.scan(&n.MessageID, &n.Kind, &n.Asked, nullTime{&n.DueAt}, &n.SubmissionID, &n.KeyID, &n.MailFrom, &n.Recipient, nullTime{&n.ArrivedAt}, &expires,
+		err := r.scan(&n.MessageID, &n.Kind, &n.Asked, nullTime{&n.DueAt},
+			&n.SubmissionID, &n.KeyID, &n.MailFrom, &n.Recipient, nullTime{&n.ArrivedAt}, &expires,
 			&e.ID, &e.Type, nullTime{&e.At}, &e.Attempt, &e.Code, &e.Enhanced, &e.Line, &e.Host, &e.TLS, &e.StateID, &e.Permanent)
 		if expires.Valid {
 			n.ExpiresAt = time.UnixMicro(expires.Int64).UTC()
@@ -123,13 +127,17 @@ func (s *Store) DueNoticesOfMail(ctx context.Context, now time.Time, limit int) 
 		return n, err
 	}, `SELECT n.message_id, n.kind, n.asked, n.due_at, m.submission_id, m.key_id, s.mail_from, m.recipient, m.arrived_at, q.expires_at,
  e.id, e.type, e.at, e.attempt, e.code, e.enhanced, e.line, e.host, e.tls, e.state_id, e.permanent
- FROM dsn_notice n JOIN message m ON m.id = n.message_id JOIN submission s ON s.id = m.submission_id JOIN event e ON e.id = n.event_id LEFT JOIN queue q ON q.message_id = m.id
+ FROM dsn_notice n JOIN message m ON m.id = n.message_id JOIN submission s ON s.id = m.submission_id
+ JOIN event e ON e.id = n.event_id LEFT JOIN queue q ON q.message_id = m.id
  WHERE n.due_at <= $1 ORDER BY n.due_at, m.submission_id, n.kind, n.message_id LIMIT $2`, micros(now), limit)
 }
 
+// ofDueNotice finds the notice that an update is of, while it is still to be sent.
+const ofDueNotice = " WHERE message_id = $2 AND kind = $3 AND due_at IS NOT NULL"
+
 // settleNotice ends a notice: it was accepted as the message noticeID, or it is not sent (0).
 func (tx *Tx) settleNotice(ctx context.Context, n SenderNotice, noticeID int64) error {
-	_, err := tx.exec(ctx, "UPDATE dsn_notice SET due_at = NULL, notice_id = $1 WHERE message_id = $2 AND kind = $3 AND due_at IS NOT NULL", noticeID, n.MessageID, int(n.Kind))
+	_, err := tx.exec(ctx, "UPDATE dsn_notice SET due_at = NULL, notice_id = $1"+ofDueNotice, noticeID, n.MessageID, int(n.Kind))
 	return err
 }
 
@@ -158,7 +166,8 @@ func (tx *Tx) DropNotices(ctx context.Context, list []SenderNotice) error {
 // PutOffNotices makes notices due later.
 func (tx *Tx) PutOffNotices(ctx context.Context, list []SenderNotice, due time.Time) error {
 	for _, n := range list {
-		if _, err := tx.exec(ctx, "UPDATE dsn_notice SET due_at = $1 WHERE message_id = $2 AND kind = $3 AND due_at IS NOT NULL", micros(due), n.MessageID, int(n.Kind)); err != nil {
+		_, err := tx.exec(ctx, "UPDATE dsn_notice SET due_at = $1"+ofDueNotice, micros(due), n.MessageID, int(n.Kind))
+		if err != nil {
 			return err
 		}
 	}
@@ -175,7 +184,8 @@ type SentNotice struct {
 
 // SentNotices lists the delivery status notifications about a message of the scope.
 func (s *Store) SentNotices(ctx context.Context, scope Scope, messageID int64) ([]SentNotice, error) {
-	w := newWhere("SELECT n.kind, n.due_at, n.notice_id, x.arrived_at FROM dsn_notice n JOIN message m ON m.id = n.message_id LEFT JOIN message x ON x.id = n.notice_id")
+	w := newWhere("SELECT n.kind, n.due_at, n.notice_id, x.arrived_at" +
+		" FROM dsn_notice n JOIN message m ON m.id = n.message_id LEFT JOIN message x ON x.id = n.notice_id")
 	scope.where(w, "m.account_id", "m.key_id")
 	w.and("n.message_id = ?", messageID)
 	w.add(" ORDER BY n.kind")

@@ -38,12 +38,12 @@ func (r *rules) authorship(env Envelope, m *Message) (store.Sender, error) {
 func (r *rules) find(field, email string) (store.Sender, error) {
 	box, err := mail.ParseMailbox(email)
 	if err != nil {
-		return store.Sender{}, &Error{Code: SenderNotAllowed, Field: field, Reason: fmt.Sprintf("%q is an invalid email address: %v.", email, err)}
+		return store.Sender{}, notAllowed(field, "%q is an invalid email address: %v.", email, err)
 	}
 	if box.Doubtful() {
-		return store.Sender{}, &Error{Code: SenderNotAllowed, Field: field, Reason: fmt.Sprintf("%q has a local part in which others read another address: it cannot be a sender.", email)}
+		return store.Sender{}, notAllowed(field, "%q has a local part that other programs may read as another address: it cannot be a sender.", email)
 	}
-	where := "" // of From the words are those of the API that we speak
+	where := "" // for From the wording is that of the API whose format we speak
 	if field != "From" {
 		where = " in " + field
 	}
@@ -53,12 +53,16 @@ func (r *rules) find(field, email string) (store.Sender, error) {
 		x, ok = r.senders[all]
 	}
 	if !ok {
-		return x, &Error{Code: SenderNotAllowed, Field: field, Reason: fmt.Sprintf("%q%s is not an authorized sender email address for your account.", email, where)}
+		return x, notAllowed(field, "%q%s is not an authorized sender email address for your account.", email, where)
 	}
 	if !r.permits(one, all) {
-		return x, &Error{Code: SenderNotAllowed, Field: field, Reason: fmt.Sprintf("%q%s is a sender of your account, but this API key is restricted to other senders.", email, where)}
+		return x, notAllowed(field, "%q%s is a sender of your account, but this API key is restricted to other senders.", email, where)
 	}
 	return x, nil
+}
+
+func notAllowed(field, format string, args ...any) *Error {
+	return &Error{Code: SenderNotAllowed, Field: field, Reason: fmt.Sprintf(format, args...)}
 }
 
 // permits says whether the key's restriction to some senders, if it has one, leaves it one of these.
@@ -77,7 +81,7 @@ func (r *rules) returnPath(email string) error {
 	for domain := mail.Domain(email); ; {
 		_, above, deeper := strings.Cut(domain, ".")
 		if suffix, _ := publicsuffix.PublicSuffix(domain); !deeper || above == suffix || domain == suffix {
-			return &Error{Code: SenderNotAllowed, Field: "MAIL FROM", Reason: fmt.Sprintf("MAIL FROM:<%s> is neither a sender of this key nor in a domain that it has as a whole.", email)}
+			return notAllowed("MAIL FROM", "MAIL FROM:<%s> is neither a sender of this key nor in a domain that it has as a whole.", email)
 		}
 		domain = above
 		if _, ok := r.senders["*@"+domain]; ok && r.permits("*@"+domain) {
