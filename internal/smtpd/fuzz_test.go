@@ -68,6 +68,9 @@ func follow(said []byte, replies []string) (accepted int, err error) {
 				if code, ok = next(); !ok {
 					return accepted, fmt.Errorf("the response %q has no reply", l)
 				}
+				if !strings.HasSuffix(l, "\r") {
+					return accepted, leftOver(replies)
+				}
 				if code == "535" || code == "454" {
 					failures++
 				}
