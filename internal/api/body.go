@@ -88,7 +88,7 @@ var (
 // bodies share is the call's until its end. Errors are faults, or one of the reasons above.
 func (c *call) body(most int64) ([]byte, error) {
 	if c.ContentLength > most {
-		c.drain(most)
+		c.drain(2 * most)
 		return nil, errBodyTooLarge
 	}
 	// Compressed bytes are bounded as plain ones are, in case that they say nothing.
@@ -109,7 +109,7 @@ func (c *call) body(most int64) ([]byte, error) {
 	return nil, err
 }
 
-// drain reads on behind what is too large, so much at most and at the pace of any body. A client that sends all before it
+// drain reads on where a body is too large, so much at most and at the pace of any body: twice the bound in all. A client that sends all before it
 // reads, as Python's do, would else find its connection reset, and never learn why.
 func (c *call) drain(most int64) {
 	if c.Header.Get("Expect") == "" { // who asks first has sent nothing yet
