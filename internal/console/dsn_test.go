@@ -24,7 +24,7 @@ func TestTheHistoryHasNotifications(t *testing.T) {
 	})
 	ok(t, err)
 	id := r.Messages[0].ID
-	b.get(messagePath(id)).says("Delivery status notifications requested: FAILURE,DELAY").lacks("waits to be sent")
+	b.get(messagePath(id)).says("Delivery status notifications requested: FAILURE,DELAY").lacks("waiting to be sent")
 	now := time.Now()
 	claimed, err := w.store.Claim(t.Context(), store.MainLane, "w1", now.Add(time.Minute), now.Add(2*time.Minute), 10)
 	ok(t, err)
@@ -33,10 +33,10 @@ func TestTheHistoryHasNotifications(t *testing.T) {
 			Claimed: c, Owner: "w1", At: now, StateID: int(mail.StateQuotaExceeded), Result: store.CompletedBounced, Reply: store.Reply{Code: 552, Enhanced: "5.2.2", Line: "552 5.2.2 full"},
 		}}))
 	}
-	b.get(messagePath(id)).says("Bounced", "quota exceeded", "Delivery status notification (failed) waits to be sent to hello@acme.example").lacks("Given up")
+	b.get(messagePath(id)).says("Bounced", "quota exceeded", "Delivery status notification (failed) waiting to be sent to hello@acme.example").lacks("Given up")
 	ok(t, w.store.Update(t.Context(), func(tx *store.Tx) error {
 		return tx.DropNotices(t.Context(), []store.SenderNotice{{MessageID: id, Kind: store.NoticeFailed}})
 	}))
-	b.get(messagePath(id)).says("Delivery status notification (failed) not sent").lacks("waits to be sent")
+	b.get(messagePath(id)).says("Delivery status notification (failed) not sent").lacks("waiting to be sent")
 	b.get("/messages?state=softbounced").says("full@example.org")
 }

@@ -181,7 +181,7 @@ func (c *console) steps(ctx context.Context, v *visit, m store.Message) ([]step,
 	return out, nil
 }
 
-// noticeSteps tells what the return path was notified of, and what it is to be notified of.
+// noticeSteps are what the return path was notified of, and what it is to be notified of.
 func (c *console) noticeSteps(ctx context.Context, v *visit, m store.Message) ([]step, error) {
 	asked, err := c.Store.AskedOf(ctx, v.scope, m.ID)
 	if err != nil {
@@ -196,14 +196,16 @@ func (c *console) noticeSteps(ctx context.Context, v *visit, m store.Message) ([
 		out = append(out, step{At: m.ArrivedAt, Level: "plain", Title: "Delivery status notifications requested: " + asked.Notify.String()})
 	}
 	for _, n := range sent {
-		s := step{At: n.At, Level: "plain", Title: "Delivery status notification (" + n.Kind.String() + ") sent to " + m.MailFrom}
-		switch {
-		case n.Waiting:
-			s.Title = "Delivery status notification (" + n.Kind.String() + ") waits to be sent to " + m.MailFrom
-		case n.ID == 0:
-			s.Title = "Delivery status notification (" + n.Kind.String() + ") not sent: too many in that hour, or turned off"
+		title := "Delivery status notification (" + n.Kind.String() + ") "
+		switch n.State {
+		case store.NoticeSent:
+			title += "sent to " + m.MailFrom
+		case store.NoticeWaiting:
+			title += "waiting to be sent to " + m.MailFrom
+		case store.NoticeDropped:
+			title += "not sent: too many in that hour, or turned off"
 		}
-		out = append(out, s)
+		out = append(out, step{At: n.At, Level: "plain", Title: title})
 	}
 	return out, nil
 }
@@ -218,7 +220,7 @@ func stepOf(e store.Event) step {
 		s.Level, s.Title = "wait", "Put off by the other side"
 	case store.EventBounce:
 		s.Level, s.Title = "bad", "Bounced"
-		if !e.Permanent && e.Code/100 != 5 {
+		if e.GaveUp() {
 			s.Title = "Given up"
 		}
 	case store.EventBlocked:

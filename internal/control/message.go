@@ -180,14 +180,7 @@ func (d *door) notices(ctx context.Context, m *Message) error {
 	m.Notify = asked.Notify.String()
 	sent, err := d.Store.SentNotices(ctx, store.OfOperator(), m.ID)
 	for _, n := range sent {
-		x := Notice{Kind: n.Kind.String(), State: "sent", At: n.At}
-		switch {
-		case n.Waiting:
-			x.State = "waiting"
-		case n.ID == 0:
-			x.State = "dropped"
-		}
-		m.Notices = append(m.Notices, x)
+		m.Notices = append(m.Notices, Notice{Kind: n.Kind.String(), State: string(n.State), At: n.At})
 	}
 	return err
 }

@@ -81,7 +81,7 @@ func status(n *store.DueNotice) string {
 	case store.NoticeFailed:
 		class, own = '5', "5.0.0"
 		switch {
-		case expired(n):
+		case n.Event.GaveUp():
 			own = "5.4.7" // delivery time expired
 		case n.Event.Type == store.EventBlocked:
 			own = "5.7.1"
@@ -95,15 +95,10 @@ func status(n *store.DueNotice) string {
 	case store.NoticeRelayed, store.NoticeDelivered:
 		own = "2.0.0"
 	}
-	if e := n.Event.Enhanced; e != "" && e[0] == class && !expired(n) {
+	if e := n.Event.Enhanced; e != "" && e[0] == class && !n.Event.GaveUp() {
 		return e
 	}
 	return own
-}
-
-// expired says whether a message was given up since it had been tried for long enough.
-func expired(n *store.DueNotice) bool {
-	return n.Kind == store.NoticeFailed && n.Event.Type == store.EventBounce && !n.Event.Permanent && n.Event.Code/100 != 5
 }
 
 // subject keeps of the mail's subject what fits a line.
@@ -203,7 +198,7 @@ func advice(list []store.DueNotice) []string {
 }
 
 func adviceOn(n *store.DueNotice) string {
-	if expired(n) {
+	if n.Event.GaveUp() {
 		return "Delivery was attempted several times, and no further attempt will be made. " +
 			"Please try again later, or contact the recipient in another way."
 	}

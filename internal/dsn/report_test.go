@@ -82,7 +82,7 @@ func TestReport(t *testing.T) {
 			}
 		}
 		sent, err := s.SentNotices(t.Context(), store.OfKey(d.p.AccountID, d.p.KeyID), got.Messages[0].ID)
-		if err != nil || len(sent) != 1 || sent[0].Kind != store.NoticeFailed || sent[0].Waiting || sent[0].ID == 0 || sent[0].At.IsZero() {
+		if err != nil || len(sent) != 1 || sent[0].Kind != store.NoticeFailed || sent[0].State != store.NoticeSent || sent[0].ID == 0 || sent[0].At.IsZero() {
 			t.Errorf("%+v, %v", sent, err)
 		}
 		if sent, err = s.SentNotices(t.Context(), store.OfAccount(d.p.AccountID+1), got.Messages[0].ID); err != nil || len(sent) != 0 {

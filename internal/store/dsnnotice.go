@@ -176,11 +176,21 @@ func (tx *Tx) PutOffNotices(ctx context.Context, list []SenderNotice, due time.T
 
 // SentNotice is a delivery status notification in the history of its message.
 type SentNotice struct {
-	Kind    NoticeKind
-	Waiting bool  // it is still to be sent
-	ID      int64 // the message that it is, of Postern's own account; 0: it waits, or was not sent
-	At      time.Time
+	Kind  NoticeKind
+	State NoticeState
+	ID    int64 // the message that it is, of Postern's own account; 0: it waits, or was not sent
+	At    time.Time
 }
+
+// NoticeState is what came of a delivery status notification.
+type NoticeState string
+
+// States of delivery status notifications.
+const (
+	NoticeWaiting NoticeState = "waiting"
+	NoticeSent    NoticeState = "sent"
+	NoticeDropped NoticeState = "dropped" // it is not sent
+)
 
 // SentNotices lists the delivery status notifications about a message of the scope.
 func (s *Store) SentNotices(ctx context.Context, scope Scope, messageID int64) ([]SentNotice, error) {
@@ -193,7 +203,12 @@ func (s *Store) SentNotices(ctx context.Context, scope Scope, messageID int64) (
 		var n SentNotice
 		var due time.Time
 		err := r.scan(&n.Kind, nullTime{&due}, &n.ID, nullTime{&n.At})
-		n.Waiting = !due.IsZero()
+		switch n.State = NoticeSent; {
+		case !due.IsZero():
+			n.State = NoticeWaiting
+		case n.ID == 0:
+			n.State = NoticeDropped
+		}
 		return n, err
 	}, w.String(), w.args...)
 }

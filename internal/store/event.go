@@ -62,6 +62,9 @@ type Event struct {
 	Doing     // of open, click, spam and unsub
 }
 
+// GaveUp says whether a message bounced because it had been tried for long enough, and not because it was refused.
+func (e *Event) GaveUp() bool { return e.Type == EventBounce && !e.Permanent && e.Code/100 != 5 }
+
 // Doing is what a recipient did, in the words of what reported it.
 type Doing struct {
 	IP      string
