@@ -109,8 +109,8 @@ func (c *call) body(most int64) ([]byte, error) {
 	return nil, err
 }
 
-// drain reads on where a body is too large, so much at most and at the pace of any body: twice the bound in all. A client that sends all before it
-// reads, as Python's do, would else find its connection reset, and never learn why.
+// drain reads on where a body is too large, so much at most and at the pace of any body: twice the bound in all. A
+// client that sends all before it reads, as Python's do, would else find its connection reset, and never learn why.
 func (c *call) drain(most int64) {
 	if c.Header.Get("Expect") == "" { // who asks first has sent nothing yet
 		io.CopyN(io.Discard, c.Body, most) //nolint:errcheck,gosec // the answer is the same

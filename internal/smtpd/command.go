@@ -3,6 +3,7 @@
 package smtpd
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -200,7 +201,7 @@ func (c *conn) mail(arg string) {
 	}
 	if from != "" {
 		if err := mail.CheckEmail(from); err != nil {
-			c.refuse(reply{553, "5.1.7", fmt.Sprintf("the sender <%s> is not an email address: %v", from, err)})
+			c.refuse(notAnAddress("5.1.7", "sender", from, err))
 			return
 		}
 	}
@@ -212,6 +213,18 @@ func (c *conn) mail(arg string) {
 	c.tx = tx
 	c.enter(envelope)
 	c.say(reply{250, "2.1.0", "sender accepted"})
+}
+
+// notAnAddress says what is wrong with a sender or recipient. Of one that is far too long the head is enough.
+func notAnAddress(enhanced, what, address string, err error) reply {
+	reason := err.Error()
+	if wrong := (*mail.SyntaxError)(nil); errors.As(err, &wrong) {
+		reason = "it " + wrong.Reason
+	}
+	if head := fmt.Sprintf("%.100s", address); len(head) < len(address) && len(address) > 254 {
+		address = head + "..."
+	}
+	return reply{553, enhanced, fmt.Sprintf("the %s <%s> is not an email address: %s", what, address, reason)}
 }
 
 // rcpt is RCPT (RFC 5321 §4.1.1.3).
@@ -231,7 +244,7 @@ func (c *conn) rcpt(arg string) {
 		return
 	}
 	if err := mail.CheckEmail(to); err != nil {
-		c.refuse(reply{553, "5.1.3", fmt.Sprintf("the recipient <%s> is not an email address: %v", to, err)})
+		c.refuse(notAnAddress("5.1.3", "recipient", to, err))
 		return
 	}
 	r, given := submit.Recipient{Email: to, Kind: store.To}, seen(0)

@@ -60,6 +60,17 @@ func TestSuppressedRecipient(t *testing.T) {
 	}
 }
 
+// What is wrong with an address is said once, and one that is far too long is not said back whole.
+func TestWhatIsNoAddress(t *testing.T) {
+	w := start(t, nil)
+	c := w.login(t)
+	c.say("MAIL FROM:<a>", "553 5.1.7 the sender <a> is not an email address: it has no @\r\n")
+	c.say("MAIL FROM:<"+strings.Repeat("a", 2000)+"@example.com>",
+		"553 5.1.7 the sender <"+strings.Repeat("a", 100)+"...> is not an email address: it is longer than 254 octets\r\n")
+	c.say("MAIL FROM:<a@example.com>", "250")
+	c.say("RCPT TO:<b@>", "553 5.1.3 the recipient <b@> is not an email address: it needs a domain name after the @\r\n")
+}
+
 func TestEHLO(t *testing.T) {
 	w := start(t, nil)
 	ehlo := w.dial(t).say("EHLO client.example", "250")
