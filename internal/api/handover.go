@@ -63,8 +63,8 @@ func multiplied(items []item, outcomes []outcome, came int64) *fault {
 	}
 	return &fault{
 		status: http.StatusBadRequest, code: "mj-0011",
-		message: fmt.Sprintf("Payload too large. Each mail of this call is kept with its text and attachments, also with those that all have in common: "+
-			"together they would have %d bytes. Max allowed - %d bytes; make several calls of it, or put a link in place of the attachment.", n, most),
+		message: fmt.Sprintf("Payload too large. Every mail of this call is stored with its own copy of the text and the attachments: "+
+			"together they would have %d bytes. Max allowed - %d bytes. Split the call, or link to the attachment instead.", n, most),
 	}
 }
 

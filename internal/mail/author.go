@@ -30,7 +30,7 @@ func authors(header []Field) ([]Author, error) {
 			list, err := parseAuthors(f.Value)
 			switch {
 			case err != nil:
-				return nil, &SyntaxError{name, err.Error()}
+				return nil, inField(name, err)
 			case name == "From" && len(list) == 0:
 				return nil, &SyntaxError{name, "there is no address"}
 			case strings.HasSuffix(name, "Sender") && len(list) > 1: // RFC 5322 §3.6.2: one mailbox
@@ -42,6 +42,15 @@ func authors(header []Field) ([]Author, error) {
 		}
 	}
 	return out, nil
+}
+
+// inField says in which field an address is wrong.
+func inField(name string, err error) error {
+	reason := err.Error()
+	if e, ok := err.(*SyntaxError); ok && e.Field == "email address" { //nolint:errorlint // made here
+		reason = "an address " + e.Reason
+	}
+	return &SyntaxError{name, reason}
 }
 
 // parseAuthors is ParseAddressList without what other programs may read as other addresses: an author that we do not

@@ -44,9 +44,9 @@ func ParseNotify(s string) (Notify, error) {
 		}
 		switch {
 		case bit == 0:
-			return 0, &SyntaxError{Field: "NOTIFY", Reason: fmt.Sprintf("%.50q is none of NEVER, SUCCESS, FAILURE and DELAY", word)}
+			return 0, &SyntaxError{Field: "NOTIFY", Reason: fmt.Sprintf("%.50q is not one of NEVER, SUCCESS, FAILURE and DELAY", word)}
 		case n&bit != 0:
-			return 0, &SyntaxError{Field: "NOTIFY", Reason: fmt.Sprintf("%q stands twice", strings.ToUpper(word))}
+			return 0, &SyntaxError{Field: "NOTIFY", Reason: fmt.Sprintf("%q occurs twice", strings.ToUpper(word))}
 		}
 		n |= bit
 	}
@@ -62,7 +62,7 @@ func (n Notify) Check() error {
 	case n >= NotifyDelay<<1:
 		return &SyntaxError{Field: "NOTIFY", Reason: fmt.Sprintf("%d is not known", uint8(n))}
 	case n&NotifyNever != 0 && n != NotifyNever:
-		return &SyntaxError{Field: "NOTIFY", Reason: "NEVER does not go with others"}
+		return &SyntaxError{Field: "NOTIFY", Reason: "NEVER cannot be combined with other values"}
 	}
 	return nil
 }
@@ -162,7 +162,7 @@ func ParseORcpt(s string) (ORcpt, error) {
 	case !ok:
 		return bad("has no semicolon after the type of the address, as in rfc822;ann@example.com")
 	case !isAtom(kind):
-		return bad("%.50q is no type of an address: rfc822 or utf-8", kind)
+		return bad("%.50q is not an address type such as rfc822 or utf-8", kind)
 	case address == "":
 		return bad("has no address after the semicolon")
 	}
@@ -201,7 +201,7 @@ func (o ORcpt) Check() error {
 	bad := func(reason string) error { return &SyntaxError{Field: "ORCPT", Reason: reason} }
 	switch {
 	case !isAtom(o.Type) || o.Type != strings.ToLower(o.Type):
-		return bad("the type of the address is no atom in lower case")
+		return bad("the address type is not an atom in lower case")
 	case o.Address == "" || strings.TrimSpace(o.Address) == "":
 		return bad("has no address after the semicolon")
 	case !utf8.ValidString(o.Address):

@@ -235,7 +235,7 @@ func (c *conn) rcpt(arg string) {
 		return
 	}
 	if len(c.tx.Recipients) >= submit.MaxRecipients {
-		c.refuse(reply{452, "4.5.3", fmt.Sprintf("a mail has at most %d recipients", submit.MaxRecipients)}) // RFC 5321 §4.5.3.1.10
+		c.refuse(reply{452, "4.5.3", fmt.Sprintf("too many recipients: a message may have %d", submit.MaxRecipients)}) // RFC 5321 §4.5.3.1.10
 		return
 	}
 	to, rest, err := cutPath(rest)

@@ -171,7 +171,7 @@ func (p parameter) check(first, bare bool, err error) *reply {
 
 func wrongParameter(why string) *reply { return &reply{501, "5.5.4", why} }
 
-var tooLarge = reply{552, "5.3.4", "a mail has at most " + strconv.Itoa(submit.MaxSize) + " bytes"}
+var tooLarge = reply{552, "5.3.4", "the message is too large: it may have " + strconv.Itoa(submit.MaxSize) + " bytes"}
 
 func digits(s string) bool {
 	for i := range len(s) {
