@@ -59,15 +59,20 @@ func (a *api) authenticate(r *http.Request) (*call, error) {
 	return c, nil
 }
 
-// hold says whether the caller's secret is still good: a body can come minutes behind its header. If it is, who ends the
-// secret waits until release: what is kept meanwhile was asked for with a live one.
+// hold says whether the caller may still do what he began to: a body can come minutes behind its header. If so, who ends
+// his secret waits until release: what is kept meanwhile was asked for with a live one.
 func (a *api) hold(c *call) (release func(), err error) {
 	done := make(chan struct{})
 	unbind, err := a.Gate.Bind(c.who, func(string) (wait func()) { return func() { <-done } })
 	if err != nil {
 		return nil, err
 	}
-	return func() { unbind(); close(done) }, nil
+	release = func() { unbind(); close(done) }
+	if err := a.Gate.Still(c.addr, c.who, c.need); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
 }
 
 // noteRefused leaves a line in the log for who wonders why a client gets 401. What is throttled is counted alone: a

@@ -27,6 +27,10 @@ func TestABodyThatComesBehindTheEndOfItsSecretIsRefused(t *testing.T) {
 		_, err := w.keyring.Suspend(t.Context(), operator, store.KeyFilter{ID: k.Key.ID}, "abuse")
 		return err
 	}
+	restrict := func(k keyring.Issued) error {
+		w.mustDo(t, w.master.Issued, 200, "PUT", "/v3/REST/apikey/"+k.Key.APIKey, `{"Permissions":["statistics"]}`)
+		return nil
+	}
 	newKey := func(name string) keyring.Issued {
 		k := w.subaccount(t, name)
 		w.addSender(t, k.Key, "*@example.com")
@@ -37,11 +41,13 @@ func TestABodyThatComesBehindTheEndOfItsSecretIsRefused(t *testing.T) {
 		name, path, body string
 		key              keyring.Issued
 		end              func(keyring.Issued) error
+		status           int
 	}{
-		{"send", "/v3.1/send", simple, newKey("a"), reset},
-		{"send v3", "/v3/send", v3, newKey("b"), reset},
-		{"send, suspended", "/v3.1/send", simple, newKey("c"), suspend},
-		{"a new subaccount", "/v3/REST/apikey", `{"Name":"mine"}`, w.master.Issued, reset},
+		{"send", "/v3.1/send", simple, newKey("a"), reset, 401},
+		{"send v3", "/v3/send", v3, newKey("b"), reset, 401},
+		{"send, suspended", "/v3.1/send", simple, newKey("c"), suspend, 401},
+		{"send, restricted", "/v3.1/send", simple, newKey("d"), restrict, 403},
+		{"a new subaccount", "/v3/REST/apikey", `{"Name":"mine"}`, w.master.Issued, reset, 401},
 	} {
 		conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
 		if err != nil {
@@ -71,8 +77,8 @@ func TestABodyThatComesBehindTheEndOfItsSecretIsRefused(t *testing.T) {
 			t.Fatalf("%s: %v", x.name, err)
 		}
 		text, err := io.ReadAll(resp.Body)
-		if err != nil || resp.StatusCode != http.StatusUnauthorized {
-			t.Errorf("%s: %d %s, %v; want 401", x.name, resp.StatusCode, text, err)
+		if err != nil || resp.StatusCode != x.status {
+			t.Errorf("%s: %d %s, %v; want %d", x.name, resp.StatusCode, text, err, x.status)
 		}
 		resp.Body.Close() //nolint:errcheck,gosec // read
 	}

@@ -26,6 +26,7 @@ type call struct {
 	who  gate.Principal
 	addr netip.Addr
 	part budget.Share // of the memory that bodies share
+	need account.Permission
 	// alive says in a fault that the caller's secret has ended meanwhile; nil: the call needs none.
 	alive func() error
 }
@@ -185,6 +186,7 @@ func (a *api) perform(rt route, r *http.Request) (reply, error) {
 	case rt.master && !c.who.Master:
 		return reply{}, notAllowed("This is for the master key of the account alone.")
 	}
+	c.need = rt.need
 	return a.handle(rt, c)
 }
 

@@ -118,26 +118,40 @@ func (e *entry) found(s *slot, user string, now time.Time) found {
 // counts as a use of the secret.
 func (g *Gate) Recheck(from Source, p Principal, need account.Permission) error {
 	now := g.config.Now()
+	f, err := g.still(from.Addr, p, need, now)
+	if err != nil {
+		return err
+	}
+	g.use(f.slot, from, now)
+	g.accepted.Add(1)
+	return nil
+}
+
+// Still is Recheck for what was counted already: the same request, some time later.
+func (g *Gate) Still(from netip.Addr, p Principal, need account.Permission) error {
+	_, err := g.still(from, p, need, g.config.Now())
+	return err
+}
+
+func (g *Gate) still(from netip.Addr, p Principal, need account.Permission, now time.Time) (found, error) {
 	key, err := credential.ParseAPIKey(p.APIKey)
 	if err != nil {
-		return g.refuseDead()
+		return found{}, g.refuseDead()
 	}
 	sh := g.shard(key)
 	sh.mu.RLock()
 	f, ok := sh.find(key, p, now)
 	sh.mu.RUnlock()
 	if !ok {
-		return g.refuseDead()
+		return found{}, g.refuseDead()
 	}
-	if err := g.admit(f, from.Addr); err != nil {
-		return err
+	if err := g.admit(f, from); err != nil {
+		return found{}, err
 	}
 	if !f.principal.May(need) {
-		return g.RefuseNotPermitted(f.principal, need)
+		return found{}, g.RefuseNotPermitted(f.principal, need)
 	}
-	g.use(f.slot, from, now)
-	g.accepted.Add(1)
-	return nil
+	return f, nil
 }
 
 func (g *Gate) refuseDead() *Refusal {
