@@ -203,7 +203,7 @@ func (c *console) noticeSteps(ctx context.Context, v *visit, m store.Message) ([
 		case store.NoticeWaiting:
 			title += "waiting to be sent to " + m.MailFrom
 		case store.NoticeDropped:
-			title += "not sent: too many in that hour, or turned off"
+			title += "not sent: too many in that hour, turned off, or impossible to send"
 		}
 		out = append(out, step{At: n.At, Level: "plain", Title: title})
 	}

@@ -163,7 +163,8 @@ func said(n *store.DueNotice) []string {
 	}
 	var out []string
 	switch {
-	case n.Kind == store.NoticeDelivered:
+	case n.Kind == store.NoticeDelivered: // by the route capture alone
+		out = append(out, "This mail server captures mail for testing: the message was kept there and sent nowhere.")
 	case n.Kind == store.NoticeRelayed:
 		out = append(out, who+" has accepted it.")
 	case e.Code != 0:

@@ -271,7 +271,7 @@ func serverKey(ctx context.Context, c *config.Common, st *store.Store, log *slog
 	digest := digester.Digest(keyCheckText)
 	check := hex.EncodeToString(digest[:])
 	if !fresh && subtle.ConstantTimeCompare([]byte(check), []byte(kept)) != 1 {
-		return nil, &config.Error{Setting: "server-key", Reason: from + " is not the key that this store's secrets were made under: with it no secret would be right; bring back the key that this installation began with"}
+		return nil, &config.Error{Setting: "server-key", Reason: from + " is not the key that this store's secrets were made under: no secret would be accepted; restore the server key that this installation was created with"}
 	}
 	if fresh {
 		if err := st.Update(ctx, func(tx *store.Tx) error { return tx.Set(ctx, keyCheck, check) }); err != nil {

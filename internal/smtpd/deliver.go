@@ -266,18 +266,26 @@ func replyTo(err error) *reply {
 	if !errors.As(err, &e) {
 		return &reply{451, "4.3.0", "the message could not be stored; try again later"}
 	}
-	answer := map[submit.Code]reply{
-		submit.SenderNotAllowed:  {550, "5.7.1", e.Reason},
-		submit.BadRecipient:      {553, "5.1.3", e.Reason},
-		submit.TooManyRecipients: {452, "4.5.3", e.Reason},
-		submit.TooLarge:          {552, "5.3.4", e.Reason},
-		submit.NoRoom:            {452, "4.3.1", e.Reason},
-		submit.Unavailable:       {451, "4.3.0", e.Reason},
-		submit.LimitReached:      {452, "4.7.1", e.Reason},
-		submit.BadParameter:      {501, "5.5.4", e.Reason},
-		submit.BadKey:            {554, "5.6.0", e.Reason},
-		submit.KeyReused:         {554, "5.6.0", e.Reason},
-		submit.KeyBusy:           {451, "4.5.0", e.Reason},
-	}[e.Code]
-	return &answer
+	code, enhanced := 451, "4.3.0"
+	switch e.Code {
+	case submit.SenderNotAllowed:
+		code, enhanced = 550, "5.7.1"
+	case submit.BadRecipient:
+		code, enhanced = 553, "5.1.3"
+	case submit.TooManyRecipients:
+		code, enhanced = 452, "4.5.3"
+	case submit.TooLarge:
+		code, enhanced = 552, "5.3.4"
+	case submit.NoRoom:
+		code, enhanced = 452, "4.3.1"
+	case submit.LimitReached:
+		code, enhanced = 452, "4.7.1"
+	case submit.BadParameter:
+		code, enhanced = 501, "5.5.4"
+	case submit.BadKey, submit.KeyReused:
+		code, enhanced = 554, "5.6.0"
+	case submit.KeyBusy:
+		enhanced = "4.5.0"
+	}
+	return &reply{code, enhanced, e.Reason}
 }

@@ -68,6 +68,6 @@ func (p *pipes) dial(t testing.TB) *client {
 	theirs.in, ours.out = net.Pipe()
 	p.conns <- theirs
 	t.Cleanup(func() { ours.Close() })
-	ours.SetDeadline(time.Now().Add(time.Minute))
+	ours.SetDeadline(time.Now().Add(2 * time.Minute))
 	return &client{t: t, Conn: ours, r: bufio.NewReader(ours)}
 }

@@ -238,7 +238,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range open {
 		c.end(stopping)
 	}
-	last := time.NewTimer(time.Second)
+	last := time.NewTimer(lastWords)
 	defer last.Stop()
 	select {
 	case <-gone:
@@ -249,6 +249,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	return fmt.Errorf("SMTP sessions were cut off: %w", ctx.Err())
 }
+
+// lastWords is how long a stopping server lets sessions say what came of their mail once the time for it has run out.
+const lastWords = 5 * time.Second
 
 // Stats reads the counts.
 func (s *Server) Stats() Stats {
