@@ -148,30 +148,29 @@ func (c *conn) login(user, password string) {
 	} else {
 		c.s.c.Log.Info("SMTP login refused", "source", c.remote.String(), "user", c.s.c.Gate.Shown(user), "reason", err.Error())
 	}
-	answer := refusal(err)
-	if answer.code == 550 {
-		answer.code, answer.enhanced, answer.text = 535, "5.7.8", "authentication failed: "+answer.text
-	}
-	c.say(answer)
+	c.say(loginRefused(err))
 	c.failures++
 	c.closing = c.closing || c.failures >= c.s.c.Limits.Failures
 }
 
-// refusal says the gate's no in SMTP's words.
-func refusal(err error) reply {
+// reasonOf is why the gate does not let a session in, of which kind and in words. What is no refusal of the gate is a
+// fault of ours.
+func reasonOf(err error) (kind gate.RefusalKind, words string, ours bool) {
 	var r *gate.Refusal
 	if !errors.As(err, &r) {
-		return reply{454, "4.7.0", "login is temporarily unavailable; try again later"}
+		return 0, "login is temporarily unavailable; try again later", true
 	}
-	words := r.Detail
-	if words == "" {
-		words = "the API key or the secret key is wrong"
+	if r.Detail == "" {
+		return r.Kind, "the API key or the secret key is wrong", false
 	}
-	switch r.Kind {
-	case gate.Throttled:
+	return r.Kind, r.Detail, false
+}
+
+// loginRefused answers a refused AUTH (RFC 4954 §6).
+func loginRefused(err error) reply {
+	kind, words, ours := reasonOf(err)
+	if ours || kind == gate.Throttled {
 		return reply{454, "4.7.0", words}
-	case gate.NotPermitted:
-		return reply{550, "5.7.1", words}
 	}
 	return reply{535, "5.7.8", "authentication failed: " + words}
 }

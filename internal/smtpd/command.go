@@ -270,16 +270,11 @@ func (c *conn) recheckFailed(err error) {
 }
 
 func recheck(err error) (answer reply, over bool) {
-	answer = refusal(err)
-	switch kindOf(err) {
-	case gate.NotPermitted:
-		return answer, false
-	case gate.NetworkNotAllowed:
-		answer.code, answer.enhanced = 550, "5.7.1"
-		return answer, false
+	kind, words, ours := reasonOf(err)
+	if !ours && (kind == gate.NotPermitted || kind == gate.NetworkNotAllowed) {
+		return reply{550, "5.7.1", words}, false
 	}
-	answer.code, answer.enhanced = 421, "4.7.0"
-	return answer, true
+	return reply{421, "4.7.0", words}, true
 }
 
 func (c *conn) rset(string) {

@@ -3,13 +3,11 @@
 package smtpd
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"time"
 
 	"postern/internal/budget"
-	"postern/internal/gate"
 	"postern/internal/mail"
 	"postern/internal/submit"
 )
@@ -180,12 +178,4 @@ func digits(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-func kindOf(err error) gate.RefusalKind {
-	var r *gate.Refusal
-	if errors.As(err, &r) {
-		return r.Kind
-	}
-	return gate.Wrong
 }
