@@ -96,6 +96,35 @@ func FuzzDots(f *testing.F) {
 	})
 }
 
+// TestDots is FuzzDots for every text of up to eight of the characters that matter, cut in every regular way.
+func TestDots(t *testing.T) {
+	const letters, longest = ".\r\nx", 8
+	var raw [longest]byte
+	var try func(n int)
+	try = func(n int) {
+		kept, rest, done := plainly(string(raw[:n]))
+		for piece := range 4 {
+			pieces := []int{piece}
+			if piece == 0 {
+				pieces = nil
+			}
+			got, behind, ended := readAll(raw[:n], pieces...)
+			if ended != done || done && (string(behind) != rest || (got.wrong != "") != bare(kept) || string(got.b[:got.n]) != kept) {
+				t.Fatalf("%q in pieces of %d: kept %q, wrong %q, ended %v, behind it %q; want %q, %v, %q",
+					raw[:n], piece, got.b[:got.n], got.wrong, ended, behind, kept, done, rest)
+			}
+		}
+		if n == longest {
+			return
+		}
+		for _, ch := range []byte(letters) {
+			raw[n] = ch
+			try(n + 1)
+		}
+	}
+	try(0)
+}
+
 // BenchmarkDots reads a mail of 4 KB.
 func BenchmarkDots(b *testing.B) {
 	raw := []byte(strings.Repeat("The quick brown fox jumps over the lazy dog, again and again and again.\r\n", 56) + ".\r\n")
