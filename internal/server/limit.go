@@ -62,8 +62,8 @@ func newBudget() *budget.Budget {
 }
 
 // newConnections is the limit of all HTTP ports together. One source has half of them: clients that open a connection for
-// each call under way, as Node's do, need hundreds, and the last quarter is for sources that hold few. Behind a reverse proxy many clients are one source, so trusted
-// proxies count in all alone; loopback addresses are sources like others.
+// each call under way, as Node's do, need hundreds, and the last quarter is for sources that hold few. Behind a reverse
+// proxy many clients are one source, so trusted proxies count in all alone; loopback addresses are sources like others.
 func (p proxies) newConnections(all int) *connlimit.Limiter {
 	return connlimit.New(connlimit.Config{All: all, PerSource: all / 2, Proxy: p.trust})
 }
