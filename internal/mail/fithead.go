@@ -173,8 +173,15 @@ func (f *fitter) field(name string, whole, head []byte) ([]byte, error) {
 	case unstructured:
 		value = encodeWords(text, mime.QEncoding)
 	case addresses:
-		f.guessed = false
-		if value = f.addresses(text); f.guessed && !utf8.Valid(raw) { // a name may be guessed, a mailbox may not
+		// In a broken list what was encoded may let the rest be read as more names: it is made fit as a whole.
+		for needed, times := f.utf8, 0; times < 4; times++ {
+			f.guessed, f.utf8 = false, needed
+			if value = f.addresses(text); ascii(value) || value == text {
+				break
+			}
+			text = value
+		}
+		if f.guessed && !utf8.Valid(raw) { // a name may be guessed, a mailbox may not
 			err = &SyntaxError{name, "has an address that is not UTF-8"}
 		}
 	case params:
