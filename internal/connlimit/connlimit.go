@@ -97,7 +97,7 @@ func SourceText(a netip.Addr) string {
 
 // AddrOf is the IP address of one end of a connection: IPv4 as such, and without a zone. It is invalid where there is none.
 func AddrOf(a net.Addr) netip.Addr {
-	ap := netip.AddrPort{}
+	var ap netip.AddrPort
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		ap = tcp.AddrPort()
 	} else {
