@@ -11,14 +11,14 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
 
 // access is a user's access to a key, or to the whole account, on the wire.
-type access struct {
+type grant struct {
 	APIKeyALT      string
 	APIKeyID       int64 // 0: the whole account
 	AllowedAccess  string
@@ -36,8 +36,8 @@ type access struct {
 	UserID         int64
 }
 
-func wireAccess(x store.Access) access {
-	return access{
+func wireAccess(x store.Access) grant {
+	return grant{
 		APIKeyALT: x.APIKey, APIKeyID: x.KeyID, AllowedAccess: x.Role, CreatedAt: timestamp(x.CreatedAt), CustomName: x.KeyName, ID: x.ID,
 		IsActive: true, IsWholeAccount: x.KeyID == 0, LastActivityAt: timestamp(x.LastSignInAt), RealUserALT: x.Email, RealUserID: x.UserID,
 		Role: x.Role, UserALT: x.Email, UserID: x.UserID,
@@ -63,14 +63,14 @@ func (a *api) listAccesses(c *call) (reply, error) {
 			return reply{}, err
 		}
 	}
-	var out []access
+	var out []grant
 	for _, x := range list {
 		if differs(q["role"], x.Role) {
 			continue
 		}
 		out = append(out, wireAccess(x))
 	}
-	slices.SortFunc(out, func(x, y access) int {
+	slices.SortFunc(out, func(x, y grant) int {
 		switch l.sort {
 		case "UserALT":
 			return cmp.Or(strings.Compare(x.UserALT, y.UserALT), cmp.Compare(x.ID, y.ID))
@@ -87,8 +87,8 @@ func (a *api) accessFilter(c *call, q query) (f store.AccessFilter, none bool, e
 	if f.ID, err = q.id("id", "ID"); err != nil {
 		return f, false, err
 	}
-	if role := q["role"]; role != "" && !account.IsRole(strings.ToLower(role)) {
-		return f, false, badRequest(fmt.Sprintf("Role: %q is not a role: there are %s.", cut(role), strings.Join(account.Roles(), ", ")))
+	if role := q["role"]; role != "" && !access.IsRole(strings.ToLower(role)) {
+		return f, false, badRequest(fmt.Sprintf("Role: %q is not a role: there are %s.", cut(role), strings.Join(access.Roles(), ", ")))
 	}
 	switch user, property := q.firstNamed("Email", "UserALT", "User", "UserID", "RealUser"); {
 	case strings.Contains(user, "@"):
@@ -148,8 +148,8 @@ func (o object) role() (string, error) {
 	if err != nil || role == "" {
 		return "", err
 	}
-	if role = strings.ToLower(strings.TrimSpace(role)); !account.IsRole(role) {
-		return "", badRequest(fmt.Sprintf("Property %s: %q is not a role: there are %s.", property, cut(role), strings.Join(account.Roles(), ", ")))
+	if role = strings.ToLower(strings.TrimSpace(role)); !access.IsRole(role) {
+		return "", badRequest(fmt.Sprintf("Property %s: %q is not a role: there are %s.", property, cut(role), strings.Join(access.Roles(), ", ")))
 	}
 	return role, nil
 }
@@ -160,7 +160,7 @@ func (a *api) createAccess(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	s := keyring.Share{Role: account.Sender}
+	s := keyring.Share{Role: access.Sender}
 	role, err := body.role()
 	if err != nil {
 		return reply{}, err
@@ -185,7 +185,7 @@ func (a *api) createAccess(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	out := access{
+	out := grant{
 		APIKeyALT: k.APIKey, APIKeyID: k.ID, AllowedAccess: s.Role, CustomName: k.Name, IsWholeAccount: k.ID == 0, Role: s.Role,
 		RealUserALT: mail.Canonical(s.Email), UserALT: mail.Canonical(s.Email),
 	}

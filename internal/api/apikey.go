@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/keyring"
 	"postern/internal/mail"
@@ -94,7 +94,7 @@ func wireKey(k store.Key, owner keyOwner) apiKey {
 		DayLimit: k.DayLimit, HourLimit: k.HourLimit, ID: k.ID, IsActive: k.State == store.KeyActive, IsMaster: k.Master,
 		LastUsedAt: timestamp(owner.used[k.ID]),
 		MonthLimit: k.MonthLimit, Name: k.Name, Networks: listed(k.Networks), OverHourWaits: k.OverHourWaits,
-		Permissions: strings.Split(account.Permission(k.Permissions).String(), ","), Reference: k.Reference, Runlevel: "Normal", TrackHost: k.TrackHost,
+		Permissions: strings.Split(access.Permission(k.Permissions).String(), ","), Reference: k.Reference, Runlevel: "Normal", TrackHost: k.TrackHost,
 		Secrets: []liveSecret{}, UserID: owner.userID,
 	}
 	switch {
@@ -327,7 +327,7 @@ func (c *call) keyChange() (keyring.KeyChange, error) {
 	if err != nil || names == nil {
 		return change, err
 	}
-	may, err := account.ParsePermissions(names)
+	may, err := access.ParsePermissions(names)
 	if err != nil {
 		return change, badRequest("Property Permissions: " + err.Error())
 	}

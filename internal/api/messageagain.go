@@ -5,7 +5,7 @@ package api
 import (
 	"net/http"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/store"
 	"postern/internal/submit"
 )
@@ -13,7 +13,7 @@ import (
 // messageRoutes are the resources of messages.
 func (a *api) messageRoutes() []route {
 	const rest = "/v3/REST/"
-	const send, read = account.MaySend, account.MayRead
+	const send, read = access.MaySend, access.MayRead
 	return []route{
 		{method: "GET", pattern: rest + "message", handle: a.listMessages, need: read},
 		{method: "GET", pattern: rest + "message/{id}", handle: a.getMessage, need: read},

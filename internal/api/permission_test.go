@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/api"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -21,27 +21,27 @@ type principal struct {
 	keyring.Issued
 	up     keyring.SignedUp // his account
 	master bool
-	may    account.Permission
+	may    access.Permission
 }
 
 // principals are the kinds of callers: what a key is, and what it may do.
 var principals = []struct {
 	name   string
 	master bool
-	may    account.Permission
+	may    access.Permission
 }{
-	{"master", true, account.AllPermissions},
-	{"subaccount", false, account.AllPermissions},
-	{"master that may send", true, account.MaySend},
-	{"master that may read", true, account.MayRead},
-	{"master that may manage", true, account.MayManage},
-	{"subaccount that may send", false, account.MaySend},
-	{"subaccount that may read", false, account.MayRead},
-	{"subaccount that may manage", false, account.MayManage},
+	{"master", true, access.AllPermissions},
+	{"subaccount", false, access.AllPermissions},
+	{"master that may send", true, access.MaySend},
+	{"master that may read", true, access.MayRead},
+	{"master that may manage", true, access.MayManage},
+	{"subaccount that may send", false, access.MaySend},
+	{"subaccount that may read", false, access.MayRead},
+	{"subaccount that may manage", false, access.MayManage},
 }
 
 // newPrincipal makes a caller, so that no cell of the matrix disturbs another.
-func (w *world) newPrincipal(t testing.TB, n int, master bool, may account.Permission) principal {
+func (w *world) newPrincipal(t testing.TB, n int, master bool, may access.Permission) principal {
 	t.Helper()
 	up, err := w.keyring.SignUp(t.Context(), operator, fmt.Sprint("Cell ", n), fmt.Sprintf("cell%d@example.com", n))
 	if err != nil {
@@ -78,7 +78,7 @@ func (w *world) target(t testing.TB, p principal) keyring.Issued {
 
 // cell is what a route asks of its caller, and a request that is answered with status when it is let in.
 type cell struct {
-	need         account.Permission
+	need         access.Permission
 	master, open bool
 	status       int
 	request      func(t testing.TB, w *world, p principal) (path, body string)
@@ -108,7 +108,7 @@ func retire(t testing.TB, w *world, p principal) (path, body string) {
 // ofAccess is a request about an access to the caller's account.
 func ofAccess(body string) func(testing.TB, *world, principal) (string, string) {
 	return func(t testing.TB, w *world, p principal) (string, string) {
-		given, _, err := w.keyring.Give(t.Context(), operator, p.up.Account.ID, keyring.Share{Email: w.master.User.Email, Role: account.Analyst})
+		given, _, err := w.keyring.Give(t.Context(), operator, p.up.Account.ID, keyring.Share{Email: w.master.User.Email, Role: access.Analyst})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +181,7 @@ func ofHook(rest, body string) func(testing.TB, *world, principal) (string, stri
 
 // matrix says for each route who is let in. A route that is not in it fails the test: who may call it has to be said.
 func matrix() map[string]cell {
-	const send, read, manage = account.MaySend, account.MayRead, account.MayManage
+	const send, read, manage = access.MaySend, access.MayRead, access.MayManage
 	m := map[string]cell{
 		"POST /v3.1/send":       {need: send, status: 200, request: plain("/v3.1/send", simple)},
 		"POST /v3/send":         {need: send, status: 200, request: plain("/v3/send", simpleV3)},
@@ -273,7 +273,7 @@ func matrix() map[string]cell {
 
 // reports adds the resources of statistics.
 func reports(m map[string]cell) {
-	const read, manage = account.MayRead, account.MayManage
+	const read, manage = access.MayRead, access.MayManage
 	for _, name := range []string{
 		"graphstatistics", "messagestatistics", "openstatistics", "domainstatistics", "senderstatistics", "geostatistics", "useragentstatistics", "toplinkclicked",
 		"bouncestatistics", "openinformation", "clickstatistics", "messagesentstatistics", "campaign",
@@ -294,7 +294,7 @@ func reports(m map[string]cell) {
 }
 
 // permissionNames are the words for what a key lacks.
-var permissionNames = map[account.Permission]string{account.MaySend: "send", account.MayRead: "statistics", account.MayManage: "manage"}
+var permissionNames = map[access.Permission]string{access.MaySend: "send", access.MayRead: "statistics", access.MayManage: "manage"}
 
 // Each route is called by each kind of caller; who lacks a permission, or is no master key where one is asked for, is
 // refused in words, and everybody else is let in.
@@ -356,7 +356,7 @@ func TestNobodySeesOrChangesAnothers(t *testing.T) {
 		return sent.Messages[0].To[0].MessageID
 	}
 	message := mustSend()
-	given, _, err := w.keyring.Give(t.Context(), operator, w.master.Account.ID, keyring.Share{Email: w.master.User.Email, Role: account.Analyst, KeyIDs: []int64{victim.Key.ID}})
+	given, _, err := w.keyring.Give(t.Context(), operator, w.master.Account.ID, keyring.Share{Email: w.master.User.Email, Role: access.Analyst, KeyIDs: []int64{victim.Key.ID}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,7 +387,7 @@ func TestNobodySeesOrChangesAnothers(t *testing.T) {
 		as   keyring.Issued
 	}{
 		{"a sibling", w.subaccountOf(t, w.master, keyring.NewKey{Name: "sibling"})},
-		{"another account", w.newPrincipal(t, 1, true, account.AllPermissions).Issued},
+		{"another account", w.newPrincipal(t, 1, true, access.AllPermissions).Issued},
 	} {
 		for _, route := range api.Routes() {
 			method, pattern, _ := strings.Cut(route, " ")

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -63,7 +63,7 @@ func (a *api) person(c *call) (store.User, error) {
 // an ID and without.
 func (a *api) accountRoutes() []route {
 	const rest = "/v3/REST/"
-	const read, manage = account.MayRead, account.MayManage
+	const read, manage = access.MayRead, access.MayManage
 	return []route{
 		{method: "GET", pattern: rest + "apikeytotals", handle: a.keyTotals, need: read},
 		{method: "GET", pattern: rest + "user", handle: a.listUser},

@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/budget"
 	"postern/internal/gate"
 )
@@ -26,7 +26,7 @@ type call struct {
 	who  gate.Principal
 	addr netip.Addr
 	part budget.Share // of the memory that bodies share
-	need account.Permission
+	need access.Permission
 	// alive says in a fault that the caller's secret has ended meanwhile; nil: the call needs none.
 	alive func() error
 }
@@ -46,9 +46,9 @@ type handler func(c *call) (reply, error)
 type route struct {
 	method, pattern string
 	handle          handler
-	need            account.Permission // what the calling key must have; 0: what any key may do
-	master          bool               // for the account's master key alone
-	open            bool               // for anybody: without credentials
+	need            access.Permission // what the calling key must have; 0: what any key may do
+	master          bool              // for the account's master key alone
+	open            bool              // for anybody: without credentials
 }
 
 // marketing are resources that Postern does not have yet, but that integrations read to check their credentials.
@@ -56,7 +56,7 @@ var marketing = [...]string{"contact", "contactmetadata", "contactslist", "listr
 
 func (a *api) routes() []route {
 	const rest = "/v3/REST/"
-	const send, manage = account.MaySend, account.MayManage
+	const send, manage = access.MaySend, access.MayManage
 	all := []route{
 		{method: "POST", pattern: "/v3.1/send", handle: a.send, need: send},
 		{method: "POST", pattern: "/v3/send", handle: a.sendV3, need: send},

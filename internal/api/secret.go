@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -171,8 +171,8 @@ func (a *api) suggestNetworks(c *call) (reply, error) {
 		}
 	}
 	out := suggestion{Addresses: len(seen), Days: suggestDays, Networks: []string{}}
-	for _, p := range account.SuggestNetworks(seen) {
-		out.Networks = append(out.Networks, account.FormatNetworks([]netip.Prefix{p}))
+	for _, p := range access.SuggestNetworks(seen) {
+		out.Networks = append(out.Networks, access.FormatNetworks([]netip.Prefix{p}))
 	}
 	return one(out), nil
 }

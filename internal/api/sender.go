@@ -9,14 +9,14 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
 
 // senderRoutes are the addresses and domains that a key sends from.
 func (a *api) senderRoutes() []route {
-	const rest, manage = "/v3/REST/", account.MayManage
+	const rest, manage = "/v3/REST/", access.MayManage
 	return []route{
 		{method: "GET", pattern: rest + "sender", handle: a.listSenders, need: manage},
 		{method: "POST", pattern: rest + "sender", handle: a.createSender, need: manage},

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/mail"
 	"postern/internal/report"
 	"postern/internal/store"
@@ -26,9 +26,9 @@ func (a *api) reportRoutes() []route {
 		"statistics/link-click": a.linkClicks, "statistics/recipient-esp": a.recipientProviders,
 		"campaign": a.listCampaigns, "campaign/{id}": a.getCampaign,
 	} {
-		all = append(all, route{method: "GET", pattern: rest + name, handle: h, need: account.MayRead})
+		all = append(all, route{method: "GET", pattern: rest + name, handle: h, need: access.MayRead})
 	}
-	return append(all, route{method: "PUT", pattern: rest + "campaign/{id}", handle: a.changeCampaign, need: account.MayManage})
+	return append(all, route{method: "PUT", pattern: rest + "campaign/{id}", handle: a.changeCampaign, need: access.MayManage})
 }
 
 // selection is what a request for statistics asks about: the filters that they share.

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/store"
 	"postern/internal/suppress"
 )
@@ -31,7 +31,7 @@ func wireSuppression(x store.Suppression) suppression {
 
 func (a *api) suppressionRoutes() []route {
 	const rest = "/v3/REST/"
-	const read, manage = account.MayRead, account.MayManage
+	const read, manage = access.MayRead, access.MayManage
 	return []route{
 		{method: "GET", pattern: rest + "suppression", handle: a.listSuppressions, need: read},
 		{method: "POST", pattern: rest + "suppression", handle: a.addSuppressions, need: manage},

@@ -10,14 +10,14 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
 
 func (a *api) webhookRoutes() []route {
 	const rest = "/v3/REST/"
-	const manage, read = account.MayManage, account.MayRead
+	const manage, read = access.MayManage, access.MayRead
 	return []route{
 		{method: "GET", pattern: rest + "eventcallbackurl", handle: a.listHooks, need: manage},
 		{method: "POST", pattern: rest + "eventcallbackurl", handle: a.createHook, need: manage},

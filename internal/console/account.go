@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -153,9 +153,9 @@ func peopleOf(list []store.Access, self int64) []personRow {
 	}
 	rank := func(p personRow) int {
 		if x := p.Grants[0]; x.KeyID == 0 {
-			return slices.Index(account.Roles(), x.Role)
+			return slices.Index(access.Roles(), x.Role)
 		}
-		return len(account.Roles())
+		return len(access.Roles())
 	}
 	slices.SortStableFunc(out, func(a, b personRow) int { return cmp.Compare(rank(a), rank(b)) })
 	return out

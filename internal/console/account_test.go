@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/audit"
 	"postern/internal/console"
 	"postern/internal/keyring"
@@ -156,7 +156,7 @@ func TestInvite(t *testing.T) {
 	b.post("/account/invite", url.Values{"email": {"New@Example.org"}, "role": {"sender"}, "on": {"keys"}, "key": {strconv.FormatInt(shop.Key.ID, 10), strconv.FormatInt(billing.Key.ID, 10)}, "days": {"3"}}).
 		is(http.StatusOK).at("/account").says("The invitation is on its way by mail.", "new@example.org", "Shop, Billing", "Withdraw")
 	n := w.told(keyring.NoticeInvitation)
-	if len(n) != 1 || n[0].Role != account.Sender || len(n[0].KeyNames) != 2 || time.Until(n[0].Until).Round(time.Hour) != 72*time.Hour {
+	if len(n) != 1 || n[0].Role != access.Sender || len(n[0].KeyNames) != 2 || time.Until(n[0].Until).Round(time.Hour) != 72*time.Hour {
 		t.Errorf("told: %+v", n)
 	}
 	if e := w.log("access.invite"); len(e) != 1 || e[0].Actor != "user owner@example.com" || e[0].Origin != "192.0.2.7" {
@@ -192,7 +192,7 @@ func TestInviteToOneOfThousandsOfSubaccounts(t *testing.T) {
 func TestWithdrawAnInvitation(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
-	i, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: account.Manager})
+	i, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Manager})
 	ok(t, err)
 	link := w.told(keyring.NoticeInvitation)[0].Link
 	path := fmt.Sprintf("/account/invitations/%d/withdraw", i.ID)
@@ -211,7 +211,7 @@ func TestWithdrawAnInvitation(t *testing.T) {
 func TestAnInvitationThatEndedIsSentAgain(t *testing.T) {
 	w := newWorld(t)
 	shop := w.subaccount("Shop")
-	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "late@example.org", Role: account.Sender, KeyIDs: []int64{shop.Key.ID}, Days: 1})
+	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "late@example.org", Role: access.Sender, KeyIDs: []int64{shop.Key.ID}, Days: 1})
 	ok(t, err)
 	w.now = w.now.Add(48 * time.Hour)
 	b := w.signedIn()
@@ -234,7 +234,7 @@ func TestANewPersonAcceptsAnInvitation(t *testing.T) {
 	w := newWorld(t)
 	shop := w.subaccount("Shop")
 	w.subaccount("Secret project")
-	_, err := w.keyring.Invite(t.Context(), keyring.Actor{Name: "user owner@example.com"}, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: account.Sender, KeyIDs: []int64{shop.Key.ID}})
+	_, err := w.keyring.Invite(t.Context(), keyring.Actor{Name: "user owner@example.com"}, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Sender, KeyIDs: []int64{shop.Key.ID}})
 	ok(t, err)
 	link := w.told(keyring.NoticeInvitation)[0].Link
 	b := w.browser()
@@ -253,7 +253,7 @@ func TestAKnownPersonSignsInToAccept(t *testing.T) {
 	w := newWorld(t)
 	other, err := w.keyring.SignUp(t.Context(), operator, "Other Ltd", "known@other.example")
 	ok(t, err)
-	_, err = w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "known@other.example", Role: account.Manager})
+	_, err = w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "known@other.example", Role: access.Manager})
 	ok(t, err)
 	link := w.told(keyring.NoticeInvitation)[0].Link
 
@@ -282,7 +282,7 @@ func TestAKnownPersonSignsInToAccept(t *testing.T) {
 
 func TestALinkInAMailFindsTheSession(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: account.Manager})
+	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Manager})
 	ok(t, err)
 	link := w.told(keyring.NoticeInvitation)[0].Link
 	a := w.browser().do(http.MethodGet, link, nil, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}).is(http.StatusOK)
@@ -294,9 +294,9 @@ func TestALinkInAMailFindsTheSession(t *testing.T) {
 func TestRolesAreChangedAndAccessIsRemoved(t *testing.T) {
 	w := newWorld(t)
 	shop := w.subaccount("Shop")
-	u := w.user("mate@example.com", account.Manager)
+	u := w.user("mate@example.com", access.Manager)
 	ok(t, w.store.Update(t.Context(), func(tx *store.Tx) error {
-		return tx.PutAccess(t.Context(), u.ID, w.signed.Account.ID, shop.Key.ID, account.Sender)
+		return tx.PutAccess(t.Context(), u.ID, w.signed.Account.ID, shop.Key.ID, access.Sender)
 	}))
 	b, mate := w.signedIn(), w.as(u)
 	list, err := w.store.Accesses(t.Context(), store.OfAccount(w.signed.Account.ID), store.AccessFilter{})
@@ -311,7 +311,7 @@ func TestRolesAreChangedAndAccessIsRemoved(t *testing.T) {
 	b.get(path("mate@example.comShop", "role")).is(http.StatusOK).says("On the subaccount Shop")
 	mate.get("/account").is(http.StatusOK).lacks("/account/invite", "/role", "/remove")
 	b.post(path("mate@example.com", "role"), url.Values{"role": {"emperor"}}).is(http.StatusUnprocessableEntity).says("is not a role")
-	b.post(path("mate@example.com", "role"), url.Values{"role": {account.Analyst}}).is(http.StatusOK).at("/account").says("The role is changed.", "analyst")
+	b.post(path("mate@example.com", "role"), url.Values{"role": {access.Analyst}}).is(http.StatusOK).at("/account").says("The role is changed.", "analyst")
 	mate.get("/account").is(http.StatusForbidden) // with the next click
 	mate.get("/keys").is(http.StatusOK)
 
@@ -323,10 +323,10 @@ func TestRolesAreChangedAndAccessIsRemoved(t *testing.T) {
 	b.post(path("mate@example.com", "remove"), nil).is(http.StatusNotFound)
 
 	// The last owner stays.
-	b.post(path("owner@example.com", "role"), url.Values{"role": {account.Analyst}}).is(http.StatusUnprocessableEntity).says("would be left without an owner", "This is your own role.")
+	b.post(path("owner@example.com", "role"), url.Values{"role": {access.Analyst}}).is(http.StatusUnprocessableEntity).says("would be left without an owner", "This is your own role.")
 	b.post(path("owner@example.com", "remove"), nil).is(http.StatusUnprocessableEntity).says("would be left without an owner")
-	w.user("second@example.com", account.Owner)
-	b.post(path("owner@example.com", "role"), url.Values{"role": {account.Analyst}}).is(http.StatusOK).at("/keys")
+	w.user("second@example.com", access.Owner)
+	b.post(path("owner@example.com", "role"), url.Values{"role": {access.Analyst}}).is(http.StatusOK).at("/keys")
 	b.get("/account").is(http.StatusForbidden)
 	if got := len(w.log("access.change")) + len(w.log("access.remove")); got != 4 {
 		t.Errorf("%d changes are in the audit log", got)
@@ -339,9 +339,9 @@ func TestManyPeople(t *testing.T) {
 	for i := range keys {
 		keys[i] = w.subaccount(fmt.Sprintf("Customer %d", i)).Key
 	}
-	w.user("everywhere@example.com", account.Sender, keys...)
+	w.user("everywhere@example.com", access.Sender, keys...)
 	for i := range 60 {
-		w.user(fmt.Sprintf("person%02d@example.com", i), account.Analyst)
+		w.user(fmt.Sprintf("person%02d@example.com", i), access.Analyst)
 	}
 	b := w.signedIn()
 	page := b.get("/account").is(http.StatusOK).says("People 62", "1–50 of 62")
@@ -415,7 +415,7 @@ func TestThePlanAndAskingForMore(t *testing.T) {
 	w.subaccount("Shop")
 	w.subaccount("Billing")
 	w.use(w.signed.Key, 3)
-	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: account.Sender})
+	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Sender})
 	ok(t, err)
 	b := w.signedIn()
 	page := b.get("/account").reads("Plan Starter", "Subaccounts 2 of 2", "People 2 of 10", "Messages this month 3 · no limit", "Messages this hour 3 of 4", "Finished messages are kept for 30 days.")
@@ -457,7 +457,7 @@ func TestNothingToAskFor(t *testing.T) {
 }
 
 func TestEveryActionHasWords(t *testing.T) {
-	for _, a := range account.Actions() {
+	for _, a := range access.Actions() {
 		if console.ActionWords(a) == "" {
 			t.Errorf("no words say what %q is", a)
 		}
@@ -466,7 +466,7 @@ func TestEveryActionHasWords(t *testing.T) {
 
 func TestSharingIsChangedByWhoIsThere(t *testing.T) {
 	w := newWorld(t)
-	u := w.user("mate@example.com", account.Analyst)
+	u := w.user("mate@example.com", access.Analyst)
 	b := w.operates()
 	b.post("/password", url.Values{"password": {password}, "repeat": {password}}).is(http.StatusOK)
 	list, err := w.store.Accesses(t.Context(), store.OfAccount(w.signed.Account.ID), store.AccessFilter{UserID: u.ID})
@@ -476,7 +476,7 @@ func TestSharingIsChangedByWhoIsThere(t *testing.T) {
 	b.get("/account/invite?key=7").at("/confirm").says("Confirm that it is you")
 	for path, form := range map[string]url.Values{
 		"/account/invite": {"email": {"new@example.org"}, "role": {"owner"}, "on": {"account"}},
-		fmt.Sprintf("/account/people/%d/role", list[0].ID):             {"role": {account.Owner}},
+		fmt.Sprintf("/account/people/%d/role", list[0].ID):             {"role": {access.Owner}},
 		fmt.Sprintf("/account/people/%d/remove", list[0].ID):           nil,
 		fmt.Sprintf("/operator/keys/%d/suspend", w.signed.Key.ID):      {"reason": {"x"}},
 		fmt.Sprintf("/operator/accounts/%d/plan", w.signed.Account.ID): {"plan": {"0"}},

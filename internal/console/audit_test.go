@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/audit"
 	"postern/internal/console"
 	"postern/internal/credential"
@@ -232,7 +232,7 @@ func TestAnEmptyAuditLog(t *testing.T) {
 		if a, err = tx.AddAccount(t.Context(), "Fresh"); err != nil {
 			return err
 		}
-		return tx.PutAccess(t.Context(), u.ID, a.ID, 0, account.Owner)
+		return tx.PutAccess(t.Context(), u.ID, a.ID, 0, access.Owner)
 	}))
 	w.as(u).get("/audit").is(http.StatusOK).says("Nothing was changed yet")
 }

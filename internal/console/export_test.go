@@ -10,7 +10,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/mail"
 )
 
@@ -88,12 +88,12 @@ func AuditTitles() (titles map[string]string, groups []string) {
 }
 
 // ActionWords says what an action is.
-func ActionWords(a account.Action) string { return actionWords(a) }
+func ActionWords(a access.Action) string { return actionWords(a) }
 
 // Route is a route of signed-in users as the tests see it.
 type Route struct {
 	Method, Pattern string
-	Action          account.Action
+	Action          access.Action
 	Fresh           bool
 }
 

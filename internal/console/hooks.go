@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/webhook"
@@ -27,19 +27,19 @@ const (
 
 func (c *console) hookRoutes() []route {
 	return []route{
-		{"GET", "/webhooks", account.ReadKeys, false, c.showHooks},
-		{"GET", "/webhooks/new", account.ManageKeys, false, c.showNewHook},
-		{"POST", "/webhooks/new", account.ManageKeys, false, c.addHooks},
-		{"GET", "/keys/{id}/webhook-secret", account.ManageKeys, false, c.showHookSecret},
-		{"POST", "/keys/{id}/webhook-secret", account.ManageKeys, true, c.newHookSecret},
-		{"POST", "/webhooks/replay", account.ManageKeys, false, c.replayFailed},
-		{"GET", "/deliveries/{id}", account.ReadMessages, false, c.showDelivery},
-		{"POST", "/deliveries/{id}/replay", account.ManageKeys, false, c.replayDelivery},
-		{"GET", "/webhooks/{id}", account.ManageKeys, false, c.showOneHook},
-		{"POST", "/webhooks/{id}", account.ManageKeys, false, c.changeHook},
-		{"POST", "/webhooks/{id}/test", account.ManageKeys, false, c.testOneHook},
-		{"GET", "/webhooks/{id}/remove", account.ManageKeys, false, c.showOneHook},
-		{"POST", "/webhooks/{id}/remove", account.ManageKeys, false, c.removeOneHook},
+		{"GET", "/webhooks", access.ReadKeys, false, c.showHooks},
+		{"GET", "/webhooks/new", access.ManageKeys, false, c.showNewHook},
+		{"POST", "/webhooks/new", access.ManageKeys, false, c.addHooks},
+		{"GET", "/keys/{id}/webhook-secret", access.ManageKeys, false, c.showHookSecret},
+		{"POST", "/keys/{id}/webhook-secret", access.ManageKeys, true, c.newHookSecret},
+		{"POST", "/webhooks/replay", access.ManageKeys, false, c.replayFailed},
+		{"GET", "/deliveries/{id}", access.ReadMessages, false, c.showDelivery},
+		{"POST", "/deliveries/{id}/replay", access.ManageKeys, false, c.replayDelivery},
+		{"GET", "/webhooks/{id}", access.ManageKeys, false, c.showOneHook},
+		{"POST", "/webhooks/{id}", access.ManageKeys, false, c.changeHook},
+		{"POST", "/webhooks/{id}/test", access.ManageKeys, false, c.testOneHook},
+		{"GET", "/webhooks/{id}/remove", access.ManageKeys, false, c.showOneHook},
+		{"POST", "/webhooks/{id}/remove", access.ManageKeys, false, c.removeOneHook},
 	}
 }
 
@@ -112,7 +112,7 @@ func (c *console) showHooks(v *visit) error {
 			b.Choice.Problem = "There is no such key."
 			return c.show(v, http.StatusOK, "hooks", "Webhooks", "webhooks", b)
 		}
-		b.Manage = v.may(account.ManageKeys, b.One.ID)
+		b.Manage = v.may(access.ManageKeys, b.One.ID)
 		if b.Secret, err = c.Keyring.HookSecret(v.r.Context(), v.scope, store.KeyFilter{ID: b.One.ID}); err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (c *console) listHooks(v *visit, b *hooksBody) error {
 		return err
 	}
 	for _, h := range list {
-		b.Hooks = append(b.Hooks, hookRow{Hook: h, Key: keys[h.KeyID], Waiting: waiting[h.ID], Manage: v.may(account.ManageKeys, h.KeyID)})
+		b.Hooks = append(b.Hooks, hookRow{Hook: h, Key: keys[h.KeyID], Waiting: waiting[h.ID], Manage: v.may(access.ManageKeys, h.KeyID)})
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func (c *console) listDeliveries(v *visit, b *hooksBody, below int64) error {
 }
 
 func (c *console) deliveryRow(v *visit, a store.HookAttempt) (deliveryRow, error) {
-	row := deliveryRow{HookAttempt: a, Manage: v.may(account.ManageKeys, a.KeyID)}
+	row := deliveryRow{HookAttempt: a, Manage: v.may(access.ManageKeys, a.KeyID)}
 	var err error
 	row.Key, err = c.Store.Key(v.r.Context(), v.scope, store.KeyFilter{ID: a.KeyID})
 	if errors.Is(err, store.ErrNotFound) {

@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"testing"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -91,6 +91,6 @@ func TestWhoOnlyReadsSeesNoPathOfAWebhook(t *testing.T) {
 		_, err := w.keyring.SetHooks(t.Context(), operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, keyring.HookSet{URL: "https://hooks.invalid" + path, Types: []store.EventType{store.EventOpen}})
 		ok(t, err)
 	}
-	b := w.person("mixed@example.com", map[string]store.Key{account.Manager: mine.Key, account.Analyst: seen.Key})
+	b := w.person("mixed@example.com", map[string]store.Key{access.Manager: mine.Key, access.Analyst: seen.Key})
 	b.get("/webhooks").is(http.StatusOK).says("https://hooks.invalid/mine-token", "https://hooks.invalid version 1").lacks("seen-token", "geheim")
 }

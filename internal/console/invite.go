@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -32,7 +32,7 @@ type roleRow struct {
 // roleRows lists the roles; keys says that they are for single keys.
 func roleRows(selected string, keys bool) []roleRow {
 	var out []roleRow
-	for _, r := range account.Roles() {
+	for _, r := range access.Roles() {
 		out = append(out, roleRow{Role: r, Title: firstLetter(r) + r[1:], May: roleWords(r, keys), Selected: r == selected})
 	}
 	return out
@@ -42,10 +42,10 @@ func roleRows(selected string, keys bool) []roleRow {
 // shorter, what it may not.
 func roleWords(role string, keys bool) string {
 	var may, not []string
-	for _, a := range account.Actions() {
+	for _, a := range access.Actions() {
 		switch {
 		case keys && a.OfAccount():
-		case account.Allowed(role, a):
+		case access.Allowed(role, a):
 			may = append(may, actionWords(a))
 		default:
 			not = append(not, actionWords(a))
@@ -65,7 +65,7 @@ func roleWords(role string, keys bool) string {
 // beyondKeys says what a role on single keys does not give.
 func beyondKeys() string {
 	var not []string
-	for _, a := range account.Actions() {
+	for _, a := range access.Actions() {
 		if a.OfAccount() {
 			not = append(not, actionWords(a))
 		}
@@ -74,21 +74,21 @@ func beyondKeys() string {
 }
 
 // actionWords says what an action is, after "may".
-func actionWords(a account.Action) string {
-	return map[account.Action]string{
-		account.ReadKeys:           "see keys and senders",
-		account.ReadMessages:       "read messages",
-		account.SendTest:           "send test mail",
-		account.CreateKeys:         "create subaccounts",
-		account.ManageKeys:         "rename, reset and deactivate keys",
-		account.RestrictKeys:       "restrict what keys can do",
-		account.DeleteKeys:         "delete subaccounts",
-		account.ManageSenders:      "add and remove senders",
-		account.ManageSuppressions: "add, remove and import suppressed addresses",
-		account.ReadAccount:        "see people and plan",
-		account.ManagePeople:       "invite and remove people",
-		account.ManageAccount:      "change the policy",
-		account.ReadAudit:          "read the audit log",
+func actionWords(a access.Action) string {
+	return map[access.Action]string{
+		access.ReadKeys:           "see keys and senders",
+		access.ReadMessages:       "read messages",
+		access.SendTest:           "send test mail",
+		access.CreateKeys:         "create subaccounts",
+		access.ManageKeys:         "rename, reset and deactivate keys",
+		access.RestrictKeys:       "restrict what keys can do",
+		access.DeleteKeys:         "delete subaccounts",
+		access.ManageSenders:      "add and remove senders",
+		access.ManageSuppressions: "add, remove and import suppressed addresses",
+		access.ReadAccount:        "see people and plan",
+		access.ManagePeople:       "invite and remove people",
+		access.ManageAccount:      "change the policy",
+		access.ReadAudit:          "read the audit log",
 	}[a]
 }
 

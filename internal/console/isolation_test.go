@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/console"
 	"postern/internal/keyring"
 	"postern/internal/mail"
@@ -76,7 +76,7 @@ func (c *crowd) home(i int) {
 	ok(t, err)
 	h := home{account: x.Account, keys: []store.Key{x.Key}}
 	c.words = append(c.words, word{text: name, what: "account", account: x.Account.ID})
-	c.people = append(c.people, person{User: x.User, access: []store.Access{{AccountID: x.Account.ID, Role: account.Owner}}})
+	c.people = append(c.people, person{User: x.User, access: []store.Access{{AccountID: x.Account.ID, Role: access.Owner}}})
 	c.words = append(c.words, word{text: x.User.Email, what: "address", account: x.Account.ID, user: x.User.ID})
 	for range 1 + c.rng.IntN(3) {
 		k, err := c.keyring.CreateSubaccount(ctx, operator, x.Account.ID, keyring.NewKey{Name: "sub", Reference: ""})
@@ -111,7 +111,7 @@ func (c *crowd) fillKey(k store.Key) things {
 	ok(t, err)
 	x.sender = list[0].ID
 	x.suppression = c.suppression(k, c.word("suppressed", k.AccountID, k.ID)+"@example.net")
-	share := keyring.Share{Email: c.word("invited", k.AccountID, 0) + "@example.com", Role: account.Sender}
+	share := keyring.Share{Email: c.word("invited", k.AccountID, 0) + "@example.com", Role: access.Sender}
 	if !k.Master { // which is not shared by itself
 		share.KeyIDs = []int64{k.ID}
 	}
@@ -133,7 +133,7 @@ func (c *crowd) person(i int) {
 		}
 		for _, at := range homes {
 			h := c.homes[at]
-			role := account.Roles()[c.rng.IntN(4)]
+			role := access.Roles()[c.rng.IntN(4)]
 			if c.rng.IntN(3) == 0 {
 				p.access = append(p.access, store.Access{AccountID: h.account.ID, Role: role})
 				if err := tx.PutAccess(ctx, p.ID, h.account.ID, 0, role); err != nil {
@@ -174,7 +174,7 @@ func (p person) sees(w word, in int64) bool {
 		case w.what == "address" && x.KeyID != 0: // who shares a key is on the key's page
 			return w.key == 0 || w.key == x.KeyID
 		case w.key == 0:
-			return x.KeyID == 0 && account.Allowed(x.Role, account.ReadAccount) || w.what == "address" && x.KeyID == 0
+			return x.KeyID == 0 && access.Allowed(x.Role, access.ReadAccount) || w.what == "address" && x.KeyID == 0
 		}
 		return x.KeyID == 0 || x.KeyID == w.key
 	})
@@ -287,7 +287,7 @@ func (c *crowd) postForeign(b *browser, p person, in int64) (n int) {
 		k := h.keys[c.rng.IntN(len(h.keys))]
 		x := c.thingsOf(k)
 		for _, rt := range console.Routes() {
-			if rt.Method != http.MethodPost || rt.Action == account.Own || !strings.Contains(rt.Pattern, "{") && rt.Pattern != "/senders/new" && rt.Pattern != "/account/invite" {
+			if rt.Method != http.MethodPost || rt.Action == access.Own || !strings.Contains(rt.Pattern, "{") && rt.Pattern != "/senders/new" && rt.Pattern != "/account/invite" {
 				continue
 			}
 			form := g.form(b, x)

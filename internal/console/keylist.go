@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -218,7 +218,7 @@ func (c *console) aged(v *visit) (agedBanner, error) {
 
 // room says whether the account's plan allows another subaccount, to who may make one.
 func (c *console) room(v *visit) (room, error) {
-	if !v.may(account.CreateKeys, 0) {
+	if !v.may(access.CreateKeys, 0) {
 		return room{}, nil
 	}
 	may, err := c.Keyring.Allowance(v.r.Context(), v.account.ID)
@@ -226,7 +226,7 @@ func (c *console) room(v *visit) (room, error) {
 		return room{May: true}, err
 	}
 	_, n, err := c.Store.Keys(v.r.Context(), store.OfAccount(v.account.ID), store.KeyFilter{Master: new(false)}, store.Page{Limit: 1})
-	return room{May: true, Full: int64(n) >= may.Subaccounts, Ask: v.may(account.ManageAccount, 0), Plan: may.Plan, Limit: int(may.Subaccounts), Taken: n}, err
+	return room{May: true, Full: int64(n) >= may.Subaccounts, Ask: v.may(access.ManageAccount, 0), Plan: may.Plan, Limit: int(may.Subaccounts), Taken: n}, err
 }
 
 // Words say why there is no room.

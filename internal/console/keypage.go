@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/keyring"
 	"postern/internal/mail"
@@ -89,7 +89,7 @@ type sharing struct {
 func permissionsOf(bits int) []permission {
 	out := []permission{{"send", "Send mail, by the API and by SMTP", false}, {"statistics", "Read messages, events and statistics", false}, {"manage", "Manage keys, senders and sharing by the API", false}}
 	for i := range out {
-		out[i].Has = account.Permission(bits)&account.Permissions()[out[i].Name] != 0
+		out[i].Has = access.Permission(bits)&access.Permissions()[out[i].Name] != 0
 	}
 	return out
 }
@@ -189,18 +189,18 @@ func (c *console) suggested(v *visit, k store.Key) ([]string, error) {
 			from = append(from, a)
 		}
 	}
-	networks := account.SuggestNetworks(from)
-	if len(networks) > account.MaxNetworks {
+	networks := access.SuggestNetworks(from)
+	if len(networks) > access.MaxNetworks {
 		return nil, nil // it comes from everywhere
 	}
-	return strings.Fields(account.FormatNetworks(networks)), nil
+	return strings.Fields(access.FormatNetworks(networks)), nil
 }
 
 func (c *console) sharing(v *visit, k store.Key) (*sharing, error) {
-	if !v.may(account.ReadAccount, 0) {
+	if !v.may(access.ReadAccount, 0) {
 		return nil, nil
 	}
-	s := &sharing{Invite: v.may(account.ManagePeople, 0)}
+	s := &sharing{Invite: v.may(access.ManagePeople, 0)}
 	whole := store.OfAccount(v.account.ID)
 	var err error
 	if s.Key, err = c.Store.Accesses(v.r.Context(), whole, store.AccessFilter{KeyID: k.ID}); err != nil {

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/mail"
@@ -260,7 +260,7 @@ func TestSendingATest(t *testing.T) {
 
 	w.change(sub.Key, keyring.KeyChange{DayLimit: new(int64(1))})
 	b.post(test, nil).is(http.StatusUnprocessableEntity).says("The limit of this API key is 1 messages a day")
-	read := account.MayRead
+	read := access.MayRead
 	w.change(sub.Key, keyring.KeyChange{DayLimit: new(int64(0)), Permissions: &read})
 	b.post(test, nil).is(http.StatusUnprocessableEntity).says("The key is not allowed to send")
 	w.change(sub.Key, keyring.KeyChange{Active: new(false)})
@@ -291,7 +291,7 @@ func menuOf(a answer, name string) []string {
 func TestEachRowOffersWhatTheUserMayDoToIt(t *testing.T) {
 	w := newWorld(t)
 	mine, seen, hidden := w.subaccount("Mine"), w.subaccount("Seen"), w.subaccount("Hidden")
-	b := w.person("mixed@example.com", map[string]store.Key{account.Manager: mine.Key, account.Analyst: seen.Key})
+	b := w.person("mixed@example.com", map[string]store.Key{access.Manager: mine.Key, access.Analyst: seen.Key})
 	a := b.get("/keys").is(http.StatusOK).lacks("Hidden", "Primary API key", "Create subaccount", w.signed.Key.APIKey)
 	if got := menuOf(a, "Mine"); !slices.Equal(got, []string{"reset", "rename", "smtp", "messages", "deactivate"}) {
 		t.Errorf("a manager of one key is offered %v", got)
@@ -327,7 +327,7 @@ func TestEachRowOffersWhatTheUserMayDoToIt(t *testing.T) {
 	secretIn(b.post(keyPath(mine.Key, "reset"), nonce).is(http.StatusOK))
 
 	// An owner sees who has which key.
-	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.com", Role: account.Sender, KeyIDs: []int64{mine.Key.ID}})
+	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.com", Role: access.Sender, KeyIDs: []int64{mine.Key.ID}})
 	ok(t, err)
 	w.signedIn().get(keyPage(mine.Key)).says("mixed@example.com", "manager", "new@example.com", "invited, until", "sender")
 }
@@ -479,7 +479,7 @@ func TestThePlansLimitLeadsToARequest(t *testing.T) {
 	if !asks(b.post("/keys/new", form).is(http.StatusUnprocessableEntity).says("The plan Small allows 2 subaccounts")) {
 		t.Error("the refusal does not lead to the request")
 	}
-	m := w.person("manager@example.com", map[string]store.Key{account.Manager: {}})
+	m := w.person("manager@example.com", map[string]store.Key{access.Manager: {}})
 	if asks(m.get("/keys").says("The plan Small allows 2 subaccounts")) {
 		t.Error("a manager, who may not ask, is led to the request")
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -94,8 +94,8 @@ func (c *console) endMeter(secret store.Secret, a credential.Age) meter {
 
 func (c *console) keyRow(v *visit, k store.Key) keyRow {
 	row := keyRow{Key: k, May: keyRights{
-		Send: v.may(account.SendTest, k.ID), Manage: v.may(account.ManageKeys, k.ID), Rotate: v.mayRotate(k),
-		Restrict: v.may(account.RestrictKeys, k.ID), Delete: v.may(account.DeleteKeys, k.ID) && !k.Master,
+		Send: v.may(access.SendTest, k.ID), Manage: v.may(access.ManageKeys, k.ID), Rotate: v.mayRotate(k),
+		Restrict: v.may(access.RestrictKeys, k.ID), Delete: v.may(access.DeleteKeys, k.ID) && !k.Master,
 	}}
 	for i, x := range k.Secrets {
 		if x.LastUsedAt.After(row.LastUsed) {

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/console"
 	"postern/internal/keyring"
 	"postern/internal/mail"
@@ -30,23 +30,23 @@ type persona struct {
 
 func personas() []persona {
 	var out []persona
-	for _, r := range account.Roles() {
+	for _, r := range access.Roles() {
 		out = append(out, persona{name: r + " of the account", role: r}, persona{name: r + " of a subaccount", role: r, key: true})
 	}
-	return append(out, persona{name: "nobody's"}, persona{name: "operator without a role", operator: true}, persona{name: "analyst and operator", role: account.Analyst, operator: true})
+	return append(out, persona{name: "nobody's"}, persona{name: "operator without a role", operator: true}, persona{name: "analyst and operator", role: access.Analyst, operator: true})
 }
 
 // may is what the rules say of a persona: independently of the pages, by the one table of roles.
-func (p persona) may(a account.Action) bool {
+func (p persona) may(a access.Action) bool {
 	switch {
-	case a == account.Own:
+	case a == access.Own:
 		return true
-	case a == account.Operate:
+	case a == access.Operate:
 		return p.operator
 	case p.key && a.OfAccount():
 		return false
 	}
-	return account.Allowed(p.role, a)
+	return access.Allowed(p.role, a)
 }
 
 // grounds is an account with one of everything that a route can be about, of a subaccount that is shared and of one
@@ -99,11 +99,11 @@ func (g *grounds) things(key store.Key) things {
 	x.sender = senders[0].ID
 	x.suppression = g.suppression(key, "gone."+strings.ToLower(key.Name)+"@example.net")
 	x.hook, x.delivery = g.hook(key)
-	u := g.world.user(strings.ToLower(key.Name)+".reader@example.com", account.Analyst, key)
+	u := g.world.user(strings.ToLower(key.Name)+".reader@example.com", access.Analyst, key)
 	list, err := g.store.Accesses(t.Context(), store.OfAccount(key.AccountID), store.AccessFilter{UserID: u.ID})
 	ok(t, err)
 	x.access = list[0].ID
-	i, err := g.keyring.Invite(t.Context(), operator, key.AccountID, keyring.Share{Email: strings.ToLower(key.Name) + ".invited@example.com", Role: account.Analyst, KeyIDs: []int64{key.ID}})
+	i, err := g.keyring.Invite(t.Context(), operator, key.AccountID, keyring.Share{Email: strings.ToLower(key.Name) + ".invited@example.com", Role: access.Analyst, KeyIDs: []int64{key.ID}})
 	ok(t, err)
 	x.invitation = i.ID
 	return x
@@ -163,7 +163,7 @@ func (g *grounds) secretOf(keyID int64) int64 {
 // form has what the forms of all routes ask for, about things.
 func (g *grounds) form(b *browser, x things) url.Values {
 	return url.Values{
-		"name": {"Changed"}, "key": {x.apiKey}, "sender": {"new@acme.example"}, "email": {"invited@example.org"}, "role": {account.Analyst}, "on": {"account"}, "reason": {"A reason"}, "answer": {"decline"}, "words": {"No"},
+		"name": {"Changed"}, "key": {x.apiKey}, "sender": {"new@acme.example"}, "email": {"invited@example.org"}, "role": {access.Analyst}, "on": {"account"}, "reason": {"A reason"}, "answer": {"decline"}, "words": {"No"},
 		"days": {"20"}, "remind": {"5"}, "limit": {"5"}, "plan": {"0"}, "kind": {"subaccounts"}, "wanted": {"2000"}, "account": {"1"}, "url": {"https://hooks.example.com/postern"}, "emails": {"new@example.net"}, "note": {"x"}, "unsubscribe": {"all"}, "host": {""}, "type": {"open"}, "version": {"1"}, "hours": {"24"},
 	}
 }
@@ -182,7 +182,7 @@ func TestEveryRouteAgainstEveryRole(t *testing.T) {
 				if rt.Action == "" {
 					t.Errorf("%s %s has no action", rt.Method, rt.Pattern)
 				}
-				if rt.Action != account.Own && rt.Action != account.Operate && !slices.Contains(account.Actions(), rt.Action) {
+				if rt.Action != access.Own && rt.Action != access.Operate && !slices.Contains(access.Actions(), rt.Action) {
 					t.Errorf("%s %s has the action %q, which no role knows", rt.Method, rt.Pattern, rt.Action)
 				}
 			}
@@ -230,7 +230,7 @@ func (g *grounds) tryRefused(b *browser, rt console.Route) {
 // tryForeign asks for what belongs to a subaccount that is not shared.
 func (g *grounds) tryForeign(b *browser, rt console.Route, p persona) {
 	g.t.Helper()
-	if !strings.Contains(rt.Pattern, "{") || strings.Contains(rt.Pattern, "{$}") || rt.Action == account.Own || !p.may(rt.Action) {
+	if !strings.Contains(rt.Pattern, "{") || strings.Contains(rt.Pattern, "{$}") || rt.Action == access.Own || !p.may(rt.Action) {
 		return
 	}
 	if a := g.try(b, rt, g.other); a.status != http.StatusNotFound {
@@ -242,7 +242,7 @@ func (g *grounds) tryForeign(b *browser, rt console.Route, p persona) {
 // about.
 func (g *grounds) tryAllowed(b *browser, rt console.Route) {
 	g.t.Helper()
-	if rt.Action == account.Own && rt.Method == http.MethodPost {
+	if rt.Action == access.Own && rt.Method == http.MethodPost {
 		return // his own password and sessions: other tests
 	}
 	x := g.mine
@@ -261,7 +261,7 @@ func (g *grounds) tryAllowed(b *browser, rt console.Route) {
 	}
 	a := g.try(b, rt, x)
 	refused := a.status == http.StatusForbidden && slices.Contains([]string{"Your role does not allow this", "Nothing is shared with you"}, a.text("h1"))
-	if unknown := strings.Count(rt.Pattern, "{") > 1 || rt.Action == account.Own; refused || a.status >= 500 || a.status == http.StatusNotFound && !unknown {
+	if unknown := strings.Count(rt.Pattern, "{") > 1 || rt.Action == access.Own; refused || a.status >= 500 || a.status == http.StatusNotFound && !unknown {
 		g.t.Errorf("%s %s (%s) answered %d: %s", rt.Method, rt.Pattern, rt.Action, a.status, a.text("main"))
 	}
 }

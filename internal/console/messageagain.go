@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/store"
 	"postern/internal/submit"
 )
@@ -22,7 +22,7 @@ type doable struct {
 }
 
 func (c *console) doable(v *visit, m store.Message, kept bool) (d doable, err error) {
-	if !v.may(account.SendTest, m.KeyID) {
+	if !v.may(access.SendTest, m.KeyID) {
 		return d, nil
 	}
 	if m.DoneAt.IsZero() {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -245,7 +245,7 @@ func TestTheOperatorAnswersRequests(t *testing.T) {
 
 func TestOperatorsMakeAndUnmakeOperators(t *testing.T) {
 	w := newWorld(t)
-	u := w.user("mate@example.com", account.Sender)
+	u := w.user("mate@example.com", access.Sender)
 	b := w.operates()
 	b.get("/operator/operators").is(http.StatusOK).reads("owner@example.com you")
 	own := fmt.Sprintf("/operator/operators/%d/remove", w.signed.User.ID)

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -24,19 +24,19 @@ type page struct {
 	Section string // of the navigation: "keys", "messages", "senders"
 	User    string // email, "" when nobody is signed in
 	Account string
-	Others  []otherAccount          // accounts to switch to
-	May     map[account.Action]bool // what the user may do in the account, or on a key of it
-	Wide    bool                    // takes the room of a signed-in user's page also for others
+	Others  []otherAccount         // accounts to switch to
+	May     map[access.Action]bool // what the user may do in the account, or on a key of it
+	Wide    bool                   // takes the room of a signed-in user's page also for others
 	Body    any
 }
 
 // Can says whether the user may do something in the account, or on a key of it.
-func (p page) Can(action string) bool { return p.May[account.Action(action)] }
+func (p page) Can(action string) bool { return p.May[access.Action(action)] }
 
 // pageOf is a page of a signed-in user.
 func pageOf(v *visit, title, section string, body any) page {
-	p := page{Title: title, Section: section, User: v.user.Email, Account: v.account.Name, Others: v.others, May: map[account.Action]bool{account.Operate: v.user.Operator}, Body: body}
-	for _, a := range account.Actions() {
+	p := page{Title: title, Section: section, User: v.user.Email, Account: v.account.Name, Others: v.others, May: map[access.Action]bool{access.Operate: v.user.Operator}, Body: body}
+	for _, a := range access.Actions() {
 		p.May[a] = v.mayAnywhere(a)
 	}
 	return p

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/console"
 	"postern/internal/store"
 )
@@ -253,7 +253,7 @@ func TestRolesThatOnlyReadChangeNothing(t *testing.T) {
 		if reader, err = tx.AddUser(t.Context(), store.User{AccountID: w.signed.Account.ID, Email: "reader@example.com"}); err != nil {
 			return err
 		}
-		return tx.PutAccess(t.Context(), reader.ID, w.signed.Account.ID, 0, account.Analyst)
+		return tx.PutAccess(t.Context(), reader.ID, w.signed.Account.ID, 0, access.Analyst)
 	}))
 	b := w.browser()
 	b.signInAs(reader)
@@ -276,7 +276,7 @@ func TestAManagerDoesNotResetThePrimaryKey(t *testing.T) {
 		if manager, err = tx.AddUser(t.Context(), store.User{AccountID: w.signed.Account.ID, Email: "manager@example.com"}); err != nil {
 			return err
 		}
-		return tx.PutAccess(t.Context(), manager.ID, w.signed.Account.ID, 0, account.Manager)
+		return tx.PutAccess(t.Context(), manager.ID, w.signed.Account.ID, 0, access.Manager)
 	}))
 	b := w.browser()
 	b.signInAs(manager)

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -87,9 +87,9 @@ func (b *restrictBody) readRestrict(form map[string][]string) keyring.KeyChange 
 		return ""
 	}
 	b.Problems = map[string]string{}
-	var bits account.Permission
+	var bits access.Permission
 	for _, name := range form["permission"] {
-		bits |= account.Permissions()[name]
+		bits |= access.Permissions()[name]
 	}
 	b.Permissions = permissionsOf(int(bits))
 	b.Networks, b.Senders, b.Hour, b.Day, b.Month = get("networks"), get("senders"), get("hour"), get("day"), get("month")
@@ -113,7 +113,7 @@ func (b *restrictBody) readRestrict(form map[string][]string) keyring.KeyChange 
 
 // shut lists the connections of the last 24 hours that would be refused by networks.
 func (c *console) shut(v *visit, k store.Key, networks string) ([]useRow, error) {
-	allowed, err := account.ParseNetworks(networks)
+	allowed, err := access.ParseNetworks(networks)
 	if err != nil || len(allowed) == 0 {
 		return nil, nil //nolint:nilerr // the keyring says what is wrong with it
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -149,7 +149,7 @@ func (v *visit) back(keyID int64) error {
 // mayRotate says whether the visit's user may make and end secrets of a key. The primary key's secret opens everything
 // of the account by the API, sharing too: it is for who may share.
 func (v *visit) mayRotate(k store.Key) bool {
-	return v.may(account.ManageKeys, k.ID) && (!k.Master || v.may(account.ManagePeople, 0))
+	return v.may(access.ManageKeys, k.ID) && (!k.Master || v.may(access.ManagePeople, 0))
 }
 
 // rotated is the key of a page about its secrets.

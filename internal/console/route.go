@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -39,11 +39,11 @@ type otherAccount struct {
 }
 
 // scopeOf is the keys on which the visit's user may do something, and whether there are any.
-func (v *visit) scopeOf(a account.Action) (store.Scope, bool) {
+func (v *visit) scopeOf(a access.Action) (store.Scope, bool) {
 	var keys []int64
 	for _, x := range v.access {
 		switch {
-		case !account.Allowed(x.Role, a):
+		case !access.Allowed(x.Role, a):
 		case x.KeyID == 0:
 			return store.OfAccount(v.account.ID), true
 		default:
@@ -57,20 +57,20 @@ func (v *visit) scopeOf(a account.Action) (store.Scope, bool) {
 }
 
 // may says whether the visit's user may do something to one key; 0 is the account itself.
-func (v *visit) may(a account.Action, keyID int64) bool {
-	if a == account.Operate {
+func (v *visit) may(a access.Action, keyID int64) bool {
+	if a == access.Operate {
 		return v.user.Operator
 	}
 	for _, x := range v.access {
-		if account.Allowed(x.Role, a) && (x.KeyID == 0 || x.KeyID == keyID && !a.OfAccount()) {
+		if access.Allowed(x.Role, a) && (x.KeyID == 0 || x.KeyID == keyID && !a.OfAccount()) {
 			return true
 		}
 	}
-	return a == account.Own
+	return a == access.Own
 }
 
 // mayAnywhere says whether the visit's user may do something to any key, or to the account.
-func (v *visit) mayAnywhere(a account.Action) bool {
+func (v *visit) mayAnywhere(a access.Action) bool {
 	_, any := v.scopeOf(a)
 	return any || v.may(a, 0)
 }
@@ -79,7 +79,7 @@ func (v *visit) mayAnywhere(a account.Action) bool {
 // lately. The page of a form asks for that as the form does, so that it is asked before something is filled in.
 type route struct {
 	method, pattern string
-	action          account.Action
+	action          access.Action
 	fresh           bool
 	handle          func(*visit) error
 }
@@ -91,153 +91,153 @@ func (c *console) routes() []route {
 
 func (c *console) personRoutes() []route {
 	return []route{
-		{"GET", "/{$}", account.Own, false, func(v *visit) error { return v.redirect("/keys") }},
-		{"GET", "/password", account.Own, false, c.showPassword},
-		{"POST", "/password", account.Own, false, c.setPassword},
-		{"POST", "/switch", account.Own, false, c.switchAccount},
-		{"GET", "/confirm", account.Own, false, c.showConfirm},
-		{"POST", "/confirm", account.Own, false, c.confirm},
-		{"GET", "/security", account.Own, false, c.showSecurity},
-		{"GET", "/security/app", account.Own, true, c.showAddApp},
-		{"POST", "/security/app", account.Own, true, c.addApp},
-		{"GET", "/security/app/remove", account.Own, true, c.showRemoveApp},
-		{"POST", "/security/app/remove", account.Own, true, c.removeApp},
-		{"GET", "/security/codes", account.Own, true, c.showNewCodes},
-		{"POST", "/security/codes", account.Own, true, c.newCodes},
-		{"GET", "/security/passkeys/new", account.Own, true, c.showAddPasskey},
-		{"POST", "/security/passkeys/new", account.Own, true, c.addPasskey},
-		{"GET", "/security/passkeys/{id}/remove", account.Own, true, c.showRemovePasskey},
-		{"POST", "/security/passkeys/{id}/remove", account.Own, true, c.removePasskey},
-		{"POST", "/security/sessions/end", account.Own, false, c.endOneSession},
-		{"POST", "/security/sessions/end-others", account.Own, false, c.endOtherSessions},
+		{"GET", "/{$}", access.Own, false, func(v *visit) error { return v.redirect("/keys") }},
+		{"GET", "/password", access.Own, false, c.showPassword},
+		{"POST", "/password", access.Own, false, c.setPassword},
+		{"POST", "/switch", access.Own, false, c.switchAccount},
+		{"GET", "/confirm", access.Own, false, c.showConfirm},
+		{"POST", "/confirm", access.Own, false, c.confirm},
+		{"GET", "/security", access.Own, false, c.showSecurity},
+		{"GET", "/security/app", access.Own, true, c.showAddApp},
+		{"POST", "/security/app", access.Own, true, c.addApp},
+		{"GET", "/security/app/remove", access.Own, true, c.showRemoveApp},
+		{"POST", "/security/app/remove", access.Own, true, c.removeApp},
+		{"GET", "/security/codes", access.Own, true, c.showNewCodes},
+		{"POST", "/security/codes", access.Own, true, c.newCodes},
+		{"GET", "/security/passkeys/new", access.Own, true, c.showAddPasskey},
+		{"POST", "/security/passkeys/new", access.Own, true, c.addPasskey},
+		{"GET", "/security/passkeys/{id}/remove", access.Own, true, c.showRemovePasskey},
+		{"POST", "/security/passkeys/{id}/remove", access.Own, true, c.removePasskey},
+		{"POST", "/security/sessions/end", access.Own, false, c.endOneSession},
+		{"POST", "/security/sessions/end-others", access.Own, false, c.endOtherSessions},
 	}
 }
 
 func (c *console) keyRoutes() []route {
 	return []route{
-		{"GET", "/keys", account.ReadKeys, false, c.showKeys},
-		{"GET", "/keys.csv", account.ReadKeys, false, c.exportKeys},
-		{"GET", "/keys/new", account.CreateKeys, false, c.showNewKey},
-		{"POST", "/keys/new", account.CreateKeys, false, c.createKey},
-		{"GET", "/keys/{id}", account.ReadKeys, false, c.showKey},
-		{"GET", "/keys/{id}/rename", account.ManageKeys, false, c.showKeyForm("rename")},
-		{"POST", "/keys/{id}/rename", account.ManageKeys, false, c.renameKey},
-		{"GET", "/keys/{id}/reset", account.ManageKeys, true, c.showReset},
-		{"POST", "/keys/{id}/reset", account.ManageKeys, true, c.resetKey},
-		{"GET", "/keys/{id}/secrets/{secret}/retire", account.ManageKeys, true, c.showRetire},
-		{"POST", "/keys/{id}/secrets/{secret}/retire", account.ManageKeys, true, c.retireSecret},
-		{"GET", "/keys/{id}/deactivate", account.ManageKeys, false, c.showKeyForm("deactivate")},
-		{"POST", "/keys/{id}/deactivate", account.ManageKeys, false, c.setKeyActive(false)},
-		{"GET", "/keys/{id}/activate", account.ManageKeys, false, c.showKeyForm("activate")},
-		{"POST", "/keys/{id}/activate", account.ManageKeys, false, c.setKeyActive(true)},
-		{"GET", "/keys/{id}/restrict", account.RestrictKeys, true, c.showRestrict},
-		{"POST", "/keys/{id}/restrict", account.RestrictKeys, true, c.restrictKey},
-		{"GET", "/keys/{id}/delete", account.DeleteKeys, true, c.showDelete},
-		{"POST", "/keys/{id}/delete", account.DeleteKeys, true, c.deleteKey},
-		{"POST", "/keys/{id}/test", account.SendTest, false, c.sendTest},
-		{"GET", "/keys/{id}/smtp", account.ReadKeys, false, c.showSMTP},
+		{"GET", "/keys", access.ReadKeys, false, c.showKeys},
+		{"GET", "/keys.csv", access.ReadKeys, false, c.exportKeys},
+		{"GET", "/keys/new", access.CreateKeys, false, c.showNewKey},
+		{"POST", "/keys/new", access.CreateKeys, false, c.createKey},
+		{"GET", "/keys/{id}", access.ReadKeys, false, c.showKey},
+		{"GET", "/keys/{id}/rename", access.ManageKeys, false, c.showKeyForm("rename")},
+		{"POST", "/keys/{id}/rename", access.ManageKeys, false, c.renameKey},
+		{"GET", "/keys/{id}/reset", access.ManageKeys, true, c.showReset},
+		{"POST", "/keys/{id}/reset", access.ManageKeys, true, c.resetKey},
+		{"GET", "/keys/{id}/secrets/{secret}/retire", access.ManageKeys, true, c.showRetire},
+		{"POST", "/keys/{id}/secrets/{secret}/retire", access.ManageKeys, true, c.retireSecret},
+		{"GET", "/keys/{id}/deactivate", access.ManageKeys, false, c.showKeyForm("deactivate")},
+		{"POST", "/keys/{id}/deactivate", access.ManageKeys, false, c.setKeyActive(false)},
+		{"GET", "/keys/{id}/activate", access.ManageKeys, false, c.showKeyForm("activate")},
+		{"POST", "/keys/{id}/activate", access.ManageKeys, false, c.setKeyActive(true)},
+		{"GET", "/keys/{id}/restrict", access.RestrictKeys, true, c.showRestrict},
+		{"POST", "/keys/{id}/restrict", access.RestrictKeys, true, c.restrictKey},
+		{"GET", "/keys/{id}/delete", access.DeleteKeys, true, c.showDelete},
+		{"POST", "/keys/{id}/delete", access.DeleteKeys, true, c.deleteKey},
+		{"POST", "/keys/{id}/test", access.SendTest, false, c.sendTest},
+		{"GET", "/keys/{id}/smtp", access.ReadKeys, false, c.showSMTP},
 	}
 }
 
 func (c *console) messageRoutes() []route {
 	return []route{
-		{"GET", "/messages", account.ReadMessages, false, c.showMessages},
-		{"GET", "/messages/{id}", account.ReadMessages, false, c.showMessage},
-		{"POST", "/messages/{id}/retry", account.SendTest, false, c.retryMessage},
-		{"GET", "/messages/{id}/cancel", account.SendTest, false, c.showCancelMessage},
-		{"POST", "/messages/{id}/cancel", account.SendTest, false, c.cancelMessage},
-		{"POST", "/messages/{id}/resend", account.SendTest, false, c.resendMessage},
-		{"GET", "/messages/{id}/html", account.ReadMessages, false, c.showMessageHTML},
-		{"GET", "/messages/{id}/source", account.ReadMessages, false, c.showMessageSource},
-		{"GET", "/messages/{id}/parts/{n}", account.ReadMessages, false, c.showMessagePart},
+		{"GET", "/messages", access.ReadMessages, false, c.showMessages},
+		{"GET", "/messages/{id}", access.ReadMessages, false, c.showMessage},
+		{"POST", "/messages/{id}/retry", access.SendTest, false, c.retryMessage},
+		{"GET", "/messages/{id}/cancel", access.SendTest, false, c.showCancelMessage},
+		{"POST", "/messages/{id}/cancel", access.SendTest, false, c.cancelMessage},
+		{"POST", "/messages/{id}/resend", access.SendTest, false, c.resendMessage},
+		{"GET", "/messages/{id}/html", access.ReadMessages, false, c.showMessageHTML},
+		{"GET", "/messages/{id}/source", access.ReadMessages, false, c.showMessageSource},
+		{"GET", "/messages/{id}/parts/{n}", access.ReadMessages, false, c.showMessagePart},
 	}
 }
 
 func (c *console) senderRoutes() []route {
 	return []route{
-		{"GET", "/senders", account.ReadKeys, false, c.showSenders},
-		{"GET", "/senders/new", account.ManageSenders, false, c.showNewSender},
-		{"POST", "/senders/new", account.ManageSenders, false, c.addSender},
-		{"GET", "/senders/{id}", account.ReadKeys, false, c.showSender},
-		{"POST", "/senders/{id}/check", account.ManageSenders, false, c.checkSender},
-		{"POST", "/senders/{id}/mail", account.ManageSenders, false, c.mailSender},
-		{"POST", "/senders/{id}/lend", account.ManageSenders, false, c.lendSender},
-		{"POST", "/senders/{id}/name", account.ManageSenders, false, c.renameSender},
-		{"POST", "/senders/{id}/type", account.ManageSenders, false, c.typeSender},
-		{"GET", "/senders/{id}/remove", account.ManageSenders, false, c.showRemoveSender},
-		{"POST", "/senders/{id}/remove", account.ManageSenders, false, c.removeSender},
+		{"GET", "/senders", access.ReadKeys, false, c.showSenders},
+		{"GET", "/senders/new", access.ManageSenders, false, c.showNewSender},
+		{"POST", "/senders/new", access.ManageSenders, false, c.addSender},
+		{"GET", "/senders/{id}", access.ReadKeys, false, c.showSender},
+		{"POST", "/senders/{id}/check", access.ManageSenders, false, c.checkSender},
+		{"POST", "/senders/{id}/mail", access.ManageSenders, false, c.mailSender},
+		{"POST", "/senders/{id}/lend", access.ManageSenders, false, c.lendSender},
+		{"POST", "/senders/{id}/name", access.ManageSenders, false, c.renameSender},
+		{"POST", "/senders/{id}/type", access.ManageSenders, false, c.typeSender},
+		{"GET", "/senders/{id}/remove", access.ManageSenders, false, c.showRemoveSender},
+		{"POST", "/senders/{id}/remove", access.ManageSenders, false, c.removeSender},
 	}
 }
 
 func (c *console) accountRoutes() []route {
 	return []route{
-		{"GET", "/account", account.ReadAccount, false, c.showAccount},
-		{"GET", "/account/name", account.ManageAccount, false, c.showSetting("name")},
-		{"POST", "/account/name", account.ManageAccount, false, c.renameAccount},
-		{"GET", "/account/policy", account.ManageAccount, false, c.showSetting("policy")},
-		{"POST", "/account/policy", account.ManageAccount, false, c.setPolicy},
-		{"GET", "/account/limit", account.ManageAccount, false, c.showSetting("limit")},
-		{"POST", "/account/limit", account.ManageAccount, false, c.setDayLimit},
-		{"GET", "/account/requests/new", account.ManageAccount, false, c.showAsk},
-		{"POST", "/account/requests/new", account.ManageAccount, false, c.ask},
-		{"GET", "/account/webhook", account.ManageAccount, true, c.showHook("set")},
-		{"POST", "/account/webhook", account.ManageAccount, true, c.setHook},
-		{"POST", "/account/webhook/test", account.ManageAccount, false, c.testHook},
-		{"GET", "/account/webhook/remove", account.ManageAccount, true, c.showHook("remove")},
-		{"POST", "/account/webhook/remove", account.ManageAccount, true, c.removeHook},
-		{"GET", "/account/invite", account.ManagePeople, true, c.showInvite},
-		{"POST", "/account/invite", account.ManagePeople, true, c.invite},
-		{"GET", "/account/invitations/{id}/withdraw", account.ManagePeople, true, c.showWithdraw},
-		{"POST", "/account/invitations/{id}/withdraw", account.ManagePeople, true, c.withdraw},
-		{"GET", "/account/people/{id}/role", account.ManagePeople, true, c.showAccess("role")},
-		{"POST", "/account/people/{id}/role", account.ManagePeople, true, c.changeRole},
-		{"GET", "/account/people/{id}/remove", account.ManagePeople, true, c.showAccess("remove")},
-		{"POST", "/account/people/{id}/remove", account.ManagePeople, true, c.removeAccess},
+		{"GET", "/account", access.ReadAccount, false, c.showAccount},
+		{"GET", "/account/name", access.ManageAccount, false, c.showSetting("name")},
+		{"POST", "/account/name", access.ManageAccount, false, c.renameAccount},
+		{"GET", "/account/policy", access.ManageAccount, false, c.showSetting("policy")},
+		{"POST", "/account/policy", access.ManageAccount, false, c.setPolicy},
+		{"GET", "/account/limit", access.ManageAccount, false, c.showSetting("limit")},
+		{"POST", "/account/limit", access.ManageAccount, false, c.setDayLimit},
+		{"GET", "/account/requests/new", access.ManageAccount, false, c.showAsk},
+		{"POST", "/account/requests/new", access.ManageAccount, false, c.ask},
+		{"GET", "/account/webhook", access.ManageAccount, true, c.showHook("set")},
+		{"POST", "/account/webhook", access.ManageAccount, true, c.setHook},
+		{"POST", "/account/webhook/test", access.ManageAccount, false, c.testHook},
+		{"GET", "/account/webhook/remove", access.ManageAccount, true, c.showHook("remove")},
+		{"POST", "/account/webhook/remove", access.ManageAccount, true, c.removeHook},
+		{"GET", "/account/invite", access.ManagePeople, true, c.showInvite},
+		{"POST", "/account/invite", access.ManagePeople, true, c.invite},
+		{"GET", "/account/invitations/{id}/withdraw", access.ManagePeople, true, c.showWithdraw},
+		{"POST", "/account/invitations/{id}/withdraw", access.ManagePeople, true, c.withdraw},
+		{"GET", "/account/people/{id}/role", access.ManagePeople, true, c.showAccess("role")},
+		{"POST", "/account/people/{id}/role", access.ManagePeople, true, c.changeRole},
+		{"GET", "/account/people/{id}/remove", access.ManagePeople, true, c.showAccess("remove")},
+		{"POST", "/account/people/{id}/remove", access.ManagePeople, true, c.removeAccess},
 	}
 }
 
 func (c *console) auditRoutes() []route {
 	return []route{
-		{"GET", "/audit", account.ReadAudit, false, c.showAudit(accountLog)},
-		{"GET", "/audit.csv", account.ReadAudit, false, c.exportAudit(accountLog, writeAuditCSV)},
-		{"GET", "/audit.json", account.ReadAudit, false, c.exportAudit(accountLog, writeAuditJSON)},
-		{"POST", "/audit/verify", account.ReadAudit, false, c.verifyAudit(accountLog)},
+		{"GET", "/audit", access.ReadAudit, false, c.showAudit(accountLog)},
+		{"GET", "/audit.csv", access.ReadAudit, false, c.exportAudit(accountLog, writeAuditCSV)},
+		{"GET", "/audit.json", access.ReadAudit, false, c.exportAudit(accountLog, writeAuditJSON)},
+		{"POST", "/audit/verify", access.ReadAudit, false, c.verifyAudit(accountLog)},
 	}
 }
 
 func (c *console) operatorRoutes() []route {
 	return []route{
-		{"GET", "/operator", account.Operate, false, c.showAccounts},
-		{"GET", "/operator/accounts/{id}", account.Operate, false, c.showOperated},
-		{"GET", "/operator/accounts/{id}/plan", account.Operate, true, c.showOperate("plan")},
-		{"POST", "/operator/accounts/{id}/plan", account.Operate, true, c.assignPlan},
-		{"GET", "/operator/accounts/{id}/suspend", account.Operate, true, c.showOperate("suspend")},
-		{"POST", "/operator/accounts/{id}/suspend", account.Operate, true, c.suspendAll},
-		{"GET", "/operator/accounts/{id}/restore", account.Operate, true, c.showOperate("restore")},
-		{"POST", "/operator/accounts/{id}/restore", account.Operate, true, c.restoreAll},
-		{"GET", "/operator/keys/{id}/suspend", account.Operate, true, c.showSuspension("suspend")},
-		{"POST", "/operator/keys/{id}/suspend", account.Operate, true, c.suspendKey},
-		{"GET", "/operator/keys/{id}/restore", account.Operate, true, c.showSuspension("restore")},
-		{"POST", "/operator/keys/{id}/restore", account.Operate, true, c.restoreKey},
-		{"GET", "/operator/requests", account.Operate, false, c.showRequests},
-		{"GET", "/operator/requests/{id}", account.Operate, true, c.showRequest},
-		{"POST", "/operator/requests/{id}", account.Operate, true, c.answerRequest},
-		{"GET", "/operator/plans", account.Operate, false, c.showPlans},
-		{"GET", "/operator/plans/new", account.Operate, true, c.showNewPlan},
-		{"POST", "/operator/plans/new", account.Operate, true, c.putPlan},
-		{"GET", "/operator/plans/{id}", account.Operate, true, c.showPlan("plan")},
-		{"POST", "/operator/plans/{id}", account.Operate, true, c.putPlan},
-		{"GET", "/operator/plans/{id}/remove", account.Operate, true, c.showPlan("remove")},
-		{"POST", "/operator/plans/{id}/remove", account.Operate, true, c.removePlan},
-		{"GET", "/operator/operators", account.Operate, false, c.showOperators},
-		{"GET", "/operator/operators/new", account.Operate, true, c.showNewOperator},
-		{"POST", "/operator/operators/new", account.Operate, true, c.makeOperator},
-		{"GET", "/operator/operators/{id}/remove", account.Operate, true, c.showUnmakeOperator},
-		{"POST", "/operator/operators/{id}/remove", account.Operate, true, c.unmakeOperator},
-		{"GET", "/operator/audit", account.Operate, false, c.showAudit(wholeLog)},
-		{"GET", "/operator/audit.csv", account.Operate, false, c.exportAudit(wholeLog, writeAuditCSV)},
-		{"GET", "/operator/audit.json", account.Operate, false, c.exportAudit(wholeLog, writeAuditJSON)},
-		{"POST", "/operator/audit/verify", account.Operate, false, c.verifyAudit(wholeLog)},
+		{"GET", "/operator", access.Operate, false, c.showAccounts},
+		{"GET", "/operator/accounts/{id}", access.Operate, false, c.showOperated},
+		{"GET", "/operator/accounts/{id}/plan", access.Operate, true, c.showOperate("plan")},
+		{"POST", "/operator/accounts/{id}/plan", access.Operate, true, c.assignPlan},
+		{"GET", "/operator/accounts/{id}/suspend", access.Operate, true, c.showOperate("suspend")},
+		{"POST", "/operator/accounts/{id}/suspend", access.Operate, true, c.suspendAll},
+		{"GET", "/operator/accounts/{id}/restore", access.Operate, true, c.showOperate("restore")},
+		{"POST", "/operator/accounts/{id}/restore", access.Operate, true, c.restoreAll},
+		{"GET", "/operator/keys/{id}/suspend", access.Operate, true, c.showSuspension("suspend")},
+		{"POST", "/operator/keys/{id}/suspend", access.Operate, true, c.suspendKey},
+		{"GET", "/operator/keys/{id}/restore", access.Operate, true, c.showSuspension("restore")},
+		{"POST", "/operator/keys/{id}/restore", access.Operate, true, c.restoreKey},
+		{"GET", "/operator/requests", access.Operate, false, c.showRequests},
+		{"GET", "/operator/requests/{id}", access.Operate, true, c.showRequest},
+		{"POST", "/operator/requests/{id}", access.Operate, true, c.answerRequest},
+		{"GET", "/operator/plans", access.Operate, false, c.showPlans},
+		{"GET", "/operator/plans/new", access.Operate, true, c.showNewPlan},
+		{"POST", "/operator/plans/new", access.Operate, true, c.putPlan},
+		{"GET", "/operator/plans/{id}", access.Operate, true, c.showPlan("plan")},
+		{"POST", "/operator/plans/{id}", access.Operate, true, c.putPlan},
+		{"GET", "/operator/plans/{id}/remove", access.Operate, true, c.showPlan("remove")},
+		{"POST", "/operator/plans/{id}/remove", access.Operate, true, c.removePlan},
+		{"GET", "/operator/operators", access.Operate, false, c.showOperators},
+		{"GET", "/operator/operators/new", access.Operate, true, c.showNewOperator},
+		{"POST", "/operator/operators/new", access.Operate, true, c.makeOperator},
+		{"GET", "/operator/operators/{id}/remove", access.Operate, true, c.showUnmakeOperator},
+		{"POST", "/operator/operators/{id}/remove", access.Operate, true, c.unmakeOperator},
+		{"GET", "/operator/audit", access.Operate, false, c.showAudit(wholeLog)},
+		{"GET", "/operator/audit.csv", access.Operate, false, c.exportAudit(wholeLog, writeAuditCSV)},
+		{"GET", "/operator/audit.json", access.Operate, false, c.exportAudit(wholeLog, writeAuditJSON)},
+		{"POST", "/operator/audit/verify", access.Operate, false, c.verifyAudit(wholeLog)},
 	}
 }
 
@@ -358,7 +358,7 @@ func (c *console) handle(v *visit, rt route) error {
 }
 
 // notAllowed says what the user's role lacks.
-func notAllowed(v *visit, a account.Action) error {
+func notAllowed(v *visit, a access.Action) error {
 	if len(v.access) == 0 {
 		return &statusError{http.StatusForbidden, "Nothing is shared with you", "No account and no key is shared with " + v.user.Email + " any more. Ask who invited you."}
 	}

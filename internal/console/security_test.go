@@ -13,7 +13,7 @@ import (
 	"github.com/pquerna/otp/totp"
 	"golang.org/x/net/html"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/console"
 	"postern/internal/keyring"
 	"postern/internal/keyring/oidctest"
@@ -614,7 +614,7 @@ func TestReadersHaveASecurityPage(t *testing.T) {
 		if reader, err = tx.AddUser(t.Context(), store.User{AccountID: w.signed.Account.ID, Email: "reader@example.com"}); err != nil {
 			return err
 		}
-		return tx.PutAccess(t.Context(), reader.ID, w.signed.Account.ID, 0, account.Analyst)
+		return tx.PutAccess(t.Context(), reader.ID, w.signed.Account.ID, 0, access.Analyst)
 	}))
 	b := w.browser()
 	b.signInAs(reader)

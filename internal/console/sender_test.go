@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/audit"
 	"postern/internal/console"
 	"postern/internal/dns"
@@ -174,7 +174,7 @@ func TestLentSenders(t *testing.T) {
 	ok(t, err)
 	own, err := w.keyring.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: shop.Key.ID}, "shop.example", "")
 	ok(t, err)
-	mate := w.as(w.user("mate@example.com", account.Manager, shop.Key))
+	mate := w.as(w.user("mate@example.com", access.Manager, shop.Key))
 	mate.get("/senders").lacks("acme.example")
 	page := fmt.Sprintf("/senders/%d", x.ID)
 	b.get(page).says("Lend it to all subaccounts")

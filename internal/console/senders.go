@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -91,7 +91,7 @@ func (c *console) showSenders(v *visit) error {
 }
 
 func (c *console) senderRow(v *visit, x store.Sender) (senderRow, error) {
-	row := senderRow{Sender: x, Whole: strings.HasPrefix(x.Email, "*@"), Manage: v.may(account.ManageSenders, x.KeyID)}
+	row := senderRow{Sender: x, Whole: strings.HasPrefix(x.Email, "*@"), Manage: v.may(access.ManageSenders, x.KeyID)}
 	var err error
 	if row.Key, err = c.Store.Key(v.r.Context(), v.scope, store.KeyFilter{ID: x.KeyID}); err != nil {
 		return row, err

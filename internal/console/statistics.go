@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/report"
 	"postern/internal/store"
@@ -27,8 +27,8 @@ const (
 
 func (c *console) statisticRoutes() []route {
 	return []route{
-		{"GET", "/statistics", account.ReadMessages, false, c.showStatistics},
-		{"GET", "/statistics.csv", account.ReadMessages, false, c.exportStatistics},
+		{"GET", "/statistics", access.ReadMessages, false, c.showStatistics},
+		{"GET", "/statistics.csv", access.ReadMessages, false, c.exportStatistics},
 	}
 }
 

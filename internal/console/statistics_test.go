@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/console"
 	"postern/internal/keyring"
 	"postern/internal/mail"
@@ -146,7 +146,7 @@ func TestStatisticsRefuse(t *testing.T) {
 		b.get("/statistics.csv?" + query).is(http.StatusUnprocessableEntity).says(says)
 	}
 	analyst := w.browser()
-	analyst.signInAs(w.user("analyst@example.com", account.Analyst, mine))
+	analyst.signInAs(w.user("analyst@example.com", access.Analyst, mine))
 	analyst.get("/statistics").is(http.StatusOK).says("Accepted 1", mine.APIKey[:8]).lacks(theirs.APIKey, theirs.APIKey[:8], "Theirs")
 	analyst.get("/statistics?key="+theirs.APIKey).is(http.StatusUnprocessableEntity).lacks(theirs.APIKey, "Theirs")
 }

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strconv"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -20,16 +20,16 @@ const suppressionsAPage = 50
 
 func (c *console) suppressionRoutes() []route {
 	return []route{
-		{"GET", "/suppressions", account.ReadMessages, false, c.showSuppressions},
-		{"GET", "/suppressions.csv", account.ReadMessages, false, c.exportSuppressions},
-		{"GET", "/suppressions/new", account.ManageSuppressions, false, c.showNewSuppression},
-		{"POST", "/suppressions/new", account.ManageSuppressions, false, c.addSuppressions},
-		{"GET", importPath, account.ManageSuppressions, false, c.showImport},
-		{"POST", importPath, account.ManageSuppressions, false, c.importSuppressions},
-		{"GET", "/suppressions/{id}", account.ReadMessages, false, c.showSuppression},
-		{"POST", "/suppressions/{id}", account.ManageSuppressions, false, c.changeSuppression},
-		{"GET", "/suppressions/{id}/remove", account.ManageSuppressions, false, c.showRemoveSuppression},
-		{"POST", "/suppressions/{id}/remove", account.ManageSuppressions, false, c.removeSuppression},
+		{"GET", "/suppressions", access.ReadMessages, false, c.showSuppressions},
+		{"GET", "/suppressions.csv", access.ReadMessages, false, c.exportSuppressions},
+		{"GET", "/suppressions/new", access.ManageSuppressions, false, c.showNewSuppression},
+		{"POST", "/suppressions/new", access.ManageSuppressions, false, c.addSuppressions},
+		{"GET", importPath, access.ManageSuppressions, false, c.showImport},
+		{"POST", importPath, access.ManageSuppressions, false, c.importSuppressions},
+		{"GET", "/suppressions/{id}", access.ReadMessages, false, c.showSuppression},
+		{"POST", "/suppressions/{id}", access.ManageSuppressions, false, c.changeSuppression},
+		{"GET", "/suppressions/{id}/remove", access.ManageSuppressions, false, c.showRemoveSuppression},
+		{"POST", "/suppressions/{id}/remove", access.ManageSuppressions, false, c.removeSuppression},
 	}
 }
 
@@ -301,7 +301,7 @@ func (c *console) suppressionOf(v *visit) (suppressionBody, error) {
 	if err != nil {
 		return suppressionBody{}, err
 	}
-	b := suppressionBody{suppressionRow: suppressionRow{x, keys[x.KeyID]}, Reasons: reasonNames(), MayChange: v.may(account.ManageSuppressions, x.KeyID)}
+	b := suppressionBody{suppressionRow: suppressionRow{x, keys[x.KeyID]}, Reasons: reasonNames(), MayChange: v.may(access.ManageSuppressions, x.KeyID)}
 	if x.MessageID != 0 {
 		_, err = c.Store.Message(v.r.Context(), v.scope, store.MessageFilter{ID: x.MessageID})
 		if b.Mail = err == nil; errors.Is(err, store.ErrNotFound) {

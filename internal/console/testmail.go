@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/gate"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -33,7 +33,7 @@ func (c *console) testMail(v *visit, k store.Key) (testMail, error) {
 		t.Why = "This server takes no mail at the moment."
 	case k.State != store.KeyActive:
 		t.Why = "The key is " + k.State + ": nothing is sent with it."
-	case k.Permissions&int(account.MaySend) == 0:
+	case k.Permissions&int(access.MaySend) == 0:
 		t.Why = "The key is not allowed to send: see its restrictions."
 	}
 	if t.Why != "" {

@@ -7,17 +7,17 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
 
 func (c *console) trackingRoutes() []route {
 	return []route{
-		{"GET", "/account/tracking", account.ManageAccount, false, c.showTracking},
-		{"POST", "/account/tracking", account.ManageAccount, false, c.setTracking},
-		{"GET", "/keys/{id}/links", account.RestrictKeys, false, c.showLinks},
-		{"POST", "/keys/{id}/links", account.RestrictKeys, false, c.setLinks},
+		{"GET", "/account/tracking", access.ManageAccount, false, c.showTracking},
+		{"POST", "/account/tracking", access.ManageAccount, false, c.setTracking},
+		{"GET", "/keys/{id}/links", access.RestrictKeys, false, c.showLinks},
+		{"POST", "/keys/{id}/links", access.RestrictKeys, false, c.setLinks},
 	}
 }
 

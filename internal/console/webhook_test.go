@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/console"
 	"postern/internal/credential"
 	"postern/internal/gate"
@@ -45,7 +45,7 @@ func TestTheWebhookIsSetTestedAndRemoved(t *testing.T) {
 	b.get("/account").is(http.StatusOK).reads("https://me:", "hooks.example.com/postern", "not used yet", "Send a test").lacks(secret, "hunter2")
 	b.get("/account/webhook").says("This one takes its place").lacks(secret, "hunter2")
 	b.post("/account/webhook/test", nil).is(http.StatusOK).at("/account").reads("A test is on its way.", "Waiting 1")
-	w.as(w.user("mate@example.com", account.Manager)).get("/account").says("hooks.example.com").lacks("/account/webhook")
+	w.as(w.user("mate@example.com", access.Manager)).get("/account").says("hooks.example.com").lacks("/account/webhook")
 	b.get("/account/webhook/remove").is(http.StatusOK).says("is told nothing any more")
 	b.post("/account/webhook/remove", nil).at("/account").reads("The webhook is removed.", "Webhook about secret keys Set one")
 	b.post("/account/webhook/remove", nil).is(http.StatusNotFound)

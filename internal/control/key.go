@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/keyring"
 	"postern/internal/mail"
@@ -153,7 +153,7 @@ func (d *door) details(r *http.Request, key store.Key) (KeyDetails, error) {
 
 func restrictionsOf(l store.Limits) Restrictions {
 	out := Restrictions{
-		Permissions: strings.Split(account.Permission(l.Permissions).String(), ","), Networks: strings.Fields(l.Networks), AllowedSenders: mail.SplitList(l.AllowedSenders),
+		Permissions: strings.Split(access.Permission(l.Permissions).String(), ","), Networks: strings.Fields(l.Networks), AllowedSenders: mail.SplitList(l.AllowedSenders),
 		HourLimit: l.HourLimit, DayLimit: l.DayLimit, MonthLimit: l.MonthLimit, OverHour: "refuse",
 	}
 	if l.OverHourWaits {
@@ -240,6 +240,6 @@ func (d *door) suggestNetworks(r *http.Request) (any, error) {
 		}
 	}
 	out.Addresses = len(all)
-	out.Networks = append(out.Networks, strings.Fields(account.FormatNetworks(account.SuggestNetworks(all)))...)
+	out.Networks = append(out.Networks, strings.Fields(access.FormatNetworks(access.SuggestNetworks(all)))...)
 	return out, nil
 }

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -93,7 +93,7 @@ func (d *door) changeKey(r *http.Request) (any, error) {
 		HourLimit: in.HourLimit, DayLimit: in.DayLimit, MonthLimit: in.MonthLimit, OverHourWaits: in.OverHourWaits,
 	}
 	if in.Permissions != nil {
-		p, err := account.ParsePermissions(*in.Permissions)
+		p, err := access.ParsePermissions(*in.Permissions)
 		if err != nil {
 			return nil, invalid("Permissions", "%v", err)
 		}
@@ -116,7 +116,7 @@ func (d *door) changeKey(r *http.Request) (any, error) {
 
 // shutOut are the connections of the last seven days that a key's networks do not hold.
 func shutOut(networks string, list []Connection, now time.Time) ([]Connection, error) {
-	allowed, err := account.ParseNetworks(networks)
+	allowed, err := access.ParseNetworks(networks)
 	if err != nil || len(allowed) == 0 {
 		return nil, err
 	}

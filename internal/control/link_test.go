@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/control"
 	"postern/internal/credential"
 	"postern/internal/gate"
@@ -42,7 +42,7 @@ func TestALinkForWhoHasLostEverything(t *testing.T) {
 	}
 	err = st.Update(t.Context(), func(tx *store.Tx) error {
 		u, err := tx.AddUser(t.Context(), store.User{AccountID: up.Account.ID, Email: "guest@example.com"})
-		return errors.Join(err, tx.PutAccess(t.Context(), u.ID, up.Account.ID, up.Key.ID, account.Sender),
+		return errors.Join(err, tx.PutAccess(t.Context(), u.ID, up.Account.ID, up.Key.ID, access.Sender),
 			tx.AddTOTP(t.Context(), store.TOTP{UserID: u.ID, Secret: []byte("sealed")}))
 	})
 	if err != nil {

@@ -20,10 +20,10 @@ import (
 	"postern/internal/courier"
 	"postern/internal/credential"
 	"postern/internal/dsn"
-	"postern/internal/event"
 	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/mail"
+	"postern/internal/outcome"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
 	"postern/internal/submit"
@@ -118,7 +118,7 @@ func (d *desk) outcome(after time.Duration, o courier.Outcome) {
 	var done []store.Completion
 	for _, c := range claimed {
 		if c.KeyID == d.p.KeyID {
-			done = append(done, event.Of(c, "test", o, now))
+			done = append(done, outcome.Of(c, "test", o, now))
 		}
 	}
 	if err := d.store.Complete(d.t.Context(), done); err != nil {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/gate"
 )
@@ -115,7 +115,7 @@ func BenchmarkRecheck(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := l.Recheck(home, p, account.MaySend); err != nil {
+		if err := l.Recheck(home, p, access.MaySend); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 )
 
@@ -96,9 +96,9 @@ func (e *entry) fill(old [2]*slot, same bool, secrets []Secret, now time.Time) [
 func ruleOf(k Key, slots [2]*slot) *rule {
 	r := &rule{permissions: k.Permissions, networks: k.Networks}
 	if r.permissions == 0 {
-		r.permissions = account.AllPermissions
+		r.permissions = access.AllPermissions
 	}
-	restricts := r.permissions != account.AllPermissions || len(r.networks) > 0
+	restricts := r.permissions != access.AllPermissions || len(r.networks) > 0
 	for _, x := range k.Secrets {
 		for i, s := range slots {
 			if s != nil && s.secretID == x.ID && !x.StopsAt.IsZero() {
@@ -127,9 +127,9 @@ func (e *entry) stopped(s *slot, now time.Time) bool {
 }
 
 // permissions are what the key may be used for.
-func (e *entry) permissions() account.Permission {
+func (e *entry) permissions() access.Permission {
 	if e.rule == nil {
-		return account.AllPermissions
+		return access.AllPermissions
 	}
 	return e.rule.permissions
 }

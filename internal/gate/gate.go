@@ -65,7 +65,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 )
 
@@ -96,8 +96,8 @@ type Key struct {
 	State     State
 	Secrets   []Secret
 
-	Permissions account.Permission // what the key may be used for; 0: everything
-	Networks    []netip.Prefix     // where it may be used from; none: everywhere
+	Permissions access.Permission // what the key may be used for; 0: everything
+	Networks    []netip.Prefix    // where it may be used from; none: everywhere
 }
 
 // Principal is a caller who proved a secret. Principals can be compared.
@@ -108,11 +108,11 @@ type Principal struct {
 	APIKey    string
 	Master    bool
 
-	Permissions account.Permission
+	Permissions access.Permission
 }
 
 // May says whether the key may be used for something.
-func (p Principal) May(need account.Permission) bool { return p.Permissions&need == need }
+func (p Principal) May(need access.Permission) bool { return p.Permissions&need == need }
 
 // Source is where a caller comes from. Callers without a valid address (a unix
 // socket) are one source.
@@ -189,7 +189,7 @@ type entry struct {
 
 // rule is what restricts a key. It is never changed: a Put makes another.
 type rule struct {
-	permissions account.Permission
+	permissions access.Permission
 	networks    []netip.Prefix
 	stops       [2]int64 // Unix microseconds at which the slot's secret is overdue and refused, 0: never
 }

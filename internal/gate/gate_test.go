@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/gate"
 )
@@ -106,11 +106,11 @@ func TestVerifyTellsWho(t *testing.T) {
 	s, x := w.secret()
 	k := gate.Key{ID: 5, AccountID: 6, APIKey: credential.NewAPIKey(), Master: true, Secrets: []gate.Secret{x}}
 	w.Put(k)
-	want := gate.Principal{KeyID: 5, AccountID: 6, SecretID: x.ID, APIKey: k.APIKey.String(), Master: true, Permissions: account.AllPermissions}
+	want := gate.Principal{KeyID: 5, AccountID: 6, SecretID: x.ID, APIKey: k.APIKey.String(), Master: true, Permissions: access.AllPermissions}
 	if p := w.mustVerify(t, k, s); p != want {
 		t.Errorf("got %+v, want %+v", p, want)
 	}
-	if err := w.Recheck(home, want, account.MaySend); err != nil {
+	if err := w.Recheck(home, want, access.MaySend); err != nil {
 		t.Error(err)
 	}
 }
@@ -226,7 +226,7 @@ func TestHitDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { w.Verify(home, user, s) }); n != 0 { //nolint:errcheck // counted
 		t.Errorf("Verify: %v allocations", n)
 	}
-	if n := testing.AllocsPerRun(100, func() { w.Recheck(home, p, account.MaySend) }); n != 0 { //nolint:errcheck // counted
+	if n := testing.AllocsPerRun(100, func() { w.Recheck(home, p, access.MaySend) }); n != 0 { //nolint:errcheck // counted
 		t.Errorf("Recheck: %v allocations", n)
 	}
 }
@@ -249,7 +249,7 @@ func TestResetWithOverlapTakesBoth(t *testing.T) {
 	if _, err := w.Verify(home, k.APIKey.String(), old); kind(t, err) != "wrong" {
 		t.Errorf("after the end: %v", err)
 	}
-	if err := w.Recheck(home, p, account.MaySend); kind(t, err) != "wrong" {
+	if err := w.Recheck(home, p, access.MaySend); kind(t, err) != "wrong" {
 		t.Errorf("Recheck after the end: %v", err)
 	}
 	if _, err := w.Bind(p, atOnce(func(string) {})); kind(t, err) != "wrong" {
@@ -300,19 +300,19 @@ func TestRecheckRefuses(t *testing.T) {
 	other := p
 	other.AccountID++
 	for _, bad := range []gate.Principal{{}, forged, other} {
-		if err := w.Recheck(home, bad, account.MaySend); kind(t, err) != "wrong" {
+		if err := w.Recheck(home, bad, access.MaySend); kind(t, err) != "wrong" {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
 	for state, want := range map[gate.State]string{gate.Deactivated: "deactivated", gate.Suspended: "suspended"} {
 		k.State = state
 		w.Put(k)
-		if err := w.Recheck(home, p, account.MaySend); kind(t, err) != want {
+		if err := w.Recheck(home, p, access.MaySend); kind(t, err) != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
 	w.Remove(k.APIKey)
-	if err := w.Recheck(home, p, account.MaySend); kind(t, err) != "wrong" {
+	if err := w.Recheck(home, p, access.MaySend); kind(t, err) != "wrong" {
 		t.Errorf("removed: %v", err)
 	}
 	if _, err := w.Verify(home, k.APIKey.String(), s); kind(t, err) != "wrong" {

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 )
 
@@ -102,7 +102,7 @@ func (g *Gate) refuseNetwork(a netip.Addr) *Refusal {
 
 // RefuseNotPermitted returns the refusal of a caller whose key lacks a permission,
 // and counts it.
-func (g *Gate) RefuseNotPermitted(p Principal, need account.Permission) *Refusal {
+func (g *Gate) RefuseNotPermitted(p Principal, need access.Permission) *Refusal {
 	has := p.Permissions.String()
 	if has == "" {
 		has = "none"

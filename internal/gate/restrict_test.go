@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/gate"
 )
@@ -51,10 +51,10 @@ func TestNetworksBindOpenSessions(t *testing.T) {
 	p := w.mustVerify(t, k, s)
 	k.Networks = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
 	w.Put(k)
-	if err := w.Recheck(home, p, account.MaySend); kind(t, err) != "network" {
+	if err := w.Recheck(home, p, access.MaySend); kind(t, err) != "network" {
 		t.Errorf("an open session goes on from outside: %v", err)
 	}
-	if err := w.Recheck(from("198.51.100.7"), p, account.MaySend); err != nil {
+	if err := w.Recheck(from("198.51.100.7"), p, access.MaySend); err != nil {
 		t.Error(err)
 	}
 }
@@ -63,16 +63,16 @@ func TestPermissionsAreAskedAgain(t *testing.T) {
 	w := newWorld(t, nil)
 	k, s := w.key()
 	p := w.mustVerify(t, k, s)
-	if !p.May(account.MaySend|account.MayRead|account.MayManage) || p.Permissions != account.AllPermissions {
+	if !p.May(access.MaySend|access.MayRead|access.MayManage) || p.Permissions != access.AllPermissions {
 		t.Fatalf("an unrestricted key may %v", p.Permissions)
 	}
-	k.Permissions = account.MayRead
+	k.Permissions = access.MayRead
 	w.Put(k)
-	err := w.Recheck(home, p, account.MaySend)
+	err := w.Recheck(home, p, access.MaySend)
 	if kind(t, err) != "permission" || !strings.Contains(err.Error(), "lacks the permission send (it has: statistics)") {
 		t.Errorf("a session of a key that lost a permission: %v", err)
 	}
-	if q := w.mustVerify(t, k, s); q.May(account.MaySend) || !q.May(account.MayRead) {
+	if q := w.mustVerify(t, k, s); q.May(access.MaySend) || !q.May(access.MayRead) {
 		t.Errorf("it may %v", q.Permissions)
 	}
 }
@@ -91,7 +91,7 @@ func TestOverdueSecretStopsByPolicy(t *testing.T) {
 	if _, err := w.Verify(home, k.APIKey.String(), s); kind(t, err) != "overdue" {
 		t.Errorf("an overdue secret: %v", err)
 	}
-	if err := w.Recheck(home, p, account.MaySend); kind(t, err) != "overdue" {
+	if err := w.Recheck(home, p, access.MaySend); kind(t, err) != "overdue" {
 		t.Errorf("a session of an overdue secret: %v", err)
 	}
 	if _, err := w.Bind(p, atOnce(func(string) {})); kind(t, err) != "overdue" {
@@ -171,7 +171,7 @@ func TestConnectionsAreCounted(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		}
 		p := w.mustVerify(t, k, s)
-		if err := w.Recheck(postfix, p, account.MaySend); err != nil {
+		if err := w.Recheck(postfix, p, access.MaySend); err != nil {
 			t.Fatal(err)
 		}
 		last := time.Now().Truncate(time.Second)

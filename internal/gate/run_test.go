@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/gate"
 )
 
@@ -81,14 +81,14 @@ func TestOverlapMovedOrRetired(t *testing.T) {
 		w.Put(k)
 		time.Sleep(90 * time.Minute)
 		synctest.Wait()
-		if closed || w.Recheck(home, p, account.MaySend) != nil {
+		if closed || w.Recheck(home, p, access.MaySend) != nil {
 			t.Error("ended at the first end, which was moved")
 		}
 		k.Secrets[0].ExpiresAt = time.Time{}
 		w.Put(k)
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		if closed || w.Recheck(home, p, account.MaySend) != nil {
+		if closed || w.Recheck(home, p, access.MaySend) != nil {
 			t.Error("ended at an end that was taken away")
 		}
 	})
@@ -162,7 +162,7 @@ func TestLastUseIsFlushed(t *testing.T) {
 		store.want(t, "after a guess", id, used)
 		store.fail(errors.New("disk full"))
 		used = time.Now()
-		if err := w.Recheck(home, p, account.MaySend); err != nil {
+		if err := w.Recheck(home, p, access.MaySend); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(21 * time.Second)

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/gate"
 )
@@ -99,7 +99,7 @@ func TestWhatClosesASession(t *testing.T) {
 			if reason != tt.reason {
 				t.Errorf("closed because %q, want %q", reason, tt.reason)
 			}
-			if (w.Recheck(home, p, account.MaySend) == nil) != (tt.reason == "") {
+			if (w.Recheck(home, p, access.MaySend) == nil) != (tt.reason == "") {
 				t.Error("Recheck does not agree")
 			}
 		})
@@ -166,7 +166,7 @@ func TestRaceOfChecksWithResets(t *testing.T) {
 					t.Error("Verify let in a secret after its reset had returned")
 				}
 				wasDead = st.dead.Load()
-				if w.Recheck(home, p, account.MaySend) == nil && wasDead {
+				if w.Recheck(home, p, access.MaySend) == nil && wasDead {
 					t.Error("Recheck let in a secret after its reset had returned")
 				}
 				closed := new(atomic.Bool)

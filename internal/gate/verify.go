@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 )
 
@@ -116,7 +116,7 @@ func (e *entry) found(s *slot, user string, now time.Time) found {
 // Recheck says whether a principal would still be let in from where he is, for
 // something that needs permissions: nil or a *Refusal. It costs a look-up, and
 // counts as a use of the secret.
-func (g *Gate) Recheck(from Source, p Principal, need account.Permission) error {
+func (g *Gate) Recheck(from Source, p Principal, need access.Permission) error {
 	now := g.config.Now()
 	f, err := g.still(from.Addr, p, need, now)
 	if err != nil {
@@ -128,12 +128,12 @@ func (g *Gate) Recheck(from Source, p Principal, need account.Permission) error 
 }
 
 // Still is Recheck for what was counted already: the same request, some time later.
-func (g *Gate) Still(from netip.Addr, p Principal, need account.Permission) error {
+func (g *Gate) Still(from netip.Addr, p Principal, need access.Permission) error {
 	_, err := g.still(from, p, need, g.config.Now())
 	return err
 }
 
-func (g *Gate) still(from netip.Addr, p Principal, need account.Permission, now time.Time) (found, error) {
+func (g *Gate) still(from netip.Addr, p Principal, need access.Permission, now time.Time) (found, error) {
 	key, err := credential.ParseAPIKey(p.APIKey)
 	if err != nil {
 		return found{}, g.refuseDead()

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -23,7 +23,7 @@ type KeyChange struct {
 	TrackHost *string // host name of the links in its mail; "" the server's
 
 	// Restrictions.
-	Permissions    *account.Permission
+	Permissions    *access.Permission
 	Networks       *string // addresses and networks, with white space or commas between
 	AllowedSenders *string // addresses and domains, with white space or commas between
 	HourLimit      *int64  // messages; 0: no limit
@@ -89,7 +89,7 @@ func (k *Keyring) Change(ctx context.Context, by Actor, scope store.Scope, f sto
 // apply changes key and notes what is different.
 func (c *KeyChange) apply(key *store.Key, self int64, log *changes) error {
 	if c.Name != nil && *c.Name != key.Name { // one that was taken stays good
-		name, err := account.CleanName(*c.Name)
+		name, err := access.CleanName(*c.Name)
 		if err != nil {
 			return invalid("Name", err)
 		}
@@ -97,7 +97,7 @@ func (c *KeyChange) apply(key *store.Key, self int64, log *changes) error {
 		key.Name = name
 	}
 	if c.Reference != nil {
-		reference, err := account.CleanReference(*c.Reference)
+		reference, err := access.CleanReference(*c.Reference)
 		if err != nil {
 			return invalid("Reference", err)
 		}
@@ -148,18 +148,18 @@ func (c *KeyChange) applyState(key *store.Key, self int64, log *changes) error {
 func (c *KeyChange) restrict(l *store.Limits, log *changes) error {
 	if c.Permissions != nil {
 		p := *c.Permissions
-		if p <= 0 || p > account.AllPermissions {
+		if p <= 0 || p > access.AllPermissions {
 			return invalid("Permissions", errors.New("at least one of send, statistics and manage is needed"))
 		}
-		log.note("permissions", account.Permission(l.Permissions).String(), p.String())
+		log.note("permissions", access.Permission(l.Permissions).String(), p.String())
 		l.Permissions = int(p)
 	}
 	if c.Networks != nil {
-		networks, err := account.ParseNetworks(*c.Networks)
+		networks, err := access.ParseNetworks(*c.Networks)
 		if err != nil {
 			return invalid("Networks", err)
 		}
-		text := account.FormatNetworks(networks)
+		text := access.FormatNetworks(networks)
 		log.note("networks", l.Networks, text)
 		l.Networks = text
 	}
@@ -209,7 +209,7 @@ func cleanSenders(s string) (string, error) {
 	for _, f := range mail.SplitList(s) {
 		email, _, err := SplitSender(f)
 		if err != nil {
-			return "", fmt.Errorf("%q: %w", account.Short(f), err)
+			return "", fmt.Errorf("%q: %w", access.Short(f), err)
 		}
 		out = append(out, email)
 	}

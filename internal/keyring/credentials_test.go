@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/gate"
 	"postern/internal/keyring"
@@ -270,7 +270,7 @@ func TestRestrictionsAreCheckedAndLogged(t *testing.T) {
 		}
 		f := store.KeyFilter{ID: sub.Key.ID}
 		for field, bad := range map[string]keyring.KeyChange{
-			"Permissions":    {Permissions: new(account.Permission(8))},
+			"Permissions":    {Permissions: new(access.Permission(8))},
 			"Networks":       {Networks: new("192.0.2.1/24")},
 			"AllowedSenders": {AllowedSenders: new("not an address @")},
 			"HourLimit":      {HourLimit: new(int64(-1))},
@@ -279,7 +279,7 @@ func TestRestrictionsAreCheckedAndLogged(t *testing.T) {
 			_, err := r.Change(t.Context(), operator, r.scope, f, bad, 0)
 			wants(t, err, keyring.Invalid, field)
 		}
-		change := keyring.KeyChange{Permissions: new(account.MaySend), Networks: new("127.0.0.0/8, ::1"), AllowedSenders: new("Shop.example, a@B.example"), HourLimit: new(int64(100)), OverHourWaits: new(true)}
+		change := keyring.KeyChange{Permissions: new(access.MaySend), Networks: new("127.0.0.0/8, ::1"), AllowedSenders: new("Shop.example, a@B.example"), HourLimit: new(int64(100)), OverHourWaits: new(true)}
 		_, err = r.Change(t.Context(), operator, store.OfKey(r.up.Account.ID, sub.Key.ID), f, change, sub.Key.ID)
 		wants(t, err, keyring.NotAllowed, "Permissions") // a subaccount's key does not lift its own bounds
 		key, err := r.Change(t.Context(), operator, r.scope, f, change, r.up.Key.ID)
@@ -295,7 +295,7 @@ func TestRestrictionsAreCheckedAndLogged(t *testing.T) {
 			t.Errorf("audit log: %+v, %v", log, err)
 		}
 		p, err := r.gate.Verify(from, sub.Key.APIKey, sub.Secret)
-		if err != nil || p.May(account.MayRead) {
+		if err != nil || p.May(access.MayRead) {
 			t.Errorf("%+v, %v", p, err)
 		}
 		if _, err := r.gate.Verify(gate.Source{}, sub.Key.APIKey, sub.Secret); err == nil {
@@ -552,10 +552,10 @@ func TestPlanLimitsAndRequests(t *testing.T) {
 		if err := sub("Three"); err != nil {
 			t.Error(err)
 		}
-		if _, err := r.Invite(t.Context(), owner, id, keyring.Share{Email: "a@example.com", Role: account.Analyst}); err != nil {
+		if _, err := r.Invite(t.Context(), owner, id, keyring.Share{Email: "a@example.com", Role: access.Analyst}); err != nil {
 			t.Fatal(err)
 		}
-		_, err = r.Invite(t.Context(), owner, id, keyring.Share{Email: "b@example.com", Role: account.Analyst})
+		_, err = r.Invite(t.Context(), owner, id, keyring.Share{Email: "b@example.com", Role: access.Analyst})
 		wants(t, err, keyring.LimitReached, "Users")
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/store"
 	"postern/internal/webhook"
 )
@@ -30,7 +30,7 @@ func HookTypeOf(name string) (store.EventType, error) {
 	for _, t := range HookTypes() {
 		names = append(names, t.String())
 	}
-	return 0, invalid("EventType", fmt.Errorf("%q is not among the events that are told: %s", account.Short(name), strings.Join(names, ", ")))
+	return 0, invalid("EventType", fmt.Errorf("%q is not among the events that are told: %s", access.Short(name), strings.Join(names, ", ")))
 }
 
 // Hook is a key's hook with its URL in words.

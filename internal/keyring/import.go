@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/store"
 )
 
@@ -16,11 +16,11 @@ var errTried = errors.New("tried, and taken back")
 // TrySubaccount says what CreateSubaccount would say, and changes nothing. after is how many subaccounts are to be made
 // before this one: they count for the plan.
 func (k *Keyring) TrySubaccount(ctx context.Context, accountID int64, n NewKey, after int64) error {
-	name, err := account.CleanName(n.Name)
+	name, err := access.CleanName(n.Name)
 	if err != nil {
 		return invalid("Name", err)
 	}
-	if n.Reference, err = account.CleanReference(n.Reference); err != nil {
+	if n.Reference, err = access.CleanReference(n.Reference); err != nil {
 		return invalid("Reference", err)
 	}
 	if err := n.checkImported(); err != nil {

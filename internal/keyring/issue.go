@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -30,7 +30,7 @@ type SignedUp struct {
 // SignUp makes a primary account with a master key and an owner, who may be somebody's user already. Errors: *Error on
 // Name or Email.
 func (k *Keyring) SignUp(ctx context.Context, by Actor, name, email string) (SignedUp, error) {
-	name, err := account.CleanName(name)
+	name, err := access.CleanName(name)
 	if err != nil {
 		return SignedUp{}, invalid("Name", err)
 	}
@@ -50,7 +50,7 @@ func (k *Keyring) SignUp(ctx context.Context, by Actor, name, email string) (Sig
 		if err != nil {
 			return nil, err
 		}
-		if err := tx.PutAccess(ctx, out.User.ID, out.Account.ID, 0, account.Owner); err != nil {
+		if err := tx.PutAccess(ctx, out.User.ID, out.Account.ID, 0, access.Owner); err != nil {
 			return nil, err
 		}
 		if err := tx.AddAudit(ctx, entry(by, out.Account.ID, "account.create", "account "+name, "owner "+out.User.Email)); err != nil {
@@ -77,11 +77,11 @@ type NewKey struct {
 // CreateSubaccount makes a subaccount of the account, with an API key and secret of its own. Errors: *Error on Name,
 // Reference, APIKey, SecretKey or a property of Restrict, LimitReached when the plan allows no more.
 func (k *Keyring) CreateSubaccount(ctx context.Context, by Actor, accountID int64, n NewKey) (Issued, error) {
-	name, err := account.CleanName(n.Name)
+	name, err := access.CleanName(n.Name)
 	if err != nil {
 		return Issued{}, invalid("Name", err)
 	}
-	if n.Reference, err = account.CleanReference(n.Reference); err != nil {
+	if n.Reference, err = access.CleanReference(n.Reference); err != nil {
 		return Issued{}, invalid("Reference", err)
 	}
 	if err := n.checkImported(); err != nil {

@@ -19,7 +19,7 @@ import (
 	"sync"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/audit"
 	"postern/internal/credential"
 	"postern/internal/gate"
@@ -226,13 +226,13 @@ func (k *Keyring) tellGate(key store.Key, policy credential.Policy) error {
 		k.gate.Remove(api)
 		return nil
 	}
-	networks, err := account.ParseNetworks(key.Networks)
+	networks, err := access.ParseNetworks(key.Networks)
 	if err != nil {
 		return fmt.Errorf("key %d: %w", key.ID, err)
 	}
 	g := gate.Key{
 		ID: key.ID, AccountID: key.AccountID, APIKey: api, Master: key.Master, State: gateState(key.State),
-		Permissions: account.Permission(key.Permissions), Networks: networks,
+		Permissions: access.Permission(key.Permissions), Networks: networks,
 	}
 	for _, x := range key.Secrets {
 		s := gate.Secret{ID: x.ID, Digest: credential.Digest(x.Digest), ExpiresAt: x.ExpiresAt}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/audit"
 	"postern/internal/credential"
 	"postern/internal/gate"
@@ -144,7 +144,7 @@ func TestADeadSecretOpensNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 100 {
-				if r.opens(key, secret) || r.gate.Recheck(gate.Source{}, p, account.MaySend) == nil {
+				if r.opens(key, secret) || r.gate.Recheck(gate.Source{}, p, access.MaySend) == nil {
 					t.Fatal("the old secret opens the door after the reset")
 				}
 			}

@@ -16,7 +16,7 @@ import (
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/store"
 )
 
@@ -165,7 +165,7 @@ func (k *Keyring) BeginAddPasskey(ctx context.Context, rp *RelyingParty, user st
 // AddPasskey keeps the passkey that a browser made. Who has no second factor yet gets recovery codes, to be shown
 // once. Errors: *Error on Name or Passkey.
 func (k *Keyring) AddPasskey(ctx context.Context, rp *RelyingParty, user store.User, name string, a PasskeyAnswer, from netip.Addr) (codes []string, err error) {
-	if name, err = account.CleanName(name); err != nil {
+	if name, err = access.CleanName(name); err != nil {
 		return nil, invalid("Name", err)
 	}
 	s, err := k.openCeremony(addName(user.ID), a)

@@ -10,7 +10,7 @@ import (
 	"net/netip"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -168,7 +168,7 @@ func (k *Keyring) SignIn(ctx context.Context, email, password string, from netip
 
 func (k *Keyring) passwordIs(ctx context.Context, user store.User, password string) (ok bool, err error) {
 	err = k.whileHashing(ctx, func() error {
-		ok = account.VerifyPassword(user.PasswordHash, password)
+		ok = access.VerifyPassword(user.PasswordHash, password)
 		return nil
 	})
 	return ok, err
@@ -176,7 +176,7 @@ func (k *Keyring) passwordIs(ctx context.Context, user store.User, password stri
 
 func (k *Keyring) hashPassword(ctx context.Context, user store.User, password string) (hash string, err error) {
 	err = k.whileHashing(ctx, func() error {
-		if hash, err = account.HashPassword(password, user.Email); err != nil {
+		if hash, err = access.HashPassword(password, user.Email); err != nil {
 			return invalid("Password", err)
 		}
 		return nil

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -103,7 +103,7 @@ func planText(a Allowance) string {
 // checkPlan says what is wrong with a plan.
 func checkPlan(p *store.Plan) error {
 	var err error
-	if p.Name, err = account.CleanName(p.Name); err != nil {
+	if p.Name, err = access.CleanName(p.Name); err != nil {
 		return invalid("Name", err)
 	}
 	for _, x := range []struct {
@@ -249,7 +249,7 @@ func (k *Keyring) ChangeAccount(ctx context.Context, by Actor, accountID int64, 
 
 func (c *AccountChange) apply(a *store.Account, log *changes) error {
 	if c.Name != nil && *c.Name != a.Name { // one that was taken stays good
-		name, err := account.CleanName(*c.Name)
+		name, err := access.CleanName(*c.Name)
 		if err != nil {
 			return invalid("Name", err)
 		}
@@ -329,7 +329,7 @@ func (k *Keyring) Ask(ctx context.Context, by Actor, accountID int64, email, kin
 	reason = strings.TrimSpace(reason)
 	switch {
 	case requestKinds()[kind] == "":
-		return store.Request{}, invalid("Kind", fmt.Errorf("%q cannot be asked for: there are subaccounts, month, hour and users", account.Short(kind)))
+		return store.Request{}, invalid("Kind", fmt.Errorf("%q cannot be asked for: there are subaccounts, month, hour and users", access.Short(kind)))
 	case reason == "" || len(reason) > 2000:
 		return store.Request{}, invalid("Reason", errors.New("a reason of up to 2000 bytes is needed: the operator reads it"))
 	}

@@ -12,7 +12,7 @@ import (
 	_ "time/tzdata" // the zones, where the machine has no database of them
 	"unicode/utf8"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -94,7 +94,7 @@ func (c *ProfileChange) apply(p *store.Profile) (changed []string, err error) {
 		}
 		if x.property == "BillingEmail" && s != "" {
 			if _, err := mail.ParseAddress(s); err != nil {
-				return nil, invalid(x.property, fmt.Errorf("%q is not an email address", account.Short(s)))
+				return nil, invalid(x.property, fmt.Errorf("%q is not an email address", access.Short(s)))
 			}
 		}
 		if to := x.of(p); *to != s {
@@ -128,7 +128,7 @@ func cleanText(s string, most int) (string, error) {
 	case utf8.RuneCountInString(s) > most:
 		return "", fmt.Errorf("it has more than %d characters", most)
 	}
-	if hidden := account.Hidden(s); hidden != "" {
+	if hidden := access.Hidden(s); hidden != "" {
 		return "", fmt.Errorf("it has %s in it", hidden)
 	}
 	return s, nil
@@ -201,10 +201,10 @@ func (c *UserChange) apply(u *store.User, log *changes) error {
 			return invalid(x.property, err)
 		}
 		if x.form != nil && (len(s) > 64 || !x.form.MatchString(s)) {
-			return invalid(x.property, fmt.Errorf("%q is not of the form of %s", account.Short(s), x.like))
+			return invalid(x.property, fmt.Errorf("%q is not of the form of %s", access.Short(s), x.like))
 		}
 		if x.to == &u.Timezone && s != *x.to && !isTimezone(s) {
-			return invalid(x.property, fmt.Errorf("there is no time zone %q", account.Short(s)))
+			return invalid(x.property, fmt.Errorf("there is no time zone %q", access.Short(s)))
 		}
 		log.note(x.what, *x.to, s)
 		*x.to = s

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -85,7 +85,7 @@ func checkSenderWords(name, emailType, description *string) error {
 	case "", "unknown", "transactional", "bulk":
 		return nil
 	}
-	return invalid("EmailType", fmt.Errorf("%q is none of transactional, bulk and unknown", account.Short(*emailType)))
+	return invalid("EmailType", fmt.Errorf("%q is none of transactional, bulk and unknown", access.Short(*emailType)))
 }
 
 func (n *NewSender) whole() bool { return strings.HasPrefix(n.Email, "*@") }

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/store"
 )
 
@@ -35,8 +35,8 @@ func (s *Share) check(ctx context.Context, tx *store.Tx, scope store.Scope) (nam
 	if s.Email, err = checkEmail(s.Email); err != nil {
 		return nil, err
 	}
-	if !account.IsRole(s.Role) {
-		return nil, invalid("Role", fmt.Errorf("%q is not a role: there are %s", account.Short(s.Role), strings.Join(account.Roles(), ", ")))
+	if !access.IsRole(s.Role) {
+		return nil, invalid("Role", fmt.Errorf("%q is not a role: there are %s", access.Short(s.Role), strings.Join(access.Roles(), ", ")))
 	}
 	if s.Days == 0 {
 		s.Days = InvitationDays
@@ -230,14 +230,14 @@ func (k *Keyring) give(ctx context.Context, tx *store.Tx, by Actor, action strin
 
 // keepsAnOwner says no when a user is an account's last owner and is to have another role, or none ("").
 func (k *Keyring) keepsAnOwner(ctx context.Context, tx *store.Tx, accountID, userID int64, role string) error {
-	if role == account.Owner {
+	if role == access.Owner {
 		return nil
 	}
 	if err := tx.LockAccount(ctx, accountID); err != nil {
 		return err
 	}
 	has, err := tx.Accesses(ctx, store.OfAccount(accountID), store.AccessFilter{UserID: userID})
-	if err != nil || !slices.ContainsFunc(has, func(x store.Access) bool { return x.KeyID == 0 && x.Role == account.Owner }) {
+	if err != nil || !slices.ContainsFunc(has, func(x store.Access) bool { return x.KeyID == 0 && x.Role == access.Owner }) {
 		return err
 	}
 	n, err := tx.CountOwners(ctx, accountID)
@@ -289,8 +289,8 @@ func (k *Keyring) Give(ctx context.Context, by Actor, accountID int64, s Share) 
 
 // ChangeAccess changes the role of an access of the account. Errors: *Error on Role.
 func (k *Keyring) ChangeAccess(ctx context.Context, by Actor, accountID, id int64, role string) (store.Access, error) {
-	if !account.IsRole(role) {
-		return store.Access{}, invalid("Role", fmt.Errorf("%q is not a role: there are %s", account.Short(role), strings.Join(account.Roles(), ", ")))
+	if !access.IsRole(role) {
+		return store.Access{}, invalid("Role", fmt.Errorf("%q is not a role: there are %s", access.Short(role), strings.Join(access.Roles(), ", ")))
 	}
 	var out store.Access
 	err := k.update(ctx, "access", func(tx *store.Tx) error {

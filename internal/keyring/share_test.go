@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
@@ -50,15 +50,15 @@ func TestInvitationGivesARoleOnChosenSubaccounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		for field, bad := range map[string]keyring.Share{
-			"Email": {Email: "nobody", Role: account.Sender}, "Role": {Email: "a@example.com", Role: "king"}, "Days": {Email: "a@example.com", Role: account.Sender, Days: 99},
+			"Email": {Email: "nobody", Role: access.Sender}, "Role": {Email: "a@example.com", Role: "king"}, "Days": {Email: "a@example.com", Role: access.Sender, Days: 99},
 		} {
 			_, err := r.Invite(t.Context(), owner, r.up.Account.ID, bad)
 			wants(t, err, keyring.Invalid, field)
 		}
-		_, err = r.Invite(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "a@example.com", Role: account.Sender, KeyIDs: []int64{1 << 40}})
+		_, err = r.Invite(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "a@example.com", Role: access.Sender, KeyIDs: []int64{1 << 40}})
 		wants(t, err, keyring.NotFound, "Keys")
 
-		_, token := r.invite(t, keyring.Share{Email: "Ann@Example.net", Role: account.Sender, KeyIDs: []int64{sub.Key.ID}})
+		_, token := r.invite(t, keyring.Share{Email: "Ann@Example.net", Role: access.Sender, KeyIDs: []int64{sub.Key.ID}})
 		seen, err := r.Invitation(t.Context(), token)
 		if err != nil || seen.AccountName != "Harbour" || seen.Known || seen.Email != "ann@example.net" {
 			t.Fatalf("%+v, %v", seen, err)
@@ -73,7 +73,7 @@ func TestInvitationGivesARoleOnChosenSubaccounts(t *testing.T) {
 		if err != nil || in.User.Email != "ann@example.net" {
 			t.Fatalf("%+v, %v", in, err)
 		}
-		if got := r.roles(t, "ann@example.net"); len(got) != 1 || got["Shop"] != account.Sender {
+		if got := r.roles(t, "ann@example.net"); len(got) != 1 || got["Shop"] != access.Sender {
 			t.Errorf("roles %v", got)
 		}
 		_, err = r.Accept(t.Context(), token, nil, here, "test")
@@ -84,13 +84,13 @@ func TestInvitationGivesARoleOnChosenSubaccounts(t *testing.T) {
 		wants(t, err, keyring.NotFound, "")
 
 		// Who is a user already signs in first.
-		_, token = r.invite(t, keyring.Share{Email: "ann@example.net", Role: account.Manager})
+		_, token = r.invite(t, keyring.Share{Email: "ann@example.net", Role: access.Manager})
 		_, err = r.Accept(t.Context(), token, nil, here, "test")
 		wants(t, err, keyring.NotAllowed, "Email")
 		if _, err := r.Accept(t.Context(), token, &in.User, here, "test"); err != nil {
 			t.Fatal(err)
 		}
-		if got := r.roles(t, "ann@example.net"); got[""] != account.Manager || got["Shop"] != account.Sender {
+		if got := r.roles(t, "ann@example.net"); got[""] != access.Manager || got["Shop"] != access.Sender {
 			t.Errorf("roles %v", got)
 		}
 		// A deleted subaccount is shared no more.
@@ -106,7 +106,7 @@ func TestInvitationGivesARoleOnChosenSubaccounts(t *testing.T) {
 func TestInvitationIsWithdrawn(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
-		i, token := r.invite(t, keyring.Share{Email: "ann@example.net", Role: account.Analyst})
+		i, token := r.invite(t, keyring.Share{Email: "ann@example.net", Role: access.Analyst})
 		other, err := r.SignUp(t.Context(), operator, "Other", "other@example.com")
 		if err != nil {
 			t.Fatal(err)
@@ -132,10 +132,10 @@ func TestAccountKeepsAnOwner(t *testing.T) {
 			t.Fatalf("%v, %v", list, err)
 		}
 		mine := list[0].ID
-		_, err = r.ChangeAccess(t.Context(), owner, r.up.Account.ID, mine, account.Analyst)
+		_, err = r.ChangeAccess(t.Context(), owner, r.up.Account.ID, mine, access.Analyst)
 		wants(t, err, keyring.NotAllowed, "Role")
 		wants(t, r.RemoveAccess(t.Context(), owner, r.up.Account.ID, mine), keyring.NotAllowed, "Role")
-		_, _, err = r.Give(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "owner@example.com", Role: account.Sender})
+		_, _, err = r.Give(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "owner@example.com", Role: access.Sender})
 		wants(t, err, keyring.NotAllowed, "Role")
 
 		other, err := r.SignUp(t.Context(), operator, "Other", "other@example.com")
@@ -143,7 +143,7 @@ func TestAccountKeepsAnOwner(t *testing.T) {
 			t.Fatal(err)
 		}
 		wants(t, r.RemoveAccess(t.Context(), owner, other.Account.ID, mine), keyring.NotFound, "")
-		given, invited, err := r.Give(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "other@example.com", Role: account.Owner})
+		given, invited, err := r.Give(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "other@example.com", Role: access.Owner})
 		if err != nil || invited != nil || len(given) != 1 {
 			t.Fatalf("%v, %v, %v", given, invited, err)
 		}
@@ -153,7 +153,7 @@ func TestAccountKeepsAnOwner(t *testing.T) {
 		if err := r.RemoveAccess(t.Context(), owner, r.up.Account.ID, mine); err != nil {
 			t.Errorf("with another owner: %v", err)
 		}
-		_, invited, err = r.Give(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "new@example.com", Role: account.Sender})
+		_, invited, err = r.Give(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "new@example.com", Role: access.Sender})
 		if err != nil || invited == nil {
 			t.Errorf("an unknown address is invited: %v, %v", invited, err)
 		}
@@ -163,7 +163,7 @@ func TestAccountKeepsAnOwner(t *testing.T) {
 func TestThePrimaryKeyIsNotSharedByItself(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
-		_, err := r.Invite(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "a@example.com", Role: account.Manager, KeyIDs: []int64{r.up.Key.ID}})
+		_, err := r.Invite(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "a@example.com", Role: access.Manager, KeyIDs: []int64{r.up.Key.ID}})
 		wants(t, err, keyring.Invalid, "Keys")
 	})
 }

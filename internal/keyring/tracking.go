@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -41,7 +41,7 @@ func (c *AccountChange) track(t *store.Tracking, log *changes) error {
 	if c.Unsubscribe != nil {
 		n := slices.Index(unsubscribeWords(), *c.Unsubscribe)
 		if n < 0 {
-			return invalid("Unsubscribe", fmt.Errorf("%q is none of %s", account.Short(*c.Unsubscribe), strings.Join(unsubscribeWords(), ", ")))
+			return invalid("Unsubscribe", fmt.Errorf("%q is none of %s", access.Short(*c.Unsubscribe), strings.Join(unsubscribeWords(), ", ")))
 		}
 		log.note("List-Unsubscribe in mail", UnsubscribeWord(t.Unsubscribe), *c.Unsubscribe)
 		t.Unsubscribe = n
@@ -56,12 +56,12 @@ func cleanHost(s string) (string, error) {
 		return "", nil
 	}
 	if err := mail.CheckEmail("x@" + s); err != nil || strings.ContainsAny(s, "@ ") {
-		return "", fmt.Errorf("%q is not a host name: give one such as links.example.com, without https:// and without a path", account.Short(s))
+		return "", fmt.Errorf("%q is not a host name: give one such as links.example.com, without https:// and without a path", access.Short(s))
 	}
 	host := mail.Domain("x@" + s)
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	if !strings.Contains(host, ".") || net.ParseIP(host) != nil || strings.Trim(last, "0123456789") == "" {
-		return "", fmt.Errorf("%q is not a host name in the DNS: give one such as links.example.com", account.Short(s))
+		return "", fmt.Errorf("%q is not a host name in the DNS: give one such as links.example.com", access.Short(s))
 	}
 	return host, nil
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 )
 
@@ -104,13 +104,13 @@ func shared(n keyring.Notice) string {
 
 func roleWords(role string) string {
 	switch role {
-	case account.Owner:
+	case access.Owner:
 		return "owner: everything"
-	case account.Manager:
+	case access.Manager:
 		return "manager: keys and senders, but not people or the plan"
-	case account.Sender:
+	case access.Sender:
 		return "sender: sends, and sees what was sent"
-	case account.Analyst:
+	case access.Analyst:
 		return "analyst: sees, and changes nothing"
 	}
 	return role

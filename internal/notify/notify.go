@@ -17,7 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/gate"
 	"postern/internal/keyring"
 	"postern/internal/mail"
@@ -254,7 +254,7 @@ func (n *Notify) recipients(ctx context.Context, kept store.Notice, notice keyri
 			return nil, "", err
 		}
 		for _, x := range has {
-			if x.Role == account.Owner && x.KeyID == 0 {
+			if x.Role == access.Owner && x.KeyID == 0 {
 				all = append(all, mail.Address{Name: x.UserName, Email: x.Email})
 			}
 		}

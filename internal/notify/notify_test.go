@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/gate"
 	"postern/internal/keyring"
@@ -77,7 +77,7 @@ func newDesk(t *testing.T, s *store.Store) *desk {
 		t.Fatal(err)
 	}
 	err = s.Update(t.Context(), func(tx *store.Tx) error {
-		for email, role := range map[string]string{"second@example.com": account.Owner, "analyst@example.com": account.Analyst} {
+		for email, role := range map[string]string{"second@example.com": access.Owner, "analyst@example.com": access.Analyst} {
 			u, err := tx.AddUser(t.Context(), store.User{AccountID: d.up.Account.ID, Email: email})
 			if err != nil {
 				return err
@@ -213,7 +213,7 @@ func TestRunIsWoken(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- d.Run(ctx) }()
-		share := keyring.Share{Email: "new@example.org", Role: account.Sender}
+		share := keyring.Share{Email: "new@example.org", Role: access.Sender}
 		for range 2 {
 			if _, err := d.ring.Invite(t.Context(), keyring.Actor{Name: "user owner@example.com"}, d.up.Account.ID, share); err != nil {
 				t.Fatal(err)

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"postern/internal/courier"
-	"postern/internal/event"
 	"postern/internal/mail"
+	"postern/internal/outcome"
 	"postern/internal/store"
 )
 
@@ -73,7 +73,7 @@ func (q *Queue) handBack(j job, wait time.Duration) []store.Completion {
 	var done []store.Completion
 	now := time.Now()
 	for _, c := range j.messages {
-		done = append(done, event.Returned(c, q.owner, now, wait))
+		done = append(done, outcome.Returned(c, q.owner, now, wait))
 	}
 	return done
 }
@@ -126,10 +126,10 @@ func (q *Queue) attempt(ctx context.Context, j job) ([]store.Completion, time.Ti
 			o = ours(c.MessageID, "the courier said nothing about this recipient")
 		}
 		if ctx.Err() != nil && o.Result == courier.Deferred && o.Code == 0 {
-			done = append(done, event.Returned(c, q.owner, now, 0)) // cut off by our own end: not the message's fault
+			done = append(done, outcome.Returned(c, q.owner, now, 0)) // cut off by our own end: not the message's fault
 			continue
 		}
-		done = append(done, event.Of(c, q.owner, o, now))
+		done = append(done, outcome.Of(c, q.owner, o, now))
 	}
 	return done, now
 }
@@ -199,7 +199,7 @@ func ours(messageID int64, line string) courier.Outcome {
 func (q *Queue) giveUp(c store.Claimed) store.Completion {
 	o := ours(c.MessageID, fmt.Sprintf("given up: the server ended %d times while this message was being sent", c.Lost))
 	o.Result = courier.Bounced
-	return event.Of(c, q.owner, o, time.Now())
+	return outcome.Of(c, q.owner, o, time.Now())
 }
 
 // record makes outcomes durable. When the store fails it tries on: a mail that was delivered must not be sent again

@@ -17,8 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"postern/internal/gate"
-	"postern/internal/hits"
 	"postern/internal/store"
+	"postern/internal/tracking"
 )
 
 // metricsHandler serves the numbers in Prometheus' format to this machine, and to who has the token.
@@ -187,8 +187,8 @@ func (c *collector) notices(e emitter) {
 
 // hits are the numbers of the links of tracked mail.
 func (c *collector) hits(e emitter) {
-	h := c.s.hits.Stats()
-	for kind, n := range map[string]hits.Kind{"open": h.Open, "click": h.Click, "unsub": h.Unsub} {
+	h := c.s.tracking.Stats()
+	for kind, n := range map[string]tracking.Kind{"open": h.Open, "click": h.Click, "unsub": h.Unsub} {
 		for result, v := range map[string]int64{
 			"person": n.Person, "machine": n.Machine, "repeated": n.Repeated, "unknown": n.Unknown, "refused": n.Refused, "shed": n.Shed, "failed": n.Failed,
 		} {

@@ -24,11 +24,11 @@ import (
 	"postern/internal/control"
 	"postern/internal/dns"
 	"postern/internal/dsn"
-	"postern/internal/hits"
 	"postern/internal/keyring"
 	"postern/internal/notify"
 	"postern/internal/queue"
 	"postern/internal/search"
+	"postern/internal/tracking"
 )
 
 // Server is a Postern that is built and not yet serving. Make it with New and run it once.
@@ -37,7 +37,7 @@ type Server struct {
 	queue     *queue.Queue
 	notify    *notify.Notify
 	dsn       *dsn.DSN
-	hits      *hits.Hits
+	tracking  *tracking.Server
 	search    *search.Search
 	courier   wayOut
 	listeners *listeners
@@ -106,8 +106,8 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 		Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true, Personalise: srv.personalise,
 	})
 	core.arrived = srv.queue.Wake
-	srv.hits = hits.New(hits.Config{Store: core.Store, Signer: core.Links, Client: srv.proxies.client, Log: log.With("part", "hits")})
-	core.hosts = srv.hits.HostsChanged
+	srv.tracking = tracking.New(tracking.Config{Store: core.Store, Signer: core.Links, Client: srv.proxies.client, Log: log.With("part", "tracking")})
+	core.hosts = srv.tracking.HostsChanged
 	srv.search = search.New(core.Store, func() int64 { return core.Submit.Stats().Accepted }, log.With("part", "search"))
 	srv.notify = notify.New(notify.Config{
 		Store: core.Store, Keyring: core.Keyring, Submit: core.Submit, Webhook: core.Webhook, From: from, BaseURL: srv.baseURL, Log: log.With("part", "notify"),
@@ -151,11 +151,11 @@ func (s *Server) doors(settings *config.Serve) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)
 	for _, path := range []string{"/o/", "/c/", "/u/"} {
-		mux.Handle(path, s.hits)
+		mux.Handle(path, s.tracking)
 	}
 	mux.Handle("GET /healthz", s.health)
 	mux.Handle("GET /metrics", s.metricsHandler(settings.MetricsToken))
-	s.pages = s.hits.Beside(front(wire, mux))
+	s.pages = s.tracking.Beside(front(wire, mux))
 	s.control = control.New(control.Config{
 		Store: s.core.Store, Keyring: s.core.Keyring, Domains: s.core.Domains, Submit: s.core.Submit, Suppress: s.core.Suppress, QueueStats: s.queue.Stats,
 		SignInURL: func(token string) string { return LinkURL(s.baseURL, token) }, Hostname: s.hostname, Log: s.log.With("part", "control"),
@@ -190,7 +190,7 @@ func (s *Server) parts() [][]part {
 	return [][]part{
 		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}, {"submit", s.core.Submit.Run}, {"search", s.search.Run}},
 		{{"queue", s.queue.Run}},
-		{{"notify", s.notify.Run}, {"dsn", s.dsn.Run}, {"webhook", s.core.Webhook.Run}, {"hits", s.hits.Run}, {"suppress", s.core.Suppress.Run}, {"domain", s.core.Domains.Run}},
+		{{"notify", s.notify.Run}, {"dsn", s.dsn.Run}, {"webhook", s.core.Webhook.Run}, {"tracking", s.tracking.Run}, {"suppress", s.core.Suppress.Run}, {"domain", s.core.Domains.Run}},
 		doors,
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/connlimit"
 	"postern/internal/gate"
 )
@@ -129,8 +129,8 @@ func (c *conn) as() gate.Source {
 // login asks the gate, and binds the session to the secret that opened it.
 func (c *conn) login(user, password string) {
 	p, err := c.s.c.Gate.Verify(c.as(), user, password)
-	if err == nil && !p.May(account.MaySend) {
-		err = c.s.c.Gate.RefuseNotPermitted(p, account.MaySend)
+	if err == nil && !p.May(access.MaySend) {
+		err = c.s.c.Gate.RefuseNotPermitted(p, access.MaySend)
 	}
 	if err == nil {
 		c.unbind, err = c.s.c.Gate.Bind(p, func(reason string) (wait func()) { return c.end(reply{421, "4.7.0", reason}) })

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/gate"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -190,7 +190,7 @@ func (c *conn) mail(arg string) {
 		c.refuse(reply{501, "5.5.2", "syntax: MAIL FROM:<address>"})
 		return
 	}
-	if err := c.s.c.Gate.Recheck(c.as(), c.principal, account.MaySend); err != nil {
+	if err := c.s.c.Gate.Recheck(c.as(), c.principal, access.MaySend); err != nil {
 		c.recheckFailed(err)
 		return
 	}

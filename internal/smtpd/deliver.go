@@ -17,7 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/mail"
 	"postern/internal/submit"
 )
@@ -44,7 +44,7 @@ func (c *conn) deliver() {
 // accept checks a mail and has it kept. It is refused, or err says that the session was ended before it was committed.
 func (c *conn) accept(raw []byte) (receipt submit.Receipt, refused *reply, err error) {
 	// The secret may have died while the text was on its way.
-	if err := c.s.c.Gate.Recheck(c.as(), c.principal, account.MaySend); err != nil {
+	if err := c.s.c.Gate.Recheck(c.as(), c.principal, access.MaySend); err != nil {
 		answer, _ := recheck(err)
 		return receipt, &answer, nil
 	}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/mxtest"
 	"postern/internal/smtpd"
@@ -249,7 +249,7 @@ func (w *world) throttle(t testing.TB) {
 
 // A key that may not send learns it when it logs in.
 func TestAKeyThatMayNotSend(t *testing.T) {
-	for _, may := range []account.Permission{account.MayRead, account.MayManage, account.MayRead | account.MayManage} {
+	for _, may := range []access.Permission{access.MayRead, access.MayManage, access.MayRead | access.MayManage} {
 		w := start(t, nil)
 		w.restrict(t, may)
 		c := w.dial(t)
@@ -268,14 +268,14 @@ func TestAKeyThatMayNotSend(t *testing.T) {
 	c := w.login(t)
 	c.envelope()
 	c.say("DATA", "354")
-	w.restrict(t, account.MayRead)
+	w.restrict(t, access.MayRead)
 	c.send("From: a@example.com\r\n\r\nx\r\n.\r\n")
 	c.expect("550 5.7.1")
 	c.say("MAIL FROM:<a@example.com>", "550 5.7.1")
 	w.want(t, nil, nil)
 }
 
-func (w *world) restrict(t testing.TB, may account.Permission) {
+func (w *world) restrict(t testing.TB, may access.Permission) {
 	t.Helper()
 	if _, err := w.keyring.Change(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, keyring.KeyChange{Permissions: &may}, 0); err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/gate"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -58,7 +58,7 @@ func (s *Submit) Closed(ctx context.Context, m store.Message) (why string, err e
 		return "", err
 	case k.State != store.KeyActive:
 		return "The API key is " + k.State + ": nothing is sent with it.", nil
-	case k.Permissions&int(account.MaySend) == 0:
+	case k.Permissions&int(access.MaySend) == 0:
 		return "The API key is not allowed to send: see its restrictions.", nil
 	}
 	return "", nil

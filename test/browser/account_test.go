@@ -9,7 +9,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"postern/internal/account"
+	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -44,11 +44,11 @@ func (p *place) company() {
 		_, err = p.keyring.Accept(ctx, strings.TrimPrefix(n.Link, "/invitation/"), nil, p.signedFrom(), "Firefox")
 		ok(t, err)
 	}
-	join("tomasz@harbour-books.example", account.Manager)
-	join("auditor@accountants-with-a-long-name.example", account.Analyst)
-	join("agency@letters-and-more.example", account.Sender, "Newsletter", "Shop")
-	invite("new.colleague@harbour-books.example", account.Manager)
-	invite("freelancer@example.com", account.Analyst, "Newsletter")
+	join("tomasz@harbour-books.example", access.Manager)
+	join("auditor@accountants-with-a-long-name.example", access.Analyst)
+	join("agency@letters-and-more.example", access.Sender, "Newsletter", "Shop")
+	invite("new.colleague@harbour-books.example", access.Manager)
+	invite("freelancer@example.com", access.Analyst, "Newsletter")
 	q, err := p.keyring.Ask(ctx, mara, p.signed.Account.ID, "mara@harbour-books.example", "users", 20, "The Rotterdam office joins in January.")
 	ok(t, err)
 	_, err = p.keyring.Answer(ctx, operator, q.ID, true, 15, "Fifteen for now; ask again when they are there.")

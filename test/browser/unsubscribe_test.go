@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/hits"
 	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/track"
+	"postern/internal/tracking"
 )
 
 // TestUnsubscribeTour: the link of a mail, as its reader meets it.
@@ -28,7 +28,7 @@ func TestUnsubscribeTour(t *testing.T) {
 	})
 	signer, err := track.NewSigner([]byte("0123456789abcdefghijklmnopqrstuv"))
 	ok(t, err)
-	server := httptest.NewServer(hits.New(hits.Config{
+	server := httptest.NewServer(tracking.New(tracking.Config{
 		Store: p.store, Signer: signer, Log: slog.New(slog.DiscardHandler),
 		Client: func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("198.51.100.7"), true },
 	}))

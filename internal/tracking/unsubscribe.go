@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hits
+package tracking
 
 import (
 	"context"
@@ -32,7 +32,7 @@ type page struct {
 	Action      string // of the button
 }
 
-func (h *Hits) show(w http.ResponseWriter, status int, p page) {
+func (h *Server) show(w http.ResponseWriter, status int, p page) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
@@ -50,12 +50,12 @@ func style(w http.ResponseWriter, _ *http.Request) {
 	w.Write(b) //nolint:errcheck,gosec // who asked has gone
 }
 
-func (h *Hits) notFound(w http.ResponseWriter, _ *http.Request) {
+func (h *Server) notFound(w http.ResponseWriter, _ *http.Request) {
 	h.show(w, http.StatusNotFound, page{Title: "There is nothing here", Text: "The link is not whole, or it is not one of ours. If you copied it from a mail, copy all of it."})
 }
 
 // ask shows the page with the button. Looking at it changes nothing: programs that look into mail follow every link.
-func (h *Hits) ask(w http.ResponseWriter, r *http.Request) {
+func (h *Server) ask(w http.ResponseWriter, r *http.Request) {
 	if _, ok := h.check(r, track.Unsub, r.PathValue("token"), r.PathValue("address")); !ok {
 		h.stats.unsub.refused.Add(1)
 		h.notFound(w, r)
@@ -70,7 +70,7 @@ func question(r *http.Request) page {
 
 // leave unsubscribes: by the button of the page, or at once by the mail program's (RFC 8058 §3.2: a POST, without
 // cookies, that is not answered with a redirect).
-func (h *Hits) leave(w http.ResponseWriter, r *http.Request) {
+func (h *Server) leave(w http.ResponseWriter, r *http.Request) {
 	t, ok := h.check(r, track.Unsub, r.PathValue("token"), r.PathValue("address"))
 	if !ok {
 		h.stats.unsub.refused.Add(1)
@@ -114,7 +114,7 @@ func form(r *http.Request) (by string, ok bool) {
 }
 
 // unsubscribe writes an unsubscription down, once.
-func (h *Hits) unsubscribe(ctx context.Context, e store.Engagement, t track.Token, address string) error {
+func (h *Server) unsubscribe(ctx context.Context, e store.Engagement, t track.Token, address string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
 	x := hit{kind: track.Unsub, message: e.MessageID}
@@ -143,7 +143,7 @@ func (h *Hits) unsubscribe(ctx context.Context, e store.Engagement, t track.Toke
 }
 
 // suppressed says whether the address of a link still is on its key's list: it may have been taken off since.
-func (h *Hits) suppressed(ctx context.Context, t track.Token, address string) (bool, error) {
+func (h *Server) suppressed(ctx context.Context, t track.Token, address string) (bool, error) {
 	email, ok := h.c.Signer.OpenAddress(t, address)
 	if !ok {
 		return false, nil
@@ -154,7 +154,7 @@ func (h *Hits) suppressed(ctx context.Context, t track.Token, address string) (b
 
 // suppress honours an unsubscription from a message that is forgotten with its plan's retention: the link has what it
 // takes. Of a key that is gone there is no more mail anyway.
-func (h *Hits) suppress(ctx context.Context, t track.Token, address string) error {
+func (h *Server) suppress(ctx context.Context, t track.Token, address string) error {
 	email, ok := h.c.Signer.OpenAddress(t, address)
 	if !ok {
 		return errors.New("the address in the link cannot be read")

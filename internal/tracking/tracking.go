@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hits answers the links that tracked mail has in it: the pixel of an open, the redirect of a click, the page
+// Package tracking is the HTTP entry point that answers the links that tracked mail has in it: the pixel of an open, the redirect of a click, the page
 // and the button that unsubscribe (RFC 8058). Whoever asks is let in by the link's own signature, and by nothing else.
 //
 // A pixel and a redirect wait for nothing: what happened is put into a bounded queue and written down beside; when more
 // comes than can be written, it is let go and counted ([Stats]). An unsubscription is answered when it is durable.
-package hits
+package tracking
 
 import (
 	"context"
@@ -35,7 +35,7 @@ const (
 	maxAgent  = 500              // bytes of User-Agent that are kept
 )
 
-// Config of Hits.
+// Config of a Server.
 type Config struct {
 	Store  *store.Store
 	Signer *track.Signer
@@ -46,7 +46,7 @@ type Config struct {
 }
 
 // Hits is a door. Make it with New, and run it beside.
-type Hits struct {
+type Server struct {
 	c       Config
 	mux     *http.ServeMux
 	page    *template.Template
@@ -58,11 +58,11 @@ type Hits struct {
 }
 
 // New makes the door.
-func New(c Config) *Hits {
+func New(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	h := &Hits{c: c, mux: http.NewServeMux(), changed: make(chan struct{}, 1), queue: make(chan store.Engagement, waiting), recent: newRecent()}
+	h := &Server{c: c, mux: http.NewServeMux(), changed: make(chan struct{}, 1), queue: make(chan store.Engagement, waiting), recent: newRecent()}
 	h.page = template.Must(template.ParseFS(files, "page.html")) // it is in the program
 	h.hosts.Store(&map[string]bool{})
 	h.mux.HandleFunc("GET /o/{token}", h.open)
@@ -75,7 +75,7 @@ func New(c Config) *Hits {
 }
 
 // ServeHTTP answers a link.
-func (h *Hits) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Referrer-Policy", "no-referrer") // where a link leads to does not learn of it: it is the recipient's own
@@ -84,7 +84,7 @@ func (h *Hits) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Beside lets requests to accounts' own host names meet this door alone, and all others next.
-func (h *Hits) Beside(next http.Handler) http.Handler {
+func (h *Server) Beside(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if (*h.hosts.Load())[hostOf(r)] {
 			h.ServeHTTP(w, r)
@@ -104,7 +104,7 @@ func hostOf(r *http.Request) string {
 }
 
 // HostsChanged makes the door read the accounts' host names anew. It does not block.
-func (h *Hits) HostsChanged() {
+func (h *Server) HostsChanged() {
 	select {
 	case h.changed <- struct{}{}:
 	default:
@@ -112,7 +112,7 @@ func (h *Hits) HostsChanged() {
 }
 
 // Run writes down what happens until ctx ends, and then what still waits.
-func (h *Hits) Run(ctx context.Context) error {
+func (h *Server) Run(ctx context.Context) error {
 	if err := h.load(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (h *Hits) Run(ctx context.Context) error {
 }
 
 // watch keeps the host names fresh until ctx ends.
-func (h *Hits) watch(ctx context.Context) {
+func (h *Server) watch(ctx context.Context) {
 	tick := time.NewTicker(reload)
 	defer tick.Stop()
 	for {
@@ -146,7 +146,7 @@ func (h *Hits) watch(ctx context.Context) {
 	}
 }
 
-func (h *Hits) load(ctx context.Context) error {
+func (h *Server) load(ctx context.Context) error {
 	list, err := h.c.Store.TrackHosts(ctx)
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func (h *Hits) load(ctx context.Context) error {
 }
 
 // write writes down hits until ctx has ended and nothing waits.
-func (h *Hits) write(ctx, work context.Context) {
+func (h *Server) write(ctx, work context.Context) {
 	for {
 		select {
 		case e := <-h.queue:
@@ -183,7 +183,7 @@ func (h *Hits) write(ctx, work context.Context) {
 }
 
 // keep writes down one hit. When the store fails it tries a few times more.
-func (h *Hits) keep(ctx context.Context, e store.Engagement) {
+func (h *Server) keep(ctx context.Context, e store.Engagement) {
 	n := &h.stats.open
 	if e.Type == store.EventClick {
 		n = &h.stats.click
@@ -214,7 +214,7 @@ func (h *Hits) keep(ctx context.Context, e store.Engagement) {
 
 // check reads the token of a link. What was signed for an account's own host name holds under that alone, and what was
 // signed for the server's name under every name that is no account's.
-func (h *Hits) check(r *http.Request, kind track.Kind, token, target string) (track.Token, bool) {
+func (h *Server) check(r *http.Request, kind track.Kind, token, target string) (track.Token, bool) {
 	host := hostOf(r)
 	if t, ok := h.c.Signer.Check(kind, token, host, target); ok {
 		return t, true
@@ -226,7 +226,7 @@ func (h *Hits) check(r *http.Request, kind track.Kind, token, target string) (tr
 }
 
 // doing is what is kept of who asked.
-func (h *Hits) doing(r *http.Request, after time.Duration) store.Doing {
+func (h *Server) doing(r *http.Request, after time.Duration) store.Doing {
 	addr, _ := h.c.Client(r)
 	agent := r.UserAgent()
 	if len(agent) > maxAgent {
@@ -241,7 +241,7 @@ func (h *Hits) doing(r *http.Request, after time.Duration) store.Doing {
 
 // place is where a request came from, as far as repetitions go: of IPv6 the network, or one reader had addresses without
 // end to fill the store from.
-func (h *Hits) place(r *http.Request) string {
+func (h *Server) place(r *http.Request) string {
 	addr, _ := h.c.Client(r)
 	if addr.Is6() && !addr.Is4In6() {
 		if network, err := addr.Prefix(64); err == nil {
@@ -252,7 +252,7 @@ func (h *Hits) place(r *http.Request) string {
 }
 
 // note puts a hit into the queue, unless it says nothing new.
-func (h *Hits) note(r *http.Request, t track.Token, typ store.EventType, n *kind, url string) {
+func (h *Server) note(r *http.Request, t track.Token, typ store.EventType, n *kind, url string) {
 	if r.Method != http.MethodGet { // HEAD only looks
 		return
 	}
@@ -270,7 +270,7 @@ func (h *Hits) note(r *http.Request, t track.Token, typ store.EventType, n *kind
 	}
 }
 
-func (h *Hits) open(w http.ResponseWriter, r *http.Request) {
+func (h *Server) open(w http.ResponseWriter, r *http.Request) {
 	token, ok := strings.CutSuffix(r.PathValue("token"), ".gif")
 	t, signed := h.check(r, track.Open, token, "")
 	if !ok || !signed {
@@ -288,7 +288,7 @@ func pixel() []byte {
 	return []byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01D\x00;")
 }
 
-func (h *Hits) click(w http.ResponseWriter, r *http.Request) {
+func (h *Server) click(w http.ResponseWriter, r *http.Request) {
 	target, ok := track.DecodeTarget(r.PathValue("target"))
 	t, signed := h.check(r, track.Click, r.PathValue("token"), target)
 	if !ok || !signed || !track.Safe(target) {

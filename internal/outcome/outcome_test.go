@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package event_test
+package outcome_test
 
 import (
 	"testing"
 	"time"
 
 	"postern/internal/courier"
-	"postern/internal/event"
 	"postern/internal/mail"
+	"postern/internal/outcome"
 	"postern/internal/store"
 )
 
 func TestDelayDoublesToFourHours(t *testing.T) {
 	for attempt, want := range map[int]time.Duration{0: time.Minute, 1: time.Minute, 2: 2 * time.Minute, 5: 16 * time.Minute, 8: 128 * time.Minute, 9: 4 * time.Hour, 1000: 4 * time.Hour} {
 		for range 100 {
-			if d := event.Delay(attempt); d < want*8/10 || d > want*12/10 {
+			if d := outcome.Delay(attempt); d < want*8/10 || d > want*12/10 {
 				t.Fatalf("attempt %d: %v, want %v give or take a fifth", attempt, d, want)
 			}
 		}
@@ -39,7 +39,7 @@ func TestOf(t *testing.T) {
 		"last try":  {courier.Outcome{Result: courier.Deferred}, now.Add(59*time.Minute + 50*time.Second), store.Completion{Result: store.CompletedDeferred}},
 		"no result": {courier.Outcome{}, now, store.Completion{Result: store.CompletedDeferred}},
 	} {
-		got := event.Of(c, "me", x.outcome, x.at)
+		got := outcome.Of(c, "me", x.outcome, x.at)
 		if got.Result != x.want.Result || got.StateID != x.want.StateID || got.Permanent != x.want.Permanent || got.Blocked != x.want.Blocked || got.Owner != "me" || got.MessageID != 1 {
 			t.Errorf("%s: %+v", name, got)
 		}

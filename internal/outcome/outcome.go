@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package event says what came of an attempt: which event it is (sent, bounce, blocked, or deferred while it will be
+// Package outcome says what came of an attempt: which event it is (sent, bounce, blocked, or deferred while it will be
 // tried again), when the next attempt is due, and when a message is given up.
 //
 // It decides; the store records the event with the message's state and the hourly counters in one transaction, so
 // that statistics and history cannot disagree (promise 7).
-package event
+package outcome
 
 import (
 	"math/rand/v2"

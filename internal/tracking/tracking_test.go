@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hits_test
+package tracking_test
 
 import (
 	"bytes"
@@ -23,7 +23,6 @@ import (
 	"postern/internal/courier"
 	"postern/internal/dkim"
 	"postern/internal/gate"
-	"postern/internal/hits"
 	"postern/internal/mail"
 	"postern/internal/mxtest"
 	"postern/internal/queue"
@@ -31,6 +30,7 @@ import (
 	"postern/internal/store/storetest"
 	"postern/internal/submit"
 	"postern/internal/track"
+	"postern/internal/tracking"
 )
 
 const (
@@ -44,7 +44,7 @@ type world struct {
 	store  *store.Store
 	signer *track.Signer
 	submit *submit.Submit
-	hits   *hits.Hits
+	hits   *tracking.Server
 	queue  *queue.Queue
 	sink   *mxtest.Server
 	base   string
@@ -63,7 +63,7 @@ func newWorld(t *testing.T, s *store.Store) *world {
 	if w.signer, err = track.NewSigner(bytes.Repeat([]byte{7, 8}, 16)); err != nil {
 		t.Fatal(err)
 	}
-	w.hits = hits.New(hits.Config{
+	w.hits = tracking.New(tracking.Config{
 		Store: s, Signer: w.signer, Log: slog.New(slog.DiscardHandler),
 		Client: func(r *http.Request) (netip.Addr, bool) {
 			if a, err := netip.ParseAddr(r.Header.Get("X-Test-Address")); err == nil {
@@ -574,7 +574,7 @@ func TestFlood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := hits.New(hits.Config{
+	h := tracking.New(tracking.Config{
 		Store: storetest.New(t), Signer: signer, Log: slog.New(slog.DiscardHandler),
 		Client: func(*http.Request) (netip.Addr, bool) { return netip.Addr{}, true },
 	}) // and it does not run: nothing is written down

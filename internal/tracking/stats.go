@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hits
+package tracking
 
 import "sync/atomic"
 
@@ -28,7 +28,7 @@ type Stats struct {
 }
 
 // Stats reads the counts.
-func (h *Hits) Stats() Stats {
+func (h *Server) Stats() Stats {
 	of := func(k *kind) Kind {
 		return Kind{
 			Person: k.person.Load(), Machine: k.machine.Load(), Repeated: k.repeated.Load(), Unknown: k.unknown.Load(),

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package account has the rules of primary accounts, subaccounts and the people who use them: names, roles and
+// Package access has the rules of primary accounts, subaccounts and the people who use them: names, roles and
 // passwords. It does no I/O.
 //
 // Passwords are kept as PHC strings of Argon2id (RFC 9106) with the parameters of OWASP's password storage advice.
-package account
+package access
 
 import (
 	"crypto/rand"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package account_test
+package access_test
 
 import (
 	"os"
@@ -8,33 +8,33 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/account"
+	"postern/internal/access"
 )
 
 func TestPasswords(t *testing.T) {
-	phc, err := account.HashPassword("a long enough one", "a@b.example")
+	phc, err := access.HashPassword("a long enough one", "a@b.example")
 	if err != nil || !strings.HasPrefix(phc, "$argon2id$v=19$m=19456,t=2,p=1$") || strings.Contains(phc, "enough") {
 		t.Fatal(phc, err)
 	}
-	again, err := account.HashPassword("a long enough one", "a@b.example")
+	again, err := access.HashPassword("a long enough one", "a@b.example")
 	if err != nil || again == phc {
 		t.Errorf("two hashes of one password are alike (%v): no salt", err)
 	}
-	if !account.VerifyPassword(phc, "a long enough one") {
+	if !access.VerifyPassword(phc, "a long enough one") {
 		t.Error("the right password is refused")
 	}
 	for _, wrong := range []string{"", "a long enough on", "a long enough one ", strings.Repeat("x", 300)} {
-		if account.VerifyPassword(phc, wrong) {
+		if access.VerifyPassword(phc, wrong) {
 			t.Errorf("%q is taken", wrong)
 		}
 	}
 	for _, bad := range []string{"", "x", "$argon2id$v=19$m=19456,t=2,p=1$$", strings.Replace(phc, "v=19", "v=1", 1), strings.Replace(phc, "m=19456", "m=99999999", 1), strings.Replace(phc, "t=2", "t=0", 1)} {
-		if account.VerifyPassword(bad, "a long enough one") {
+		if access.VerifyPassword(bad, "a long enough one") {
 			t.Errorf("%q opens", bad)
 		}
 	}
-	for _, p := range []string{"", "short", strings.Repeat("x", account.MaxPassword+1)} {
-		if _, err := account.HashPassword(p, "a@b.example"); err == nil {
+	for _, p := range []string{"", "short", strings.Repeat("x", access.MaxPassword+1)} {
+		if _, err := access.HashPassword(p, "a@b.example"); err == nil {
 			t.Errorf("a password of %d characters was taken", len(p))
 		}
 	}
@@ -49,7 +49,7 @@ func TestPasswordsThatWouldBeTriedFirst(t *testing.T) {
 		"anna.berg@harbour-works.example": "email", "harbour-works": "email", "harbourworks": "email", "Harbour-Works.Example": "email", "annaberg2025": "email", "harbour1234": "email", "AnnaHarbour1": "email", "anna-works-berg": "email",
 		"short": "at least 10", strings.Repeat("ü", 120): "over and over|longer than",
 	} {
-		err := account.CheckPassword(password, email)
+		err := access.CheckPassword(password, email)
 		if err == nil {
 			t.Errorf("%q is taken", password)
 			continue
@@ -63,7 +63,7 @@ func TestPasswordsThatWouldBeTriedFirst(t *testing.T) {
 		}
 	}
 	for _, password := range []string{"correct horse battery", "a long enough one", "Grüße aus dem Hafen", "anna keeps bees", "xk2-9qd-77b-p", "0f3a91bc77d2", "harbour lantern", "zzyzx road 66", "\x00\x01 odd but long"} {
-		if err := account.CheckPassword(password, email); err != nil {
+		if err := access.CheckPassword(password, email); err != nil {
 			t.Errorf("%q: %v", password, err)
 		}
 	}
@@ -80,7 +80,7 @@ func TestEveryCommonPasswordIsFound(t *testing.T) {
 		t.Fatalf("%d lines, sorted: %v", len(lines), slices.IsSorted(lines))
 	}
 	for _, line := range lines {
-		if len(line) >= account.MinPassword && account.CheckPassword(strings.ToUpper(line), "") == nil {
+		if len(line) >= access.MinPassword && access.CheckPassword(strings.ToUpper(line), "") == nil {
 			t.Errorf("%q is taken", line)
 		}
 	}
@@ -88,7 +88,7 @@ func TestEveryCommonPasswordIsFound(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for in, want := range map[string]string{"Shop": "Shop", "  Grüße \t": "Grüße", "": "", "\n": "", "a\tb": "", strings.Repeat("ü", 100): strings.Repeat("ü", 100), strings.Repeat("ü", 101): "", "\xff": "", "\u202eevil": "", "a\u200bb": "", "a\u2028b": "", "\ufeffa": "", "\u0085": "", "日本 👩": "日本 👩", "👩\u200d💻": "👩\u200d💻", "می\u200cخواهم": "می\u200cخواهم", "\u200d": "", "\u00ad": "", "Donau\u00adschiff": "Donau\u00adschiff", "חברה\u200f (ישראל)": "חברה\u200f (ישראל)", "a\u2066b": ""} {
-		got, err := account.CleanName(in)
+		got, err := access.CleanName(in)
 		if got != want || (err != nil) != (want == "") {
 			t.Errorf("%.20q: %.20q, %v", in, got, err)
 		}
