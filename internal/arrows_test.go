@@ -16,9 +16,9 @@ import (
 
 // level of each package: it imports packages of lower levels, and its own kind only where beside says so.
 var level = map[string]int{
-	"mail": 0, "credential": 0, "access": 0, "audit": 0, "track": 0, "openapi": 0,
+	"mail": 0, "credential": 0, "access": 0, "audit": 0, "change": 0, "track": 0, "openapi": 0,
 	"store":  1,
-	"budget": 2, "connlimit": 2, "dns": 2, "domain": 2, "dkim": 2, "gate": 2, "courier": 2, "outcome": 2, "queue": 2, "submit": 2, "keyring": 2, "notify": 2, "dsn": 2, "report": 2, "webhook": 2, "suppress": 2, "search": 2,
+	"budget": 2, "connlimit": 2, "dns": 2, "domain": 2, "dkim": 2, "gate": 2, "courier": 2, "outcome": 2, "queue": 2, "submit": 2, "keyring": 2, "notice": 2, "notify": 2, "dsn": 2, "report": 2, "webhook": 2, "suppress": 2, "search": 2,
 	"api": 3, "smtpd": 3, "console": 3, "control": 3, "tracking": 3,
 	"config": 4, "server": 4,
 	"cli": 5,

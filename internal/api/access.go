@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/mail"
@@ -179,7 +181,7 @@ func (a *api) createAccess(c *call) (reply, error) {
 		s.KeyIDs = []int64{k.ID}
 	}
 	given, invited, err := a.Keyring.Give(c.Context(), c.actor(), c.who.AccountID, s)
-	if mistake, ok := errors.AsType[*keyring.Error](err); ok && mistake.Field == "Keys" {
+	if mistake, ok := errors.AsType[*change.Error](err); ok && mistake.Field == "Keys" {
 		mistake.Field = "APIKeyID" // as it is called here
 	}
 	if err != nil {
@@ -308,8 +310,8 @@ func (a *api) deleteAccess(c *call) (reply, error) {
 		return reply{}, err
 	}
 	err = a.Keyring.RemoveAccess(c.Context(), c.actor(), c.who.AccountID, x.ID)
-	var e *keyring.Error
-	if errors.As(err, &e) && e.Kind == keyring.NotFound {
+	var e *change.Error
+	if errors.As(err, &e) && e.Kind == change.NotFound {
 		err = notFound() // somebody was first
 	}
 	return reply{status: http.StatusNoContent}, err

@@ -8,10 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/notice"
+
 	"github.com/mailjet/mailjet-apiv3-go/v4"
 	"github.com/mailjet/mailjet-apiv3-go/v4/resources"
 
-	"postern/internal/keyring"
 	"postern/internal/store"
 )
 
@@ -51,7 +52,7 @@ func TestSharing(t *testing.T) {
 	if got.IsActive || got.InvitationID == 0 || got.ID != 0 || got.UserALT != "bob@example.com" || !got.IsWholeAccount {
 		t.Errorf("of who is no user yet: %+v", got)
 	}
-	if w.notices(t, keyring.NoticeAccessGiven) != 2 || w.notices(t, keyring.NoticeInvitation) != 1 {
+	if w.notices(t, notice.AccessGiven) != 2 || w.notices(t, notice.Invitation) != 1 {
 		t.Error("not all are told")
 	}
 	for _, c := range []struct {

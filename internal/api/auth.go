@@ -8,8 +8,9 @@ import (
 	"net/netip"
 	"strings"
 
+	"postern/internal/change"
+
 	"postern/internal/gate"
-	"postern/internal/keyring"
 	"postern/internal/store"
 )
 
@@ -96,8 +97,8 @@ func (c *call) managed() store.Scope {
 }
 
 // actor is the caller's name in the audit log.
-func (c *call) actor() keyring.Actor {
-	by := keyring.Actor{Name: "key " + c.who.APIKey}
+func (c *call) actor() change.Actor {
+	by := change.Actor{Kind: change.Key, ID: c.who.KeyID, Name: c.who.APIKey}
 	if c.addr.IsValid() {
 		by.Origin = c.addr.String()
 	}

@@ -11,8 +11,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"postern/internal/change"
+
 	"postern/internal/gate"
-	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/submit"
 )
@@ -51,7 +52,7 @@ func faultOf(err error) *fault {
 	var f *fault
 	var refusal *gate.Refusal
 	var refused *submit.Error
-	var mistake *keyring.Error
+	var mistake *change.Error
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -115,15 +116,15 @@ func faultOfSubmit(e *submit.Error) *fault {
 	return f
 }
 
-func faultOfKeyring(e *keyring.Error) *fault {
+func faultOfKeyring(e *change.Error) *fault {
 	switch e.Kind {
-	case keyring.NotFound:
+	case change.NotFound:
 		return notFound()
-	case keyring.NotAllowed, keyring.LimitReached:
+	case change.NotAllowed, change.LimitReached:
 		f := notAllowed(sentence(e.Reason))
 		f.message += ": " + e.Reason
 		return f
-	case keyring.Invalid, keyring.Conflict:
+	case change.Invalid, change.Conflict:
 	}
 	// The reason may begin with a verb, and is no sentence without the property.
 	return badRequest("Property " + e.Field + ": " + ended(e.Reason))

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/pb33f/libopenapi-validator/config"
@@ -103,7 +105,7 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 	return w
 }
 
-var operator = keyring.Actor{Name: "operator", Origin: "test"}
+var operator = change.Actor{Kind: change.Operator, Origin: "test"}
 
 func (w *world) addSender(t testing.TB, k store.Key, sender string) store.Sender {
 	t.Helper()

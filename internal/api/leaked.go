@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/keyring"
+	"postern/internal/change"
 )
 
 // Bounds of the reports of leaked secrets: anybody may make them.
@@ -41,14 +41,14 @@ func (a *api) leakedSecret(c *call) (reply, error) {
 		return reply{}, &fault{status: http.StatusTooManyRequests, message: "Too many reports at a time: try again in a second.", retryAfter: time.Second}
 	}
 	defer a.leaks.Release(1)
-	by := keyring.Actor{Name: "whoever found the secret key"}
+	by := change.Actor{Kind: change.Stranger, Name: "whoever found the secret key"}
 	if c.addr.IsValid() {
 		by.Origin = c.addr.String()
 	}
 	// A report holds though its client hangs up.
 	_, err = a.Keyring.Leaked(context.WithoutCancel(c.Context()), by, secret)
 	a.waitFrom(c.Context(), arrived)
-	var e *keyring.Error
+	var e *change.Error
 	if err != nil && !errors.As(err, &e) { // of a key that is deleted meanwhile the secret is dead
 		return reply{}, err
 	}

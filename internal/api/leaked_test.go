@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/notice"
+
 	"postern/internal/api"
 	"postern/internal/credential"
 	"postern/internal/keyring"
@@ -69,7 +71,7 @@ func TestLeakedSecret(t *testing.T) {
 	if found.Total != 1 || found.Data[0].Target != "key "+sub.Key.APIKey || found.Data[0].Origin != "127.0.0.1" || found.Data[0].Actor == "" {
 		t.Errorf("%+v", found)
 	}
-	if w.notices(t, keyring.NoticeCredentialLeaked) != 1 {
+	if w.notices(t, notice.CredentialLeaked) != 1 {
 		t.Error("the owners are not told once")
 	}
 }

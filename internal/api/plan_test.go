@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/keyring"
+	"postern/internal/notice"
+
 	"postern/internal/store"
 )
 
@@ -81,7 +82,7 @@ func TestMoreSubaccountsAreAskedFor(t *testing.T) {
 	if x.Kind != "subaccounts" || x.Wanted != 5 || x.State != "open" || x.Reason != "Two new shops." || x.Email != "boss@example.com" || x.AskedBy != "key "+w.master.Key.APIKey || x.CreatedAt == "" || x.AnsweredAt != "" {
 		t.Errorf("%+v", x)
 	}
-	if w.notices(t, keyring.NoticeRequestMade) != 1 {
+	if w.notices(t, notice.RequestMade) != 1 {
 		t.Error("the operators are not told")
 	}
 	w.mustDo(t, w.master.Issued, 400, "POST", "/v3/REST/subaccountrequest", `{"Wanted": 6, "Reason": "Three."}`)

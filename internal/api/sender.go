@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -173,9 +175,9 @@ func (a *api) propose(c *call, n keyring.NewSender) (reply, error) {
 
 // known says of a sender that is there already what Mailjet says: clients look for these words.
 func known(err error, x store.Sender, resource string) error {
-	var e *keyring.Error
+	var e *change.Error
 	switch {
-	case !errors.As(err, &e) || e.Kind != keyring.Conflict || e.Field != "Email":
+	case !errors.As(err, &e) || e.Kind != change.Conflict || e.Field != "Email":
 		return err
 	case x.Status == store.SenderInactive:
 		return badRequest(`There is an already existing inactive sender with the same email. You can use "validate" action in order to activate it.`)

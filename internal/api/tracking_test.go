@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -17,7 +19,7 @@ func TestTrackHost(t *testing.T) {
 	w := newWorld(t)
 	sub, other := w.subaccount(t, "sub"), w.subaccount(t, "other")
 	for key, sender := range map[int64]string{w.master.Key.ID: "*@master.example", sub.Key.ID: "*@sub.example", other.Key.ID: "*@other.example"} {
-		if _, err := w.keyring.AddSender(t.Context(), keyring.Actor{Name: "operator"}, store.OfOperator(), store.KeyFilter{ID: key}, sender, ""); err != nil {
+		if _, err := w.keyring.AddSender(t.Context(), change.Actor{Kind: change.Operator}, store.OfOperator(), store.KeyFilter{ID: key}, sender, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

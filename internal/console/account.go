@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -293,7 +295,7 @@ type problem struct{ Field, Text string }
 func (p problem) At(field string) bool { return p.Field == field }
 
 // problemOf is a mistake that the user can mend. One about a field that the form does not have stands above it.
-func problemOf(e *keyring.Error, fields ...string) problem {
+func problemOf(e *change.Error, fields ...string) problem {
 	if slices.Contains(fields, e.Field) {
 		return problem{e.Field, sentence(e.Reason)}
 	}

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"golang.org/x/net/html"
 
 	"postern/internal/access"
@@ -50,11 +53,11 @@ func (w *world) as(u store.User) *browser {
 }
 
 // told are the notices of a kind that wait to be sent, the latest last.
-func (w *world) told(kind string) []keyring.Notice {
+func (w *world) told(kind string) []notice.Notice {
 	w.t.Helper()
 	kept, err := w.store.DueNotices(w.t.Context(), time.Now().Add(time.Hour), 1000)
 	ok(w.t, err)
-	var out []keyring.Notice
+	var out []notice.Notice
 	for _, k := range kept {
 		n, err := w.keyring.OpenNotice(k)
 		ok(w.t, err)
@@ -149,13 +152,13 @@ func TestInvite(t *testing.T) {
 	bad("Days", "Give 1 to 30 days.", url.Values{"email": {"new@example.org"}, "role": {"sender"}, "on": {"account"}, "days": {"31"}})
 	bad("Keys", "Choose at least one subaccount", url.Values{"email": {"new@example.org"}, "role": {"sender"}, "on": {"keys"}})
 	b.post("/account/invite", url.Values{"email": {"new@example.org"}, "role": {"sender"}, "on": {"keys"}, "key": {"99999"}}).is(http.StatusNotFound)
-	if len(w.told(keyring.NoticeInvitation)) != 0 {
+	if len(w.told(notice.Invitation)) != 0 {
 		t.Fatal("a refused form has invited somebody")
 	}
 
 	b.post("/account/invite", url.Values{"email": {"New@Example.org"}, "role": {"sender"}, "on": {"keys"}, "key": {strconv.FormatInt(shop.Key.ID, 10), strconv.FormatInt(billing.Key.ID, 10)}, "days": {"3"}}).
 		is(http.StatusOK).at("/account").says("The invitation is on its way by mail.", "new@example.org", "Shop, Billing", "Withdraw")
-	n := w.told(keyring.NoticeInvitation)
+	n := w.told(notice.Invitation)
 	if len(n) != 1 || n[0].Role != access.Sender || len(n[0].KeyNames) != 2 || time.Until(n[0].Until).Round(time.Hour) != 72*time.Hour {
 		t.Errorf("told: %+v", n)
 	}
@@ -194,7 +197,7 @@ func TestWithdrawAnInvitation(t *testing.T) {
 	b := w.signedIn()
 	i, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Manager})
 	ok(t, err)
-	link := w.told(keyring.NoticeInvitation)[0].Link
+	link := w.told(notice.Invitation)[0].Link
 	path := fmt.Sprintf("/account/invitations/%d/withdraw", i.ID)
 	b.get(path).is(http.StatusOK).says("Withdraw the invitation of new@example.org?", "Whole account")
 	w.browser().get(link).is(http.StatusOK)
@@ -234,9 +237,9 @@ func TestANewPersonAcceptsAnInvitation(t *testing.T) {
 	w := newWorld(t)
 	shop := w.subaccount("Shop")
 	w.subaccount("Secret project")
-	_, err := w.keyring.Invite(t.Context(), keyring.Actor{Name: "user owner@example.com"}, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Sender, KeyIDs: []int64{shop.Key.ID}})
+	_, err := w.keyring.Invite(t.Context(), change.Actor{Name: "user owner@example.com"}, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Sender, KeyIDs: []int64{shop.Key.ID}})
 	ok(t, err)
-	link := w.told(keyring.NoticeInvitation)[0].Link
+	link := w.told(notice.Invitation)[0].Link
 	b := w.browser()
 	for range 3 { // what programs that look into mail do uses nothing up
 		b.get(link).is(http.StatusOK).reads("You are invited to Acme", "By owner@example.com", "For new@example.org", "To Shop", "sender", "May see keys and senders, read messages and send test mail.", "Next you choose a password").lacks("Secret project")
@@ -255,7 +258,7 @@ func TestAKnownPersonSignsInToAccept(t *testing.T) {
 	ok(t, err)
 	_, err = w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "known@other.example", Role: access.Manager})
 	ok(t, err)
-	link := w.told(keyring.NoticeInvitation)[0].Link
+	link := w.told(notice.Invitation)[0].Link
 
 	b := w.browser()
 	page := b.get(link).is(http.StatusOK).says("You have an account here already. Sign in as known@other.example, and accept.")
@@ -284,7 +287,7 @@ func TestALinkInAMailFindsTheSession(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Manager})
 	ok(t, err)
-	link := w.told(keyring.NoticeInvitation)[0].Link
+	link := w.told(notice.Invitation)[0].Link
 	a := w.browser().do(http.MethodGet, link, nil, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}).is(http.StatusOK)
 	if got := attr(a.first("meta[http-equiv=refresh]"), "content"); got != "0;url="+link {
 		t.Errorf("it goes on to %q", got)
@@ -438,7 +441,7 @@ func TestThePlanAndAskingForMore(t *testing.T) {
 	b.post("/account/requests/new", url.Values{"kind": {"subaccounts"}, "wanted": {"20"}, "reason": {"Twelve new shops"}}).at("/account").
 		says("The operator has your request.", "20 subaccounts", "open", "Asked just now by owner@example.com: Twelve new shops", "You have asked for more.")
 	b.post("/account/requests/new", url.Values{"kind": {"subaccounts"}, "wanted": {"30"}, "reason": {"More"}}).is(http.StatusUnprocessableEntity).says("is open already")
-	if n := w.told(keyring.NoticeRequestMade); len(n) != 1 || n[0].Wanted != 20 || n[0].Reason != "Twelve new shops" {
+	if n := w.told(notice.RequestMade); len(n) != 1 || n[0].Wanted != 20 || n[0].Reason != "Twelve new shops" {
 		t.Errorf("told: %+v", n)
 	}
 	list, _, err := w.store.Requests(t.Context(), store.OfOperator(), store.RequestFilter{}, store.Page{})

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
 	"postern/internal/audit"
 	"postern/internal/console"
@@ -242,7 +244,7 @@ func TestOperatorsAreNamedInTheLog(t *testing.T) {
 	b := w.operates()
 	b.post(fmt.Sprintf("/operator/keys/%d/suspend", w.signed.Key.ID), url.Values{"reason": {"Bought lists; again"}}).is(http.StatusOK)
 	b.get("/audit").reads("Key suspended Acme", "state active → became suspended reason: Bought lists", "Operator owner@example.com")
-	_, err := w.keyring.Restore(t.Context(), keyring.Actor{Name: "key " + w.signed.Key.APIKey}, store.KeyFilter{ID: w.signed.Key.ID})
+	_, err := w.keyring.Restore(t.Context(), change.Actor{Name: "key " + w.signed.Key.APIKey}, store.KeyFilter{ID: w.signed.Key.ID})
 	ok(t, err)
 	b.get("/audit").reads("Key restored Acme", "API key "+w.signed.Key.APIKey)
 }

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 )
 
@@ -49,7 +51,7 @@ type proveBody struct {
 func (b proveBody) any() bool { return b.Password || b.App || b.Passkey.State != "" || b.OIDC != "" }
 
 // say puts what is wrong with a proof where it was given.
-func (b *proveBody) say(e *keyring.Error, recovery bool) {
+func (b *proveBody) say(e *change.Error, recovery bool) {
 	text := sentence(e.Reason)
 	switch {
 	case e.Field == "Password":
@@ -88,7 +90,7 @@ func (c *console) showConfirm(v *visit) error {
 	return c.confirmPage(v, http.StatusOK, localPath(v.r.URL.Query().Get("next")), nil, "")
 }
 
-func (c *console) confirmPage(v *visit, status int, next string, e *keyring.Error, problem string) error {
+func (c *console) confirmPage(v *visit, status int, next string, e *change.Error, problem string) error {
 	b, err := c.waysToConfirm(v)
 	if err != nil {
 		return err
@@ -125,8 +127,8 @@ func (c *console) confirm(v *visit) error {
 		return c.confirmPage(v, http.StatusTooManyRequests, next, nil, problem)
 	}
 	err := c.Keyring.Confirm(v.r.Context(), c.party, keyring.SignedIn{User: v.user, Session: v.session}, proofOf(v.r.PostForm), addr)
-	var e *keyring.Error
-	if errors.As(err, &e) && e.Kind == keyring.Invalid {
+	var e *change.Error
+	if errors.As(err, &e) && e.Kind == change.Invalid {
 		return c.confirmPage(v, http.StatusUnprocessableEntity, next, e, "")
 	}
 	c.throttle.giveBack(addr)
@@ -141,7 +143,7 @@ func (c *console) showSecondStep(w http.ResponseWriter, r *http.Request) {
 	c.secondStepPage(w, r, http.StatusOK, localPath(r.URL.Query().Get("next")), nil, "")
 }
 
-func (c *console) secondStepPage(w http.ResponseWriter, r *http.Request, status int, next string, e *keyring.Error, problem string) {
+func (c *console) secondStepPage(w http.ResponseWriter, r *http.Request, status int, next string, e *change.Error, problem string) {
 	ctx := r.Context()
 	user, err := c.Keyring.PendingUser(ctx, c.cookie(r, pendingCookie))
 	if err != nil {
@@ -171,7 +173,7 @@ func (c *console) secondStepPage(w http.ResponseWriter, r *http.Request, status 
 
 // beginAgain sends who took too long, or tried too often, back to the first step.
 func (c *console) beginAgain(w http.ResponseWriter, r *http.Request, next string, err error) {
-	var e *keyring.Error
+	var e *change.Error
 	if !errors.As(err, &e) {
 		c.fail(w, r, err)
 		return
@@ -192,9 +194,9 @@ func (c *console) secondStep(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	session, _, err := c.Keyring.FinishSignIn(r.Context(), c.party, c.cookie(r, pendingCookie), proofOf(r.PostForm), addr, r.UserAgent())
-	var e *keyring.Error
+	var e *change.Error
 	switch {
-	case errors.As(err, &e) && e.Kind == keyring.Invalid:
+	case errors.As(err, &e) && e.Kind == change.Invalid:
 		c.secondStepPage(w, r, http.StatusUnauthorized, next, e, "")
 		return
 	case e != nil:

@@ -21,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+
 	"golang.org/x/net/html"
 
 	"postern/internal/console"
@@ -82,7 +84,7 @@ type world struct {
 	now      time.Time
 }
 
-var operator = keyring.Actor{Name: "operator", Origin: "test"}
+var operator = change.Actor{Kind: change.Operator, Origin: "test"}
 
 func newWorld(t *testing.T, change ...func(*console.Config)) *world {
 	t.Helper()

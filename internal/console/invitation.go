@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -33,7 +35,7 @@ func invitationGone() error {
 // visitor is who opens the link of an invitation: his session, if he is signed in.
 func (c *console) visitor(r *http.Request) (*keyring.SignedIn, error) {
 	in, err := c.Keyring.Session(r.Context(), c.sessionToken(r))
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) {
 		return nil, nil
 	}
@@ -64,8 +66,8 @@ func (c *console) showInvitation(w http.ResponseWriter, r *http.Request) {
 
 func (c *console) invitationBody(r *http.Request, in *keyring.SignedIn) (invitationBody, error) {
 	i, err := c.Keyring.Invitation(r.Context(), r.PathValue("token"))
-	var e *keyring.Error
-	if errors.As(err, &e) && e.Kind == keyring.NotFound {
+	var e *change.Error
+	if errors.As(err, &e) && e.Kind == change.NotFound {
 		return invitationBody{}, invitationGone()
 	}
 	if err != nil {
@@ -121,9 +123,9 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 		user = &in.User
 	}
 	session, err := c.Keyring.Accept(r.Context(), r.PathValue("token"), user, c.address(r), r.UserAgent())
-	var e *keyring.Error
+	var e *change.Error
 	switch {
-	case errors.As(err, &e) && e.Kind == keyring.NotFound:
+	case errors.As(err, &e) && e.Kind == change.NotFound:
 		c.fail(w, r, invitationGone())
 	case errors.As(err, &e):
 		b.Problem = sentence(e.Reason)

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -60,7 +62,7 @@ type keyFormBody struct {
 func (b keyFormBody) Action() string { return keyLink(b.Key.ID, b.Kind, b.On) }
 
 // complain puts a mistake at its field.
-func (b keyFormBody) complain(e *keyring.Error) keyFormBody {
+func (b keyFormBody) complain(e *change.Error) keyFormBody {
 	if b.Problem = sentence(e.Reason); e.Field == "Reference" {
 		b.Field = "reference"
 	}
@@ -211,9 +213,9 @@ func (c *console) setKeyActive(active bool) func(*visit) error {
 }
 
 // userError is a mistake that the user can mend in the form, or nil.
-func userError(err error) *keyring.Error {
-	var e *keyring.Error
-	if errors.As(err, &e) && e.Kind != keyring.NotFound {
+func userError(err error) *change.Error {
+	var e *change.Error
+	if errors.As(err, &e) && e.Kind != change.NotFound {
 		return e
 	}
 	return nil

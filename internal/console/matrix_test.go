@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
 	"postern/internal/console"
 	"postern/internal/keyring"
@@ -294,8 +296,8 @@ func (g *grounds) mark() string {
 }
 
 // userIs is a mistake that the keyring tells of, or nil.
-func userIs(err error) *keyring.Error {
-	var e *keyring.Error
+func userIs(err error) *change.Error {
+	var e *change.Error
 	errors.As(err, &e)
 	return e
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 )
 
@@ -38,7 +40,7 @@ func (c *console) finishOIDC(w http.ResponseWriter, r *http.Request) {
 	cookie := c.cookie(r, oidcCookie)
 	c.endCookie(w, r, oidcCookie)
 	session, next, err := c.Keyring.SignInByOIDC(r.Context(), c.oidc, cookie, r.URL.Query(), c.address(r), r.UserAgent())
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) {
 		c.signInPage(w, r, http.StatusForbidden, signInBody{Next: localPath(next), Problem: sentence(e.Reason)})
 		return

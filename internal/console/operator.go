@@ -10,7 +10,8 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/keyring"
+	"postern/internal/change"
+
 	"postern/internal/store"
 )
 
@@ -48,8 +49,8 @@ func operatorWords(what string) string {
 }
 
 // operatorActor is an operator as the audit log names him.
-func operatorActor(v *visit) keyring.Actor {
-	return keyring.Actor{Name: "operator " + v.user.Email, Origin: v.actor.Origin}
+func operatorActor(v *visit) change.Actor {
+	return change.Actor{Kind: change.Operator, ID: v.user.ID, Name: v.user.Email, Origin: v.actor.Origin}
 }
 
 // accountsBody is the operator's list of accounts.
@@ -213,7 +214,7 @@ func (c *console) assignPlan(v *visit) error {
 		return c.operateForm(v, http.StatusUnprocessableEntity, b)
 	}
 	err = c.Keyring.AssignPlan(v.r.Context(), operatorActor(v), a.ID, b.PlanID)
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) {
 		b.Problem = problem{"Plan", "There is no such plan any more."}
 		return c.operateForm(v, http.StatusUnprocessableEntity, b)
@@ -275,8 +276,8 @@ func (c *console) restoreAll(v *visit) error {
 
 // unlessMoved leaves out that a key was deleted, suspended or restored by somebody else meanwhile.
 func unlessMoved(err error) error {
-	var e *keyring.Error
-	if errors.As(err, &e) && (e.Kind == keyring.Conflict || e.Kind == keyring.NotFound) {
+	var e *change.Error
+	if errors.As(err, &e) && (e.Kind == change.Conflict || e.Kind == change.NotFound) {
 		return nil
 	}
 	return err

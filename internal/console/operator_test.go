@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -108,7 +111,7 @@ func TestTheOperatorSuspendsAndRestores(t *testing.T) {
 		t.Error("a suspended key opens")
 	}
 	b.post(suspend, url.Values{"reason": {"Again"}}).is(http.StatusUnprocessableEntity).says("The key is suspended already.")
-	if n := w.told(keyring.NoticeKeySuspended); len(n) != 1 || n[0].Reason != "Bought lists" {
+	if n := w.told(notice.KeySuspended); len(n) != 1 || n[0].Reason != "Bought lists" {
 		t.Errorf("told: %+v", n)
 	}
 	if e := w.log("key.suspend"); len(e) != 1 || e[0].Actor != "operator owner@example.com" || e[0].Origin != "192.0.2.7" {
@@ -211,12 +214,12 @@ func TestTheOperatorAnswersRequests(t *testing.T) {
 	b.get("/operator/requests").is(http.StatusOK).says("No request is open")
 	ask := func(kind string, wanted int64) string {
 		t.Helper()
-		q, err := w.keyring.Ask(t.Context(), keyring.Actor{Name: "user owner@example.com"}, w.signed.Account.ID, "owner@example.com", kind, wanted, "We grow <fast>")
+		q, err := w.keyring.Ask(t.Context(), change.Actor{Name: "user owner@example.com"}, w.signed.Account.ID, "owner@example.com", kind, wanted, "We grow <fast>")
 		ok(t, err)
 		return fmt.Sprintf("/operator/requests/%d", q.ID)
 	}
 	one, two := ask("subaccounts", 20), ask("hour", 1000)
-	if n := w.told(keyring.NoticeRequestMade); n[0].Link != one {
+	if n := w.told(notice.RequestMade); n[0].Link != one {
 		t.Errorf("the mail leads to %q, the request is at %s", n[0].Link, one)
 	}
 	b.get("/operator/requests").reads("1,000 messages an hour Acme We grow <fast>", "20 subaccounts", "Requests 2 open")
@@ -236,7 +239,7 @@ func TestTheOperatorAnswersRequests(t *testing.T) {
 	b.post(two, url.Values{"answer": {"decline"}, "limit": {"1000"}}).is(http.StatusUnprocessableEntity).says("Give a reason: who asked is told it.")
 	b.post(two, url.Values{"answer": {"decline"}, "words": {"Not before January"}}).at("/operator/requests").says("Declined.", "No request is open")
 	b.get("/operator/requests?show=all").says("declined", "granted")
-	if n := w.told(keyring.NoticeRequestDeclined); len(n) != 1 || n[0].To[0] != "owner@example.com" || n[0].Reason != "Not before January" {
+	if n := w.told(notice.RequestDeclined); len(n) != 1 || n[0].To[0] != "owner@example.com" || n[0].Reason != "Not before January" {
 		t.Errorf("told: %+v", n)
 	}
 	b.get("/operator/requests/9999").is(http.StatusNotFound)

@@ -13,8 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
-	"postern/internal/keyring"
 	"postern/internal/store"
 )
 
@@ -92,10 +93,10 @@ func (c *console) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func (c *console) failFor(w http.ResponseWriter, r *http.Request, v *visit, err error) {
 	var se *statusError
-	var ke *keyring.Error
+	var ke *change.Error
 	switch {
 	case errors.As(err, &se):
-	case errors.Is(err, store.ErrNotFound), errors.As(err, &ke) && ke.Kind == keyring.NotFound:
+	case errors.Is(err, store.ErrNotFound), errors.As(err, &ke) && ke.Kind == change.NotFound:
 		se = &statusError{http.StatusNotFound, "Not found", "There is no such thing in your account. It may belong to another account, or the address has a typing error."}
 	default:
 		c.Log.ErrorContext(r.Context(), "a page failed", "path", r.URL.Path, "error", err)

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -32,7 +34,7 @@ func (c *console) signInByPasskey(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	session, _, err := c.Keyring.SignInByPasskey(r.Context(), c.party, proofOf(r.PostForm).Passkey, addr, r.UserAgent())
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) {
 		again(http.StatusUnauthorized, sentence(e.Reason))
 		return
@@ -72,7 +74,7 @@ func (c *console) addPasskey(v *visit) error {
 		return c.passkeyPage(v, http.StatusForbidden, b)
 	}
 	codes, err := c.Keyring.AddPasskey(v.r.Context(), c.party, v.user, b.Name, proofOf(v.r.PostForm).Passkey, c.address(v.r))
-	var e *keyring.Error
+	var e *change.Error
 	switch {
 	case errors.As(err, &e) && e.Field == "Name":
 		b.NameProblem = sentence(e.Reason)

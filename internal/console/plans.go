@@ -7,7 +7,8 @@ import (
 	"net/http"
 	"strings"
 
-	"postern/internal/keyring"
+	"postern/internal/change"
+
 	"postern/internal/store"
 )
 
@@ -229,9 +230,9 @@ func (c *console) makeOperator(v *visit) error {
 	}
 	b := operatorFormBody{Kind: "make", Email: clean(v.r.PostForm.Get("email"))}
 	err := c.Keyring.SetOperator(v.r.Context(), operatorActor(v), b.Email, true)
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) {
-		if b.Problem = problemOf(e, "Email"); e.Kind == keyring.NotFound {
+		if b.Problem = problemOf(e, "Email"); e.Kind == change.NotFound {
 			b.Problem = problem{"Email", "There is no user with this address. Who is to be an operator has to be invited to an account first."}
 		}
 		return c.operatorForm(v, http.StatusUnprocessableEntity, b)

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"postern/internal/keyring"
+	"postern/internal/change"
 )
 
 // forgotTakes is how long every answer to "I forgot my password" takes, so that it does not tell whom there is.
@@ -73,7 +73,7 @@ func (c *console) newPasswordPage(w http.ResponseWriter, r *http.Request, status
 
 // resetError says what to do when a mailed link has ended.
 func resetError(err error) error {
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) {
 		return &statusError{http.StatusNotFound, "This link does not work any more", "A link that sets a new password works once, and for an hour. Ask for another on the sign-in page."}
 	}
@@ -96,7 +96,7 @@ func (c *console) reset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	session, _, err := c.Keyring.ResetPassword(r.Context(), r.PathValue("token"), f.Get("password"), addr, r.UserAgent())
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) && e.Field == "Password" {
 		c.throttle.giveBack(addr)
 		c.newPasswordPage(w, r, http.StatusUnprocessableEntity, newPasswordBody{NewProblem: sentence(e.Reason)})

@@ -11,8 +11,9 @@ import (
 	"strconv"
 	"strings"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
-	"postern/internal/keyring"
 	"postern/internal/store"
 )
 
@@ -29,7 +30,7 @@ type visit struct {
 	access  []store.Access // what the user may do in it
 	others  []otherAccount // accounts that he can switch to
 	scope   store.Scope    // the keys on which he may do what the route does
-	actor   keyring.Actor
+	actor   change.Actor
 }
 
 // otherAccount is an account that a user can switch to.
@@ -331,7 +332,7 @@ func (c *console) signedIn(rt route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		v, err := c.visit(w, r)
-		var e *keyring.Error
+		var e *change.Error
 		if errors.As(err, &e) {
 			c.askToSignIn(w, r)
 			return
@@ -370,7 +371,7 @@ func (c *console) visit(w http.ResponseWriter, r *http.Request) (*visit, error) 
 	if err != nil {
 		return nil, err
 	}
-	v := &visit{w: w, r: r, user: in.User, session: in.Session, actor: keyring.Actor{Name: "user " + in.User.Email}}
+	v := &visit{w: w, r: r, user: in.User, session: in.Session, actor: change.Actor{Kind: change.User, ID: in.User.ID, Name: in.User.Email}}
 	if addr, _ := c.Client(r); addr.IsValid() {
 		v.actor.Origin = addr.String()
 	}

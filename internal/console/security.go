@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -119,7 +121,7 @@ func (c *console) endOneSession(v *visit) error {
 		return nil
 	}
 	err = c.Keyring.EndSession(v.r.Context(), v.user, digest, c.address(v.r))
-	var e *keyring.Error
+	var e *change.Error
 	if err != nil && !errors.As(err, &e) { // one that has ended already is as it was to be
 		return err
 	}
@@ -179,8 +181,8 @@ func (c *console) addApp(v *visit) error {
 		return c.againApp(v, http.StatusTooManyRequests, problem)
 	}
 	codes, err := c.Keyring.AddTOTP(v.r.Context(), v.user, f.Get("state"), f.Get("code"), addr)
-	var e *keyring.Error
-	if errors.As(err, &e) && e.Kind == keyring.Conflict {
+	var e *change.Error
+	if errors.As(err, &e) && e.Kind == change.Conflict {
 		return v.redirect("/security")
 	}
 	if e != nil {
@@ -196,7 +198,7 @@ func (c *console) addApp(v *visit) error {
 // againApp shows the set-up page with the same secret, or with a new one when the page was open for too long.
 func (c *console) againApp(v *visit, status int, problem string) error {
 	s, err := c.Keyring.SameTOTP(v.user, v.r.PostForm.Get("state"))
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) {
 		problem = sentence(e.Reason)
 		s, err = c.Keyring.NewTOTP(v.user)
@@ -258,7 +260,7 @@ func (c *console) removeApp(v *visit) error {
 		return c.removeAppPage(v, http.StatusTooManyRequests, problem)
 	}
 	err := c.Keyring.RemoveTOTP(v.r.Context(), v.user, v.r.PostForm.Get("code"), addr)
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) && e.Field == "Code" {
 		return c.removeAppPage(v, http.StatusUnprocessableEntity, sentence(e.Reason))
 	}
@@ -288,7 +290,7 @@ func (c *console) newCodes(v *visit) error {
 		return v.redirect("/security/codes")
 	}
 	codes, err := c.Keyring.NewRecoveryCodes(v.r.Context(), v.user, c.address(v.r))
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) {
 		return v.redirect("/security")
 	}

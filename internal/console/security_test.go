@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/notice"
+
 	"github.com/pquerna/otp/totp"
 	"golang.org/x/net/html"
 
@@ -66,7 +68,7 @@ func (w *world) mailed() []string {
 	for _, x := range kept {
 		n, err := w.keyring.OpenNotice(x)
 		ok(w.t, err)
-		if n.Kind == keyring.NoticePasswordReset {
+		if n.Kind == notice.PasswordReset {
 			out = append(out, n.Link)
 		}
 	}

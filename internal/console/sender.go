@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/domain"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -228,8 +230,8 @@ func (c *console) useSenderLink(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *console) answerSenderLink(w http.ResponseWriter, r *http.Request, name string, l store.SenderLink, err error) {
-	var e *keyring.Error
-	if errors.As(err, &e) && e.Kind == keyring.NotFound {
+	var e *change.Error
+	if errors.As(err, &e) && e.Kind == change.NotFound {
 		err = senderLinkGone()
 	}
 	if err != nil {

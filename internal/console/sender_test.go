@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/notice"
+
 	"postern/internal/access"
 	"postern/internal/audit"
 	"postern/internal/console"
@@ -118,7 +120,7 @@ func TestSenderIsProved(t *testing.T) {
 
 	page = b.post("/senders/new", url.Values{"sender": {"Ann@other.test"}, "key": {key.APIKey}}).is(http.StatusOK).says("refused until somebody follows the link").path()
 	b.post(page+"/mail", nil).is(http.StatusOK).says("A new link is on its way to ann@other.test.")
-	links := w.told(keyring.NoticeSenderLink)
+	links := w.told(notice.SenderLink)
 	if len(links) != 2 || links[1].To[0] != "ann@other.test" {
 		t.Fatalf("%+v", links)
 	}
@@ -162,7 +164,7 @@ func TestSenderIsProved(t *testing.T) {
 	}
 	b.post(page+"/mail", nil).is(http.StatusUnprocessableEntity).says("bob@other.test was mailed 5 links within a day")
 	b.post(page+"/remove", nil).is(http.StatusOK)
-	b.get(w.told(keyring.NoticeSenderLink)[3].Link).is(http.StatusNotFound)
+	b.get(w.told(notice.SenderLink)[3].Link).is(http.StatusNotFound)
 }
 
 // TestLentSenders: a sender of the primary key is lent, seen by who shares a subaccount, and taken back.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 )
 
@@ -33,7 +35,7 @@ func (c *console) signInBy() {
 
 // reasonOf is what an error of the keyring says to people.
 func reasonOf(err error) string {
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) {
 		return e.Reason
 	}
@@ -84,7 +86,7 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	session, _, err := c.Keyring.SignIn(r.Context(), body.Email, password, addr, r.UserAgent())
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) {
 		again(http.StatusUnauthorized, "The email address or the password is wrong.")
 		return
@@ -137,7 +139,7 @@ func (c *console) showWelcome(w http.ResponseWriter, r *http.Request) {
 
 func (c *console) welcome(w http.ResponseWriter, r *http.Request) {
 	session, user, err := c.Keyring.UseSignInLink(r.Context(), r.PathValue("token"), c.address(r), r.UserAgent())
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) {
 		err = &statusError{http.StatusNotFound, "This link does not work any more", "A sign-in link works once, and for a day. Sign in with your password, or ask for a new link on the server's command line."}
 	}
@@ -219,7 +221,7 @@ func (c *console) setPassword(v *visit) error {
 	}
 	first := v.user.PasswordHash == ""
 	session, err := c.Keyring.SetPassword(v.r.Context(), v.user, f.Get("old"), f.Get("password"), addr, v.r.UserAgent())
-	var e *keyring.Error
+	var e *change.Error
 	if errors.As(err, &e) && e.Field == "OldPassword" {
 		return c.passwordPage(v, http.StatusUnprocessableEntity, passwordBody{Next: next, OldProblem: sentence(e.Reason)})
 	}

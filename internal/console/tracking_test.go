@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"testing"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -39,7 +41,7 @@ func TestHostOfTrackedLinks(t *testing.T) {
 	_, err := w.keyring.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: shop.Key.ID}, "*@shop.example", "")
 	ok(t, err)
 	b.post(page+"/links", url.Values{"host": {"Links.Shop.example"}}).at(page).says("links.shop.example")
-	other, err := w.keyring.SignUp(t.Context(), keyring.Actor{Name: "operator"}, "Other", "other@example.com")
+	other, err := w.keyring.SignUp(t.Context(), change.Actor{Kind: change.Operator}, "Other", "other@example.com")
 	ok(t, err)
 	host := "links.shop.example"
 	if _, err := w.keyring.Change(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: other.Key.ID}, keyring.KeyChange{TrackHost: &host}, 0); err == nil {

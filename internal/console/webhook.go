@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 )
 
@@ -19,7 +21,7 @@ type hookView struct {
 // hookOf reads the account's webhook.
 func (c *console) hookOf(v *visit) hookView {
 	w, err := c.Keyring.Webhook(v.r.Context(), v.account.ID)
-	var e *keyring.Error
+	var e *change.Error
 	switch {
 	case errors.As(err, &e):
 		return hookView{}

@@ -16,6 +16,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"postern/internal/change"
+
 	"postern/internal/domain"
 	"postern/internal/keyring"
 	"postern/internal/queue"
@@ -41,7 +43,7 @@ type Config struct {
 const maxBody = 4 << 20
 
 // operator is who all of this is done by.
-func operator() keyring.Actor { return keyring.Actor{Name: "operator", Origin: "command line"} }
+func operator() change.Actor { return change.Actor{Kind: change.Operator, Origin: "command line"} }
 
 // New makes the door's handler.
 func New(c Config) http.Handler {
@@ -179,14 +181,14 @@ func notFound(field, format string, args ...any) error {
 // errorOf maps the errors of the engines.
 func errorOf(err error) *Error {
 	var own *Error
-	var ring *keyring.Error
+	var ring *change.Error
 	var mail *submit.Error
 	switch {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &ring):
 		status := http.StatusBadRequest
-		if ring.Kind == keyring.NotFound {
+		if ring.Kind == change.NotFound {
 			status = http.StatusNotFound
 		}
 		return &Error{Status: status, Field: ring.Field, Reason: ring.Reason}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
 	"postern/internal/control"
 	"postern/internal/credential"
@@ -36,7 +38,7 @@ func TestALinkForWhoHasLostEverything(t *testing.T) {
 	d := control.Local(control.New(control.Config{
 		Store: st, Keyring: ring, Submit: submit.New(st, func() {}, log), SignInURL: func(token string) string { return "http://x/" + token }, Log: log,
 	}))
-	up, err := ring.SignUp(t.Context(), keyring.Actor{Name: "operator"}, "Acme", "owner@example.com")
+	up, err := ring.SignUp(t.Context(), change.Actor{Kind: change.Operator}, "Acme", "owner@example.com")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 	"postern/internal/store"
 )
@@ -117,11 +119,11 @@ func (d *door) webhooks(r *http.Request) ([]keyring.Hook, error) {
 	var out []keyring.Hook
 	for _, t := range types {
 		h, err := d.Keyring.Hook(ctx, store.OfKey(key.AccountID, key.ID), store.HookFilter{KeyID: key.ID, Type: t, Backup: &in.Backup})
-		var missing *keyring.Error
+		var missing *change.Error
 		switch {
-		case errors.As(err, &missing) && missing.Kind == keyring.NotFound && all:
+		case errors.As(err, &missing) && missing.Kind == change.NotFound && all:
 			continue
-		case errors.As(err, &missing) && missing.Kind == keyring.NotFound:
+		case errors.As(err, &missing) && missing.Kind == change.NotFound:
 			return nil, notFound("EventType", "%s has no %s for %s events", key.Name, what, t)
 		case err != nil:
 			return nil, err

@@ -25,6 +25,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"postern/internal/change"
+
 	"golang.org/x/sync/singleflight"
 
 	"postern/internal/dns"
@@ -130,7 +132,7 @@ var errNoLook = errors.New("the look at the domain did not come to its end in ti
 
 // Check looks at a domain of the scope now, and returns what is known after it. Who asks at the same time shares one
 // look.
-func (c *Checker) Check(ctx context.Context, by keyring.Actor, scope store.Scope, id int64) (store.Domain, error) {
+func (c *Checker) Check(ctx context.Context, by change.Actor, scope store.Scope, id int64) (store.Domain, error) {
 	d, err := c.Store.Domain(ctx, scope, store.DomainFilter{ID: id})
 	if err != nil {
 		return d, err
@@ -156,7 +158,7 @@ func (c *Checker) Check(ctx context.Context, by keyring.Actor, scope store.Scope
 }
 
 // look looks at a domain and writes down what it found.
-func (c *Checker) look(ctx context.Context, by keyring.Actor, d store.Domain, background bool) error {
+func (c *Checker) look(ctx context.Context, by change.Actor, d store.Domain, background bool) error {
 	if !c.enter(ctx) {
 		return errNoLook
 	}
@@ -232,7 +234,7 @@ func (c *Checker) found(d *store.Domain, dkim, spf finding, background bool) (br
 		of   *store.Record
 		is   finding
 	}{{"DKIM", &d.DKIM, dkim}, {"SPF", &d.SPF, spf}} {
-		switch news := change(x.of, x.is, background); news {
+		switch news := update(x.of, x.is, background); news {
 		case store.HealthBroken:
 			for _, e := range x.is.errors {
 				broken = append(broken, x.name+": "+e)
@@ -301,10 +303,10 @@ func sentence(s string) string {
 	return clean(strings.TrimRight(s, ".")) + "."
 }
 
-// change brings a record up to what was found. It returns HealthBroken when its owners are to be told that it is broken,
+// update brings a record up to what was found. It returns HealthBroken when its owners are to be told that it is broken,
 // HealthGood when that it is mended, and otherwise "". Looks that people ask for tell nobody that something is broken:
 // who mends a record looks again and again.
-func change(r *store.Record, is finding, background bool) string {
+func update(r *store.Record, is finding, background bool) string {
 	if is.unknown {
 		return ""
 	}

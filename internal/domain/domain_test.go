@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/credential"
 	"postern/internal/dns"
 	"postern/internal/domain"
@@ -22,7 +25,7 @@ import (
 	"postern/internal/store/storetest"
 )
 
-var operator = keyring.Actor{Name: "operator", Origin: "test"}
+var operator = change.Actor{Kind: change.Operator, Origin: "test"}
 
 // office is an account with a key that wants to send from shop.test, and what looks at that.
 type office struct {
@@ -90,11 +93,11 @@ func (o *office) records() domain.Records {
 }
 
 // told are the notices about domains, and removes them.
-func (o *office) told() []keyring.Notice {
+func (o *office) told() []notice.Notice {
 	o.t.Helper()
 	kept, err := o.store.DueNotices(o.t.Context(), time.Now().AddDate(1, 0, 0), 1000)
 	o.ok(err)
-	var out []keyring.Notice
+	var out []notice.Notice
 	for _, k := range kept {
 		n, err := o.keyring.OpenNotice(k)
 		o.ok(err)
@@ -205,7 +208,7 @@ func TestInTheBackground(t *testing.T) {
 	}
 	round(67 * time.Minute)
 	told := o.told()
-	if len(told) != 1 || told[0].Kind != keyring.NoticeDomainBroken || told[0].What != "shop.test" || !strings.Contains(told[0].Reason, "SPF: Mail from this server is not covered") || len(told[0].To) != 0 {
+	if len(told) != 1 || told[0].Kind != notice.DomainBroken || told[0].What != "shop.test" || !strings.Contains(told[0].Reason, "SPF: Mail from this server is not covered") || len(told[0].To) != 0 {
 		t.Fatalf("%+v", told)
 	}
 	if n, err := o.store.CountDomains(t.Context()); err != nil || n != (store.DomainCounts{All: 2, Proved: 1, Broken: 1}) {
@@ -219,7 +222,7 @@ func TestInTheBackground(t *testing.T) {
 	}
 	table["shop.test"] = txt(r.SPF.Value)
 	round(67 * time.Minute)
-	if told := o.told(); len(told) != 1 || told[0].Kind != keyring.NoticeDomainMended || told[0].Reason != "SPF" {
+	if told := o.told(); len(told) != 1 || told[0].Kind != notice.DomainMended || told[0].Reason != "SPF" {
 		t.Errorf("%+v", told)
 	}
 	// A domain without a sender is left alone.
@@ -326,14 +329,14 @@ func TestWhatBreaksIsLookedAtOften(t *testing.T) {
 		table[r.DKIM.Name] = txt("v=DKIM1; p=")
 		o.untilNext()
 		o.pausesAre("broken", 47*time.Hour, time.Hour, time.Hour)
-		if told := o.told(); len(told) != 1 || told[0].Kind != keyring.NoticeDomainBroken {
+		if told := o.told(); len(told) != 1 || told[0].Kind != notice.DomainBroken {
 			t.Errorf("%+v", told)
 		}
 		o.pauses(8 * 24 * time.Hour)
 		o.pausesAre("broken for long", 7*24*time.Hour, domain.Daily, domain.Daily)
 		table[r.DKIM.Name] = txt(r.DKIM.Value)
 		o.untilNext()
-		if told := o.told(); len(told) != 1 || told[0].Kind != keyring.NoticeDomainMended {
+		if told := o.told(); len(told) != 1 || told[0].Kind != notice.DomainMended {
 			t.Errorf("%+v", told)
 		}
 	}
@@ -346,7 +349,7 @@ func TestWhatBreaksIsLookedAtOften(t *testing.T) {
 	table[r.DKIM.Name] = txt("v=DKIM1; p=")
 	o.untilNext()
 	o.pausesAre("the other record breaks", 47*time.Hour, time.Hour, time.Hour)
-	if told := o.told(); len(told) != 1 || told[0].Kind != keyring.NoticeDomainBroken {
+	if told := o.told(); len(told) != 1 || told[0].Kind != notice.DomainBroken {
 		t.Errorf("%+v", told)
 	}
 }
@@ -373,7 +376,7 @@ func TestAskingAgainPutsNothingOff(t *testing.T) {
 		o.ok(err)
 		o.ok(o.checker.Round(t.Context()))
 	}
-	if told := o.told(); len(told) != 1 || told[0].Kind != keyring.NoticeDomainBroken {
+	if told := o.told(); len(told) != 1 || told[0].Kind != notice.DomainBroken {
 		t.Errorf("%+v", told)
 	}
 }

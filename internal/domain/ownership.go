@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/webhook"
@@ -132,10 +134,10 @@ const (
 )
 
 // Validate tries to prove a sender of the scope: by its domain's TXT record, by a file on the domain's web server, and
-// an address otherwise by mailing it a link. Error: *keyring.Error.
-func (c *Checker) Validate(ctx context.Context, by keyring.Actor, scope store.Scope, x store.Sender) (Validation, error) {
+// an address otherwise by mailing it a link. Error: *change.Error.
+func (c *Checker) Validate(ctx context.Context, by change.Actor, scope store.Scope, x store.Sender) (Validation, error) {
 	if x.Status != store.SenderInactive {
-		return Validation{}, &keyring.Error{Kind: keyring.Conflict, Field: "Email", Reason: fmt.Sprintf("%s is %s: there is nothing to validate", x.Email, x.Status)}
+		return Validation{}, &change.Error{Kind: change.Conflict, Field: "Email", Reason: fmt.Sprintf("%s is %s: there is nothing to validate", x.Email, x.Status)}
 	}
 	d, err := c.Store.Domain(ctx, scope, store.DomainFilter{ID: x.DomainID})
 	if err != nil {
@@ -150,9 +152,9 @@ func (c *Checker) Validate(ctx context.Context, by keyring.Actor, scope store.Sc
 		return v, nil
 	}
 	err = c.Keyring.MailSenderLink(ctx, by, scope, x.ID)
-	var e *keyring.Error
+	var e *change.Error
 	switch {
-	case errors.As(err, &e) && e.Kind == keyring.LimitReached:
+	case errors.As(err, &e) && e.Kind == change.LimitReached:
 		v.Problem = e.Reason
 		return v, nil
 	case err != nil:
@@ -163,7 +165,7 @@ func (c *Checker) Validate(ctx context.Context, by keyring.Actor, scope store.Sc
 
 // Prove looks for the proofs of a domain of the scope, its TXT record and the file, and makes the key's senders of it
 // active when one is there. Of a domain that is proved the method is MethodDomain.
-func (c *Checker) Prove(ctx context.Context, by keyring.Actor, scope store.Scope, d store.Domain) (Validation, error) {
+func (c *Checker) Prove(ctx context.Context, by change.Actor, scope store.Scope, d store.Domain) (Validation, error) {
 	v := c.lookForProof(ctx, d)
 	if d.Proved() {
 		v.Method = MethodDomain

@@ -10,7 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"postern/internal/keyring"
+	"postern/internal/change"
+
 	"postern/internal/store"
 )
 
@@ -76,10 +77,10 @@ func (c *Checker) visit(ctx context.Context, d store.Domain) {
 			return nil, nil
 		})
 	} else {
-		err = c.look(ctx, keyring.Actor{Name: "postern", Origin: "background"}, d, true)
+		err = c.look(ctx, change.Actor{Origin: "background"}, d, true)
 	}
-	var e *keyring.Error
-	if err == nil || errors.Is(err, store.ErrNotFound) || errors.As(err, &e) && e.Kind == keyring.NotFound {
+	var e *change.Error
+	if err == nil || errors.Is(err, store.ErrNotFound) || errors.As(err, &e) && e.Kind == change.NotFound {
 		return // or it was removed meanwhile
 	}
 	c.Log.WarnContext(ctx, "a domain could not be looked at; it is tried again", "domain", d.Domain, "error", err)

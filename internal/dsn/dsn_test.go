@@ -58,7 +58,7 @@ func newDesk(t *testing.T, s *store.Store, change func(*dsn.Config)) *desk {
 	}
 	d.way = submit.New(s, func() {}, log)
 	ring, err := keyring.New(keyring.Config{
-		Store: s, Gate: gate.New(gate.Config{Digester: digester}), Digester: digester, ServerKey: serverKey, RulesChanged: d.way.Forget, Told: func() {}, Webhook: hook, Log: log,
+		Store: s, Gate: gate.New(gate.Config{Digester: digester}), Digester: digester, ServerKey: serverKey, RulesChanged: d.way.Forget, Webhook: hook, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/access"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -41,8 +44,8 @@ func (c *KeyChange) Restricts() bool {
 const maxAllowedSenders = 100
 
 // Change changes a key of the scope. self is the ID of the key that asks, 0 when a person does: a key cannot
-// deactivate itself, and a subaccount's cannot change what restricts it. Errors: *Error on the property.
-func (k *Keyring) Change(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, c KeyChange, self int64) (store.Key, error) {
+// deactivate itself, and a subaccount's cannot change what restricts it. Errors: *change.Error on the property.
+func (k *Keyring) Change(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, c KeyChange, self int64) (store.Key, error) {
 	var out store.Key
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
 		key, err := tx.Key(ctx, scope, f)
@@ -58,7 +61,7 @@ func (k *Keyring) Change(ctx context.Context, by Actor, scope store.Scope, f sto
 				return nil, notAllowed("Name", "a subaccount's key cannot change its own name and reference: the account's master key or its people can")
 			}
 		}
-		var log changes
+		var log change.Log
 		host := key.TrackHost
 		if err := c.apply(&key, self, &log); err != nil {
 			return nil, err
@@ -69,7 +72,7 @@ func (k *Keyring) Change(ctx context.Context, by Actor, scope store.Scope, f sto
 			}
 		}
 		out = key
-		if log.text == "" {
+		if log.Text == "" {
 			return nil, nil
 		}
 		if err := k.free(ctx, tx, key); err != nil {
@@ -78,7 +81,7 @@ func (k *Keyring) Change(ctx context.Context, by Actor, scope store.Scope, f sto
 		if err := tx.ChangeKey(ctx, key); err != nil {
 			return nil, err
 		}
-		return &key, tx.AddAudit(ctx, entry(by, key.AccountID, "key.change", "key "+key.APIKey, log.text))
+		return &key, tx.AddAudit(ctx, by.Entry(key.AccountID, "key.change", "key "+key.APIKey, log.Text))
 	})
 	if err == nil && (c.Restricts() || c.TrackHost != nil) {
 		k.changed(out.ID)
@@ -87,36 +90,36 @@ func (k *Keyring) Change(ctx context.Context, by Actor, scope store.Scope, f sto
 }
 
 // apply changes key and notes what is different.
-func (c *KeyChange) apply(key *store.Key, self int64, log *changes) error {
+func (c *KeyChange) apply(key *store.Key, self int64, log *change.Log) error {
 	if c.Name != nil && *c.Name != key.Name { // one that was taken stays good
 		name, err := access.CleanName(*c.Name)
 		if err != nil {
-			return invalid("Name", err)
+			return change.Wrong("Name", err)
 		}
-		log.note("name", key.Name, name)
+		log.Note("name", key.Name, name)
 		key.Name = name
 	}
 	if c.Reference != nil {
 		reference, err := access.CleanReference(*c.Reference)
 		if err != nil {
-			return invalid("Reference", err)
+			return change.Wrong("Reference", err)
 		}
-		log.note("reference", key.Reference, reference)
+		log.Note("reference", key.Reference, reference)
 		key.Reference = reference
 	}
 	if c.ACL != nil {
 		if len(*c.ACL) > 1000 {
-			return invalid("ACL", errors.New("the ACL is longer than 1000 bytes"))
+			return change.Wrong("ACL", errors.New("the ACL is longer than 1000 bytes"))
 		}
-		log.note("ACL", key.ACL, *c.ACL)
+		log.Note("ACL", key.ACL, *c.ACL)
 		key.ACL = *c.ACL
 	}
 	if c.TrackHost != nil {
 		host, err := cleanHost(*c.TrackHost)
 		if err != nil {
-			return invalid("TrackHost", err)
+			return change.Wrong("TrackHost", err)
 		}
-		log.note("host of links", key.TrackHost, host)
+		log.Note("host of links", key.TrackHost, host)
 		key.TrackHost = host
 	}
 	if err := c.applyState(key, self, log); err != nil {
@@ -125,7 +128,7 @@ func (c *KeyChange) apply(key *store.Key, self int64, log *changes) error {
 	return c.restrict(&key.Limits, log)
 }
 
-func (c *KeyChange) applyState(key *store.Key, self int64, log *changes) error {
+func (c *KeyChange) applyState(key *store.Key, self int64, log *change.Log) error {
 	if c.Active == nil {
 		return nil
 	}
@@ -139,36 +142,36 @@ func (c *KeyChange) applyState(key *store.Key, self int64, log *changes) error {
 	if *c.Active {
 		state = store.KeyActive
 	}
-	log.note("state", key.State, state)
+	log.Note("state", key.State, state)
 	key.State = state
 	return nil
 }
 
 // restrict changes the restrictions of a key.
-func (c *KeyChange) restrict(l *store.Limits, log *changes) error {
+func (c *KeyChange) restrict(l *store.Limits, log *change.Log) error {
 	if c.Permissions != nil {
 		p := *c.Permissions
 		if p <= 0 || p > access.AllPermissions {
-			return invalid("Permissions", errors.New("at least one of send, statistics and manage is needed"))
+			return change.Wrong("Permissions", errors.New("at least one of send, statistics and manage is needed"))
 		}
-		log.note("permissions", access.Permission(l.Permissions).String(), p.String())
+		log.Note("permissions", access.Permission(l.Permissions).String(), p.String())
 		l.Permissions = int(p)
 	}
 	if c.Networks != nil {
 		networks, err := access.ParseNetworks(*c.Networks)
 		if err != nil {
-			return invalid("Networks", err)
+			return change.Wrong("Networks", err)
 		}
 		text := access.FormatNetworks(networks)
-		log.note("networks", l.Networks, text)
+		log.Note("networks", l.Networks, text)
 		l.Networks = text
 	}
 	if c.AllowedSenders != nil {
 		text, err := cleanSenders(*c.AllowedSenders)
 		if err != nil {
-			return invalid("AllowedSenders", err)
+			return change.Wrong("AllowedSenders", err)
 		}
-		log.note("allowed senders", l.AllowedSenders, text)
+		log.Note("allowed senders", l.AllowedSenders, text)
 		l.AllowedSenders = text
 	}
 	for _, x := range []struct {
@@ -180,14 +183,14 @@ func (c *KeyChange) restrict(l *store.Limits, log *changes) error {
 			continue
 		}
 		if *x.to < 0 || *x.to > maxLimit {
-			return invalid(x.property, fmt.Errorf("must be 0 (no limit) to %d messages", int64(maxLimit)))
+			return change.Wrong(x.property, fmt.Errorf("must be 0 (no limit) to %d messages", int64(maxLimit)))
 		}
-		log.note(x.name, limitText(*x.limit), limitText(*x.to))
+		log.Note(x.name, limitText(*x.limit), limitText(*x.to))
 		*x.limit = *x.to
 	}
 	if c.OverHourWaits != nil {
 		say := map[bool]string{false: "is refused", true: "waits"}
-		log.note("mail over the hourly limit", say[l.OverHourWaits], say[*c.OverHourWaits])
+		log.Note("mail over the hourly limit", say[l.OverHourWaits], say[*c.OverHourWaits])
 		l.OverHourWaits = *c.OverHourWaits
 	}
 	return nil
@@ -220,23 +223,23 @@ func cleanSenders(s string) (string, error) {
 }
 
 // Suspend closes a key by the operator's word, whatever its owner does, until Restore. The owners are told the reason.
-func (k *Keyring) Suspend(ctx context.Context, by Actor, f store.KeyFilter, reason string) (store.Key, error) {
+func (k *Keyring) Suspend(ctx context.Context, by change.Actor, f store.KeyFilter, reason string) (store.Key, error) {
 	reason = strings.TrimSpace(reason)
 	if reason == "" || len(reason) > 1000 {
-		return store.Key{}, invalid("Reason", errors.New("a reason of up to 1000 bytes is needed: the owners are told it"))
+		return store.Key{}, change.Wrong("Reason", errors.New("a reason of up to 1000 bytes is needed: the owners are told it"))
 	}
-	return k.setSuspended(ctx, by, f, func(key *store.Key) (action, detail string, n Notice, err error) {
+	return k.setSuspended(ctx, by, f, func(key *store.Key) (action, detail string, n notice.Notice, err error) {
 		if key.State == store.KeySuspended {
 			return "", "", n, conflict("State", "the key is suspended already")
 		}
 		key.StateBefore, key.State, key.StateReason = key.State, store.KeySuspended, reason
-		return "key.suspend", "state: " + key.StateBefore + " → suspended; reason: " + reason, Notice{Kind: NoticeKeySuspended, Reason: reason}, nil
+		return "key.suspend", "state: " + key.StateBefore + " → suspended; reason: " + reason, notice.Notice{Kind: notice.KeySuspended, Reason: reason}, nil
 	})
 }
 
 // Restore ends a suspension: the key is again what it was before.
-func (k *Keyring) Restore(ctx context.Context, by Actor, f store.KeyFilter) (store.Key, error) {
-	return k.setSuspended(ctx, by, f, func(key *store.Key) (action, detail string, n Notice, err error) {
+func (k *Keyring) Restore(ctx context.Context, by change.Actor, f store.KeyFilter) (store.Key, error) {
+	return k.setSuspended(ctx, by, f, func(key *store.Key) (action, detail string, n notice.Notice, err error) {
 		if key.State != store.KeySuspended {
 			return "", "", n, conflict("State", "the key is not suspended")
 		}
@@ -244,11 +247,11 @@ func (k *Keyring) Restore(ctx context.Context, by Actor, f store.KeyFilter) (sto
 			key.State = store.KeyActive
 		}
 		key.StateBefore, key.StateReason = "", ""
-		return "key.restore", "state: suspended → " + key.State, Notice{Kind: NoticeKeyRestored}, nil
+		return "key.restore", "state: suspended → " + key.State, notice.Notice{Kind: notice.KeyRestored}, nil
 	})
 }
 
-func (k *Keyring) setSuspended(ctx context.Context, by Actor, f store.KeyFilter, set func(*store.Key) (action, detail string, n Notice, err error)) (store.Key, error) {
+func (k *Keyring) setSuspended(ctx context.Context, by change.Actor, f store.KeyFilter, set func(*store.Key) (action, detail string, n notice.Notice, err error)) (store.Key, error) {
 	var out store.Key
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
 		key, err := tx.Key(ctx, store.OfOperator(), f)
@@ -263,19 +266,19 @@ func (k *Keyring) setSuspended(ctx context.Context, by Actor, f store.KeyFilter,
 			return nil, err
 		}
 		n.KeyID, n.APIKey, n.KeyName = key.ID, key.APIKey, key.Name
-		if err := k.tell(ctx, tx, key.AccountID, n); err != nil {
+		if err := k.notices.Add(ctx, tx, key.AccountID, n); err != nil {
 			return nil, err
 		}
 		out = key
-		return &key, tx.AddAudit(ctx, entry(by, key.AccountID, action, "key "+key.APIKey, detail))
+		return &key, tx.AddAudit(ctx, by.Entry(key.AccountID, action, "key "+key.APIKey, detail))
 	})
 	return out, err
 }
 
 // Delete ends a subaccount for good: its secrets and sessions die, its API key is never given out again, its history
 // stays for the retention time. What waits in the queue is still sent, or, with cancelQueued, given up as blocked.
-// Errors: *Error NotAllowed for a master key.
-func (k *Keyring) Delete(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, cancelQueued bool) error {
+// Errors: *change.Error NotAllowed for a master key.
+func (k *Keyring) Delete(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, cancelQueued bool) error {
 	var gone store.Key
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
 		key, err := tx.Key(ctx, scope, f)
@@ -285,7 +288,7 @@ func (k *Keyring) Delete(ctx context.Context, by Actor, scope store.Scope, f sto
 		if key.Master {
 			return nil, notAllowed("ID", "the master key is the account's own and cannot be deleted")
 		}
-		if key.State == store.KeySuspended && !strings.HasPrefix(by.Name, "operator") {
+		if key.State == store.KeySuspended && by.Kind != change.Operator {
 			return nil, notAllowed("ID", "the key is suspended by the operator, and can be deleted when it is restored")
 		}
 		if _, err := tx.EndSecrets(ctx, key.ID); err != nil {
@@ -303,7 +306,7 @@ func (k *Keyring) Delete(ctx context.Context, by Actor, scope store.Scope, f sto
 		}
 		key.DeletedAt, key.Secrets = tx.Now, nil
 		gone = key
-		return &key, tx.AddAudit(ctx, entry(by, key.AccountID, "key.delete", "key "+key.APIKey, detail))
+		return &key, tx.AddAudit(ctx, by.Entry(key.AccountID, "key.delete", "key "+key.APIKey, detail))
 	})
 	if err != nil {
 		return err

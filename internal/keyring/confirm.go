@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/store"
 )
 
@@ -22,13 +24,13 @@ type Proof struct {
 }
 
 // checkProof checks a proof of a user and returns what notes in the store that it was used, and what it is in words.
-// Errors: *Error on Password, Code or Passkey.
+// Errors: *change.Error on Password, Code or Passkey.
 func (k *Keyring) checkProof(ctx context.Context, rp *RelyingParty, user store.User, p Proof) (use func(*store.Tx) error, how string, err error) {
 	switch {
 	case p.Password != "":
 		ok, err := k.passwordIs(ctx, user, p.Password)
 		if err == nil && !ok {
-			err = &Error{Kind: Invalid, Field: "Password", Reason: "this is not your password"}
+			err = &change.Error{Kind: change.Invalid, Field: "Password", Reason: "this is not your password"}
 		}
 		return func(*store.Tx) error { return nil }, "password", err
 	case p.Passkey.Response != "":
@@ -38,7 +40,7 @@ func (k *Keyring) checkProof(ctx context.Context, rp *RelyingParty, user store.U
 	return k.checkCode(ctx, user, p.Code)
 }
 
-// Confirm notes that the person of a session has just proved to be there. Errors: *Error on Password, Code or Passkey.
+// Confirm notes that the person of a session has just proved to be there. Errors: *change.Error on Password, Code or Passkey.
 func (k *Keyring) Confirm(ctx context.Context, rp *RelyingParty, in SignedIn, proof Proof, from netip.Addr) error {
 	use, how, err := k.checkProof(ctx, rp, in.User, proof)
 	if err != nil {
@@ -51,10 +53,10 @@ func (k *Keyring) Confirm(ctx context.Context, rp *RelyingParty, in SignedIn, pr
 		if err := tx.ConfirmSession(ctx, in.Session.Digest, k.now()); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(person(in.User, from), in.User.AccountID, "user.confirm", "user "+in.User.Email, "by "+how))
+		return tx.AddAudit(ctx, person(in.User, from).Entry(in.User.AccountID, "user.confirm", "user "+in.User.Email, "by "+how))
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return &Error{Kind: NotFound, Reason: "you are not signed in"}
+		return &change.Error{Kind: change.NotFound, Reason: "you are not signed in"}
 	}
 	return err
 }

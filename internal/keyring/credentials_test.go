@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/gate"
@@ -47,7 +50,7 @@ func TestResetWithAnOverlap(t *testing.T) {
 		user, first := r.up.Key.APIKey, r.up.Secret
 		for _, bad := range []time.Duration{time.Second, 59 * time.Second, 31 * 24 * time.Hour, -time.Hour} {
 			_, err := r.Reset(t.Context(), operator, r.scope, r.master(), keyring.Reset{Overlap: bad})
-			wants(t, err, keyring.Invalid, "OverlapSeconds")
+			wants(t, err, change.Invalid, "OverlapSeconds")
 		}
 		second, err := r.Reset(t.Context(), operator, r.scope, r.master(), keyring.Reset{Overlap: time.Hour})
 		if err != nil {
@@ -63,10 +66,10 @@ func TestResetWithAnOverlap(t *testing.T) {
 
 		// A third says which of the two would die, and ends what is named.
 		_, err = r.Reset(t.Context(), operator, r.scope, r.master(), keyring.Reset{Overlap: time.Hour})
-		wants(t, err, keyring.Conflict, "EndSecretID")
+		wants(t, err, change.Conflict, "EndSecretID")
 		says(t, err, "…"+live[1].Hint, "would end at once", fmt.Sprint(live[1].ID))
 		_, err = r.Reset(t.Context(), operator, r.scope, r.master(), keyring.Reset{Overlap: time.Hour, EndSecretID: 1 << 40})
-		wants(t, err, keyring.Invalid, "EndSecretID")
+		wants(t, err, change.Invalid, "EndSecretID")
 		third, err := r.Reset(t.Context(), operator, r.scope, r.master(), keyring.Reset{Overlap: 2 * time.Hour, EndSecretID: live[1].ID})
 		if err != nil {
 			t.Fatal(err)
@@ -84,9 +87,9 @@ func TestResetWithAnOverlap(t *testing.T) {
 			t.Error("the retired secret opens, or the other does not")
 		}
 		_, err = r.Retire(t.Context(), operator, r.scope, r.master(), r.live(t)[0].ID)
-		wants(t, err, keyring.NotAllowed, "SecretID")
+		wants(t, err, change.NotAllowed, "SecretID")
 		_, err = r.Retire(t.Context(), operator, r.scope, r.master(), old.ID)
-		wants(t, err, keyring.Invalid, "SecretID")
+		wants(t, err, change.Invalid, "SecretID")
 	})
 }
 
@@ -165,7 +168,7 @@ func (r *ring) actions(t *testing.T) (out []string) {
 func TestLeakedSecretDiesAndItsOwnersAreTold(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
-		stranger := keyring.Actor{Name: "stranger", Origin: "192.0.2.66"}
+		stranger := change.Actor{Name: "stranger", Origin: "192.0.2.66"}
 		if live, err := r.Leaked(t.Context(), stranger, credential.NewSecret()); live || err != nil {
 			t.Errorf("a secret of nobody's: %v, %v", live, err)
 		}
@@ -179,7 +182,7 @@ func TestLeakedSecretDiesAndItsOwnersAreTold(t *testing.T) {
 			t.Error("a dead secret is reported as live")
 		}
 		n := r.lastNotice(t)
-		if n.Kind != keyring.NoticeCredentialLeaked || n.APIKey != r.up.Key.APIKey || n.Hint != credential.Hint(r.up.Secret) || n.Address != "192.0.2.66" {
+		if n.Kind != notice.CredentialLeaked || n.APIKey != r.up.Key.APIKey || n.Hint != credential.Hint(r.up.Secret) || n.Address != "192.0.2.66" {
 			t.Errorf("the owners are told %+v", n)
 		}
 		if log := r.actions(t); log[len(log)-1] != "key.leaked" {
@@ -188,7 +191,7 @@ func TestLeakedSecretDiesAndItsOwnersAreTold(t *testing.T) {
 	})
 }
 
-func (r *ring) lastNotice(t *testing.T) keyring.Notice {
+func (r *ring) lastNotice(t *testing.T) notice.Notice {
 	t.Helper()
 	kept, err := r.store.DueNotices(t.Context(), time.Now().Add(time.Hour), 1000)
 	if err != nil || len(kept) == 0 {
@@ -220,12 +223,12 @@ func TestPairOfAnotherServiceIsImported(t *testing.T) {
 			"SecretKey": {Name: "x", APIKey: "10112233445566778899aabbccddeeff", Secret: "password"},
 		} {
 			_, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, bad)
-			wants(t, err, keyring.Invalid, field)
+			wants(t, err, change.Invalid, field)
 		}
 		_, err = r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: "x", APIKey: pair.APIKey, Secret: "0feeddccbbaa99887766554433221100"})
-		wants(t, err, keyring.Conflict, "APIKey")
+		wants(t, err, change.Conflict, "APIKey")
 		_, err = r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: "x", APIKey: "20112233445566778899aabbccddeeff", Secret: pair.Secret})
-		wants(t, err, keyring.Conflict, "SecretKey")
+		wants(t, err, change.Conflict, "SecretKey")
 		if strings.Contains(r.log.String(), pair.Secret) {
 			t.Error("the imported secret is in the log")
 		}
@@ -242,9 +245,9 @@ func TestReferenceIsUniqueInItsAccount(t *testing.T) {
 		if err := sub("One", " 42 "); err != nil {
 			t.Fatal(err)
 		}
-		wants(t, sub("Two", "42"), keyring.Conflict, "Reference")
-		wants(t, sub("One", "43"), keyring.Conflict, "Name")
-		wants(t, sub("Three", "a/b"), keyring.Invalid, "Reference")
+		wants(t, sub("Two", "42"), change.Conflict, "Reference")
+		wants(t, sub("One", "43"), change.Conflict, "Name")
+		wants(t, sub("Three", "a/b"), change.Invalid, "Reference")
 		if err := sub("Four", ""); err != nil {
 			t.Error(err)
 		}
@@ -277,12 +280,12 @@ func TestRestrictionsAreCheckedAndLogged(t *testing.T) {
 			"MonthLimit":     {MonthLimit: new(int64(1 << 60))},
 		} {
 			_, err := r.Change(t.Context(), operator, r.scope, f, bad, 0)
-			wants(t, err, keyring.Invalid, field)
+			wants(t, err, change.Invalid, field)
 		}
-		change := keyring.KeyChange{Permissions: new(access.MaySend), Networks: new("127.0.0.0/8, ::1"), AllowedSenders: new("Shop.example, a@B.example"), HourLimit: new(int64(100)), OverHourWaits: new(true)}
-		_, err = r.Change(t.Context(), operator, store.OfKey(r.up.Account.ID, sub.Key.ID), f, change, sub.Key.ID)
-		wants(t, err, keyring.NotAllowed, "Permissions") // a subaccount's key does not lift its own bounds
-		key, err := r.Change(t.Context(), operator, r.scope, f, change, r.up.Key.ID)
+		bounds := keyring.KeyChange{Permissions: new(access.MaySend), Networks: new("127.0.0.0/8, ::1"), AllowedSenders: new("Shop.example, a@B.example"), HourLimit: new(int64(100)), OverHourWaits: new(true)}
+		_, err = r.Change(t.Context(), operator, store.OfKey(r.up.Account.ID, sub.Key.ID), f, bounds, sub.Key.ID)
+		wants(t, err, change.NotAllowed, "Permissions") // a subaccount's key does not lift its own bounds
+		key, err := r.Change(t.Context(), operator, r.scope, f, bounds, r.up.Key.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -308,20 +311,20 @@ func TestSuspendedKeyIsTheOperatorsToRestore(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
 		_, err := r.Suspend(t.Context(), operator, r.master(), " ")
-		wants(t, err, keyring.Invalid, "Reason")
+		wants(t, err, change.Invalid, "Reason")
 		if _, err := r.Suspend(t.Context(), operator, r.master(), "spam reports"); err != nil {
 			t.Fatal(err)
 		}
 		if r.opens(r.up.Key.APIKey, r.up.Secret) {
 			t.Error("a suspended key opens")
 		}
-		if n := r.lastNotice(t); n.Kind != keyring.NoticeKeySuspended || n.Reason != "spam reports" {
+		if n := r.lastNotice(t); n.Kind != notice.KeySuspended || n.Reason != "spam reports" {
 			t.Errorf("the owners are told %+v", n)
 		}
 		_, err = r.Change(t.Context(), operator, r.scope, r.master(), keyring.KeyChange{Active: new(true)}, 0)
-		wants(t, err, keyring.NotAllowed, "IsActive")
+		wants(t, err, change.NotAllowed, "IsActive")
 		_, err = r.Suspend(t.Context(), operator, r.master(), "again")
-		wants(t, err, keyring.Conflict, "State")
+		wants(t, err, change.Conflict, "State")
 		if _, err := r.Warm(t.Context()); err != nil || r.opens(r.up.Key.APIKey, r.up.Secret) {
 			t.Error("a restart opens a suspended key")
 		}
@@ -342,7 +345,7 @@ func TestDeletedSubaccountOpensNothingAndIsNeverGivenOutAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := store.KeyFilter{ID: sub.Key.ID}
-		wants(t, r.Delete(t.Context(), operator, r.scope, r.master(), false), keyring.NotAllowed, "ID")
+		wants(t, r.Delete(t.Context(), operator, r.scope, r.master(), false), change.NotAllowed, "ID")
 		message := r.accepted(t, sub.Key)
 		if err := r.Delete(t.Context(), operator, r.scope, f, false); err != nil {
 			t.Fatal(err)
@@ -350,7 +353,7 @@ func TestDeletedSubaccountOpensNothingAndIsNeverGivenOutAgain(t *testing.T) {
 		if r.opens(sub.Key.APIKey, sub.Secret) {
 			t.Error("a deleted key opens")
 		}
-		wants(t, r.Delete(t.Context(), operator, r.scope, f, false), keyring.NotFound, "")
+		wants(t, r.Delete(t.Context(), operator, r.scope, f, false), change.NotFound, "")
 		// Its mail is still sent, its history is there, its name and reference are free, its API key is not.
 		if _, err := s.NextAttempt(t.Context(), r.scope, message); err != nil {
 			t.Errorf("its queued mail: %v", err)
@@ -362,7 +365,7 @@ func TestDeletedSubaccountOpensNothingAndIsNeverGivenOutAgain(t *testing.T) {
 			t.Errorf("its name and reference: %v", err)
 		}
 		_, err = r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: "Again", APIKey: sub.Key.APIKey, Secret: "ffeeddccbbaa99887766554433221100"})
-		wants(t, err, keyring.Conflict, "APIKey")
+		wants(t, err, change.Conflict, "APIKey")
 		if _, err := r.Warm(t.Context()); err != nil || r.opens(sub.Key.APIKey, sub.Secret) {
 			t.Error("a restart brings a deleted key back")
 		}
@@ -451,7 +454,7 @@ func TestPolicyStopsOverdueSecrets(t *testing.T) {
 			"SecretDays": {SecretDays: new(0)}, "RemindDays": {RemindDays: new(90)}, "DayLimit": {DayLimit: new(int64(-5))}, "Name": {Name: new("")},
 		} {
 			_, err := r.ChangeAccount(t.Context(), operator, id, bad)
-			wants(t, err, keyring.Invalid, field)
+			wants(t, err, change.Invalid, field)
 		}
 		r.age(t, r.up.Key.Secrets[0].ID, 50*24*time.Hour)
 		if _, err := r.ChangeAccount(t.Context(), operator, id, keyring.AccountChange{SecretDays: new(30), RemindDays: new(7)}); err != nil {
@@ -491,7 +494,7 @@ func TestPlanLimitsAndRequests(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
 		id := r.up.Account.ID
-		owner := keyring.Actor{Name: "user owner@example.com", Origin: "192.0.2.1"}
+		owner := change.Actor{Name: "user owner@example.com", Origin: "192.0.2.1"}
 		plan, err := r.PutPlan(t.Context(), operator, store.Plan{Name: "Starter", Subaccounts: 1, Users: 2})
 		if err != nil {
 			t.Fatal(err)
@@ -502,7 +505,7 @@ func TestPlanLimitsAndRequests(t *testing.T) {
 		if err := r.AssignPlan(t.Context(), operator, id, plan.ID); err != nil {
 			t.Fatal(err)
 		}
-		wants(t, r.RemovePlan(t.Context(), operator, plan.ID), keyring.Conflict, "ID")
+		wants(t, r.RemovePlan(t.Context(), operator, plan.ID), change.Conflict, "ID")
 		sub := func(name string) error {
 			_, err := r.CreateSubaccount(t.Context(), owner, id, keyring.NewKey{Name: name})
 			return err
@@ -511,39 +514,39 @@ func TestPlanLimitsAndRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = sub("Two")
-		wants(t, err, keyring.LimitReached, "Subaccounts")
+		wants(t, err, change.LimitReached, "Subaccounts")
 		says(t, err, "Starter allows 1", "ask the operator")
 
 		_, err = r.Ask(t.Context(), owner, id, "", "subaccounts", 1, "we grow")
-		wants(t, err, keyring.Invalid, "Wanted")
+		wants(t, err, change.Invalid, "Wanted")
 		_, err = r.Ask(t.Context(), owner, id, "", "subaccounts", 5, "")
-		wants(t, err, keyring.Invalid, "Reason")
+		wants(t, err, change.Invalid, "Reason")
 		_, err = r.Ask(t.Context(), owner, id, "", "month", 5, "we grow")
-		wants(t, err, keyring.Conflict, "Kind")
+		wants(t, err, change.Conflict, "Kind")
 		q, err := r.Ask(t.Context(), owner, id, "owner@example.com", "subaccounts", 5, "we grow")
 		if err != nil || q.State != store.RequestOpen {
 			t.Fatalf("%+v, %v", q, err)
 		}
-		if n := r.lastNotice(t); n.Kind != keyring.NoticeRequestMade || n.Wanted != 5 || n.Reason != "we grow" || n.AccountName != "Harbour" {
+		if n := r.lastNotice(t); n.Kind != notice.RequestMade || n.Wanted != 5 || n.Reason != "we grow" || n.AccountName != "Harbour" {
 			t.Errorf("the operators are told %+v", n)
 		}
 		_, err = r.Ask(t.Context(), owner, id, "", "subaccounts", 6, "again")
-		wants(t, err, keyring.Conflict, "Kind")
+		wants(t, err, change.Conflict, "Kind")
 
 		_, err = r.Answer(t.Context(), operator, q.ID, false, 0, "")
-		wants(t, err, keyring.Invalid, "Reason")
+		wants(t, err, change.Invalid, "Reason")
 		if q, err = r.Answer(t.Context(), operator, q.ID, true, 2, "two for now"); err != nil || q.State != store.RequestGranted {
 			t.Fatalf("%+v, %v", q, err)
 		}
-		if n := r.lastNotice(t); n.Kind != keyring.NoticeRequestGranted || n.Wanted != 2 || len(n.To) != 1 || n.To[0] != "owner@example.com" {
+		if n := r.lastNotice(t); n.Kind != notice.RequestGranted || n.Wanted != 2 || len(n.To) != 1 || n.To[0] != "owner@example.com" {
 			t.Errorf("who asked is told %+v", n)
 		}
 		_, err = r.Answer(t.Context(), operator, q.ID, false, 0, "too late")
-		wants(t, err, keyring.Conflict, "ID")
+		wants(t, err, change.Conflict, "ID")
 		if err := sub("Two"); err != nil {
 			t.Errorf("after the grant: %v", err)
 		}
-		wants(t, sub("Three"), keyring.LimitReached, "Subaccounts")
+		wants(t, sub("Three"), change.LimitReached, "Subaccounts")
 
 		// A deleted one makes room; the users' limit counts open invitations.
 		if err := r.Delete(t.Context(), owner, r.scope, store.KeyFilter{Name: "Two"}, false); err != nil {
@@ -556,7 +559,7 @@ func TestPlanLimitsAndRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = r.Invite(t.Context(), owner, id, keyring.Share{Email: "b@example.com", Role: access.Analyst})
-		wants(t, err, keyring.LimitReached, "Users")
+		wants(t, err, change.LimitReached, "Users")
 	})
 }
 
@@ -667,7 +670,7 @@ func (r *ring) agree(t *testing.T, old int64, secret string) string {
 func TestASuspendedAccountMakesNoNewKeys(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
-		user := keyring.Actor{Name: "user owner@example.com"}
+		user := change.Actor{Name: "user owner@example.com"}
 		sub, err := r.CreateSubaccount(t.Context(), user, r.up.Account.ID, keyring.NewKey{Name: "Shop"})
 		if err != nil {
 			t.Fatal(err)
@@ -675,12 +678,12 @@ func TestASuspendedAccountMakesNoNewKeys(t *testing.T) {
 		if _, err := r.Suspend(t.Context(), operator, store.KeyFilter{ID: sub.Key.ID}, "spam"); err != nil {
 			t.Fatal(err)
 		}
-		wants(t, r.Delete(t.Context(), user, r.scope, store.KeyFilter{ID: sub.Key.ID}, true), keyring.NotAllowed, "ID")
+		wants(t, r.Delete(t.Context(), user, r.scope, store.KeyFilter{ID: sub.Key.ID}, true), change.NotAllowed, "ID")
 		if _, err := r.Suspend(t.Context(), operator, r.master(), "spam"); err != nil {
 			t.Fatal(err)
 		}
 		_, err = r.CreateSubaccount(t.Context(), user, r.up.Account.ID, keyring.NewKey{Name: "Another"})
-		wants(t, err, keyring.NotAllowed, "Name")
+		wants(t, err, change.NotAllowed, "Name")
 		if err := r.Delete(t.Context(), operator, r.scope, store.KeyFilter{ID: sub.Key.ID}, true); err != nil {
 			t.Errorf("the operator deletes: %v", err)
 		}
@@ -696,9 +699,9 @@ func TestASubaccountsKeyDoesNotRenameItself(t *testing.T) {
 		}
 		for _, c := range []keyring.KeyChange{{Name: new("Other")}, {Reference: new("cust-9")}} {
 			_, err := r.Change(t.Context(), operator, store.OfKey(r.up.Account.ID, sub.Key.ID), store.KeyFilter{ID: sub.Key.ID}, c, sub.Key.ID)
-			wants(t, err, keyring.NotAllowed, "Name")
+			wants(t, err, change.NotAllowed, "Name")
 		}
 		_, err = r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: "Shop (deleted 2)"})
-		wants(t, err, keyring.Invalid, "Name")
+		wants(t, err, change.Invalid, "Name")
 	})
 }

@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"strings"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/dkim"
 	"postern/internal/store"
 )
@@ -74,7 +77,7 @@ func adopt(ctx context.Context, tx *store.Tx, x store.Sender) error {
 	if err != nil || !a.System && !strings.HasPrefix(x.Email, "*@") {
 		return err
 	}
-	_, err = prove(ctx, tx, Actor{Name: "postern", Origin: "upgrade"}, key, d, store.ProofOperator)
+	_, err = prove(ctx, tx, change.Actor{Origin: "upgrade"}, key, d, store.ProofOperator)
 	return err
 }
 
@@ -164,12 +167,12 @@ func (k *Keyring) RecordLook(ctx context.Context, id int64, found func(*store.Do
 		if a.System {
 			to = 0 // Postern's own sender is the operators' affair
 		}
-		for kind, what := range map[string][]string{NoticeDomainBroken: broken, NoticeDomainMended: mended} {
+		for kind, what := range map[string][]string{notice.DomainBroken: broken, notice.DomainMended: mended} {
 			if len(what) == 0 {
 				continue
 			}
-			n := Notice{Kind: kind, AccountName: a.Name, KeyID: key.ID, KeyName: key.Name, APIKey: key.APIKey, What: d.Domain, Reason: strings.Join(what, "\n"), Link: "/senders?q=" + d.Domain}
-			if err := k.tell(ctx, tx, to, n); err != nil {
+			n := notice.Notice{Kind: kind, AccountName: a.Name, KeyID: key.ID, KeyName: key.Name, APIKey: key.APIKey, What: d.Domain, Reason: strings.Join(what, "\n"), Link: "/senders?q=" + d.Domain}
+			if err := k.notices.Add(ctx, tx, to, n); err != nil {
 				return err
 			}
 		}

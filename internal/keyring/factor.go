@@ -18,6 +18,8 @@ import (
 	"time"
 	"unicode"
 
+	"postern/internal/change"
+
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
 	"github.com/pquerna/otp/totp"
@@ -106,7 +108,7 @@ func (k *Keyring) NewTOTP(user store.User) (TOTPSetUp, error) {
 	return k.setUp(user, setUpState{Secret: key.Secret(), Ends: k.now().Add(setUpLife)})
 }
 
-// SameTOTP is the set-up of a state again, for who has mistyped the code. Error: *Error on Code when it has ended.
+// SameTOTP is the set-up of a state again, for who has mistyped the code. Error: *change.Error on Code when it has ended.
 func (k *Keyring) SameTOTP(user store.User, state string) (TOTPSetUp, error) {
 	s, err := k.openSetUp(user, state)
 	if err != nil {
@@ -142,7 +144,7 @@ func (k *Keyring) setUp(user store.User, s setUpState) (TOTPSetUp, error) {
 func (k *Keyring) openSetUp(user store.User, state string) (setUpState, error) {
 	var s setUpState
 	if err := k.openText(setUpName(user.ID), state, &s); err != nil || !k.now().Before(s.Ends) {
-		return s, &Error{Kind: Invalid, Field: "Code", Reason: "this page was open for too long; begin again with a new secret"}
+		return s, &change.Error{Kind: change.Invalid, Field: "Code", Reason: "this page was open for too long; begin again with a new secret"}
 	}
 	return s, nil
 }
@@ -165,7 +167,7 @@ func (k *Keyring) openText(name, text string, into any) error {
 }
 
 // AddTOTP turns codes by time on, proved by the first of them. Who has no second factor yet gets recovery codes, to be
-// shown once. Errors: *Error on Code, or Conflict when they are on already.
+// shown once. Errors: *change.Error on Code, or Conflict when they are on already.
 func (k *Keyring) AddTOTP(ctx context.Context, user store.User, state, code string, from netip.Addr) (codes []string, err error) {
 	s, err := k.openSetUp(user, state)
 	if err != nil {
@@ -175,7 +177,7 @@ func (k *Keyring) AddTOTP(ctx context.Context, user store.User, state, code stri
 	if !ok {
 		return nil, wrongCode()
 	}
-	err = k.commit(ctx, func(tx *store.Tx) error {
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		if codes, err = k.firstCodes(ctx, tx, user); err != nil {
 			return err
 		}
@@ -186,7 +188,7 @@ func (k *Keyring) AddTOTP(ctx context.Context, user store.User, state, code stri
 		if err != nil {
 			return err
 		}
-		if err := tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.factor.add", "user "+user.Email, "authenticator app")); err != nil {
+		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.factor.add", "user "+user.Email, "authenticator app")); err != nil {
 			return err
 		}
 		return k.tellChanged(ctx, tx, user, "authenticator app added", from)
@@ -212,13 +214,13 @@ func lastCodes(ctx context.Context, tx *store.Tx, user store.User) error {
 	return tx.PutRecoveryCodes(ctx, user.ID, nil)
 }
 
-// RemoveTOTP turns codes by time off, proved by one of them or a recovery code. Errors: *Error on Code.
+// RemoveTOTP turns codes by time off, proved by one of them or a recovery code. Errors: *change.Error on Code.
 func (k *Keyring) RemoveTOTP(ctx context.Context, user store.User, code string, from netip.Addr) error {
 	use, _, err := k.checkCode(ctx, user, code)
 	if err != nil {
 		return err
 	}
-	err = k.commit(ctx, func(tx *store.Tx) error {
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		if err := use(tx); err != nil {
 			return err
 		}
@@ -228,21 +230,21 @@ func (k *Keyring) RemoveTOTP(ctx context.Context, user store.User, code string, 
 		if err := lastCodes(ctx, tx, user); err != nil {
 			return err
 		}
-		if err := tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.factor.remove", "user "+user.Email, "authenticator app")); err != nil {
+		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.factor.remove", "user "+user.Email, "authenticator app")); err != nil {
 			return err
 		}
 		return k.tellChanged(ctx, tx, user, "authenticator app removed", from)
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return &Error{Kind: NotFound, Reason: "no authenticator app is set up"}
+		return &change.Error{Kind: change.NotFound, Reason: "no authenticator app is set up"}
 	}
 	return err
 }
 
-// NewRecoveryCodes replaces a user's recovery codes; the new ones are to be shown once. Error: *Error NotAllowed when
+// NewRecoveryCodes replaces a user's recovery codes; the new ones are to be shown once. Error: *change.Error NotAllowed when
 // he has no second factor that they could stand in for.
 func (k *Keyring) NewRecoveryCodes(ctx context.Context, user store.User, from netip.Addr) (codes []string, err error) {
-	err = k.commit(ctx, func(tx *store.Tx) error {
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		has, err := hasFactor(ctx, tx, user.ID)
 		if err != nil {
 			return err
@@ -253,7 +255,7 @@ func (k *Keyring) NewRecoveryCodes(ctx context.Context, user store.User, from ne
 		if codes, err = k.putCodes(ctx, tx, user); err != nil {
 			return err
 		}
-		if err := tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.factor.add", "user "+user.Email, "new recovery codes; the old ones ended")); err != nil {
+		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.factor.add", "user "+user.Email, "new recovery codes; the old ones ended")); err != nil {
 			return err
 		}
 		return k.tellChanged(ctx, tx, user, "recovery codes made anew", from)
@@ -283,7 +285,7 @@ func (k *Keyring) codeDigest(userID int64, code string) []byte {
 }
 
 func wrongCode() error {
-	return &Error{Kind: Invalid, Field: "Code", Reason: "this code is wrong, or was used already; wait for the next one"}
+	return &change.Error{Kind: change.Invalid, Field: "Code", Reason: "this code is wrong, or was used already; wait for the next one"}
 }
 
 // checkCode checks a code of the authenticator app or a recovery code.
@@ -291,7 +293,7 @@ func (k *Keyring) checkCode(ctx context.Context, user store.User, code string) (
 	code = plainCode(code)
 	switch len(code) {
 	case 0:
-		return nil, "", &Error{Kind: Invalid, Field: "Code", Reason: "give the code"}
+		return nil, "", &change.Error{Kind: change.Invalid, Field: "Code", Reason: "give the code"}
 	case codeSize:
 		return func(tx *store.Tx) error {
 			return notFoundIs(tx.UseRecoveryCode(ctx, user.ID, k.codeDigest(user.ID, code)), wrongCode())

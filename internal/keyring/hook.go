@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/access"
 	"postern/internal/store"
 	"postern/internal/webhook"
@@ -30,7 +33,7 @@ func HookTypeOf(name string) (store.EventType, error) {
 	for _, t := range HookTypes() {
 		names = append(names, t.String())
 	}
-	return 0, invalid("EventType", fmt.Errorf("%q is not among the events that are told: %s", access.Short(name), strings.Join(names, ", ")))
+	return 0, change.Wrong("EventType", fmt.Errorf("%q is not among the events that are told: %s", access.Short(name), strings.Join(names, ", ")))
 }
 
 // Hook is a key's hook with its URL in words.
@@ -82,7 +85,7 @@ func (k *Keyring) Hooks(ctx context.Context, scope store.Scope, f store.HookFilt
 	return k.shown(list), total, err
 }
 
-// Hook reads one hook of the scope. Error: *Error NotFound.
+// Hook reads one hook of the scope. Error: *change.Error NotFound.
 func (k *Keyring) Hook(ctx context.Context, scope store.Scope, f store.HookFilter) (Hook, error) {
 	list, _, err := k.store.Hooks(ctx, scope, f, store.Page{Limit: 1})
 	if err == nil && len(list) == 0 {
@@ -94,9 +97,9 @@ func (k *Keyring) Hook(ctx context.Context, scope store.Scope, f store.HookFilte
 	return k.shown(list)[0], nil
 }
 
-func noHook() error { return &Error{Kind: NotFound, Reason: "there is no such webhook"} }
+func noHook() error { return &change.Error{Kind: change.NotFound, Reason: "there is no such webhook"} }
 
-// TestHook posts a sample to the URL of a hook of the scope and returns what came of it. Error: *Error NotFound.
+// TestHook posts a sample to the URL of a hook of the scope and returns what came of it. Error: *change.Error NotFound.
 func (k *Keyring) TestHook(ctx context.Context, scope store.Scope, id int64) (store.HookAttempt, error) {
 	h, err := k.Hook(ctx, scope, store.HookFilter{ID: id})
 	if err != nil {
@@ -110,24 +113,24 @@ func (k *Keyring) HookBody(ctx context.Context, a store.HookAttempt) ([]byte, in
 	return k.webhook.HookBody(ctx, a)
 }
 
-// ReplayAttempt queues the events of an attempt of the scope anew, and says how many it is. Error: *Error NotFound.
-func (k *Keyring) ReplayAttempt(ctx context.Context, by Actor, scope store.Scope, id int64) (n int, err error) {
+// ReplayAttempt queues the events of an attempt of the scope anew, and says how many it is. Error: *change.Error NotFound.
+func (k *Keyring) ReplayAttempt(ctx context.Context, by change.Actor, scope store.Scope, id int64) (n int, err error) {
 	list, err := k.store.HookAttempts(ctx, scope, store.AttemptFilter{ID: id}, 1)
 	if err != nil {
 		return 0, err
 	}
 	if len(list) == 0 {
-		return 0, &Error{Kind: NotFound, Reason: "there is no such delivery"}
+		return 0, &change.Error{Kind: change.NotFound, Reason: "there is no such delivery"}
 	}
 	return k.replay(ctx, by, list[0].AccountID, list[0].KeyID, list[0].EventIDs, fmt.Sprintf("delivery %s", list[0].WebhookID))
 }
 
 // ReplayFailed queues anew what a key of the scope failed to be told since a time, by its log, and was not told after; it
 // says how many events it is.
-func (k *Keyring) ReplayFailed(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, since time.Time) (int, error) {
+func (k *Keyring) ReplayFailed(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, since time.Time) (int, error) {
 	key, err := k.store.Key(ctx, scope, f)
 	if errors.Is(err, store.ErrNotFound) {
-		return 0, &Error{Kind: NotFound, Reason: "there is no such key"}
+		return 0, &change.Error{Kind: change.NotFound, Reason: "there is no such key"}
 	}
 	if err != nil {
 		return 0, err
@@ -149,7 +152,7 @@ func (k *Keyring) ReplayFailed(ctx context.Context, by Actor, scope store.Scope,
 	return k.replay(ctx, by, key.AccountID, key.ID, failed, "what failed since "+since.UTC().Format(time.RFC3339))
 }
 
-func (k *Keyring) replay(ctx context.Context, by Actor, accountID, keyID int64, events []int64, what string) (n int, err error) {
+func (k *Keyring) replay(ctx context.Context, by change.Actor, accountID, keyID int64, events []int64, what string) (n int, err error) {
 	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		if n, err = tx.ReplayHookEvents(ctx, keyID, events); err != nil || n == 0 {
 			return err
@@ -158,7 +161,7 @@ func (k *Keyring) replay(ctx context.Context, by Actor, accountID, keyID int64, 
 		if err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "hook.replay", what, fmt.Sprintf("%d events; %s", n, of)))
+		return tx.AddAudit(ctx, by.Entry(accountID, "hook.replay", what, fmt.Sprintf("%d events; %s", n, of)))
 	})
 	return n, err
 }
@@ -178,11 +181,11 @@ type SigningSecret struct {
 	OldEndsAt time.Time // when the one before stops signing beside it; zero: there is none
 }
 
-// HookSecret says since when a key of the scope has a signing secret. Error: *Error NotFound.
+// HookSecret says since when a key of the scope has a signing secret. Error: *change.Error NotFound.
 func (k *Keyring) HookSecret(ctx context.Context, scope store.Scope, f store.KeyFilter) (SigningSecret, error) {
 	key, err := k.store.Key(ctx, scope, f)
 	if errors.Is(err, store.ErrNotFound) {
-		return SigningSecret{}, &Error{Kind: NotFound, Reason: "there is no such key"}
+		return SigningSecret{}, &change.Error{Kind: change.NotFound, Reason: "there is no such key"}
 	}
 	if err != nil {
 		return SigningSecret{}, err
@@ -200,10 +203,10 @@ func (k *Keyring) HookSecret(ctx context.Context, scope store.Scope, f store.Key
 }
 
 // NewHookSecret makes a new signing secret for a key of the scope and returns it: to be shown once. The one before goes on
-// signing beside it for the overlap. Errors: *Error on OverlapSeconds, NotFound.
-func (k *Keyring) NewHookSecret(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, overlap time.Duration) (secret string, err error) {
+// signing beside it for the overlap. Errors: *change.Error on OverlapSeconds, NotFound.
+func (k *Keyring) NewHookSecret(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, overlap time.Duration) (secret string, err error) {
 	if overlap < 0 || overlap > maxHookOverlap {
-		return "", invalid("OverlapSeconds", fmt.Errorf("is from 0 to %d (30 days)", int64(maxHookOverlap/time.Second)))
+		return "", change.Wrong("OverlapSeconds", fmt.Errorf("is from 0 to %d (30 days)", int64(maxHookOverlap/time.Second)))
 	}
 	err = k.update(ctx, "key", func(tx *store.Tx) error {
 		key, err := tx.Key(ctx, scope, f)
@@ -213,7 +216,7 @@ func (k *Keyring) NewHookSecret(ctx context.Context, by Actor, scope store.Scope
 		if secret, err = k.webhook.NewHookSecret(ctx, tx, key.ID, overlap); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, key.AccountID, "hook.secret", "the signing secret of webhooks", fmt.Sprintf("a new one, the old one beside it for %s; for key %s", overlap, key.APIKey)))
+		return tx.AddAudit(ctx, by.Entry(key.AccountID, "hook.secret", "the signing secret of webhooks", fmt.Sprintf("a new one, the old one beside it for %s; for key %s", overlap, key.APIKey)))
 	})
 	if err != nil {
 		return "", err
@@ -230,18 +233,16 @@ func (k *Keyring) hooksDied(ctx context.Context, tx *store.Tx, d webhook.Dead) e
 	if err != nil {
 		return err
 	}
-	by := Actor{Name: "postern"}
 	names := make([]string, len(d.Types))
 	for i, t := range d.Types {
 		names[i] = t.String()
 	}
 	detail := fmt.Sprintf("failed since %s; %d by a backup now; %d events dropped; for key %s", d.Since.Format(time.RFC3339), len(d.TakenOver), d.Dropped, key.APIKey)
-	if err := tx.AddAudit(ctx, entry(by, d.AccountID, "hook.dead", "webhook "+strings.Join(names, ", ")+" "+d.Target, detail)); err != nil {
+	if err := tx.AddAudit(ctx, change.Actor{}.Entry(d.AccountID, "hook.dead", "webhook "+strings.Join(names, ", ")+" "+d.Target, detail)); err != nil {
 		return err
 	}
-	tx.AfterCommit(k.told)
-	return k.tell(ctx, tx, d.AccountID, Notice{
-		Kind: NoticeHookDead, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, What: strings.Join(names, ", "), Address: d.Target, Reason: d.Error,
+	return k.notices.Add(ctx, tx, d.AccountID, notice.Notice{
+		Kind: notice.HookDead, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, What: strings.Join(names, ", "), Address: d.Target, Reason: d.Error,
 		Wanted: int64(d.Dropped), Days: len(d.TakenOver), Until: d.Since, Link: fmt.Sprintf("/webhooks?key=%s", key.APIKey),
 	})
 }

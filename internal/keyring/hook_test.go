@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
@@ -57,7 +59,7 @@ func TestALongBacklogGoesToANewURL(t *testing.T) {
 		}
 		backup := "https://backup.example.com/"
 		_, err = r.ChangeHook(ctx, operator, r.scope, h.ID, keyring.HookChange{URL: &backup})
-		wants(t, err, keyring.Invalid, "Url")
+		wants(t, err, change.Invalid, "Url")
 		if n := waits(h); n != many {
 			t.Errorf("after a change that was refused %d wait for the old URL, want all %d", n, many)
 		}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"postern/internal/change"
+
 	"postern/internal/store"
 	"postern/internal/webhook"
 )
@@ -24,8 +26,8 @@ type HookSet struct {
 }
 
 // SetHooks adds hooks to a key of the scope, or with Replace changes those that are there; what waits for one that is
-// changed goes to its new URL, and one that was dead is alive again. Errors: *Error on Url, Version, EventType.
-func (k *Keyring) SetHooks(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, set HookSet) ([]Hook, error) {
+// changed goes to its new URL, and one that was dead is alive again. Errors: *change.Error on Url, Version, EventType.
+func (k *Keyring) SetHooks(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, set HookSet) ([]Hook, error) {
 	if set.Replace {
 		if err := k.keepPassword(ctx, scope, f, &set); err != nil {
 			return nil, err
@@ -88,11 +90,11 @@ func (k *Keyring) keepPassword(ctx context.Context, scope store.Scope, f store.K
 	}
 	switch len(known) {
 	case 0:
-		return invalid("Url", errors.New("has "+webhook.Masked+" for a password, and no webhook of the key is shown so: give the password"))
+		return change.Wrong("Url", errors.New("has "+webhook.Masked+" for a password, and no webhook of the key is shown so: give the password"))
 	case 1:
 		return nil
 	}
-	return invalid("Url", errors.New("has "+webhook.Masked+" for a password, and the key has several that are shown so: give the password"))
+	return change.Wrong("Url", errors.New("has "+webhook.Masked+" for a password, and the key has several that are shown so: give the password"))
 }
 
 func (k *Keyring) checkHook(set *HookSet) (*url.URL, error) {
@@ -100,20 +102,20 @@ func (k *Keyring) checkHook(set *HookSet) (*url.URL, error) {
 		set.Version = 1
 	}
 	if set.Version != 1 && set.Version != 2 && (set.Version != 0 || !set.Replace) {
-		return nil, invalid("Version", errors.New("is 1 (an event a request) or 2 (an array of them)"))
+		return nil, change.Wrong("Version", errors.New("is 1 (an event a request) or 2 (an array of them)"))
 	}
 	if len(set.Types) == 0 {
-		return nil, invalid("EventType", errors.New("is missing"))
+		return nil, change.Wrong("EventType", errors.New("is missing"))
 	}
 	u, err := webhook.Check(set.URL, k.webhook.Private)
 	if err != nil {
-		return nil, invalid("Url", err)
+		return nil, change.Wrong("Url", err)
 	}
 	return u, nil
 }
 
 // putHook adds or changes one hook, with its audit entry.
-func (k *Keyring) putHook(ctx context.Context, tx *store.Tx, by Actor, key store.Key, h store.Hook, replace bool, origin string) error {
+func (k *Keyring) putHook(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, h store.Hook, replace bool, origin string) error {
 	there, err := tx.Hooks(ctx, store.OfKey(key.AccountID, key.ID), store.HookFilter{KeyID: key.ID, Type: h.Type, Backup: &h.Backup})
 	if err != nil {
 		return err
@@ -147,11 +149,11 @@ func (k *Keyring) putHook(ctx context.Context, tx *store.Tx, by Actor, key store
 		return err
 	}
 	if err := tx.CheckBackup(ctx, h); errors.Is(err, store.ErrSameReceiver) {
-		return invalid("Url", errors.New("is the one that the backup stands in for: a backup has another URL"))
+		return change.Wrong("Url", errors.New("is the one that the backup stands in for: a backup has another URL"))
 	} else if err != nil {
 		return err
 	}
-	return tx.AddAudit(ctx, entry(by, key.AccountID, action, "webhook "+hookName(h)+" "+origin, fmt.Sprintf("version %d; for key %s", h.Version, key.APIKey)))
+	return tx.AddAudit(ctx, by.Entry(key.AccountID, action, "webhook "+hookName(h)+" "+origin, fmt.Sprintf("version %d; for key %s", h.Version, key.APIKey)))
 }
 
 func hookName(h store.Hook) string {
@@ -168,9 +170,9 @@ type HookChange struct {
 	Revive  bool // a dead URL is to be tried again
 }
 
-// ChangeHook changes a hook of the scope. A URL that is given, even the same, makes a dead hook alive. Errors: *Error on
+// ChangeHook changes a hook of the scope. A URL that is given, even the same, makes a dead hook alive. Errors: *change.Error on
 // Url and Version, NotFound.
-func (k *Keyring) ChangeHook(ctx context.Context, by Actor, scope store.Scope, id int64, c HookChange) (Hook, error) {
+func (k *Keyring) ChangeHook(ctx context.Context, by change.Actor, scope store.Scope, id int64, c HookChange) (Hook, error) {
 	h, err := k.Hook(ctx, scope, store.HookFilter{ID: id})
 	if err != nil {
 		return h, err
@@ -200,9 +202,9 @@ func (k *Keyring) ChangeHook(ctx context.Context, by Actor, scope store.Scope, i
 }
 
 // changeVersion changes the version of a hook that stays dead.
-func (k *Keyring) changeVersion(ctx context.Context, by Actor, h Hook, version int) (Hook, error) {
+func (k *Keyring) changeVersion(ctx context.Context, by change.Actor, h Hook, version int) (Hook, error) {
 	if version != 1 && version != 2 {
-		return h, invalid("Version", errors.New("is 1 (an event a request) or 2 (an array of them)"))
+		return h, change.Wrong("Version", errors.New("is 1 (an event a request) or 2 (an array of them)"))
 	}
 	err := k.update(ctx, "webhook", func(tx *store.Tx) error {
 		if err := tx.SetHookVersion(ctx, h.ID, version); err != nil {
@@ -212,14 +214,14 @@ func (k *Keyring) changeVersion(ctx context.Context, by Actor, h Hook, version i
 		if err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, h.AccountID, "hook.change", "webhook "+hookName(h.Hook), fmt.Sprintf("version %d; %s", version, of)))
+		return tx.AddAudit(ctx, by.Entry(h.AccountID, "hook.change", "webhook "+hookName(h.Hook), fmt.Sprintf("version %d; %s", version, of)))
 	})
 	h.Version = version
 	return h, err
 }
 
-// RemoveHook removes a hook of the scope: what waits for it is not told. Error: *Error NotFound.
-func (k *Keyring) RemoveHook(ctx context.Context, by Actor, scope store.Scope, id int64) error {
+// RemoveHook removes a hook of the scope: what waits for it is not told. Error: *change.Error NotFound.
+func (k *Keyring) RemoveHook(ctx context.Context, by change.Actor, scope store.Scope, id int64) error {
 	return k.update(ctx, "webhook", func(tx *store.Tx) error {
 		list, err := tx.Hooks(ctx, scope, store.HookFilter{ID: id})
 		if err != nil {
@@ -239,6 +241,6 @@ func (k *Keyring) RemoveHook(ctx context.Context, by Actor, scope store.Scope, i
 		if err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, list[0].AccountID, "hook.remove", "webhook "+hookName(list[0])+" "+origin, of))
+		return tx.AddAudit(ctx, by.Entry(list[0].AccountID, "hook.remove", "webhook "+hookName(list[0])+" "+origin, of))
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
 	"postern/internal/store"
 )
@@ -18,10 +20,10 @@ var errTried = errors.New("tried, and taken back")
 func (k *Keyring) TrySubaccount(ctx context.Context, accountID int64, n NewKey, after int64) error {
 	name, err := access.CleanName(n.Name)
 	if err != nil {
-		return invalid("Name", err)
+		return change.Wrong("Name", err)
 	}
 	if n.Reference, err = access.CleanReference(n.Reference); err != nil {
-		return invalid("Reference", err)
+		return change.Wrong("Reference", err)
 	}
 	if err := n.checkImported(); err != nil {
 		return err
@@ -39,7 +41,7 @@ func (k *Keyring) TrySubaccount(ctx context.Context, accountID int64, n NewKey, 
 			return noRoom(may, has+after)
 		}
 		key := store.Key{AccountID: accountID, Name: name, Reference: n.Reference, APIKey: n.APIKey}
-		if _, err := k.issueWith(ctx, tx, Actor{}, key, n.Secret, ""); err != nil {
+		if _, err := k.issueWith(ctx, tx, change.Actor{}, key, n.Secret, ""); err != nil {
 			return err
 		}
 		return errTried

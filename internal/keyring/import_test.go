@@ -6,6 +6,8 @@ import (
 	"errors"
 	"testing"
 
+	"postern/internal/change"
+
 	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
@@ -36,7 +38,7 @@ func TestTrialSaysWhatAnImportWouldAndChangesNothing(t *testing.T) {
 		if after, _, err := s.AuditHead(t.Context()); err != nil || after != before+1 {
 			t.Errorf("the log went from %d to %d, %v", before, after, err)
 		}
-		for what, change := range map[string]func(*keyring.NewKey){
+		for what, spoil := range map[string]func(*keyring.NewKey){
 			"a name that is taken":         func(n *keyring.NewKey) { n.Name = "Shop" },
 			"a reference that is taken":    func(n *keyring.NewKey) { n.Reference = "c1" },
 			"an API key that is taken":     func(n *keyring.NewKey) { n.APIKey = good.APIKey },
@@ -47,10 +49,10 @@ func TestTrialSaysWhatAnImportWouldAndChangesNothing(t *testing.T) {
 			"a secret that can be guessed": func(n *keyring.NewKey) { n.Secret = "secret" },
 		} {
 			n := keyring.NewKey{Name: "Other", Reference: "c2", APIKey: "ffeeddccbbaa99887766554433221100", Secret: "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}
-			change(&n)
+			spoil(&n)
 			tried := r.TrySubaccount(t.Context(), account, n, 0)
 			_, made := r.CreateSubaccount(t.Context(), operator, account, n)
-			var a, b *keyring.Error
+			var a, b *change.Error
 			if !errors.As(tried, &a) || !errors.As(made, &b) || *a != *b {
 				t.Errorf("%s: the trial says %v, the import %v", what, tried, made)
 			}
@@ -68,6 +70,6 @@ func TestTrialSaysWhatAnImportWouldAndChangesNothing(t *testing.T) {
 		if err := r.TrySubaccount(t.Context(), account, other, 1); err != nil {
 			t.Errorf("the third of three: %v", err)
 		}
-		wants(t, r.TrySubaccount(t.Context(), account, other, 2), keyring.LimitReached, "Subaccounts")
+		wants(t, r.TrySubaccount(t.Context(), account, other, 2), change.LimitReached, "Subaccounts")
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/mail"
@@ -27,15 +29,15 @@ type SignedUp struct {
 	Issued
 }
 
-// SignUp makes a primary account with a master key and an owner, who may be somebody's user already. Errors: *Error on
+// SignUp makes a primary account with a master key and an owner, who may be somebody's user already. Errors: *change.Error on
 // Name or Email.
-func (k *Keyring) SignUp(ctx context.Context, by Actor, name, email string) (SignedUp, error) {
+func (k *Keyring) SignUp(ctx context.Context, by change.Actor, name, email string) (SignedUp, error) {
 	name, err := access.CleanName(name)
 	if err != nil {
-		return SignedUp{}, invalid("Name", err)
+		return SignedUp{}, change.Wrong("Name", err)
 	}
 	if err := mail.CheckEmail(email); err != nil {
-		return SignedUp{}, invalid("Email", err)
+		return SignedUp{}, change.Wrong("Email", err)
 	}
 	var out SignedUp
 	err = k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
@@ -53,7 +55,7 @@ func (k *Keyring) SignUp(ctx context.Context, by Actor, name, email string) (Sig
 		if err := tx.PutAccess(ctx, out.User.ID, out.Account.ID, 0, access.Owner); err != nil {
 			return nil, err
 		}
-		if err := tx.AddAudit(ctx, entry(by, out.Account.ID, "account.create", "account "+name, "owner "+out.User.Email)); err != nil {
+		if err := tx.AddAudit(ctx, by.Entry(out.Account.ID, "account.create", "account "+name, "owner "+out.User.Email)); err != nil {
 			return nil, err
 		}
 		out.Issued, err = k.issue(ctx, tx, by, store.Key{AccountID: out.Account.ID, Name: name, Master: true})
@@ -74,15 +76,15 @@ type NewKey struct {
 	SecretMadeAt   time.Time // of an existing one: the rotation policy counts from then; zero: now
 }
 
-// CreateSubaccount makes a subaccount of the account, with an API key and secret of its own. Errors: *Error on Name,
+// CreateSubaccount makes a subaccount of the account, with an API key and secret of its own. Errors: *change.Error on Name,
 // Reference, APIKey, SecretKey or a property of Restrict, LimitReached when the plan allows no more.
-func (k *Keyring) CreateSubaccount(ctx context.Context, by Actor, accountID int64, n NewKey) (Issued, error) {
+func (k *Keyring) CreateSubaccount(ctx context.Context, by change.Actor, accountID int64, n NewKey) (Issued, error) {
 	name, err := access.CleanName(n.Name)
 	if err != nil {
-		return Issued{}, invalid("Name", err)
+		return Issued{}, change.Wrong("Name", err)
 	}
 	if n.Reference, err = access.CleanReference(n.Reference); err != nil {
-		return Issued{}, invalid("Reference", err)
+		return Issued{}, change.Wrong("Reference", err)
 	}
 	if err := n.checkImported(); err != nil {
 		return Issued{}, err
@@ -97,13 +99,13 @@ func (k *Keyring) CreateSubaccount(ctx context.Context, by Actor, accountID int6
 		}
 		key := store.Key{AccountID: accountID, Name: name, Reference: n.Reference, APIKey: n.APIKey, State: store.KeyActive}
 		key.Permissions = store.AllPermissions
-		var log changes
+		var log change.Log
 		n.Restrict.Name, n.Restrict.Reference = nil, nil
 		if err := n.Restrict.apply(&key, nobody, &log); err != nil {
 			return nil, err
 		}
 		var err error
-		if out, err = k.issueWith(ctx, tx, by, key, n.Secret, log.text); err != nil || n.SecretMadeAt.IsZero() || !n.SecretMadeAt.Before(tx.Now) {
+		if out, err = k.issueWith(ctx, tx, by, key, n.Secret, log.Text); err != nil || n.SecretMadeAt.IsZero() || !n.SecretMadeAt.Before(tx.Now) {
 			return &out.Key, err
 		}
 		out.Key.Secrets[0].CreatedAt = n.SecretMadeAt.UTC()
@@ -130,18 +132,18 @@ func (n *NewKey) checkImported() error {
 		return nil
 	}
 	if _, err := credential.ParseAPIKey(n.APIKey); err != nil {
-		return invalid("APIKey", errors.New("an API key to import has 32 characters, 0 to 9 and a to f"))
+		return change.Wrong("APIKey", errors.New("an API key to import has 32 characters, 0 to 9 and a to f"))
 	}
 	if err := credential.CheckImported(n.Secret); err != nil {
-		return invalid("SecretKey", err)
+		return change.Wrong("SecretKey", err)
 	}
 	if n.APIKey == n.Secret {
-		return invalid("SecretKey", errors.New("it is the same as the API key"))
+		return change.Wrong("SecretKey", errors.New("it is the same as the API key"))
 	}
 	return nil
 }
 
-func (k *Keyring) issue(ctx context.Context, tx *store.Tx, by Actor, key store.Key) (Issued, error) {
+func (k *Keyring) issue(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key) (Issued, error) {
 	return k.issueWith(ctx, tx, by, key, "", "")
 }
 
@@ -150,7 +152,7 @@ const nobody = -1
 
 // issueWith adds a key with its first secret; an API key and secret that are given were another service's. restricted
 // says what restricts it, for the audit log.
-func (k *Keyring) issueWith(ctx context.Context, tx *store.Tx, by Actor, key store.Key, secret, restricted string) (Issued, error) {
+func (k *Keyring) issueWith(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, secret, restricted string) (Issued, error) {
 	detail := "name " + key.Name
 	if key.Reference != "" {
 		detail += "; reference " + key.Reference
@@ -173,7 +175,7 @@ func (k *Keyring) issueWith(ctx context.Context, tx *store.Tx, by Actor, key sto
 	if err != nil {
 		return Issued{}, err
 	}
-	if err := tx.AddAudit(ctx, entry(by, key.AccountID, "key.create", "key "+key.APIKey, detail)); err != nil {
+	if err := tx.AddAudit(ctx, by.Entry(key.AccountID, "key.create", "key "+key.APIKey, detail)); err != nil {
 		return Issued{}, err
 	}
 	return k.addSecret(ctx, tx, added, secret)

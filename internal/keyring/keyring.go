@@ -19,19 +19,15 @@ import (
 	"sync"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
-	"postern/internal/audit"
 	"postern/internal/credential"
 	"postern/internal/gate"
+	"postern/internal/notice"
 	"postern/internal/store"
 	"postern/internal/webhook"
 )
-
-// Actor is who makes a change, for the audit log.
-type Actor struct {
-	Name   string // "operator", "user a@example.com", "key 0123…"
-	Origin string // an address, or "command line"
-}
 
 // Keyring changes credentials. Make it with New.
 type Keyring struct {
@@ -40,7 +36,7 @@ type Keyring struct {
 	digester  *credential.Digester
 	seal      *credential.Sealer
 	changed   func(keyID int64) // what mail of a key is checked against has changed
-	told      func()            // there is a notice to send
+	notices   *notice.Outbox
 	ownHost   func(string) bool // may be nil
 	webhook   *webhook.Webhook
 	retention int
@@ -67,10 +63,10 @@ type Config struct {
 	ServerKey    []byte            // seals what must be read again
 	RulesChanged func(keyID int64) // senders or limits of a key (0: of all keys) have changed; may be nil
 	OwnHost      func(string) bool // says whether a host name is the server's own; may be nil
-	Told         func()            // a notice waits to be sent; may be nil, must not block
-	Webhook      *webhook.Webhook  // tells accounts' URLs; nil: what is to be told is queued for one that runs later
-	Now          func() time.Time  // the clock of people's sign-ins; nil: time.Now
-	Retention    int               // days that messages of accounts are kept whose plans say nothing; 0: for good
+	Notices      *notice.Outbox
+	Webhook      *webhook.Webhook // tells accounts' URLs; nil: what is to be told is queued for one that runs later
+	Now          func() time.Time // the clock of people's sign-ins; nil: time.Now
+	Retention    int              // days that messages of accounts are kept whose plans say nothing; 0: for good
 	Log          *slog.Logger
 }
 
@@ -83,8 +79,10 @@ func New(c Config) (*Keyring, error) {
 	if c.RulesChanged == nil {
 		c.RulesChanged = func(int64) {}
 	}
-	if c.Told == nil {
-		c.Told = func() {}
+	if c.Notices == nil {
+		if c.Notices, err = notice.New(c.ServerKey, nil); err != nil {
+			return nil, err
+		}
 	}
 	if c.Webhook == nil {
 		if c.Webhook, err = webhook.New(webhook.Config{Store: c.Store, ServerKey: c.ServerKey, Log: c.Log}); err != nil {
@@ -96,7 +94,7 @@ func New(c Config) (*Keyring, error) {
 	}
 	k := &Keyring{
 		webhook: c.Webhook, retention: c.Retention,
-		store: c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, told: c.Told, ownHost: c.OwnHost, now: c.Now, log: c.Log,
+		store: c.Store, gate: c.Gate, digester: c.Digester, seal: seal, changed: c.RulesChanged, notices: c.Notices, ownHost: c.OwnHost, now: c.Now, log: c.Log,
 		hashing: make(chan struct{}, 2),
 	}
 	k.webhook.OnDead(k.hooksDied)
@@ -161,7 +159,7 @@ func (k *Keyring) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key,
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return &Error{Kind: NotFound, Reason: "there is no such key"}
+		return &change.Error{Kind: change.NotFound, Reason: "there is no such key"}
 	}
 	if err != nil && tried {
 		return errors.Join(err, k.tellGateAgain(ctx, key.ID))
@@ -169,7 +167,6 @@ func (k *Keyring) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key,
 	if err != nil {
 		return err
 	}
-	k.told()
 	if key == nil {
 		return nil
 	}
@@ -204,14 +201,11 @@ func (k *Keyring) tellGateAgain(ctx context.Context, keyID int64) error {
 	return nil
 }
 
-// update is change for what concerns no key: the gate is not told. A missing row is *Error NotFound about what.
+// update is change for what concerns no key: the gate is not told. A missing row is *change.Error NotFound about what.
 func (k *Keyring) update(ctx context.Context, what string, fn func(tx *store.Tx) error) error {
 	err := k.store.Update(ctx, fn)
 	if errors.Is(err, store.ErrNotFound) {
-		return &Error{Kind: NotFound, Reason: "there is no such " + what}
-	}
-	if err == nil {
-		k.told()
+		return &change.Error{Kind: change.NotFound, Reason: "there is no such " + what}
 	}
 	return err
 }
@@ -255,26 +249,13 @@ func gateState(s string) gate.State {
 	return gate.Suspended // what is not known opens nothing
 }
 
-func entry(by Actor, accountID int64, action, target, detail string) audit.Entry {
-	return audit.Entry{AccountID: accountID, Actor: by.Name, Origin: by.Origin, Action: action, Target: target, Detail: detail}
+func conflict(field, reason string) error {
+	return &change.Error{Kind: change.Conflict, Field: field, Reason: reason}
 }
 
-// changes gathers what is different, for the audit log: "name: a → b; state: active → deactivated".
-type changes struct{ text string }
-
-func (c *changes) note(what, from, to string) {
-	if from == to {
-		return
-	}
-	if c.text != "" {
-		c.text += "; "
-	}
-	c.text += what + ": " + orNone(from) + " → " + orNone(to)
+func notAllowed(field, reason string) error {
+	return &change.Error{Kind: change.NotAllowed, Field: field, Reason: reason}
 }
 
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
-}
+// OpenNotice reads a notice as it was added.
+func (k *Keyring) OpenNotice(kept store.Notice) (notice.Notice, error) { return k.notices.Open(kept) }

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
 	"postern/internal/audit"
 	"postern/internal/credential"
@@ -24,7 +26,7 @@ import (
 )
 
 var (
-	operator = keyring.Actor{Name: "operator", Origin: "command line"}
+	operator = change.Actor{Kind: change.Operator, Origin: "command line"}
 	here     = netip.MustParseAddr("127.0.0.1")
 	from     = gate.Source{Addr: here, Protocol: "http"}
 )
@@ -65,9 +67,9 @@ func (r *ring) opens(user, secret string) bool {
 }
 
 // wants checks that err is a keyring error of a kind about a field.
-func wants(t *testing.T, err error, kind keyring.Kind, field string) {
+func wants(t *testing.T, err error, kind change.ErrorKind, field string) {
 	t.Helper()
-	var e *keyring.Error
+	var e *change.Error
 	if !errors.As(err, &e) || e.Kind != kind || e.Field != field {
 		t.Errorf("error %v, want kind %d on %q", err, kind, field)
 	}
@@ -80,19 +82,19 @@ func TestKeysOfAnAccount(t *testing.T) {
 			t.Fatalf("signed up %+v", r.up)
 		}
 		_, err := r.SignUp(t.Context(), operator, "Other", "owner@EXAMPLE.com")
-		wants(t, err, keyring.Conflict, "Email")
+		wants(t, err, change.Conflict, "Email")
 		_, err = r.SignUp(t.Context(), operator, "Other", "nobody")
-		wants(t, err, keyring.Invalid, "Email")
+		wants(t, err, change.Invalid, "Email")
 		sub, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: " Shop "})
 		if err != nil || sub.Key.Name != "Shop" || sub.Key.Master || !r.opens(sub.Key.APIKey, sub.Secret) {
 			t.Fatalf("subaccount %+v, %v", sub, err)
 		}
 		for _, name := range []string{"", " ", strings.Repeat("x", 101), "a\nb", "a\x00b"} {
 			_, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: name})
-			wants(t, err, keyring.Invalid, "Name")
+			wants(t, err, change.Invalid, "Name")
 		}
 		_, err = r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: "Shop"})
-		wants(t, err, keyring.Conflict, "Name")
+		wants(t, err, change.Conflict, "Name")
 
 		other, err := r.SignUp(t.Context(), operator, "Other", "other@example.com")
 		if err != nil {
@@ -100,10 +102,10 @@ func TestKeysOfAnAccount(t *testing.T) {
 		}
 		for name, scope := range map[string]store.Scope{"another account": store.OfAccount(other.Account.ID), "another key": store.OfKey(other.Account.ID, other.Key.ID), "a sibling": store.OfKey(r.up.Account.ID, r.up.Key.ID)} {
 			_, err := r.Reset(t.Context(), operator, scope, store.KeyFilter{ID: sub.Key.ID}, keyring.Reset{})
-			wants(t, err, keyring.NotFound, "")
+			wants(t, err, change.NotFound, "")
 			off := false
 			_, err = r.Change(t.Context(), operator, scope, store.KeyFilter{ID: sub.Key.ID}, keyring.KeyChange{Active: &off}, 0)
-			wants(t, err, keyring.NotFound, "")
+			wants(t, err, change.NotFound, "")
 			if !r.opens(sub.Key.APIKey, sub.Secret) {
 				t.Fatalf("%s changed the key", name)
 			}
@@ -205,7 +207,7 @@ func TestStates(t *testing.T) {
 	r := newRing(t, storetest.New(t))
 	yes, no, name := true, false, "Renamed"
 	_, err := r.Change(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, keyring.KeyChange{Active: &no}, r.up.Key.ID)
-	wants(t, err, keyring.NotAllowed, "IsActive")
+	wants(t, err, change.NotAllowed, "IsActive")
 	k, err := r.Change(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, keyring.KeyChange{Name: &name}, r.up.Key.ID)
 	if err != nil || k.Name != "Renamed" {
 		t.Errorf("%+v, %v", k, err)
@@ -219,7 +221,7 @@ func TestStates(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = r.Change(t.Context(), operator, r.scope, store.KeyFilter{ID: k.ID}, keyring.KeyChange{Active: &yes}, 0)
-	wants(t, err, keyring.NotAllowed, "IsActive")
+	wants(t, err, change.NotAllowed, "IsActive")
 }
 
 // Promise 5: each change is in the log, in its own transaction, and the chain holds.
@@ -239,7 +241,7 @@ func TestEveryChangeIsInTheAuditLog(t *testing.T) {
 		}
 		// What fails leaves no entry.
 		_, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: "Shop"})
-		wants(t, err, keyring.Conflict, "Name")
+		wants(t, err, change.Conflict, "Name")
 		entries, err := s.Audit(t.Context(), 0, 100)
 		if err != nil {
 			t.Fatal(err)
@@ -322,25 +324,25 @@ func TestPeopleSignIn(t *testing.T) {
 			t.Fatal(user, err)
 		}
 		_, _, err = r.UseSignInLink(t.Context(), token, here, "test")
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 		_, err = r.SetPassword(t.Context(), user, "", "short", here, "test")
-		wants(t, err, keyring.Invalid, "Password")
+		wants(t, err, change.Invalid, "Password")
 		second, err := r.SetPassword(t.Context(), user, "", "a long enough one", here, "test")
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = r.Session(t.Context(), first) // a new password ends all sessions but the one it begins
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 		in, err := r.Session(t.Context(), second)
 		if err != nil {
 			t.Fatal(err)
 		}
 		user = in.User
 		_, err = r.SetPassword(t.Context(), user, "not the old one", "another long one", here, "test")
-		wants(t, err, keyring.Invalid, "OldPassword")
+		wants(t, err, change.Invalid, "OldPassword")
 		for _, try := range [][2]string{{"owner@example.com", "a wrong one!"}, {"nobody@example.com", "a long enough one"}, {"owner@example.com", ""}} {
 			_, _, err := r.SignIn(t.Context(), try[0], try[1], here, "test")
-			wants(t, err, keyring.NotAllowed, "")
+			wants(t, err, change.NotAllowed, "")
 		}
 		third, _, err := r.SignIn(t.Context(), "OWNER@example.com", "a long enough one", here, "test")
 		if err != nil {
@@ -350,7 +352,7 @@ func TestPeopleSignIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = r.Session(t.Context(), third)
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 		// Locked out: a link forgets the password, and the owner sets a new one.
 		if token, err = r.NewSignInLink(t.Context(), operator, user); err != nil {
 			t.Fatal(err)
@@ -371,7 +373,7 @@ func TestNamesThatAreNotSeen(t *testing.T) {
 		evil := "\u202eevil"
 		master := store.KeyFilter{ID: r.up.Key.ID}
 		_, create := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: evil})
-		_, change := r.Change(t.Context(), operator, r.scope, master, keyring.KeyChange{Name: &evil}, 0)
+		_, rekey := r.Change(t.Context(), operator, r.scope, master, keyring.KeyChange{Name: &evil}, 0)
 		_, signUp := r.SignUp(t.Context(), operator, evil, "evil@example.com")
 		_, rename := r.ChangeAccount(t.Context(), operator, r.up.Account.ID, keyring.AccountChange{Name: &evil})
 		_, plan := r.PutPlan(t.Context(), operator, store.Plan{Name: evil})
@@ -381,8 +383,8 @@ func TestNamesThatAreNotSeen(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, resend := r.ChangeSender(t.Context(), operator, r.scope, x.ID, keyring.SenderChange{Name: &evil})
-		for what, err := range map[string]error{"a new key": create, "a key": change, "a new account": signUp, "an account": rename, "a plan": plan, "a new sender": sender, "a sender": resend} {
-			var e *keyring.Error
+		for what, err := range map[string]error{"a new key": create, "a key": rekey, "a new account": signUp, "an account": rename, "a plan": plan, "a new sender": sender, "a sender": resend} {
+			var e *change.Error
 			if !errors.As(err, &e) || e.Field != "Name" || !strings.Contains(e.Reason, "an invisible character (U+202E)") {
 				t.Errorf("%s: %v", what, err)
 			}

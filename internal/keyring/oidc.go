@@ -117,7 +117,7 @@ func (k *Keyring) BeginOIDC(ctx context.Context, o *OIDC, next string, again boo
 
 // SignInByOIDC signs in who comes back from the provider with answer as the query, and returns where he wanted to go.
 // The first time it binds his identity there to the user with his email address. A second factor of ours is not asked
-// for: that is the provider's to do. Errors: *Error NotAllowed, or *IssuerError.
+// for: that is the provider's to do. Errors: *change.Error NotAllowed, or *IssuerError.
 func (k *Keyring) SignInByOIDC(ctx context.Context, o *OIDC, cookie string, answer url.Values, from netip.Addr, client string) (session, next string, err error) {
 	var s oidcState
 	if err := k.openText(oidcCookie, cookie, &s); err != nil || k.now().After(s.Begun.Add(OIDCLifetime)) || answer.Get("state") != s.State || s.State == "" {
@@ -127,7 +127,7 @@ func (k *Keyring) SignInByOIDC(ctx context.Context, o *OIDC, cookie string, answ
 	if err != nil {
 		return "", s.Next, err
 	}
-	err = k.commit(ctx, func(tx *store.Tx) error {
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		uses, err := tx.UseToken(ctx, tokenDigest("oidc "+s.State), s.Begun.Add(OIDCLifetime))
 		if err == nil && uses > 1 {
 			err = notAllowed("", "this sign-in was finished already; begin again")
@@ -252,7 +252,7 @@ func (k *Keyring) userOf(ctx context.Context, tx *store.Tx, o *OIDC, c claims, f
 	if err := tx.AddIdentity(ctx, store.Identity{Issuer: c.Issuer, Subject: c.Subject, UserID: user.ID}); err != nil {
 		return user, err
 	}
-	if err := tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.identity.bind", "user "+user.Email, "at "+c.Issuer)); err != nil {
+	if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.identity.bind", "user "+user.Email, "at "+c.Issuer)); err != nil {
 		return user, err
 	}
 	return user, k.tellChanged(ctx, tx, user, "sign-in with "+o.Name+" added", from)

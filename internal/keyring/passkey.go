@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"time"
 
+	"postern/internal/change"
+
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
 
@@ -29,7 +31,7 @@ const maxPasskeys = 20
 // RelyingParty is this server as authenticators know it: passkeys are bound to the host of its pages.
 type RelyingParty struct{ w *webauthn.WebAuthn }
 
-// NewRelyingParty is for pages at a base URL. Error: *Error NotAllowed where browsers offer no passkeys, with the
+// NewRelyingParty is for pages at a base URL. Error: *change.Error NotAllowed where browsers offer no passkeys, with the
 // reason.
 func NewRelyingParty(baseURL string) (*RelyingParty, error) {
 	u, err := url.Parse(baseURL)
@@ -123,7 +125,7 @@ func (k *Keyring) ceremony(name string, options any, session *webauthn.SessionDa
 }
 
 func passkeyError(reason string) error {
-	return &Error{Kind: Invalid, Field: "Passkey", Reason: reason}
+	return &change.Error{Kind: change.Invalid, Field: "Passkey", Reason: reason}
 }
 
 func (k *Keyring) openCeremony(name string, a PasskeyAnswer) (ceremonyState, error) {
@@ -163,10 +165,10 @@ func (k *Keyring) BeginAddPasskey(ctx context.Context, rp *RelyingParty, user st
 }
 
 // AddPasskey keeps the passkey that a browser made. Who has no second factor yet gets recovery codes, to be shown
-// once. Errors: *Error on Name or Passkey.
+// once. Errors: *change.Error on Name or Passkey.
 func (k *Keyring) AddPasskey(ctx context.Context, rp *RelyingParty, user store.User, name string, a PasskeyAnswer, from netip.Addr) (codes []string, err error) {
 	if name, err = access.CleanName(name); err != nil {
-		return nil, invalid("Name", err)
+		return nil, change.Wrong("Name", err)
 	}
 	s, err := k.openCeremony(addName(user.ID), a)
 	if err != nil {
@@ -191,7 +193,7 @@ func (k *Keyring) AddPasskey(ctx context.Context, rp *RelyingParty, user store.U
 	if err != nil {
 		return nil, err
 	}
-	err = k.commit(ctx, func(tx *store.Tx) error {
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		have, err := tx.Passkeys(ctx, user.ID)
 		if err != nil {
 			return err
@@ -209,7 +211,7 @@ func (k *Keyring) AddPasskey(ctx context.Context, rp *RelyingParty, user store.U
 		if err != nil {
 			return err
 		}
-		if err := tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.passkey.add", "user "+user.Email, "passkey "+name)); err != nil {
+		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.passkey.add", "user "+user.Email, "passkey "+name)); err != nil {
 			return err
 		}
 		return k.tellChanged(ctx, tx, user, "passkey “"+name+"” added", from)
@@ -228,9 +230,9 @@ func (k *Keyring) badPasskey(ctx context.Context, err error) error {
 	return passkeyError("the passkey could not be checked; try again, or use another")
 }
 
-// RemovePasskey forgets a passkey of a user. Error: *Error NotFound.
+// RemovePasskey forgets a passkey of a user. Error: *change.Error NotFound.
 func (k *Keyring) RemovePasskey(ctx context.Context, user store.User, id int64, from netip.Addr) error {
-	err := k.commit(ctx, func(tx *store.Tx) error {
+	err := k.store.Update(ctx, func(tx *store.Tx) error {
 		gone, err := tx.RemovePasskey(ctx, user.ID, id)
 		if err != nil {
 			return err
@@ -238,13 +240,13 @@ func (k *Keyring) RemovePasskey(ctx context.Context, user store.User, id int64, 
 		if err := lastCodes(ctx, tx, user); err != nil {
 			return err
 		}
-		if err := tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.passkey.remove", "user "+user.Email, "passkey "+gone.Name)); err != nil {
+		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.passkey.remove", "user "+user.Email, "passkey "+gone.Name)); err != nil {
 			return err
 		}
 		return k.tellChanged(ctx, tx, user, "passkey “"+gone.Name+"” removed", from)
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return &Error{Kind: NotFound, Reason: "there is no such passkey"}
+		return &change.Error{Kind: change.NotFound, Reason: "there is no such passkey"}
 	}
 	return err
 }
@@ -319,7 +321,7 @@ func (k *Keyring) usePasskey(ctx context.Context, h *holder, cred *webauthn.Cred
 }
 
 // SignInByPasskey signs in who answers to BeginPasskeySignIn. A passkey is two factors: having it, and what unlocks it.
-// Error: *Error on Passkey.
+// Error: *change.Error on Passkey.
 func (k *Keyring) SignInByPasskey(ctx context.Context, rp *RelyingParty, a PasskeyAnswer, from netip.Addr, client string) (session string, user store.User, err error) {
 	s, err := k.openCeremony(passkeySignIn, a)
 	if err != nil {

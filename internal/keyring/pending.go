@@ -13,6 +13,8 @@ import (
 	"net/netip"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/store"
 )
 
@@ -67,7 +69,7 @@ type pending struct {
 }
 
 func errPending() error {
-	return &Error{Kind: NotFound, Reason: "this sign-in took too long, or was tried too often; begin again"}
+	return &change.Error{Kind: change.NotFound, Reason: "this sign-in took too long, or was tried too often; begin again"}
 }
 
 func (k *Keyring) openPending(ctx context.Context, token string) (pending, error) {
@@ -87,14 +89,14 @@ func (k *Keyring) openPending(ctx context.Context, token string) (pending, error
 	return p, nil
 }
 
-// PendingUser says whose half-finished sign-in a token is. It counts as no try. Error: *Error NotFound.
+// PendingUser says whose half-finished sign-in a token is. It counts as no try. Error: *change.Error NotFound.
 func (k *Keyring) PendingUser(ctx context.Context, token string) (store.User, error) {
 	p, err := k.openPending(ctx, token)
 	return p.user, err
 }
 
 // FinishSignIn finishes a half-finished sign-in with a second factor, and returns the token of a new session. Errors:
-// *Error NotFound when the token has ended, was used or was tried five times; on Code or Passkey when that is wrong.
+// *change.Error NotFound when the token has ended, was used or was tried five times; on Code or Passkey when that is wrong.
 func (k *Keyring) FinishSignIn(ctx context.Context, rp *RelyingParty, token string, proof Proof, from netip.Addr, client string) (session string, user store.User, err error) {
 	p, err := k.openPending(ctx, token)
 	if err != nil {

@@ -10,6 +10,9 @@ import (
 	"net/netip"
 	"time"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/access"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -25,16 +28,16 @@ const (
 )
 
 // NewSignInLink makes the token of a link that signs a user in once. It is part of a URL: letters and digits.
-func (k *Keyring) NewSignInLink(ctx context.Context, by Actor, user store.User) (token string, err error) {
+func (k *Keyring) NewSignInLink(ctx context.Context, by change.Actor, user store.User) (token string, err error) {
 	return k.newLink(ctx, by, store.SignInLink{UserID: user.ID}, user)
 }
 
 // NewRescueLink is NewSignInLink for who has lost everything: using it forgets his second factors and passkeys too.
-func (k *Keyring) NewRescueLink(ctx context.Context, by Actor, user store.User) (token string, err error) {
+func (k *Keyring) NewRescueLink(ctx context.Context, by change.Actor, user store.User) (token string, err error) {
 	return k.newLink(ctx, by, store.SignInLink{UserID: user.ID, ForgetsFactors: true}, user)
 }
 
-func (k *Keyring) newLink(ctx context.Context, by Actor, link store.SignInLink, user store.User) (token string, err error) {
+func (k *Keyring) newLink(ctx context.Context, by change.Actor, link store.SignInLink, user store.User) (token string, err error) {
 	token = rand.Text() + rand.Text() // 260 bits
 	link.Digest, link.Kind, link.ExpiresAt = tokenDigest(token), store.LinkOperator, k.now().Add(LinkLifetime)
 	detail := "one-time sign-in link"
@@ -45,7 +48,7 @@ func (k *Keyring) newLink(ctx context.Context, by Actor, link store.SignInLink, 
 		if err := tx.AddSignInLink(ctx, link); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, user.AccountID, "user.link", "user "+user.Email, detail))
+		return tx.AddAudit(ctx, by.Entry(user.AccountID, "user.link", "user "+user.Email, detail))
 	})
 	return token, err
 }
@@ -57,8 +60,8 @@ func tokenDigest(token string) []byte {
 }
 
 // person is a user as the actor of what he does to himself.
-func person(user store.User, from netip.Addr) Actor {
-	by := Actor{Name: "user " + user.Email}
+func person(user store.User, from netip.Addr) change.Actor {
+	by := change.Actor{Kind: change.User, ID: user.ID, Name: user.Email}
 	if from.IsValid() {
 		by.Origin = from.String()
 	}
@@ -67,24 +70,15 @@ func person(user store.User, from netip.Addr) Actor {
 
 // tellChanged tells a user that what he signs in with was changed: it may not have been him.
 func (k *Keyring) tellChanged(ctx context.Context, tx *store.Tx, user store.User, what string, from netip.Addr) error {
-	return k.tell(ctx, tx, user.AccountID, Notice{Kind: NoticeSignInChanged, To: []string{user.Email}, What: what, Address: person(user, from).Origin})
-}
-
-// commit is store.Update for what tells people something.
-func (k *Keyring) commit(ctx context.Context, fn func(tx *store.Tx) error) error {
-	err := k.store.Update(ctx, fn)
-	if err == nil {
-		k.told()
-	}
-	return err
+	return k.notices.Add(ctx, tx, user.AccountID, notice.Notice{Kind: notice.SignInChanged, To: []string{user.Email}, What: what, Address: person(user, from).Origin})
 }
 
 // UseSignInLink signs a user in by the operator's link, once, and returns the token of his session. His password is
 // forgotten: the operator makes a link for who has none or has lost it, and a new one is set without it. Who has a
-// second factor is asked for it all the same, unless the link forgets it. Errors: *Error NotFound, or *SecondStep.
+// second factor is asked for it all the same, unless the link forgets it. Errors: *change.Error NotFound, or *SecondStep.
 func (k *Keyring) UseSignInLink(ctx context.Context, token string, from netip.Addr, client string) (session string, user store.User, err error) {
 	second := false
-	err = k.commit(ctx, func(tx *store.Tx) error {
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		link, err := tx.UseSignInLink(ctx, store.LinkOperator, tokenDigest(token), k.now())
 		if err != nil {
 			return err
@@ -118,7 +112,7 @@ func (k *Keyring) UseSignInLink(ctx context.Context, token string, from netip.Ad
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		err = &Error{Kind: NotFound, Reason: "this link was used already, or has ended"}
+		err = &change.Error{Kind: change.NotFound, Reason: "this link was used already, or has ended"}
 	case err == nil && second:
 		err = k.secondStep(user, "link")
 	}
@@ -130,14 +124,14 @@ func (k *Keyring) forgetFactors(ctx context.Context, tx *store.Tx, user store.Us
 	if err != nil || !any {
 		return err
 	}
-	if err := tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.factor.remove", "user "+user.Email, "all, with the passkeys, by the operator's link")); err != nil {
+	if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.factor.remove", "user "+user.Email, "all, with the passkeys, by the operator's link")); err != nil {
 		return err
 	}
 	return k.tellChanged(ctx, tx, user, "second factor and passkeys removed by a one-time link of the operator", from)
 }
 
 // SignIn checks an email address and password and returns the token of a new session. It takes as long when there is
-// no such user. Errors: *Error NotAllowed, the same for both, or *SecondStep when the password is right and a second
+// no such user. Errors: *change.Error NotAllowed, the same for both, or *SecondStep when the password is right and a second
 // factor is on.
 func (k *Keyring) SignIn(ctx context.Context, email, password string, from netip.Addr, client string) (session string, user store.User, err error) {
 	user, err = k.store.UserByEmail(ctx, mail.Canonical(email))
@@ -149,7 +143,7 @@ func (k *Keyring) SignIn(ctx context.Context, email, password string, from netip
 		return "", store.User{}, err
 	}
 	if !ok {
-		return "", store.User{}, &Error{Kind: NotAllowed, Reason: "the email address or the password is wrong"}
+		return "", store.User{}, &change.Error{Kind: change.NotAllowed, Reason: "the email address or the password is wrong"}
 	}
 	second := false
 	err = k.store.Update(ctx, func(tx *store.Tx) error {
@@ -177,7 +171,7 @@ func (k *Keyring) passwordIs(ctx context.Context, user store.User, password stri
 func (k *Keyring) hashPassword(ctx context.Context, user store.User, password string) (hash string, err error) {
 	err = k.whileHashing(ctx, func() error {
 		if hash, err = access.HashPassword(password, user.Email); err != nil {
-			return invalid("Password", err)
+			return change.Wrong("Password", err)
 		}
 		return nil
 	})
@@ -206,7 +200,7 @@ func (k *Keyring) startSessionAt(ctx context.Context, tx *store.Tx, user store.U
 	if err != nil {
 		return "", err
 	}
-	return token, tx.AddAudit(ctx, entry(by, user.AccountID, "user.sign_in", "user "+user.Email, "by "+how))
+	return token, tx.AddAudit(ctx, by.Entry(user.AccountID, "user.sign_in", "user "+user.Email, "by "+how))
 }
 
 // SignedIn is a session and its user.
@@ -215,12 +209,12 @@ type SignedIn struct {
 	Session store.Session
 }
 
-// Session finds the user of a session's token and keeps the session alive. Error: *Error NotFound when it has ended.
+// Session finds the user of a session's token and keeps the session alive. Error: *change.Error NotFound when it has ended.
 func (k *Keyring) Session(ctx context.Context, token string) (SignedIn, error) {
 	now := time.Now()
 	n, user, err := k.store.SessionUser(ctx, tokenDigest(token), now)
 	if errors.Is(err, store.ErrNotFound) {
-		return SignedIn{}, &Error{Kind: NotFound, Reason: "you are not signed in"}
+		return SignedIn{}, &change.Error{Kind: change.NotFound, Reason: "you are not signed in"}
 	}
 	if err == nil && now.Sub(n.LastSeenAt) > sessionTouch {
 		err = k.store.Update(ctx, func(tx *store.Tx) error {
@@ -244,16 +238,16 @@ func (k *Keyring) SignOut(ctx context.Context, token string) error {
 	return err
 }
 
-// EndSession ends one of a user's sessions, by its digest. Error: *Error NotFound.
+// EndSession ends one of a user's sessions, by its digest. Error: *change.Error NotFound.
 func (k *Keyring) EndSession(ctx context.Context, user store.User, digest []byte, from netip.Addr) error {
 	err := k.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.EndSessionOf(ctx, user.ID, digest); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.session.end", "user "+user.Email, "one session"))
+		return tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.session.end", "user "+user.Email, "one session"))
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return &Error{Kind: NotFound, Reason: "this session has ended already"}
+		return &change.Error{Kind: change.NotFound, Reason: "this session has ended already"}
 	}
 	return err
 }
@@ -264,13 +258,13 @@ func (k *Keyring) EndOtherSessions(ctx context.Context, user store.User, but []b
 		if n, err = tx.EndOtherSessions(ctx, user.ID, but); err != nil || n == 0 {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.session.end", "user "+user.Email, "all others"))
+		return tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.session.end", "user "+user.Email, "all others"))
 	})
 	return n, err
 }
 
 // SetPassword gives a user a password, ends all his sessions and returns the token of a new one. A user who has a
-// password already must give it. Errors: *Error on Password or OldPassword.
+// password already must give it. Errors: *change.Error on Password or OldPassword.
 func (k *Keyring) SetPassword(ctx context.Context, user store.User, old, password string, from netip.Addr, client string) (session string, err error) {
 	what := "password set"
 	if user.PasswordHash != "" {
@@ -280,14 +274,14 @@ func (k *Keyring) SetPassword(ctx context.Context, user store.User, old, passwor
 			return "", err
 		}
 		if !ok {
-			return "", &Error{Kind: Invalid, Field: "OldPassword", Reason: "this is not your password"}
+			return "", &change.Error{Kind: change.Invalid, Field: "OldPassword", Reason: "this is not your password"}
 		}
 	}
 	hash, err := k.hashPassword(ctx, user, password)
 	if err != nil {
 		return "", err
 	}
-	err = k.commit(ctx, func(tx *store.Tx) error {
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		if err := k.putPassword(ctx, tx, user, hash, what, from); err != nil {
 			return err
 		}
@@ -305,7 +299,7 @@ func (k *Keyring) putPassword(ctx context.Context, tx *store.Tx, user store.User
 	if err := tx.EndSignInLinks(ctx, store.LinkReset, user.ID); err != nil {
 		return err
 	}
-	if err := tx.AddAudit(ctx, entry(person(user, from), user.AccountID, "user.password", "user "+user.Email, "set; all sessions ended")); err != nil {
+	if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.password", "user "+user.Email, "set; all sessions ended")); err != nil {
 		return err
 	}
 	return k.tellChanged(ctx, tx, user, what, from)
@@ -322,7 +316,7 @@ func (k *Keyring) MailPasswordReset(ctx context.Context, email string, from neti
 		return err
 	}
 	token := rand.Text() + rand.Text()
-	return k.commit(ctx, func(tx *store.Tx) error {
+	return k.store.Update(ctx, func(tx *store.Tx) error {
 		n, err := tx.CountSignInLinks(ctx, store.LinkReset, user.ID, tx.Now.Add(-time.Hour))
 		if err != nil || n >= resetsAnHour {
 			return err
@@ -331,19 +325,19 @@ func (k *Keyring) MailPasswordReset(ctx context.Context, email string, from neti
 		if err := tx.AddSignInLink(ctx, store.SignInLink{Digest: tokenDigest(token), UserID: user.ID, Kind: store.LinkReset, ExpiresAt: until}); err != nil {
 			return err
 		}
-		by := Actor{Name: "somebody not signed in", Origin: person(user, from).Origin}
-		if err := tx.AddAudit(ctx, entry(by, user.AccountID, "user.link", "user "+user.Email, "mailed, to set a new password")); err != nil {
+		by := change.Actor{Kind: change.Stranger, Name: "somebody not signed in", Origin: person(user, from).Origin}
+		if err := tx.AddAudit(ctx, by.Entry(user.AccountID, "user.link", "user "+user.Email, "mailed, to set a new password")); err != nil {
 			return err
 		}
-		return k.tell(ctx, tx, user.AccountID, Notice{Kind: NoticePasswordReset, To: []string{user.Email}, Link: "/reset/" + token, Until: until, Address: by.Origin})
+		return k.notices.Add(ctx, tx, user.AccountID, notice.Notice{Kind: notice.PasswordReset, To: []string{user.Email}, Link: "/reset/" + token, Until: until, Address: by.Origin})
 	})
 }
 
-// ResetLinkUser finds the user of a mailed link without using it up. Error: *Error NotFound.
+// ResetLinkUser finds the user of a mailed link without using it up. Error: *change.Error NotFound.
 func (k *Keyring) ResetLinkUser(ctx context.Context, token string) (store.User, error) {
 	link, err := k.store.SignInLink(ctx, store.LinkReset, tokenDigest(token), k.now())
 	if errors.Is(err, store.ErrNotFound) {
-		return store.User{}, &Error{Kind: NotFound, Reason: "this link was used already, or has ended"}
+		return store.User{}, &change.Error{Kind: change.NotFound, Reason: "this link was used already, or has ended"}
 	}
 	if err != nil {
 		return store.User{}, err
@@ -352,7 +346,7 @@ func (k *Keyring) ResetLinkUser(ctx context.Context, token string) (store.User, 
 }
 
 // ResetPassword sets a new password by a mailed link, ends all sessions and returns the token of a new one. A password
-// that is refused uses nothing up. Errors: *Error NotFound or on Password, or *SecondStep.
+// that is refused uses nothing up. Errors: *change.Error NotFound or on Password, or *SecondStep.
 func (k *Keyring) ResetPassword(ctx context.Context, token, password string, from netip.Addr, client string) (session string, user store.User, err error) {
 	if user, err = k.ResetLinkUser(ctx, token); err != nil {
 		return "", user, err
@@ -362,7 +356,7 @@ func (k *Keyring) ResetPassword(ctx context.Context, token, password string, fro
 		return "", user, err
 	}
 	second := false
-	err = k.commit(ctx, func(tx *store.Tx) error {
+	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		if _, err := tx.UseSignInLink(ctx, store.LinkReset, tokenDigest(token), k.now()); err != nil {
 			return err
 		}
@@ -378,7 +372,7 @@ func (k *Keyring) ResetPassword(ctx context.Context, token, password string, fro
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		err = &Error{Kind: NotFound, Reason: "this link was used already, or has ended"}
+		err = &change.Error{Kind: change.NotFound, Reason: "this link was used already, or has ended"}
 	case err == nil && second:
 		err = k.secondStep(user, "mailed link")
 	}

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"strings"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/mail"
@@ -74,7 +77,7 @@ func (k *Keyring) roomForSubaccount(ctx context.Context, tx *store.Tx, accountID
 
 // noRoom says what to do when the plan allows no further subaccount.
 func noRoom(may Allowance, n int64) error {
-	return &Error{Kind: LimitReached, Field: "Subaccounts", Reason: fmt.Sprintf("the plan%s allows %d subaccounts, and the account has %d: ask the operator for more, on the Account page or by POST /v3/REST/subaccountrequest, or delete one", planText(may), may.Subaccounts, n)}
+	return &change.Error{Kind: change.LimitReached, Field: "Subaccounts", Reason: fmt.Sprintf("the plan%s allows %d subaccounts, and the account has %d: ask the operator for more, on the Account page or by POST /v3/REST/subaccountrequest, or delete one", planText(may), may.Subaccounts, n)}
 }
 
 // roomForPerson says no when the account's plan allows no further person.
@@ -90,7 +93,7 @@ func (k *Keyring) roomForPerson(ctx context.Context, tx *store.Tx, accountID int
 	if err != nil || n < may.Users {
 		return err
 	}
-	return &Error{Kind: LimitReached, Field: "Users", Reason: fmt.Sprintf("the plan%s allows %d people, and the account has %d, open invitations included: ask the operator for more on the Account page, or remove one", planText(may), may.Users, n)}
+	return &change.Error{Kind: change.LimitReached, Field: "Users", Reason: fmt.Sprintf("the plan%s allows %d people, and the account has %d, open invitations included: ask the operator for more on the Account page, or remove one", planText(may), may.Users, n)}
 }
 
 func planText(a Allowance) string {
@@ -104,14 +107,14 @@ func planText(a Allowance) string {
 func checkPlan(p *store.Plan) error {
 	var err error
 	if p.Name, err = access.CleanName(p.Name); err != nil {
-		return invalid("Name", err)
+		return change.Wrong("Name", err)
 	}
 	for _, x := range []struct {
 		field string
 		n     int64
 	}{{"Subaccounts", p.Subaccounts}, {"MonthMessages", p.MonthMessages}, {"HourMessages", p.HourMessages}, {"Users", p.Users}, {"RetentionDays", int64(p.RetentionDays)}} {
 		if x.n < 0 || x.n > maxLimit || x.field == "RetentionDays" && x.n > credential.MaxPolicyDays {
-			return invalid(x.field, errors.New("must be 0 (no limit) or a positive number of a sensible size"))
+			return change.Wrong(x.field, errors.New("must be 0 (no limit) or a positive number of a sensible size"))
 		}
 	}
 	return nil
@@ -121,8 +124,8 @@ func planDetail(p store.Plan) string {
 	return fmt.Sprintf("subaccounts %s; messages a month %s, an hour %s; users %s; retention %s", limitText(p.Subaccounts), limitText(p.MonthMessages), limitText(p.HourMessages), limitText(p.Users), limitText(int64(p.RetentionDays)))
 }
 
-// PutPlan makes a plan (ID 0) or changes one; accounts that have it are bound by it at once. Errors: *Error on a field.
-func (k *Keyring) PutPlan(ctx context.Context, by Actor, p store.Plan) (store.Plan, error) {
+// PutPlan makes a plan (ID 0) or changes one; accounts that have it are bound by it at once. Errors: *change.Error on a field.
+func (k *Keyring) PutPlan(ctx context.Context, by change.Actor, p store.Plan) (store.Plan, error) {
 	if err := checkPlan(&p); err != nil {
 		return p, err
 	}
@@ -141,14 +144,14 @@ func (k *Keyring) PutPlan(ctx context.Context, by Actor, p store.Plan) (store.Pl
 		if err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, 0, action, "plan "+p.Name, planDetail(p)))
+		return tx.AddAudit(ctx, by.Entry(0, action, "plan "+p.Name, planDetail(p)))
 	})
 	k.changed(0)
 	return p, err
 }
 
 // RemovePlan removes a plan that no account has.
-func (k *Keyring) RemovePlan(ctx context.Context, by Actor, id int64) error {
+func (k *Keyring) RemovePlan(ctx context.Context, by change.Actor, id int64) error {
 	return k.update(ctx, "plan", func(tx *store.Tx) error {
 		p, err := tx.Plan(ctx, id)
 		if err != nil {
@@ -160,12 +163,12 @@ func (k *Keyring) RemovePlan(ctx context.Context, by Actor, id int64) error {
 		if err := tx.RemovePlan(ctx, id); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, 0, "plan.remove", "plan "+p.Name, planDetail(p)))
+		return tx.AddAudit(ctx, by.Entry(0, "plan.remove", "plan "+p.Name, planDetail(p)))
 	})
 }
 
 // AssignPlan gives an account a plan (0: none). What was granted beyond an earlier plan is void.
-func (k *Keyring) AssignPlan(ctx context.Context, by Actor, accountID, planID int64) error {
+func (k *Keyring) AssignPlan(ctx context.Context, by change.Actor, accountID, planID int64) error {
 	err := k.update(ctx, "account or plan", func(tx *store.Tx) error {
 		a, err := tx.Account(ctx, accountID)
 		if err != nil {
@@ -190,7 +193,7 @@ func (k *Keyring) AssignPlan(ctx context.Context, by Actor, accountID, planID in
 		if err := tx.ChangeAccount(ctx, a); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "account.plan", "account "+a.Name, "plan: "+from+" → "+to))
+		return tx.AddAudit(ctx, by.Entry(accountID, "account.plan", "account "+a.Name, "plan: "+from+" → "+to))
 	})
 	k.changed(0)
 	return err
@@ -210,8 +213,8 @@ type AccountChange struct {
 
 // ChangeAccount changes an account's name, rotation policy, the daily limit of keys that have none of their own, and
 // what its mail tells of its recipients.
-// When it has returned, overdue secrets are refused where the policy says so. Errors: *Error on the property.
-func (k *Keyring) ChangeAccount(ctx context.Context, by Actor, accountID int64, c AccountChange) (store.Account, error) {
+// When it has returned, overdue secrets are refused where the policy says so. Errors: *change.Error on the property.
+func (k *Keyring) ChangeAccount(ctx context.Context, by change.Actor, accountID int64, c AccountChange) (store.Account, error) {
 	ctx, cancel := whole(ctx)
 	defer cancel()
 	k.mu.Lock()
@@ -223,20 +226,20 @@ func (k *Keyring) ChangeAccount(ctx context.Context, by Actor, accountID int64, 
 		if err != nil {
 			return err
 		}
-		var log changes
+		var log change.Log
 		was := a
 		if err := c.apply(&a, &log); err != nil {
 			return err
 		}
 		limits = a.DayLimit != was.DayLimit || a.Tracking != was.Tracking
 		out = a
-		if log.text == "" {
+		if log.Text == "" {
 			return nil
 		}
 		if err := tx.ChangeAccount(ctx, a); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "account.change", "account "+a.Name, log.text))
+		return tx.AddAudit(ctx, by.Entry(accountID, "account.change", "account "+a.Name, log.Text))
 	})
 	if err != nil {
 		return out, err
@@ -247,13 +250,13 @@ func (k *Keyring) ChangeAccount(ctx context.Context, by Actor, accountID int64, 
 	return out, k.tellGateOfAccount(ctx, out)
 }
 
-func (c *AccountChange) apply(a *store.Account, log *changes) error {
+func (c *AccountChange) apply(a *store.Account, log *change.Log) error {
 	if c.Name != nil && *c.Name != a.Name { // one that was taken stays good
 		name, err := access.CleanName(*c.Name)
 		if err != nil {
-			return invalid("Name", err)
+			return change.Wrong("Name", err)
 		}
-		log.note("name", a.Name, name)
+		log.Note("name", a.Name, name)
 		a.Name = name
 	}
 	was := PolicyOf(*a)
@@ -268,17 +271,17 @@ func (c *AccountChange) apply(a *store.Account, log *changes) error {
 	}
 	is := PolicyOf(*a)
 	if property, err := is.Check(); err != nil && is != was {
-		return invalid(property, err)
+		return change.Wrong(property, err)
 	}
-	log.note("secret keys are due after", fmt.Sprintf("%d days", was.Days), fmt.Sprintf("%d days", is.Days))
-	log.note("reminders begin", fmt.Sprintf("%d days before", was.RemindDays), fmt.Sprintf("%d days before", is.RemindDays))
+	log.Note("secret keys are due after", fmt.Sprintf("%d days", was.Days), fmt.Sprintf("%d days", is.Days))
+	log.Note("reminders begin", fmt.Sprintf("%d days before", was.RemindDays), fmt.Sprintf("%d days before", is.RemindDays))
 	say := map[bool]string{false: "go on working", true: "stop working"}
-	log.note("overdue secret keys", say[was.Stop], say[is.Stop])
+	log.Note("overdue secret keys", say[was.Stop], say[is.Stop])
 	if c.DayLimit != nil {
 		if *c.DayLimit < 0 || *c.DayLimit > maxLimit {
-			return invalid("DayLimit", fmt.Errorf("must be 0 (no limit) to %d messages", int64(maxLimit)))
+			return change.Wrong("DayLimit", fmt.Errorf("must be 0 (no limit) to %d messages", int64(maxLimit)))
 		}
-		log.note("messages a day of each key", limitText(a.DayLimit), limitText(*c.DayLimit))
+		log.Note("messages a day of each key", limitText(a.DayLimit), limitText(*c.DayLimit))
 		a.DayLimit = *c.DayLimit
 	}
 	return c.track(&a.Tracking, log)
@@ -324,14 +327,14 @@ func limitOf(a *store.Account, may Allowance, kind string) (limit int64, more **
 }
 
 // Ask asks the operator for more than the account's plan gives: wanted is the new limit. The operators are told by
-// mail. email is where the answer goes, "" for the account's owners. Errors: *Error on Kind, Wanted or Reason.
-func (k *Keyring) Ask(ctx context.Context, by Actor, accountID int64, email, kind string, wanted int64, reason string) (store.Request, error) {
+// mail. email is where the answer goes, "" for the account's owners. Errors: *change.Error on Kind, Wanted or Reason.
+func (k *Keyring) Ask(ctx context.Context, by change.Actor, accountID int64, email, kind string, wanted int64, reason string) (store.Request, error) {
 	reason = strings.TrimSpace(reason)
 	switch {
 	case requestKinds()[kind] == "":
-		return store.Request{}, invalid("Kind", fmt.Errorf("%q cannot be asked for: there are subaccounts, month, hour and users", access.Short(kind)))
+		return store.Request{}, change.Wrong("Kind", fmt.Errorf("%q cannot be asked for: there are subaccounts, month, hour and users", access.Short(kind)))
 	case reason == "" || len(reason) > 2000:
-		return store.Request{}, invalid("Reason", errors.New("a reason of up to 2000 bytes is needed: the operator reads it"))
+		return store.Request{}, change.Wrong("Reason", errors.New("a reason of up to 2000 bytes is needed: the operator reads it"))
 	}
 	var out store.Request
 	err := k.update(ctx, "account", func(tx *store.Tx) error {
@@ -346,33 +349,33 @@ func (k *Keyring) Ask(ctx context.Context, by Actor, accountID int64, email, kin
 		if limit, _ := limitOf(&a, may, kind); limit == 0 {
 			return conflict("Kind", "there is no limit of "+requestKinds()[kind]+" on this account")
 		} else if wanted <= limit || wanted > maxLimit {
-			return invalid("Wanted", fmt.Errorf("must be more than the %d that there are", limit))
+			return change.Wrong("Wanted", fmt.Errorf("must be more than the %d that there are", limit))
 		}
 		if n, err := tx.CountOpenRequests(ctx, accountID, kind); err != nil || n > 0 {
 			return orError(err, conflict("Kind", "a request for more "+requestKinds()[kind]+" is open already: the operator answers it by mail"))
 		}
-		id, err := tx.AddRequest(ctx, store.Request{AccountID: accountID, AskedBy: by.Name, Email: email, Kind: kind, Wanted: wanted, Reason: reason})
+		id, err := tx.AddRequest(ctx, store.Request{AccountID: accountID, AskedBy: by.String(), Email: email, Kind: kind, Wanted: wanted, Reason: reason})
 		if err != nil {
 			return err
 		}
 		if out, err = tx.Request(ctx, id); err != nil {
 			return err
 		}
-		n := Notice{Kind: NoticeRequestMade, AccountName: a.Name, By: by.Name, What: requestKinds()[kind], Wanted: wanted, Reason: reason, Link: fmt.Sprintf("/operator/requests/%d", id)}
-		if err := k.tell(ctx, tx, 0, n); err != nil {
+		n := notice.Notice{Kind: notice.RequestMade, AccountName: a.Name, By: by.String(), What: requestKinds()[kind], Wanted: wanted, Reason: reason, Link: fmt.Sprintf("/operator/requests/%d", id)}
+		if err := k.notices.Add(ctx, tx, 0, n); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "request.make", fmt.Sprintf("request %d", id), fmt.Sprintf("%s: %d; reason: %s", requestKinds()[kind], wanted, reason)))
+		return tx.AddAudit(ctx, by.Entry(accountID, "request.make", fmt.Sprintf("request %d", id), fmt.Sprintf("%s: %d; reason: %s", requestKinds()[kind], wanted, reason)))
 	})
 	return out, err
 }
 
 // Answer grants an open request, which raises the account's limit to what was wanted, or to limit when that is not 0;
-// or declines it, with a reason. Who asked is told by mail. Errors: *Error on ID, Limit or Reason.
-func (k *Keyring) Answer(ctx context.Context, by Actor, id int64, grant bool, limit int64, words string) (store.Request, error) {
+// or declines it, with a reason. Who asked is told by mail. Errors: *change.Error on ID, Limit or Reason.
+func (k *Keyring) Answer(ctx context.Context, by change.Actor, id int64, grant bool, limit int64, words string) (store.Request, error) {
 	words = strings.TrimSpace(words)
 	if !grant && words == "" || len(words) > 2000 {
-		return store.Request{}, invalid("Reason", errors.New("a reason of up to 2000 bytes is needed: who asked is told it"))
+		return store.Request{}, change.Wrong("Reason", errors.New("a reason of up to 2000 bytes is needed: who asked is told it"))
 	}
 	var out store.Request
 	err := k.update(ctx, "request", func(tx *store.Tx) error {
@@ -383,9 +386,9 @@ func (k *Keyring) Answer(ctx context.Context, by Actor, id int64, grant bool, li
 		if q.State != store.RequestOpen {
 			return conflict("ID", "the request is "+q.State+" already")
 		}
-		state, kind, detail := store.RequestDeclined, NoticeRequestDeclined, "reason: "+words
+		state, kind, detail := store.RequestDeclined, notice.RequestDeclined, "reason: "+words
 		if grant {
-			state, kind = store.RequestGranted, NoticeRequestGranted
+			state, kind = store.RequestGranted, notice.RequestGranted
 			if detail, err = k.raise(ctx, tx, q, &limit); err != nil {
 				return err
 			}
@@ -393,21 +396,21 @@ func (k *Keyring) Answer(ctx context.Context, by Actor, id int64, grant bool, li
 		if err := tx.AnswerRequest(ctx, id, state, words); err != nil {
 			return err
 		}
-		n := Notice{Kind: kind, AccountName: q.AccountName, What: requestKinds()[q.Kind], Wanted: q.Wanted, Reason: words, Link: "/account"}
+		n := notice.Notice{Kind: kind, AccountName: q.AccountName, What: requestKinds()[q.Kind], Wanted: q.Wanted, Reason: words, Link: "/account"}
 		if grant {
 			n.Wanted = limit
 		}
 		if q.Email != "" {
 			n.To = []string{q.Email}
 		}
-		if err := k.tell(ctx, tx, q.AccountID, n); err != nil {
+		if err := k.notices.Add(ctx, tx, q.AccountID, n); err != nil {
 			return err
 		}
 		if out, err = tx.Request(ctx, id); err != nil {
 			return err
 		}
 		action := map[bool]string{true: "request.grant", false: "request.decline"}[grant]
-		return tx.AddAudit(ctx, entry(by, q.AccountID, action, fmt.Sprintf("request %d", id), detail))
+		return tx.AddAudit(ctx, by.Entry(q.AccountID, action, fmt.Sprintf("request %d", id), detail))
 	})
 	k.changed(0)
 	return out, err
@@ -428,7 +431,7 @@ func (k *Keyring) raise(ctx context.Context, tx *store.Tx, q store.Request, limi
 		*limit = q.Wanted
 	}
 	if *limit <= was || *limit > maxLimit {
-		return "", invalid("Limit", fmt.Errorf("must be more than the %d that there are", was))
+		return "", change.Wrong("Limit", fmt.Errorf("must be more than the %d that there are", was))
 	}
 	*more = limit
 	return fmt.Sprintf("%s: %d → %d", requestKinds()[q.Kind], was, *limit), tx.ChangeAccount(ctx, a)
@@ -438,7 +441,7 @@ func (k *Keyring) raise(ctx context.Context, tx *store.Tx, q store.Request, limi
 func checkEmail(email string) (string, error) {
 	email = strings.TrimSpace(email)
 	if err := mail.CheckEmail(email); err != nil {
-		return "", invalid("Email", err)
+		return "", change.Wrong("Email", err)
 	}
 	return mail.Canonical(email), nil
 }

@@ -9,8 +9,10 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	_ "time/tzdata" // the zones, where the machine has no database of them
 	"unicode/utf8"
+
+	"postern/internal/change"
+	_ "time/tzdata" // the zones, where the machine has no database of them
 
 	"postern/internal/access"
 	"postern/internal/mail"
@@ -58,8 +60,8 @@ func ProfileTexts() []string {
 }
 
 // ChangeProfile changes an account's profile. The audit log names the properties and not what is in them: a log that is
-// never erased is no place for addresses. Errors: *Error on the property.
-func (k *Keyring) ChangeProfile(ctx context.Context, by Actor, accountID int64, c ProfileChange) (store.Profile, error) {
+// never erased is no place for addresses. Errors: *change.Error on the property.
+func (k *Keyring) ChangeProfile(ctx context.Context, by change.Actor, accountID int64, c ProfileChange) (store.Profile, error) {
 	var out store.Profile
 	err := k.update(ctx, "account", func(tx *store.Tx) error {
 		if err := tx.LockAccount(ctx, accountID); err != nil {
@@ -77,7 +79,7 @@ func (k *Keyring) ChangeProfile(ctx context.Context, by Actor, accountID int64, 
 		if err := tx.SetProfile(ctx, accountID, p); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "profile.change", fmt.Sprintf("account %d", accountID), "changed: "+strings.Join(changed, ", ")))
+		return tx.AddAudit(ctx, by.Entry(accountID, "profile.change", fmt.Sprintf("account %d", accountID), "changed: "+strings.Join(changed, ", ")))
 	})
 	return out, err
 }
@@ -90,11 +92,11 @@ func (c *ProfileChange) apply(p *store.Profile) (changed []string, err error) {
 			continue
 		}
 		if s, err = cleanText(s, x.max); err != nil {
-			return nil, invalid(x.property, err)
+			return nil, change.Wrong(x.property, err)
 		}
 		if x.property == "BillingEmail" && s != "" {
 			if _, err := mail.ParseAddress(s); err != nil {
-				return nil, invalid(x.property, fmt.Errorf("%q is not an email address", access.Short(s)))
+				return nil, change.Wrong(x.property, fmt.Errorf("%q is not an email address", access.Short(s)))
 			}
 		}
 		if to := x.of(p); *to != s {
@@ -104,14 +106,14 @@ func (c *ProfileChange) apply(p *store.Profile) (changed []string, err error) {
 	}
 	if c.BirthdayAt != nil && !c.BirthdayAt.Equal(p.BirthdayAt) {
 		if y := c.BirthdayAt.Year(); !c.BirthdayAt.IsZero() && (y < 1850 || y > 9999) {
-			return nil, invalid("BirthdayAt", fmt.Errorf("nobody is born in %d", y))
+			return nil, change.Wrong("BirthdayAt", fmt.Errorf("nobody is born in %d", y))
 		}
 		p.BirthdayAt = *c.BirthdayAt
 		changed = append(changed, "BirthdayAt")
 	}
 	if c.EstimatedVolume != nil && *c.EstimatedVolume != p.EstimatedVolume {
 		if *c.EstimatedVolume < 0 || *c.EstimatedVolume > maxLimit {
-			return nil, invalid("EstimatedVolume", fmt.Errorf("must be 0 to %d messages a month", int64(maxLimit)))
+			return nil, change.Wrong("EstimatedVolume", fmt.Errorf("must be 0 to %d messages a month", int64(maxLimit)))
 		}
 		p.EstimatedVolume = *c.EstimatedVolume
 		changed = append(changed, "EstimatedVolume")
@@ -150,8 +152,8 @@ func isTimezone(name string) bool {
 	return err == nil && name != "Local" // which is Go's own
 }
 
-// ChangeUser changes what a user with access to the whole of an account says of himself. Errors: *Error on the property.
-func (k *Keyring) ChangeUser(ctx context.Context, by Actor, accountID, userID int64, c UserChange) (store.User, error) {
+// ChangeUser changes what a user with access to the whole of an account says of himself. Errors: *change.Error on the property.
+func (k *Keyring) ChangeUser(ctx context.Context, by change.Actor, accountID, userID int64, c UserChange) (store.User, error) {
 	var out store.User
 	err := k.update(ctx, "user", func(tx *store.Tx) error {
 		list, err := tx.Accesses(ctx, store.OfAccount(accountID), store.AccessFilter{UserID: userID, Whole: true})
@@ -165,23 +167,23 @@ func (k *Keyring) ChangeUser(ctx context.Context, by Actor, accountID, userID in
 		if err != nil {
 			return err
 		}
-		var log changes
+		var log change.Log
 		if err := c.apply(&u, &log); err != nil {
 			return err
 		}
 		out = u
-		if log.text == "" {
+		if log.Text == "" {
 			return nil
 		}
 		if err := tx.SetUserSettings(ctx, u); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "user.change", "user "+u.Email, log.text))
+		return tx.AddAudit(ctx, by.Entry(accountID, "user.change", "user "+u.Email, log.Text))
 	})
 	return out, err
 }
 
-func (c *UserChange) apply(u *store.User, log *changes) error {
+func (c *UserChange) apply(u *store.User, log *change.Log) error {
 	for _, x := range []struct {
 		property, what string
 		given          *string
@@ -198,15 +200,15 @@ func (c *UserChange) apply(u *store.User, log *changes) error {
 		}
 		s, err := cleanText(*x.given, 1000)
 		if err != nil {
-			return invalid(x.property, err)
+			return change.Wrong(x.property, err)
 		}
 		if x.form != nil && (len(s) > 64 || !x.form.MatchString(s)) {
-			return invalid(x.property, fmt.Errorf("%q is not of the form of %s", access.Short(s), x.like))
+			return change.Wrong(x.property, fmt.Errorf("%q is not of the form of %s", access.Short(s), x.like))
 		}
 		if x.to == &u.Timezone && s != *x.to && !isTimezone(s) {
-			return invalid(x.property, fmt.Errorf("there is no time zone %q", access.Short(s)))
+			return change.Wrong(x.property, fmt.Errorf("there is no time zone %q", access.Short(s)))
 		}
-		log.note(x.what, *x.to, s)
+		log.Note(x.what, *x.to, s)
 		*x.to = s
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"postern/internal/notice"
+
 	"postern/internal/store"
 )
 
@@ -57,14 +59,14 @@ func (k *Keyring) remind(ctx context.Context, now time.Time, a store.AgedSecret)
 		if i < 0 {
 			return nil // reset meanwhile
 		}
-		out := Notice{
-			Kind: NoticeCredentialDue, AccountName: owner.Name, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name,
+		out := notice.Notice{
+			Kind: notice.CredentialDue, AccountName: owner.Name, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name,
 			Reference: key.Reference, SecretID: a.SecretID, Hint: key.Secrets[i].Hint,
 			Days: age.DaysLeft, Stops: owner.StopOverdue, Until: policy.EndOf(a.CreatedAt),
 		}
 		if age.Overdue {
-			out.Kind, out.Days = NoticeCredentialOverdue, -age.DaysLeft
+			out.Kind, out.Days = notice.CredentialOverdue, -age.DaysLeft
 		}
-		return k.tell(ctx, tx, a.AccountID, out)
+		return k.notices.Add(ctx, tx, a.AccountID, out)
 	})
 }

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/credential"
 	"postern/internal/store"
 )
@@ -26,11 +29,11 @@ type Reset struct {
 
 // Reset gives a key of the scope a new secret. Without an overlap all old ones end: when it has returned, no request
 // with one of them is accepted and the SMTP sessions that it opened are closed. With an overlap the newest old secret
-// lives on until its end. Errors: *Error on OverlapSeconds; Conflict on EndSecretID when two are live and none is named, and
+// lives on until its end. Errors: *change.Error on OverlapSeconds; Conflict on EndSecretID when two are live and none is named, and
 // on NewestSecretID when the key was reset meanwhile.
-func (k *Keyring) Reset(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, how Reset) (Issued, error) {
+func (k *Keyring) Reset(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, how Reset) (Issued, error) {
 	if err := credential.CheckOverlap(how.Overlap); err != nil {
-		return Issued{}, invalid("OverlapSeconds", err)
+		return Issued{}, change.Wrong("OverlapSeconds", err)
 	}
 	var out Issued
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
@@ -53,7 +56,7 @@ func (k *Keyring) Reset(ctx context.Context, by Actor, scope store.Scope, f stor
 		if out, err = k.addSecret(ctx, tx, key, ""); err != nil {
 			return nil, err
 		}
-		return &out.Key, tx.AddAudit(ctx, entry(by, key.AccountID, "key.reset", "key "+key.APIKey, detail))
+		return &out.Key, tx.AddAudit(ctx, by.Entry(key.AccountID, "key.reset", "key "+key.APIKey, detail))
 	})
 	return out, err
 }
@@ -67,7 +70,7 @@ func (how Reset) expects(live []store.Secret) error {
 	if how.NewestSecretID == nil || *how.NewestSecretID == newest {
 		return nil
 	}
-	return &Error{Kind: Conflict, Field: "NewestSecretID", Reason: "the secret key was reset meanwhile"}
+	return &change.Error{Kind: change.Conflict, Field: "NewestSecretID", Reason: "the secret key was reset meanwhile"}
 }
 
 // overlap leaves one old secret of the key live, until the overlap's end.
@@ -78,7 +81,7 @@ func (k *Keyring) overlap(ctx context.Context, tx *store.Tx, key *store.Key, how
 		}
 		i := slices.IndexFunc(key.Secrets, func(x store.Secret) bool { return x.ID == how.EndSecretID })
 		if i < 0 {
-			return "", &Error{Kind: Invalid, Field: "EndSecretID", Reason: "it names no live secret key of this API key"}
+			return "", &change.Error{Kind: change.Invalid, Field: "EndSecretID", Reason: "it names no live secret key of this API key"}
 		}
 		if err := tx.EndSecret(ctx, key.ID, how.EndSecretID); err != nil {
 			return "", err
@@ -120,12 +123,12 @@ func thirdSecret(live []store.Secret) error {
 	if !older.LastUsedAt.IsZero() {
 		reason += ", last used " + older.LastUsedAt.Format("2006-01-02 15:04 UTC") + ","
 	}
-	return &Error{Kind: Conflict, Field: "EndSecretID", Reason: reason + fmt.Sprintf(" would end at once; name the one to end (%d or %d), or reset without an overlap, which ends both", live[0].ID, older.ID)}
+	return &change.Error{Kind: change.Conflict, Field: "EndSecretID", Reason: reason + fmt.Sprintf(" would end at once; name the one to end (%d or %d), or reset without an overlap, which ends both", live[0].ID, older.ID)}
 }
 
 // Retire ends one live secret of a key early: the old one of an overlap. The last live secret is not retired, but
-// reset. Errors: *Error on SecretID.
-func (k *Keyring) Retire(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, secretID int64) (store.Key, error) {
+// reset. Errors: *change.Error on SecretID.
+func (k *Keyring) Retire(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, secretID int64) (store.Key, error) {
 	var out store.Key
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
 		key, err := tx.Key(ctx, scope, f)
@@ -135,9 +138,9 @@ func (k *Keyring) Retire(ctx context.Context, by Actor, scope store.Scope, f sto
 		i := slices.IndexFunc(key.Secrets, func(x store.Secret) bool { return x.ID == secretID })
 		switch {
 		case i < 0:
-			return nil, &Error{Kind: Invalid, Field: "SecretID", Reason: "it names no live secret key of this API key"}
+			return nil, &change.Error{Kind: change.Invalid, Field: "SecretID", Reason: "it names no live secret key of this API key"}
 		case len(key.Secrets) == 1:
-			return nil, &Error{Kind: NotAllowed, Field: "SecretID", Reason: "it is the only live secret key: reset it, or deactivate the API key"}
+			return nil, &change.Error{Kind: change.NotAllowed, Field: "SecretID", Reason: "it is the only live secret key: reset it, or deactivate the API key"}
 		}
 		gone := key.Secrets[i]
 		if err := tx.EndSecret(ctx, key.ID, gone.ID); err != nil {
@@ -150,14 +153,14 @@ func (k *Keyring) Retire(ctx context.Context, by Actor, scope store.Scope, f sto
 			detail += "; …" + left.Hint + " works until " + left.ExpiresAt.Format(time.RFC3339)
 		}
 		out = key
-		return &key, tx.AddAudit(ctx, entry(by, key.AccountID, "key.retire", "key "+key.APIKey, detail))
+		return &key, tx.AddAudit(ctx, by.Entry(key.AccountID, "key.retire", "key "+key.APIKey, detail))
 	})
 	return out, err
 }
 
 // Leaked revokes a secret that was found where it should not be, tells the key's owners, and says whether it was live.
 // Having the secret is the proof: nobody has to sign in for it.
-func (k *Keyring) Leaked(ctx context.Context, by Actor, secret string) (bool, error) {
+func (k *Keyring) Leaked(ctx context.Context, by change.Actor, secret string) (bool, error) {
 	if len(secret) == 0 || len(secret) > credential.MaxSecretChars {
 		return false, nil
 	}
@@ -186,11 +189,11 @@ func (k *Keyring) Leaked(ctx context.Context, by Actor, secret string) (bool, er
 		if err != nil {
 			return nil, err
 		}
-		n := Notice{Kind: NoticeCredentialLeaked, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, Reference: key.Reference, SecretID: found.ID, Hint: found.Hint, Address: by.Origin}
-		if err := k.tell(ctx, tx, key.AccountID, n); err != nil {
+		n := notice.Notice{Kind: notice.CredentialLeaked, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, Reference: key.Reference, SecretID: found.ID, Hint: found.Hint, Address: by.Origin}
+		if err := k.notices.Add(ctx, tx, key.AccountID, n); err != nil {
 			return nil, err
 		}
-		return &key, tx.AddAudit(ctx, entry(by, key.AccountID, "key.leaked", "key "+key.APIKey, "the secret key …"+found.Hint+" was reported as leaked, and ended"))
+		return &key, tx.AddAudit(ctx, by.Entry(key.AccountID, "key.leaked", "key "+key.APIKey, "the secret key …"+found.Hint+" was reported as leaked, and ended"))
 	})
 	return live, err
 }
@@ -209,7 +212,7 @@ func (k *Keyring) EndOverlaps(ctx context.Context) (n int, err error) {
 			if err != nil {
 				return err
 			}
-			if err := tx.AddAudit(ctx, entry(Actor{Name: "postern"}, key.AccountID, "key.overlap.end", "key "+key.APIKey, "the secret key …"+x.Hint+" came to its end")); err != nil {
+			if err := tx.AddAudit(ctx, change.Actor{}.Entry(key.AccountID, "key.overlap.end", "key "+key.APIKey, "the secret key …"+x.Hint+" came to its end")); err != nil {
 				return err
 			}
 		}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -59,7 +61,7 @@ type NewSender struct {
 // check reads a sender, and brings its address into the canonical form.
 func (n *NewSender) check() (err error) {
 	if n.Email, n.domain, err = SplitSender(n.Email); err != nil {
-		return invalid("Email", err)
+		return change.Wrong("Email", err)
 	}
 	return checkSenderWords(&n.Name, &n.EmailType, &n.Description)
 }
@@ -75,7 +77,7 @@ func checkSenderWords(name, emailType, description *string) error {
 			continue
 		}
 		if _, err := cleanText(*x.text, x.most); err != nil {
-			return invalid(x.field, err)
+			return change.Wrong(x.field, err)
 		}
 	}
 	if emailType == nil {
@@ -85,31 +87,31 @@ func checkSenderWords(name, emailType, description *string) error {
 	case "", "unknown", "transactional", "bulk":
 		return nil
 	}
-	return invalid("EmailType", fmt.Errorf("%q is none of transactional, bulk and unknown", access.Short(*emailType)))
+	return change.Wrong("EmailType", fmt.Errorf("%q is none of transactional, bulk and unknown", access.Short(*emailType)))
 }
 
 func (n *NewSender) whole() bool { return strings.HasPrefix(n.Email, "*@") }
 
 // AddSender lets a key of the scope send from an address or a domain by the operator's word. A domain is thereby proved.
-// Errors: *Error on Email or Name.
-func (k *Keyring) AddSender(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, sender, name string) (store.Sender, error) {
+// Errors: *change.Error on Email or Name.
+func (k *Keyring) AddSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, sender, name string) (store.Sender, error) {
 	return k.addSender(ctx, by, scope, f, NewSender{Email: sender, Name: name}, true)
 }
 
 // ProposeSender adds a sender to a key of the scope that is still to be proved: it is inactive, and an address is mailed
-// a link. Where the key's domain is proved it is active at once. Errors: *Error on Email, Name, EmailType or
+// a link. Where the key's domain is proved it is active at once. Errors: *change.Error on Email, Name, EmailType or
 // Description; Conflict on Email when the key has it, with the sender as it is.
-func (k *Keyring) ProposeSender(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, n NewSender) (store.Sender, error) {
+func (k *Keyring) ProposeSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, n NewSender) (store.Sender, error) {
 	return k.addSender(ctx, by, scope, f, n, false)
 }
 
-func (k *Keyring) addSender(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, n NewSender, word bool) (out store.Sender, err error) {
+func (k *Keyring) addSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, n NewSender, word bool) (out store.Sender, err error) {
 	if err := n.check(); err != nil {
 		return out, err
 	}
 	key, err := k.store.Key(ctx, scope, f)
 	if errors.Is(err, store.ErrNotFound) {
-		return out, &Error{Kind: NotFound, Reason: "there is no such key"}
+		return out, &change.Error{Kind: change.NotFound, Reason: "there is no such key"}
 	}
 	if err != nil {
 		return out, err
@@ -131,7 +133,7 @@ func (k *Keyring) addSender(ctx context.Context, by Actor, scope store.Scope, f 
 }
 
 // putSender is addSender within the transaction.
-func (k *Keyring) putSender(ctx context.Context, tx *store.Tx, by Actor, key store.Key, n NewSender, word bool) (store.Sender, error) {
+func (k *Keyring) putSender(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, n NewSender, word bool) (store.Sender, error) {
 	was, err := tx.Sender(ctx, key.ID, n.Email)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return was, err
@@ -158,7 +160,7 @@ func (k *Keyring) putSender(ctx context.Context, tx *store.Tx, by Actor, key sto
 	if x, err = tx.PutSender(ctx, x); err != nil {
 		return x, err
 	}
-	if err := tx.AddAudit(ctx, entry(by, key.AccountID, "sender.add", "sender "+x.Email, "for key "+key.APIKey+"; "+standingWords(x))); err != nil {
+	if err := tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.add", "sender "+x.Email, "for key "+key.APIKey+"; "+standingWords(x))); err != nil {
 		return x, err
 	}
 	switch {
@@ -206,13 +208,13 @@ func standingWords(x store.Sender) string {
 func roomForSender(ctx context.Context, tx *store.Tx, keyID int64) error {
 	all, _, err := tx.CountSenders(ctx, keyID, "")
 	if err == nil && all >= MaxSenders {
-		return &Error{Kind: LimitReached, Field: "Email", Reason: fmt.Sprintf("the key has %d senders already, which is as many as it may: remove some, or prove a domain and send from any address of it", all)}
+		return &change.Error{Kind: change.LimitReached, Field: "Email", Reason: fmt.Sprintf("the key has %d senders already, which is as many as it may: remove some, or prove a domain and send from any address of it", all)}
 	}
 	return err
 }
 
 // lendKnown makes a metasender of a sender that the key has; that it has it is otherwise a conflict.
-func (k *Keyring) lendKnown(ctx context.Context, tx *store.Tx, by Actor, key store.Key, was store.Sender, n NewSender) (store.Sender, error) {
+func (k *Keyring) lendKnown(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, was store.Sender, n NewSender) (store.Sender, error) {
 	switch {
 	case n.Meta && !was.Meta:
 		return lend(ctx, tx, by, key, was, n)
@@ -222,13 +224,13 @@ func (k *Keyring) lendKnown(ctx context.Context, tx *store.Tx, by Actor, key sto
 	return was, conflict("Email", fmt.Sprintf("%s is a sender of this API key already", was.Email))
 }
 
-func lend(ctx context.Context, tx *store.Tx, by Actor, key store.Key, x store.Sender, n NewSender) (store.Sender, error) {
+func lend(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, x store.Sender, n NewSender) (store.Sender, error) {
 	x.Meta, x.Lent, x.Description = true, n.Lent, n.Description
 	x, err := tx.ChangeSender(ctx, x)
 	if err != nil {
 		return x, err
 	}
-	return x, tx.AddAudit(ctx, entry(by, key.AccountID, "sender.lend", "sender "+x.Email, lentWords(x.Lent)))
+	return x, tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.lend", "sender "+x.Email, lentWords(x.Lent)))
 }
 
 func lentWords(lent bool) string {
@@ -246,8 +248,8 @@ type SenderChange struct {
 	Description     *string
 }
 
-// ChangeSender changes a sender of the scope that is not deleted. Errors: *Error on Name, EmailType, Description or Lent.
-func (k *Keyring) ChangeSender(ctx context.Context, by Actor, scope store.Scope, id int64, c SenderChange) (out store.Sender, err error) {
+// ChangeSender changes a sender of the scope that is not deleted. Errors: *change.Error on Name, EmailType, Description or Lent.
+func (k *Keyring) ChangeSender(ctx context.Context, by change.Actor, scope store.Scope, id int64, c SenderChange) (out store.Sender, err error) {
 	err = k.update(ctx, "sender", func(tx *store.Tx) error {
 		was, err := tx.SenderByID(ctx, scope, id)
 		if err != nil {
@@ -267,7 +269,7 @@ func (k *Keyring) ChangeSender(ctx context.Context, by Actor, scope store.Scope,
 		if out, err = tx.ChangeSender(ctx, x); err != nil || detail == "" {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, key.AccountID, "sender.change", "sender "+out.Email, detail+"; for key "+key.APIKey))
+		return tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.change", "sender "+out.Email, detail+"; for key "+key.APIKey))
 	})
 	if err == nil {
 		k.sendersChanged(out)
@@ -277,39 +279,39 @@ func (k *Keyring) ChangeSender(ctx context.Context, by Actor, scope store.Scope,
 
 // apply makes the sender as it shall be, and says in words what is different.
 func (c SenderChange) apply(x store.Sender) (store.Sender, string) {
-	var what changes
+	var what change.Log
 	if c.Name != nil {
-		what.note("name", x.Name, *c.Name)
+		what.Note("name", x.Name, *c.Name)
 		x.Name = *c.Name
 	}
 	if c.EmailType != nil {
 		if *c.EmailType == "" {
 			*c.EmailType = "unknown"
 		}
-		what.note("type", x.EmailType, *c.EmailType)
+		what.Note("type", x.EmailType, *c.EmailType)
 		x.EmailType = *c.EmailType
 	}
 	if c.Default != nil {
-		what.note("default", fmt.Sprint(x.Default), fmt.Sprint(*c.Default))
+		what.Note("default", fmt.Sprint(x.Default), fmt.Sprint(*c.Default))
 		x.Default = *c.Default
 	}
 	if c.Lent != nil {
-		what.note("lending", lentWords(x.Lent), lentWords(*c.Lent))
+		what.Note("lending", lentWords(x.Lent), lentWords(*c.Lent))
 		x.Meta, x.Lent = x.Meta || *c.Lent, *c.Lent
 	}
 	if c.Description != nil {
-		what.note("description", x.Description, *c.Description)
+		what.Note("description", x.Description, *c.Description)
 		x.Description = *c.Description
 	}
-	return x, what.text
+	return x, what.Text
 }
 
 // RemoveSender ends a key's right to send from a sender. With a whole domain, or its last sender, goes the domain's
 // proof, and with that the right to the addresses that rest on it.
-func (k *Keyring) RemoveSender(ctx context.Context, by Actor, scope store.Scope, f store.KeyFilter, sender string) error {
+func (k *Keyring) RemoveSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, sender string) error {
 	email, _, err := SplitSender(sender)
 	if err != nil {
-		return invalid("Email", err)
+		return change.Wrong("Email", err)
 	}
 	var x store.Sender
 	err = k.update(ctx, "key", func(tx *store.Tx) error {
@@ -322,7 +324,7 @@ func (k *Keyring) RemoveSender(ctx context.Context, by Actor, scope store.Scope,
 			err = tx.DeleteSender(ctx, key.ID, email)
 		}
 		if errors.Is(err, store.ErrNotFound) {
-			return &Error{Kind: NotFound, Field: "Email", Reason: fmt.Sprintf("%s is not a sender of the key", email)}
+			return &change.Error{Kind: change.NotFound, Field: "Email", Reason: fmt.Sprintf("%s is not a sender of the key", email)}
 		}
 		if err != nil {
 			return err
@@ -334,7 +336,7 @@ func (k *Keyring) RemoveSender(ctx context.Context, by Actor, scope store.Scope,
 		if err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, key.AccountID, "sender.remove", "sender "+email, "for key "+key.APIKey+resting))
+		return tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.remove", "sender "+email, "for key "+key.APIKey+resting))
 	})
 	if err == nil {
 		k.sendersChanged(x)

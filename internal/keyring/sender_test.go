@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
@@ -16,7 +19,7 @@ import (
 // proposes adds a sender as a key's owner does, and returns its status and proof.
 func (r *ring) proposes(t *testing.T, key store.Key, email string) store.Sender {
 	t.Helper()
-	x, err := r.ProposeSender(t.Context(), keyring.Actor{Name: "key " + key.APIKey}, store.OfKey(key.AccountID, key.ID), store.KeyFilter{ID: key.ID}, keyring.NewSender{Email: email})
+	x, err := r.ProposeSender(t.Context(), change.Actor{Name: "key " + key.APIKey}, store.OfKey(key.AccountID, key.ID), store.KeyFilter{ID: key.ID}, keyring.NewSender{Email: email})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +67,7 @@ func TestProofOfADomain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wants(t, r.ProveDomain(t.Context(), operator, store.OfKey(key.AccountID, other.Key.ID), d.ID, store.ProofDNS), keyring.NotFound, "")
+		wants(t, r.ProveDomain(t.Context(), operator, store.OfKey(key.AccountID, other.Key.ID), d.ID, store.ProofDNS), change.NotFound, "")
 		if err := r.ProveDomain(t.Context(), operator, r.scope, d.ID, store.ProofFile); err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +163,7 @@ func TestSenderLinks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n.Kind == keyring.NoticeSenderLink {
+			if n.Kind == notice.SenderLink {
 				tokens = append(tokens, strings.TrimPrefix(n.Link, "/sender-link/"))
 			}
 		}
@@ -175,13 +178,13 @@ func TestSenderLinks(t *testing.T) {
 			t.Errorf("%v, active %s", err, r.active(t, r.up.Key))
 		}
 		_, err = r.UseSenderLink(t.Context(), tokens[1], here)
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 		if err := r.RemoveSender(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, "ann@shop.example"); err != nil {
 			t.Fatal(err)
 		}
 		_, err = r.UseSenderLink(t.Context(), tokens[0], here)
-		wants(t, err, keyring.NotFound, "")
-		wants(t, r.MailSenderLink(t.Context(), operator, r.scope, x.ID), keyring.Conflict, "Email")
+		wants(t, err, change.NotFound, "")
+		wants(t, r.MailSenderLink(t.Context(), operator, r.scope, x.ID), change.Conflict, "Email")
 		// Nobody's inbox is filled, by however many keys.
 		for i := range 5 {
 			sub, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keyring.NewKey{Name: fmt.Sprint("Sub", i)})
@@ -194,7 +197,7 @@ func TestSenderLinks(t *testing.T) {
 			}
 		}
 		_, err = r.ProposeSender(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, keyring.NewSender{Email: "Ann@shop.example"})
-		wants(t, err, keyring.LimitReached, "Email")
+		wants(t, err, change.LimitReached, "Email")
 	})
 }
 
@@ -206,7 +209,7 @@ func TestSendersOfAKeyAreBounded(t *testing.T) {
 		}
 	}
 	_, err := r.ProposeSender(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, keyring.NewSender{Email: "more.example"})
-	wants(t, err, keyring.LimitReached, "Email")
+	wants(t, err, change.LimitReached, "Email")
 	if _, err := r.AddSender(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, "more.example", ""); err != nil {
 		t.Error(err)
 	}

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/store"
 )
 
@@ -24,7 +27,7 @@ const (
 )
 
 // mailLink mails a link to the address of a sender: whoever follows it shows that mail to the address reaches him. Error:
-// *Error LimitReached.
+// *change.Error LimitReached.
 func (k *Keyring) mailLink(ctx context.Context, tx *store.Tx, key store.Key, x store.Sender) error {
 	since := tx.Now.Add(-linkWindow)
 	toAddress, ofKey, err := tx.CountSenderLinks(ctx, x.Email, key.ID, since)
@@ -32,9 +35,9 @@ func (k *Keyring) mailLink(ctx context.Context, tx *store.Tx, key store.Key, x s
 	case err != nil:
 		return err
 	case toAddress >= linksToAddress:
-		return &Error{Kind: LimitReached, Field: "Email", Reason: fmt.Sprintf("%s was mailed %d links within a day: use the last one, or wait", x.Email, toAddress)}
+		return &change.Error{Kind: change.LimitReached, Field: "Email", Reason: fmt.Sprintf("%s was mailed %d links within a day: use the last one, or wait", x.Email, toAddress)}
 	case ofKey >= linksOfKey:
-		return &Error{Kind: LimitReached, Field: "Email", Reason: fmt.Sprintf("this key had %d links mailed within a day: wait, or prove the domain", ofKey)}
+		return &change.Error{Kind: change.LimitReached, Field: "Email", Reason: fmt.Sprintf("this key had %d links mailed within a day: wait, or prove the domain", ofKey)}
 	}
 	a, err := tx.Account(ctx, key.AccountID)
 	if err != nil {
@@ -45,14 +48,14 @@ func (k *Keyring) mailLink(ctx context.Context, tx *store.Tx, key store.Key, x s
 	if err := tx.AddSenderLink(ctx, store.SenderLink{SenderID: x.ID, KeyID: key.ID, Email: x.Email, ExpiresAt: until}, tokenDigest(token), since); err != nil {
 		return err
 	}
-	return k.tell(ctx, tx, key.AccountID, Notice{
-		Kind: NoticeSenderLink, To: []string{x.Email}, AccountName: a.Name, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, What: x.Email,
+	return k.notices.Add(ctx, tx, key.AccountID, notice.Notice{
+		Kind: notice.SenderLink, To: []string{x.Email}, AccountName: a.Name, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, What: x.Email,
 		Link: "/sender-link/" + token, Until: until,
 	})
 }
 
-// MailSenderLink mails a link once more to an address of the scope that is not proved yet. Errors: *Error on Email.
-func (k *Keyring) MailSenderLink(ctx context.Context, by Actor, scope store.Scope, id int64) error {
+// MailSenderLink mails a link once more to an address of the scope that is not proved yet. Errors: *change.Error on Email.
+func (k *Keyring) MailSenderLink(ctx context.Context, by change.Actor, scope store.Scope, id int64) error {
 	return k.update(ctx, "sender", func(tx *store.Tx) error {
 		x, err := tx.SenderByID(ctx, scope, id)
 		if err != nil {
@@ -68,16 +71,16 @@ func (k *Keyring) MailSenderLink(ctx context.Context, by Actor, scope store.Scop
 		if err := k.mailLink(ctx, tx, key, x); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, key.AccountID, "sender.mail", "sender "+x.Email, "a link to prove it; for key "+key.APIKey))
+		return tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.mail", "sender "+x.Email, "a link to prove it; for key "+key.APIKey))
 	})
 }
 
 func errSenderLink() error {
-	return &Error{Kind: NotFound, Reason: "this link was used already, or has ended"}
+	return &change.Error{Kind: change.NotFound, Reason: "this link was used already, or has ended"}
 }
 
 // SenderLink reads the link of a token, and uses nothing up: programs look at links in mail before people do. Error:
-// *Error NotFound.
+// *change.Error NotFound.
 func (k *Keyring) SenderLink(ctx context.Context, token string) (store.SenderLink, error) {
 	l, err := k.store.SenderLink(ctx, tokenDigest(token))
 	switch {
@@ -89,7 +92,7 @@ func (k *Keyring) SenderLink(ctx context.Context, token string) (store.SenderLin
 	return l, err
 }
 
-// UseSenderLink makes the sender of a link active: mail to the address reached who has the token. Error: *Error
+// UseSenderLink makes the sender of a link active: mail to the address reached who has the token. Error: *change.Error
 // NotFound.
 func (k *Keyring) UseSenderLink(ctx context.Context, token string, from netip.Addr) (l store.SenderLink, err error) {
 	var x store.Sender
@@ -103,11 +106,11 @@ func (k *Keyring) UseSenderLink(ctx context.Context, token string, from netip.Ad
 		if x, err = tx.ActivateSender(ctx, l.KeyID, l.SenderID, store.ProofMail); err != nil {
 			return err
 		}
-		by := Actor{Name: "who reads " + l.Email}
+		by := change.Actor{Kind: change.Stranger, Name: "who reads " + l.Email}
 		if from.IsValid() {
 			by.Origin = from.String()
 		}
-		return tx.AddAudit(ctx, entry(by, l.AccountID, "sender.validate", "sender "+l.Email, "by a mailed link; for key "+l.APIKey))
+		return tx.AddAudit(ctx, by.Entry(l.AccountID, "sender.validate", "sender "+l.Email, "by a mailed link; for key "+l.APIKey))
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return l, errSenderLink()
@@ -120,7 +123,7 @@ func (k *Keyring) UseSenderLink(ctx context.Context, token string, from netip.Ad
 
 // ProveDomain notes that a domain of the scope is its key's, as its TXT record or a file on its web server has shown, and
 // makes the key's senders of it active.
-func (k *Keyring) ProveDomain(ctx context.Context, by Actor, scope store.Scope, id int64, proof string) error {
+func (k *Keyring) ProveDomain(ctx context.Context, by change.Actor, scope store.Scope, id int64, proof string) error {
 	var active []store.Sender
 	err := k.update(ctx, "domain", func(tx *store.Tx) error {
 		d, err := tx.Domain(ctx, scope, id)
@@ -143,7 +146,7 @@ func (k *Keyring) ProveDomain(ctx context.Context, by Actor, scope store.Scope, 
 }
 
 // prove is ProveDomain within a transaction.
-func prove(ctx context.Context, tx *store.Tx, by Actor, key store.Key, d store.Domain, proof string) ([]store.Sender, error) {
+func prove(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, d store.Domain, proof string) ([]store.Sender, error) {
 	if d.Proved() {
 		proof = d.Proof
 	} else if err := tx.ProveDomain(ctx, d.ID, proof); err != nil {
@@ -158,5 +161,5 @@ func prove(ctx context.Context, tx *store.Tx, by Actor, key store.Key, d store.D
 	if len(active) > 0 {
 		detail += "; now active: " + emailsOf(active)
 	}
-	return active, tx.AddAudit(ctx, entry(by, key.AccountID, "sender.validate", "domain "+d.Domain, detail))
+	return active, tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.validate", "domain "+d.Domain, detail))
 }

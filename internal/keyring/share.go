@@ -12,6 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/access"
 	"postern/internal/store"
 )
@@ -36,39 +39,39 @@ func (s *Share) check(ctx context.Context, tx *store.Tx, scope store.Scope) (nam
 		return nil, err
 	}
 	if !access.IsRole(s.Role) {
-		return nil, invalid("Role", fmt.Errorf("%q is not a role: there are %s", access.Short(s.Role), strings.Join(access.Roles(), ", ")))
+		return nil, change.Wrong("Role", fmt.Errorf("%q is not a role: there are %s", access.Short(s.Role), strings.Join(access.Roles(), ", ")))
 	}
 	if s.Days == 0 {
 		s.Days = InvitationDays
 	}
 	if s.Days < 1 || s.Days > MaxInvitationDays {
-		return nil, invalid("Days", fmt.Errorf("must be 1 to %d", MaxInvitationDays))
+		return nil, change.Wrong("Days", fmt.Errorf("must be 1 to %d", MaxInvitationDays))
 	}
 	slices.Sort(s.KeyIDs)
 	s.KeyIDs = slices.Compact(s.KeyIDs)
 	if len(s.KeyIDs) > 1000 {
-		return nil, invalid("Keys", errors.New("more than 1000 keys: share the account"))
+		return nil, change.Wrong("Keys", errors.New("more than 1000 keys: share the account"))
 	}
 	for _, id := range s.KeyIDs {
 		key, err := tx.Key(ctx, scope, store.KeyFilter{ID: id})
 		if errors.Is(err, store.ErrNotFound) {
-			return nil, &Error{Kind: NotFound, Field: "Keys", Reason: "there is no such key"}
+			return nil, &change.Error{Kind: change.NotFound, Field: "Keys", Reason: "there is no such key"}
 		}
 		if err != nil {
 			return nil, err
 		}
 		if key.Master {
 			// Its secret opens the whole account by the API: who has it shares more than one key.
-			return nil, &Error{Kind: Invalid, Field: "Keys", Reason: "the primary key is the account's own and is not shared by itself: share the whole account"}
+			return nil, &change.Error{Kind: change.Invalid, Field: "Keys", Reason: "the primary key is the account's own and is not shared by itself: share the whole account"}
 		}
 		names = append(names, key.Name)
 	}
 	return names, nil
 }
 
-// Invite asks somebody by mail to share an account, or some of its keys. The token is in the mail alone. Errors: *Error
+// Invite asks somebody by mail to share an account, or some of its keys. The token is in the mail alone. Errors: *change.Error
 // on Email, Role, Keys or Days; LimitReached when the plan allows no more people.
-func (k *Keyring) Invite(ctx context.Context, by Actor, accountID int64, s Share) (store.Invitation, error) {
+func (k *Keyring) Invite(ctx context.Context, by change.Actor, accountID int64, s Share) (store.Invitation, error) {
 	token := rand.Text() + rand.Text()
 	var out store.Invitation
 	err := k.update(ctx, "account", func(tx *store.Tx) error {
@@ -84,15 +87,15 @@ func (k *Keyring) Invite(ctx context.Context, by Actor, accountID int64, s Share
 			return err
 		}
 		until := tx.Now.AddDate(0, 0, s.Days)
-		out, err = tx.AddInvitation(ctx, store.Invitation{AccountID: accountID, Email: s.Email, Role: s.Role, Digest: tokenDigest(token), InvitedBy: by.Name, KeyIDs: s.KeyIDs, ExpiresAt: until})
+		out, err = tx.AddInvitation(ctx, store.Invitation{AccountID: accountID, Email: s.Email, Role: s.Role, Digest: tokenDigest(token), InvitedBy: by.String(), KeyIDs: s.KeyIDs, ExpiresAt: until})
 		if err != nil {
 			return err
 		}
-		n := Notice{Kind: NoticeInvitation, To: []string{s.Email}, AccountName: a.Name, KeyNames: names, Role: s.Role, By: by.Name, Link: "/invitation/" + token, Until: until}
-		if err := k.tell(ctx, tx, accountID, n); err != nil {
+		n := notice.Notice{Kind: notice.Invitation, To: []string{s.Email}, AccountName: a.Name, KeyNames: names, Role: s.Role, By: by.String(), Link: "/invitation/" + token, Until: until}
+		if err := k.notices.Add(ctx, tx, accountID, n); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "access.invite", "user "+s.Email, shareDetail(s.Role, names)+"; until "+until.Format(time.DateOnly)))
+		return tx.AddAudit(ctx, by.Entry(accountID, "access.invite", "user "+s.Email, shareDetail(s.Role, names)+"; until "+until.Format(time.DateOnly)))
 	})
 	return out, err
 }
@@ -114,13 +117,13 @@ func shareDetail(role string, keys []string) string {
 }
 
 // Withdraw ends an invitation.
-func (k *Keyring) Withdraw(ctx context.Context, by Actor, accountID, id int64) error {
+func (k *Keyring) Withdraw(ctx context.Context, by change.Actor, accountID, id int64) error {
 	return k.update(ctx, "open invitation", func(tx *store.Tx) error {
 		i, err := tx.WithdrawInvitation(ctx, accountID, id)
 		if err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "access.withdraw", "user "+i.Email, "invitation as "+i.Role))
+		return tx.AddAudit(ctx, by.Entry(accountID, "access.withdraw", "user "+i.Email, "invitation as "+i.Role))
 	})
 }
 
@@ -131,14 +134,14 @@ type Invited struct {
 	Known       bool // there is a user with its address: he signs in to accept
 }
 
-// Invitation reads the open invitation of a link's token. Error: *Error NotFound when it is not open any more.
+// Invitation reads the open invitation of a link's token. Error: *change.Error NotFound when it is not open any more.
 func (k *Keyring) Invitation(ctx context.Context, token string) (Invited, error) {
 	i, err := k.store.InvitationByToken(ctx, tokenDigest(token))
 	if err == nil && !i.Open(time.Now()) {
 		err = store.ErrNotFound
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		return Invited{}, &Error{Kind: NotFound, Reason: "this invitation was accepted or withdrawn already, or has ended"}
+		return Invited{}, &change.Error{Kind: change.NotFound, Reason: "this invitation was accepted or withdrawn already, or has ended"}
 	}
 	if err != nil {
 		return Invited{}, err
@@ -158,7 +161,7 @@ func (k *Keyring) Invitation(ctx context.Context, token string) (Invited, error)
 }
 
 // Accept accepts an invitation. user is who is signed in, nil for nobody: then a new user with the invitation's address
-// is made and signed in, unless there is one, who has to sign in first. Errors: *Error NotFound, or NotAllowed when it is
+// is made and signed in, unless there is one, who has to sign in first. Errors: *change.Error NotFound, or NotAllowed when it is
 // for another address.
 func (k *Keyring) Accept(ctx context.Context, token string, user *store.User, from netip.Addr, client string) (session string, err error) {
 	err = k.update(ctx, "open invitation", func(tx *store.Tx) error {
@@ -183,7 +186,7 @@ func (k *Keyring) Accept(ctx context.Context, token string, user *store.User, fr
 		if err := tx.AcceptInvitation(ctx, i.ID); err != nil {
 			return err
 		}
-		by := Actor{Name: "user " + i.Email}
+		by := change.Actor{Kind: change.User, Name: i.Email}
 		if from.IsValid() {
 			by.Origin = from.String()
 		}
@@ -199,7 +202,7 @@ func (k *Keyring) Accept(ctx context.Context, token string, user *store.User, fr
 }
 
 // give gives a user a role. A key that was deleted since the invitation is left out.
-func (k *Keyring) give(ctx context.Context, tx *store.Tx, by Actor, action string, user store.User, accountID int64, role string, keyIDs []int64) error {
+func (k *Keyring) give(ctx context.Context, tx *store.Tx, by change.Actor, action string, user store.User, accountID int64, role string, keyIDs []int64) error {
 	var names []string
 	for _, id := range keyIDs {
 		key, err := tx.Key(ctx, store.OfAccount(accountID), store.KeyFilter{ID: id})
@@ -215,7 +218,7 @@ func (k *Keyring) give(ctx context.Context, tx *store.Tx, by Actor, action strin
 		names = append(names, key.Name)
 	}
 	if len(keyIDs) > 0 && len(names) == 0 {
-		return &Error{Kind: NotFound, Reason: "the subaccounts of this invitation are deleted"}
+		return &change.Error{Kind: change.NotFound, Reason: "the subaccounts of this invitation are deleted"}
 	}
 	if len(keyIDs) == 0 {
 		if err := k.keepsAnOwner(ctx, tx, accountID, user.ID, role); err != nil {
@@ -225,7 +228,7 @@ func (k *Keyring) give(ctx context.Context, tx *store.Tx, by Actor, action strin
 			return err
 		}
 	}
-	return tx.AddAudit(ctx, entry(by, accountID, action, "user "+user.Email, shareDetail(role, names)))
+	return tx.AddAudit(ctx, by.Entry(accountID, action, "user "+user.Email, shareDetail(role, names)))
 }
 
 // keepsAnOwner says no when a user is an account's last owner and is to have another role, or none ("").
@@ -249,7 +252,7 @@ func (k *Keyring) keepsAnOwner(ctx context.Context, tx *store.Tx, accountID, use
 
 // Give shares with a user at once, without an invitation: for the API. Of an address that is no user's an invitation is
 // made. The user is told by mail. Errors as of Invite.
-func (k *Keyring) Give(ctx context.Context, by Actor, accountID int64, s Share) (given []store.Access, invited *store.Invitation, err error) {
+func (k *Keyring) Give(ctx context.Context, by change.Actor, accountID int64, s Share) (given []store.Access, invited *store.Invitation, err error) {
 	email, err := checkEmail(s.Email)
 	if err != nil {
 		return nil, nil, err
@@ -277,8 +280,8 @@ func (k *Keyring) Give(ctx context.Context, by Actor, accountID int64, s Share) 
 		if err := k.give(ctx, tx, by, "access.give", user, accountID, s.Role, s.KeyIDs); err != nil {
 			return err
 		}
-		n := Notice{Kind: NoticeAccessGiven, To: []string{user.Email}, AccountName: a.Name, KeyNames: names, Role: s.Role, By: by.Name, Link: "/keys"}
-		if err := k.tell(ctx, tx, accountID, n); err != nil {
+		n := notice.Notice{Kind: notice.AccessGiven, To: []string{user.Email}, AccountName: a.Name, KeyNames: names, Role: s.Role, By: by.String(), Link: "/keys"}
+		if err := k.notices.Add(ctx, tx, accountID, n); err != nil {
 			return err
 		}
 		given, err = tx.Accesses(ctx, store.OfAccount(accountID), store.AccessFilter{UserID: user.ID})
@@ -287,10 +290,10 @@ func (k *Keyring) Give(ctx context.Context, by Actor, accountID int64, s Share) 
 	return given, nil, err
 }
 
-// ChangeAccess changes the role of an access of the account. Errors: *Error on Role.
-func (k *Keyring) ChangeAccess(ctx context.Context, by Actor, accountID, id int64, role string) (store.Access, error) {
+// ChangeAccess changes the role of an access of the account. Errors: *change.Error on Role.
+func (k *Keyring) ChangeAccess(ctx context.Context, by change.Actor, accountID, id int64, role string) (store.Access, error) {
 	if !access.IsRole(role) {
-		return store.Access{}, invalid("Role", fmt.Errorf("%q is not a role: there are %s", access.Short(role), strings.Join(access.Roles(), ", ")))
+		return store.Access{}, change.Wrong("Role", fmt.Errorf("%q is not a role: there are %s", access.Short(role), strings.Join(access.Roles(), ", ")))
 	}
 	var out store.Access
 	err := k.update(ctx, "access", func(tx *store.Tx) error {
@@ -310,13 +313,13 @@ func (k *Keyring) ChangeAccess(ctx context.Context, by Actor, accountID, id int6
 		if err := tx.PutAccess(ctx, x.UserID, accountID, x.KeyID, role); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "access.change", "user "+x.Email, "role on "+where(x)+": "+x.Role+" → "+role))
+		return tx.AddAudit(ctx, by.Entry(accountID, "access.change", "user "+x.Email, "role on "+where(x)+": "+x.Role+" → "+role))
 	})
 	return out, err
 }
 
 // RemoveAccess takes an access of the account away; what the user has open ends with his next click.
-func (k *Keyring) RemoveAccess(ctx context.Context, by Actor, accountID, id int64) error {
+func (k *Keyring) RemoveAccess(ctx context.Context, by change.Actor, accountID, id int64) error {
 	return k.update(ctx, "access", func(tx *store.Tx) error {
 		x, err := accessOf(ctx, tx, accountID, id)
 		if err != nil {
@@ -330,7 +333,7 @@ func (k *Keyring) RemoveAccess(ctx context.Context, by Actor, accountID, id int6
 		if err := tx.RemoveAccess(ctx, accountID, id); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "access.remove", "user "+x.Email, "role on "+where(x)+": "+x.Role+" → none"))
+		return tx.AddAudit(ctx, by.Entry(accountID, "access.remove", "user "+x.Email, "role on "+where(x)+": "+x.Role+" → none"))
 	})
 }
 
@@ -353,7 +356,7 @@ func where(x store.Access) string {
 }
 
 // SetOperator says whether a user sees the operator's pages.
-func (k *Keyring) SetOperator(ctx context.Context, by Actor, email string, is bool) error {
+func (k *Keyring) SetOperator(ctx context.Context, by change.Actor, email string, is bool) error {
 	email, err := checkEmail(email)
 	if err != nil {
 		return err
@@ -367,6 +370,6 @@ func (k *Keyring) SetOperator(ctx context.Context, by Actor, email string, is bo
 			return err
 		}
 		say := map[bool]string{true: "operator", false: "not an operator"}
-		return tx.AddAudit(ctx, entry(by, 0, "user.operator", "user "+email, say[u.Operator]+" → "+say[is]))
+		return tx.AddAudit(ctx, by.Entry(0, "user.operator", "user "+email, say[u.Operator]+" → "+say[is]))
 	})
 }

@@ -6,13 +6,16 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/access"
 	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
 )
 
-var owner = keyring.Actor{Name: "user owner@example.com", Origin: "192.0.2.1"}
+var owner = change.Actor{Name: "user owner@example.com", Origin: "192.0.2.1"}
 
 // invite invites and returns the token of the mailed link.
 func (r *ring) invite(t *testing.T, s keyring.Share) (store.Invitation, string) {
@@ -22,7 +25,7 @@ func (r *ring) invite(t *testing.T, s keyring.Share) (store.Invitation, string) 
 		t.Fatal(err)
 	}
 	n := r.lastNotice(t)
-	if n.Kind != keyring.NoticeInvitation || n.To[0] != i.Email {
+	if n.Kind != notice.Invitation || n.To[0] != i.Email {
 		t.Fatalf("the notice is %+v", n)
 	}
 	return i, strings.TrimPrefix(n.Link, "/invitation/")
@@ -53,10 +56,10 @@ func TestInvitationGivesARoleOnChosenSubaccounts(t *testing.T) {
 			"Email": {Email: "nobody", Role: access.Sender}, "Role": {Email: "a@example.com", Role: "king"}, "Days": {Email: "a@example.com", Role: access.Sender, Days: 99},
 		} {
 			_, err := r.Invite(t.Context(), owner, r.up.Account.ID, bad)
-			wants(t, err, keyring.Invalid, field)
+			wants(t, err, change.Invalid, field)
 		}
 		_, err = r.Invite(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "a@example.com", Role: access.Sender, KeyIDs: []int64{1 << 40}})
-		wants(t, err, keyring.NotFound, "Keys")
+		wants(t, err, change.NotFound, "Keys")
 
 		_, token := r.invite(t, keyring.Share{Email: "Ann@Example.net", Role: access.Sender, KeyIDs: []int64{sub.Key.ID}})
 		seen, err := r.Invitation(t.Context(), token)
@@ -64,7 +67,7 @@ func TestInvitationGivesARoleOnChosenSubaccounts(t *testing.T) {
 			t.Fatalf("%+v, %v", seen, err)
 		}
 		_, err = r.Accept(t.Context(), token, &r.up.User, here, "test")
-		wants(t, err, keyring.NotAllowed, "Email")
+		wants(t, err, change.NotAllowed, "Email")
 		session, err := r.Accept(t.Context(), token, nil, here, "test")
 		if err != nil {
 			t.Fatal(err)
@@ -81,12 +84,12 @@ func TestInvitationGivesARoleOnChosenSubaccounts(t *testing.T) {
 			t.Error("an invitation is accepted twice")
 		}
 		_, err = r.Invitation(t.Context(), token)
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 
 		// Who is a user already signs in first.
 		_, token = r.invite(t, keyring.Share{Email: "ann@example.net", Role: access.Manager})
 		_, err = r.Accept(t.Context(), token, nil, here, "test")
-		wants(t, err, keyring.NotAllowed, "Email")
+		wants(t, err, change.NotAllowed, "Email")
 		if _, err := r.Accept(t.Context(), token, &in.User, here, "test"); err != nil {
 			t.Fatal(err)
 		}
@@ -111,16 +114,16 @@ func TestInvitationIsWithdrawn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wants(t, r.Withdraw(t.Context(), owner, other.Account.ID, i.ID), keyring.NotFound, "")
+		wants(t, r.Withdraw(t.Context(), owner, other.Account.ID, i.ID), change.NotFound, "")
 		if err := r.Withdraw(t.Context(), owner, r.up.Account.ID, i.ID); err != nil {
 			t.Fatal(err)
 		}
 		_, err = r.Accept(t.Context(), token, nil, here, "test")
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 		if _, err := s.UserByEmail(t.Context(), "ann@example.net"); err == nil {
 			t.Error("a withdrawn invitation made a user")
 		}
-		wants(t, r.Withdraw(t.Context(), owner, r.up.Account.ID, i.ID), keyring.NotFound, "")
+		wants(t, r.Withdraw(t.Context(), owner, r.up.Account.ID, i.ID), change.NotFound, "")
 	})
 }
 
@@ -133,21 +136,21 @@ func TestAccountKeepsAnOwner(t *testing.T) {
 		}
 		mine := list[0].ID
 		_, err = r.ChangeAccess(t.Context(), owner, r.up.Account.ID, mine, access.Analyst)
-		wants(t, err, keyring.NotAllowed, "Role")
-		wants(t, r.RemoveAccess(t.Context(), owner, r.up.Account.ID, mine), keyring.NotAllowed, "Role")
+		wants(t, err, change.NotAllowed, "Role")
+		wants(t, r.RemoveAccess(t.Context(), owner, r.up.Account.ID, mine), change.NotAllowed, "Role")
 		_, _, err = r.Give(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "owner@example.com", Role: access.Sender})
-		wants(t, err, keyring.NotAllowed, "Role")
+		wants(t, err, change.NotAllowed, "Role")
 
 		other, err := r.SignUp(t.Context(), operator, "Other", "other@example.com")
 		if err != nil {
 			t.Fatal(err)
 		}
-		wants(t, r.RemoveAccess(t.Context(), owner, other.Account.ID, mine), keyring.NotFound, "")
+		wants(t, r.RemoveAccess(t.Context(), owner, other.Account.ID, mine), change.NotFound, "")
 		given, invited, err := r.Give(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "other@example.com", Role: access.Owner})
 		if err != nil || invited != nil || len(given) != 1 {
 			t.Fatalf("%v, %v, %v", given, invited, err)
 		}
-		if n := r.lastNotice(t); n.Kind != keyring.NoticeAccessGiven || n.To[0] != "other@example.com" {
+		if n := r.lastNotice(t); n.Kind != notice.AccessGiven || n.To[0] != "other@example.com" {
 			t.Errorf("he is told %+v", n)
 		}
 		if err := r.RemoveAccess(t.Context(), owner, r.up.Account.ID, mine); err != nil {
@@ -164,6 +167,6 @@ func TestThePrimaryKeyIsNotSharedByItself(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
 		_, err := r.Invite(t.Context(), owner, r.up.Account.ID, keyring.Share{Email: "a@example.com", Role: access.Manager, KeyIDs: []int64{r.up.Key.ID}})
-		wants(t, err, keyring.Invalid, "Keys")
+		wants(t, err, change.Invalid, "Keys")
 	})
 }

@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"github.com/pquerna/otp/totp"
 
 	"postern/internal/keyring"
@@ -106,13 +109,13 @@ func (r *ring) audited(t *testing.T) []string {
 }
 
 // told are the notices that wait, of a kind.
-func (r *ring) told(t *testing.T, kind string) []keyring.Notice {
+func (r *ring) told(t *testing.T, kind string) []notice.Notice {
 	t.Helper()
 	kept, err := r.store.DueNotices(t.Context(), time.Now().Add(time.Hour), 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []keyring.Notice
+	var out []notice.Notice
 	for _, x := range kept {
 		n, err := r.OpenNotice(x)
 		if err != nil {
@@ -128,7 +131,7 @@ func (r *ring) told(t *testing.T, kind string) []keyring.Notice {
 func (r *ring) toldChanges(t *testing.T) string {
 	t.Helper()
 	var out []string
-	for _, n := range r.told(t, keyring.NoticeSignInChanged) {
+	for _, n := range r.told(t, notice.SignInChanged) {
 		if !slices.Equal(n.To, []string{r.up.User.Email}) || n.Address != here.String() {
 			t.Errorf("told %+v", n)
 		}
@@ -146,9 +149,9 @@ func TestACodeAfterThePassword(t *testing.T) {
 			t.Fatal(set.URL, err)
 		}
 		_, err = r.AddTOTP(t.Context(), u, set.State, "000000", here)
-		wants(t, err, keyring.Invalid, "Code")
+		wants(t, err, change.Invalid, "Code")
 		_, err = r.AddTOTP(t.Context(), store.User{ID: u.ID + 1}, set.State, r.code(t, set.Secret, 0), here)
-		wants(t, err, keyring.Invalid, "Code") // another user's page
+		wants(t, err, change.Invalid, "Code") // another user's page
 		if session, _, err := r.SignIn(t.Context(), u.Email, password, here, "test"); err != nil || !r.signedIn(t, session) {
 			t.Fatal("before it is proved it is asked for", err)
 		}
@@ -160,33 +163,33 @@ func TestACodeAfterThePassword(t *testing.T) {
 			t.Fatal(codes, err)
 		}
 		_, err = r.AddTOTP(t.Context(), u, set.State, r.code(t, set.Secret, 0), here)
-		wants(t, err, keyring.Conflict, "Code")
+		wants(t, err, change.Conflict, "Code")
 
 		pending := r.pending(t)
 		if r.signedIn(t, pending) {
 			t.Error("a half-finished sign-in is a session")
 		}
 		_, err = r.finish(t, pending, "000000")
-		wants(t, err, keyring.Invalid, "Code")
+		wants(t, err, change.Invalid, "Code")
 		_, err = r.finish(t, pending, r.code(t, set.Secret, 0)) // the one that set it up
-		wants(t, err, keyring.Invalid, "Code")
+		wants(t, err, change.Invalid, "Code")
 		_, err = r.finish(t, pending, r.code(t, set.Secret, -5*time.Minute))
-		wants(t, err, keyring.Invalid, "Code")
+		wants(t, err, change.Invalid, "Code")
 		next := r.code(t, set.Secret, 30*time.Second)
 		session, err := r.finish(t, pending, next[:3]+" "+next[3:])
 		if err != nil || !r.signedIn(t, session) {
 			t.Fatal(err)
 		}
 		_, err = r.finish(t, pending, codes[0]) // used
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 		_, err = r.finish(t, r.pending(t), next)
-		wants(t, err, keyring.Invalid, "Code")
+		wants(t, err, change.Invalid, "Code")
 		r.now = r.now.Add(time.Minute)
 		if _, err := r.finish(t, r.pending(t), r.code(t, set.Secret, 30*time.Second)); err != nil {
 			t.Errorf("a clock that is half a minute ahead: %v", err)
 		}
 
-		wants(t, r.RemoveTOTP(t.Context(), u, "123456", here), keyring.Invalid, "Code")
+		wants(t, r.RemoveTOTP(t.Context(), u, "123456", here), change.Invalid, "Code")
 		if err := r.RemoveTOTP(t.Context(), u, codes[3], here); err != nil {
 			t.Fatal(err)
 		}
@@ -213,13 +216,13 @@ func TestRecoveryCodesWorkOnce(t *testing.T) {
 		r := newRing(t, s)
 		u := r.owner(t)
 		_, err := r.NewRecoveryCodes(t.Context(), u, here)
-		wants(t, err, keyring.NotAllowed, "")
+		wants(t, err, change.NotAllowed, "")
 		_, codes := r.addApp(t, u)
 		if _, err := r.finish(t, r.pending(t), strings.ToUpper(strings.ReplaceAll(codes[0], "-", " "))); err != nil {
 			t.Fatal(err)
 		}
 		_, err = r.finish(t, r.pending(t), codes[0])
-		wants(t, err, keyring.Invalid, "Code")
+		wants(t, err, change.Invalid, "Code")
 		if f, err := r.Factors(t.Context(), u.ID); err != nil || f.CodesLeft != 9 {
 			t.Errorf("%+v, %v", f, err)
 		}
@@ -228,7 +231,7 @@ func TestRecoveryCodesWorkOnce(t *testing.T) {
 			t.Fatal(fresh, err)
 		}
 		_, err = r.finish(t, r.pending(t), codes[1])
-		wants(t, err, keyring.Invalid, "Code")
+		wants(t, err, change.Invalid, "Code")
 		if _, err := r.finish(t, r.pending(t), fresh[9]); err != nil {
 			t.Error(err)
 		}
@@ -244,10 +247,10 @@ func TestAHalfFinishedSignInEnds(t *testing.T) {
 		tired := r.pending(t)
 		for range keyring.PendingTries {
 			_, err := r.finish(t, tired, "000000")
-			wants(t, err, keyring.Invalid, "Code")
+			wants(t, err, change.Invalid, "Code")
 		}
 		_, err := r.finish(t, tired, codes[0])
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 
 		late := r.pending(t)
 		r.now = r.now.Add(keyring.PendingLifetime - time.Second)
@@ -256,18 +259,18 @@ func TestAHalfFinishedSignInEnds(t *testing.T) {
 		}
 		r.now = r.now.Add(2 * time.Second)
 		_, err = r.finish(t, late, codes[0])
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 
 		old := r.pending(t)
 		if _, err := r.SetPassword(t.Context(), u, password, "another long one", here, "test"); err != nil {
 			t.Fatal(err)
 		}
 		_, err = r.finish(t, old, codes[0])
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 
 		for _, forged := range []string{"", "x", strings.Repeat("A", 100), late[:len(late)-4] + "AAAA", "B" + late[1:]} {
 			_, err := r.finish(t, forged, codes[0])
-			wants(t, err, keyring.NotFound, "")
+			wants(t, err, change.NotFound, "")
 		}
 		if f, err := r.Factors(t.Context(), u.ID); err != nil || f.CodesLeft != 10 {
 			t.Errorf("what was refused used a code up: %+v, %v", f, err)
@@ -291,7 +294,7 @@ func TestAMailedLinkSetsANewPassword(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		mails := r.told(t, keyring.NoticePasswordReset)
+		mails := r.told(t, notice.PasswordReset)
 		if len(mails) != 3 || !slices.Equal(mails[0].To, []string{u.Email}) || mails[0].Until.Sub(r.now) < 59*time.Minute {
 			t.Fatalf("%d mails: %+v", len(mails), mails)
 		}
@@ -312,21 +315,21 @@ func TestAMailedLinkSetsANewPassword(t *testing.T) {
 			}
 		}
 		_, _, err = r.UseSignInLink(t.Context(), tokens[0], here, "test") // it is not the operator's
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 		_, _, err = r.ResetPassword(t.Context(), tokens[0], "password2024!", here, "test")
-		wants(t, err, keyring.Invalid, "Password")
+		wants(t, err, change.Invalid, "Password")
 		fresh, _, err := r.ResetPassword(t.Context(), tokens[0], "a second long one", here, "test")
 		if err != nil || !r.signedIn(t, fresh) || r.signedIn(t, session) {
 			t.Fatalf("%v; the new session lives: %v, the old one: %v", err, r.signedIn(t, fresh), r.signedIn(t, session))
 		}
 		for i, token := range tokens { // the others of the same hour ended with it
 			_, _, err = r.ResetPassword(t.Context(), token, "a third long one", here, "test")
-			if wants(t, err, keyring.NotFound, ""); t.Failed() {
+			if wants(t, err, change.NotFound, ""); t.Failed() {
 				t.Fatalf("link %d", i)
 			}
 		}
 		_, _, err = r.SignIn(t.Context(), u.Email, password, here, "test")
-		wants(t, err, keyring.NotAllowed, "")
+		wants(t, err, change.NotAllowed, "")
 		if got := r.toldChanges(t); got != "password set; password set by a mailed link" {
 			t.Errorf("told %s", got)
 		}
@@ -343,7 +346,7 @@ func TestAMailedLinkEndsAndAsksForTheSecondFactor(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		mails := r.told(t, keyring.NoticePasswordReset)
+		mails := r.told(t, notice.PasswordReset)
 		token := strings.TrimPrefix(mails[0].Link, "/reset/")
 		session, _, err := r.ResetPassword(t.Context(), token, "a second long one", here, "test")
 		var step *keyring.SecondStep
@@ -356,10 +359,10 @@ func TestAMailedLinkEndsAndAsksForTheSecondFactor(t *testing.T) {
 		if err := r.MailPasswordReset(t.Context(), u.Email, here); err != nil {
 			t.Fatal(err)
 		}
-		mails = r.told(t, keyring.NoticePasswordReset)
+		mails = r.told(t, notice.PasswordReset)
 		r.now = r.now.Add(keyring.ResetLifetime + time.Second)
 		_, _, err = r.ResetPassword(t.Context(), strings.TrimPrefix(mails[2].Link, "/reset/"), "a third long one", here, "test")
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 	})
 }
 
@@ -423,7 +426,7 @@ func TestSessionsAndProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wants(t, r.EndSession(t.Context(), other.User, in.Session.Digest, here), keyring.NotFound, "")
+		wants(t, r.EndSession(t.Context(), other.User, in.Session.Digest, here), change.NotFound, "")
 		second, err := r.Session(t.Context(), sessions[1])
 		if err != nil {
 			t.Fatal(err)
@@ -436,7 +439,7 @@ func TestSessionsAndProofs(t *testing.T) {
 		}
 
 		r.now = r.now.Add(time.Hour)
-		wants(t, r.Confirm(t.Context(), nil, in, keyring.Proof{Password: "not this one"}, here), keyring.Invalid, "Password")
+		wants(t, r.Confirm(t.Context(), nil, in, keyring.Proof{Password: "not this one"}, here), change.Invalid, "Password")
 		if in, err = r.Session(t.Context(), sessions[0]); err != nil || r.now.Sub(in.Session.ConfirmedAt) < time.Hour-time.Second {
 			t.Errorf("a wrong password confirms: %v, %v", in.Session.ConfirmedAt, err)
 		}
@@ -450,7 +453,7 @@ func TestSessionsAndProofs(t *testing.T) {
 		if err := r.Confirm(t.Context(), nil, in, keyring.Proof{Code: r.code(t, secret, 30*time.Second)}, here); err != nil {
 			t.Error(err)
 		}
-		wants(t, r.Confirm(t.Context(), nil, in, keyring.Proof{Code: r.code(t, secret, 30*time.Second)}, here), keyring.Invalid, "Code")
+		wants(t, r.Confirm(t.Context(), nil, in, keyring.Proof{Code: r.code(t, secret, 30*time.Second)}, here), change.Invalid, "Code")
 	})
 }
 
@@ -490,17 +493,17 @@ func TestPasskeys(t *testing.T) {
 			return codes, a, err
 		}
 		_, _, err = add(device, " ")
-		wants(t, err, keyring.Invalid, "Name")
+		wants(t, err, change.Invalid, "Name")
 		lazy := passkeytest.New("https://mail.example.com")
 		lazy.Unverified = true
 		_, _, err = add(lazy, "no PIN")
-		wants(t, err, keyring.Invalid, "Passkey")
+		wants(t, err, change.Invalid, "Passkey")
 		codes, first, err := add(device, " Laptop ")
 		if err != nil || len(codes) != 10 {
 			t.Fatal(codes, err)
 		}
 		_, err = r.AddPasskey(t.Context(), rp, u, "Again", first, here)
-		wants(t, err, keyring.Invalid, "Passkey")
+		wants(t, err, change.Invalid, "Passkey")
 		second := passkeytest.New("https://mail.example.com")
 		if codes, _, err := add(second, "Phone"); err != nil || codes != nil {
 			t.Fatal(codes, err)
@@ -526,13 +529,13 @@ func TestPasskeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _, err = r.SignInByPasskey(t.Context(), rp, used, here, "test") // overheard
-		wants(t, err, keyring.Invalid, "Passkey")
+		wants(t, err, change.Invalid, "Passkey")
 		c, err := r.BeginPasskeySignIn(rp)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, _, err = r.SignInByPasskey(t.Context(), rp, keyring.PasskeyAnswer{State: c.State, Response: used.Response}, here, "test")
-		wants(t, err, keyring.Invalid, "Passkey")
+		wants(t, err, change.Invalid, "Passkey")
 		for name, spoil := range map[string]func(d *passkeytest.Authenticator){
 			"without a PIN":         func(d *passkeytest.Authenticator) { d.Unverified = true },
 			"on another site":       func(d *passkeytest.Authenticator) { d.Origin = "https://mail.example.com:8443" },
@@ -544,7 +547,7 @@ func TestPasskeys(t *testing.T) {
 			d := *device
 			spoil(&d)
 			_, _, err := signIn(&d)
-			if wants(t, err, keyring.Invalid, "Passkey"); err == nil {
+			if wants(t, err, change.Invalid, "Passkey"); err == nil {
 				t.Errorf("signed in %s", name)
 			}
 		}
@@ -564,7 +567,7 @@ func TestPasskeys(t *testing.T) {
 			return keyring.PasskeyAnswer{State: c.State, Response: answer}
 		}
 		_, _, err = r.FinishSignIn(t.Context(), rp, pending, keyring.Proof{Passkey: used}, here, "test")
-		wants(t, err, keyring.Invalid, "Passkey")
+		wants(t, err, change.Invalid, "Passkey")
 		session, _, err = r.FinishSignIn(t.Context(), rp, pending, keyring.Proof{Passkey: prove(second)}, here, "test")
 		if err != nil || !r.signedIn(t, session) {
 			t.Fatal(err)
@@ -575,7 +578,7 @@ func TestPasskeys(t *testing.T) {
 		}
 		late := prove(device)
 		r.now = r.now.Add(6 * time.Minute)
-		wants(t, r.Confirm(t.Context(), rp, in, keyring.Proof{Passkey: late}, here), keyring.Invalid, "Passkey")
+		wants(t, r.Confirm(t.Context(), rp, in, keyring.Proof{Passkey: late}, here), change.Invalid, "Passkey")
 		if err := r.Confirm(t.Context(), rp, in, keyring.Proof{Passkey: prove(device)}, here); err != nil {
 			t.Error(err)
 		}
@@ -589,14 +592,14 @@ func TestPasskeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wants(t, r.RemovePasskey(t.Context(), other.User, f.Passkeys[0].ID, here), keyring.NotFound, "")
+		wants(t, r.RemovePasskey(t.Context(), other.User, f.Passkeys[0].ID, here), change.NotFound, "")
 		for _, p := range f.Passkeys {
 			if err := r.RemovePasskey(t.Context(), u, p.ID, here); err != nil {
 				t.Fatal(err)
 			}
 		}
 		_, _, err = signIn(device)
-		wants(t, err, keyring.Invalid, "Passkey")
+		wants(t, err, change.Invalid, "Passkey")
 		if f, err := r.Factors(t.Context(), u.ID); err != nil || f.Any() || f.CodesLeft != 0 {
 			t.Errorf("left: %+v, %v", f, err)
 		}
@@ -651,7 +654,7 @@ func TestOpenID(t *testing.T) {
 		refused := func(answer url.Values, cookie, why string) {
 			t.Helper()
 			session, _, err := r.SignInByOIDC(t.Context(), o, cookie, answer, here, "test")
-			wants(t, err, keyring.NotAllowed, "")
+			wants(t, err, change.NotAllowed, "")
 			if session != "" || err == nil || !strings.Contains(err.Error(), why) {
 				t.Errorf("%q, %v; want %q", session, err, why)
 			}
@@ -684,7 +687,7 @@ func TestOpenID(t *testing.T) {
 			t.Fatal(next, err)
 		}
 		_, _, err = r.SignInByOIDC(t.Context(), o, cookie, answer, here, "test") // the same answer again
-		wants(t, err, keyring.NotAllowed, "")
+		wants(t, err, change.NotAllowed, "")
 
 		// From now on it is the subject that counts.
 		p.Is("8", "moved@example.com", false)
@@ -727,19 +730,19 @@ func TestOpenIDAnswersThatAreNotGood(t *testing.T) {
 		_, _, err = r.SignInByOIDC(t.Context(), o, cookie, answer, here, "test")
 		return err
 	}
-	wants(t, try(o, false, func(a url.Values, _ *string) { a.Set("state", "x") }), keyring.NotAllowed, "")
-	wants(t, try(o, false, func(a url.Values, _ *string) { a.Del("state") }), keyring.NotAllowed, "")
-	wants(t, try(o, false, func(_ url.Values, c *string) { *c = "" }), keyring.NotAllowed, "")
+	wants(t, try(o, false, func(a url.Values, _ *string) { a.Set("state", "x") }), change.NotAllowed, "")
+	wants(t, try(o, false, func(a url.Values, _ *string) { a.Del("state") }), change.NotAllowed, "")
+	wants(t, try(o, false, func(_ url.Values, c *string) { *c = "" }), change.NotAllowed, "")
 	wants(t, try(o, false, func(_ url.Values, c *string) {
 		half, other := len(*c)/2, "A"
 		if (*c)[half] == 'A' {
 			other = "B"
 		}
 		*c = (*c)[:half] + other + (*c)[half+1:]
-	}), keyring.NotAllowed, "")
-	wants(t, try(o, false, func(a url.Values, _ *string) { a.Set("code", "guessed") }), keyring.NotAllowed, "")
-	wants(t, try(o, false, func(a url.Values, _ *string) { a.Set("iss", "https://evil.example") }), keyring.NotAllowed, "")
-	wants(t, try(o, false, func(url.Values, *string) { r.now = r.now.Add(keyring.OIDCLifetime + time.Second) }), keyring.NotAllowed, "")
+	}), change.NotAllowed, "")
+	wants(t, try(o, false, func(a url.Values, _ *string) { a.Set("code", "guessed") }), change.NotAllowed, "")
+	wants(t, try(o, false, func(a url.Values, _ *string) { a.Set("iss", "https://evil.example") }), change.NotAllowed, "")
+	wants(t, try(o, false, func(url.Values, *string) { r.now = r.now.Add(keyring.OIDCLifetime + time.Second) }), change.NotAllowed, "")
 	r.now = time.Now()
 
 	if err := try(o, true, nil); err != nil {
@@ -749,9 +752,9 @@ func TestOpenIDAnswersThatAreNotGood(t *testing.T) {
 		t.Errorf("asked for %v", q)
 	}
 	p.Says("auth_time", r.now.Add(-time.Hour).Unix())
-	wants(t, try(o, true, nil), keyring.NotAllowed, "")
+	wants(t, try(o, true, nil), change.NotAllowed, "")
 	p.Says("auth_time", nil)
-	wants(t, try(o, true, nil), keyring.NotAllowed, "")
+	wants(t, try(o, true, nil), change.NotAllowed, "")
 
 	fails := func(what string, o *keyring.OIDC) {
 		t.Helper()
@@ -777,7 +780,7 @@ func TestOpenIDAnswersThatAreNotGood(t *testing.T) {
 	p.SignsAsAStranger()
 	fails("a stranger's signature", o)
 	p.Refuses()
-	wants(t, try(o, false, nil), keyring.NotAllowed, "")
+	wants(t, try(o, false, nil), change.NotAllowed, "")
 
 	lost := httptest.NewServer(http.NotFoundHandler())
 	lost.Close()
@@ -802,7 +805,7 @@ func TestWhatPeopleSignInWithIsNotInTheStore(t *testing.T) {
 	if _, err := r.finish(t, pending, codes[0]); err != nil {
 		t.Fatal(err)
 	}
-	token := strings.TrimPrefix(r.told(t, keyring.NoticePasswordReset)[0].Link, "/reset/")
+	token := strings.TrimPrefix(r.told(t, notice.PasswordReset)[0].Link, "/reset/")
 	secrets := append([]string{secret, pending, token, strings.ReplaceAll(codes[1], "-", "")}, codes...)
 	all := r.log.Bytes()
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -840,9 +843,9 @@ func TestCodesAreNotGuessedByNewSignIns(t *testing.T) {
 			}
 		}
 		_, err := r.finish(t, r.pending(t), r.code(t, secret, time.Minute))
-		wants(t, err, keyring.Invalid, "Code")
+		wants(t, err, change.Invalid, "Code")
 		says(t, err, "too many wrong codes")
-		if told := r.told(t, keyring.NoticeSignInChanged); len(told) == 0 || !strings.Contains(told[len(told)-1].What, "refused for an hour") {
+		if told := r.told(t, notice.SignInChanged); len(told) == 0 || !strings.Contains(told[len(told)-1].What, "refused for an hour") {
 			t.Errorf("the user is told: %+v", told)
 		}
 		// The owner has another way, and the app again after an hour.

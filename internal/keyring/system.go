@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 
+	"postern/internal/change"
+
 	"postern/internal/credential"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -17,9 +19,9 @@ const SystemName = "Postern"
 // System is the key that Postern's own mail is sent by, with from for its one sender; both are made where they are
 // missing. The key has no secret: nothing opens it, and it is in no list but the operator's messages.
 func (k *Keyring) System(ctx context.Context, from string) (store.Key, error) {
-	by := Actor{Name: "postern"}
+	by := change.Actor{}
 	if err := mail.CheckEmail(from); err != nil {
-		return store.Key{}, invalid("Email", err)
+		return store.Key{}, change.Wrong("Email", err)
 	}
 	email, domain := mail.Canonical(from), mail.Domain(from)
 	key, err := k.systemKey(ctx, by)
@@ -44,7 +46,7 @@ func (k *Keyring) System(ctx context.Context, from string) (store.Key, error) {
 		if _, err := tx.PutSender(ctx, store.Sender{KeyID: key.ID, Email: email, Domain: domain, Status: store.SenderActive, Proof: store.ProofOperator, DomainID: d.ID, Filename: d.Filename}); err != nil {
 			return err
 		}
-		if err := tx.AddAudit(ctx, entry(by, key.AccountID, "sender.add", "sender "+email, "for Postern's own mail")); err != nil {
+		if err := tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.add", "sender "+email, "for Postern's own mail")); err != nil {
 			return err
 		}
 		_, err = prove(ctx, tx, by, key, d, store.ProofOperator)
@@ -55,7 +57,7 @@ func (k *Keyring) System(ctx context.Context, from string) (store.Key, error) {
 }
 
 // systemKey finds the key, or makes it with its account. It is made without a secret, so the gate has nothing to know.
-func (k *Keyring) systemKey(ctx context.Context, by Actor) (store.Key, error) {
+func (k *Keyring) systemKey(ctx context.Context, by change.Actor) (store.Key, error) {
 	a, err := k.store.SystemAccount(ctx)
 	if err == nil {
 		return k.store.Key(ctx, store.OfAccount(a.ID), store.KeyFilter{})
@@ -73,7 +75,7 @@ func (k *Keyring) systemKey(ctx context.Context, by Actor) (store.Key, error) {
 		if err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, a.ID, "account.create", "account "+SystemName, "for Postern's own mail, with a key that has no secret"))
+		return tx.AddAudit(ctx, by.Entry(a.ID, "account.create", "account "+SystemName, "for Postern's own mail, with a key that has no secret"))
 	})
 	return key, err
 }

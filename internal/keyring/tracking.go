@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"postern/internal/change"
+
 	"postern/internal/access"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -28,22 +30,22 @@ func UnsubscribeWord(n int) string {
 }
 
 // track changes what an account's mail tells of its recipients.
-func (c *AccountChange) track(t *store.Tracking, log *changes) error {
+func (c *AccountChange) track(t *store.Tracking, log *change.Log) error {
 	say := map[bool]string{false: "not tracked", true: "tracked"}
 	if c.TrackOpens != nil {
-		log.note("opens", say[t.Opens], say[*c.TrackOpens])
+		log.Note("opens", say[t.Opens], say[*c.TrackOpens])
 		t.Opens = *c.TrackOpens
 	}
 	if c.TrackClicks != nil {
-		log.note("clicks", say[t.Clicks], say[*c.TrackClicks])
+		log.Note("clicks", say[t.Clicks], say[*c.TrackClicks])
 		t.Clicks = *c.TrackClicks
 	}
 	if c.Unsubscribe != nil {
 		n := slices.Index(unsubscribeWords(), *c.Unsubscribe)
 		if n < 0 {
-			return invalid("Unsubscribe", fmt.Errorf("%q is none of %s", access.Short(*c.Unsubscribe), strings.Join(unsubscribeWords(), ", ")))
+			return change.Wrong("Unsubscribe", fmt.Errorf("%q is none of %s", access.Short(*c.Unsubscribe), strings.Join(unsubscribeWords(), ", ")))
 		}
-		log.note("List-Unsubscribe in mail", UnsubscribeWord(t.Unsubscribe), *c.Unsubscribe)
+		log.Note("List-Unsubscribe in mail", UnsubscribeWord(t.Unsubscribe), *c.Unsubscribe)
 		t.Unsubscribe = n
 	}
 	return nil
@@ -69,19 +71,19 @@ func cleanHost(s string) (string, error) {
 // allowHost says whether a key may have links under a host name: one that is not the server's own, that no other
 // account has, and that is in a domain which the key may send from as a whole. So nobody
 // puts links under another's name. The operator need not be told whose a name is.
-func (k *Keyring) allowHost(ctx context.Context, tx *store.Tx, by Actor, key *store.Key) error {
+func (k *Keyring) allowHost(ctx context.Context, tx *store.Tx, by change.Actor, key *store.Key) error {
 	host := key.TrackHost
 	if k.ownHost != nil && k.ownHost(host) {
-		return invalid("TrackHost", errors.New("this is the name of the server itself: leave it empty, and links have it"))
+		return change.Wrong("TrackHost", errors.New("this is the name of the server itself: leave it empty, and links have it"))
 	}
 	free, err := tx.TrackHostFree(ctx, host, key.AccountID)
 	if err != nil {
 		return err
 	}
 	if !free {
-		return invalid("TrackHost", errors.New("this name is taken by another account"))
+		return change.Wrong("TrackHost", errors.New("this name is taken by another account"))
 	}
-	if by.Name == "operator" || strings.HasPrefix(by.Name, "operator ") {
+	if by.Kind == change.Operator {
 		return nil
 	}
 	var senders []string
@@ -90,7 +92,7 @@ func (k *Keyring) allowHost(ctx context.Context, tx *store.Tx, by Actor, key *st
 	}
 	ok, err := tx.SendsFrom(ctx, key.AccountID, key.ID, senders)
 	if err == nil && !ok {
-		err = invalid("TrackHost", fmt.Errorf("%s is in no domain that this key may send from: add the domain as a sender first", host))
+		err = change.Wrong("TrackHost", fmt.Errorf("%s is in no domain that this key may send from: add the domain as a sender first", host))
 	}
 	return err
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/store"
 	"postern/internal/webhook"
 )
@@ -45,14 +47,14 @@ func (k *Keyring) PrivateWebhooks() bool { return k.webhook.Private }
 
 // SetWebhook sets the URL that an account's credential notices are posted to, in place of one that it has, and returns
 // the secret that they are signed with: to be shown once. xxxxx for the password of the one that it has keeps the
-// password. Error: *Error on URL.
-func (k *Keyring) SetWebhook(ctx context.Context, by Actor, accountID int64, text string) (secret string, err error) {
+// password. Error: *change.Error on URL.
+func (k *Keyring) SetWebhook(ctx context.Context, by change.Actor, accountID int64, text string) (secret string, err error) {
 	if text, err = k.webhookPassword(ctx, accountID, text); err != nil {
 		return "", err
 	}
 	u, err := webhook.Check(text, k.webhook.Private)
 	if err != nil {
-		return "", invalid("URL", err)
+		return "", change.Wrong("URL", err)
 	}
 	err = k.update(ctx, "account", func(tx *store.Tx) error {
 		if _, err := tx.Account(ctx, accountID); err != nil {
@@ -61,7 +63,7 @@ func (k *Keyring) SetWebhook(ctx context.Context, by Actor, accountID int64, tex
 		if secret, err = k.webhook.Set(ctx, tx, accountID, u); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "webhook.set", "webhook "+webhook.Origin(u), "a new signing secret"))
+		return tx.AddAudit(ctx, by.Entry(accountID, "webhook.set", "webhook "+webhook.Origin(u), "a new signing secret"))
 	})
 	if err != nil {
 		return "", err
@@ -87,11 +89,11 @@ func (k *Keyring) webhookPassword(ctx context.Context, accountID int64, text str
 			return u.String(), nil
 		}
 	}
-	return "", invalid("URL", errors.New("has "+webhook.Masked+" for a password, and the account's webhook is not shown so: give the password"))
+	return "", change.Wrong("URL", errors.New("has "+webhook.Masked+" for a password, and the account's webhook is not shown so: give the password"))
 }
 
-// RemoveWebhook ends an account's webhook: what waits for it is not sent. Error: *Error NotFound.
-func (k *Keyring) RemoveWebhook(ctx context.Context, by Actor, accountID int64) error {
+// RemoveWebhook ends an account's webhook: what waits for it is not sent. Error: *change.Error NotFound.
+func (k *Keyring) RemoveWebhook(ctx context.Context, by change.Actor, accountID int64) error {
 	return k.update(ctx, "webhook", func(tx *store.Tx) error {
 		was, err := tx.RemoveWebhook(ctx, accountID)
 		if err != nil {
@@ -101,11 +103,11 @@ func (k *Keyring) RemoveWebhook(ctx context.Context, by Actor, accountID int64) 
 		if u, err := k.webhook.URL(accountID, was.URL); err == nil {
 			origin = webhook.Origin(u)
 		}
-		return tx.AddAudit(ctx, entry(by, accountID, "webhook.remove", "webhook "+origin, ""))
+		return tx.AddAudit(ctx, by.Entry(accountID, "webhook.remove", "webhook "+origin, ""))
 	})
 }
 
-// Webhook reads an account's webhook. Error: *Error NotFound when it has none.
+// Webhook reads an account's webhook. Error: *change.Error NotFound when it has none.
 func (k *Keyring) Webhook(ctx context.Context, accountID int64) (Webhook, error) {
 	w, err := k.store.Webhook(ctx, accountID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -130,8 +132,8 @@ func (k *Keyring) shownWebhook(w store.Webhook) Webhook {
 }
 
 // TestWebhook sends an account's webhook something to try it with: the type is WebhookTest. It returns once that is
-// queued; what came of it is in Webhook. Error: *Error NotFound.
-func (k *Keyring) TestWebhook(ctx context.Context, by Actor, accountID int64) error {
+// queued; what came of it is in Webhook. Error: *change.Error NotFound.
+func (k *Keyring) TestWebhook(ctx context.Context, by change.Actor, accountID int64) error {
 	return k.store.Update(ctx, func(tx *store.Tx) error {
 		a, err := tx.Account(ctx, accountID)
 		if err != nil {
@@ -146,8 +148,8 @@ func (k *Keyring) TestWebhook(ctx context.Context, by Actor, accountID int64) er
 }
 
 // SampleWebhook posts to an account's webhook what TestWebhook queues, now and once, and returns what came of it. Error:
-// *Error NotFound, or Invalid where its URL cannot be read.
-func (k *Keyring) SampleWebhook(ctx context.Context, by Actor, accountID int64) (webhook.Sample, error) {
+// *change.Error NotFound, or Invalid where its URL cannot be read.
+func (k *Keyring) SampleWebhook(ctx context.Context, by change.Actor, accountID int64) (webhook.Sample, error) {
 	w, err := k.store.Webhook(ctx, accountID)
 	if errors.Is(err, store.ErrNotFound) {
 		err = noWebhook()
@@ -156,7 +158,7 @@ func (k *Keyring) SampleWebhook(ctx context.Context, by Actor, accountID int64) 
 		return webhook.Sample{}, err
 	}
 	if k.shownWebhook(w).Unreadable {
-		return webhook.Sample{}, &Error{Kind: Invalid, Reason: "the webhook cannot be read under this server key: set it again"}
+		return webhook.Sample{}, &change.Error{Kind: change.Invalid, Reason: "the webhook cannot be read under this server key: set it again"}
 	}
 	a, err := k.store.Account(ctx, accountID)
 	if err != nil {
@@ -166,10 +168,10 @@ func (k *Keyring) SampleWebhook(ctx context.Context, by Actor, accountID int64) 
 }
 
 // testData is what a webhook.test says.
-func testData(a store.Account, by Actor) map[string]string {
-	return map[string]string{"account": a.Name, "by": by.Name}
+func testData(a store.Account, by change.Actor) map[string]string {
+	return map[string]string{"account": a.Name, "by": by.String()}
 }
 
 func noWebhook() error {
-	return &Error{Kind: NotFound, Reason: "the account has no webhook"}
+	return &change.Error{Kind: change.NotFound, Reason: "the account has no webhook"}
 }

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/credential"
 	"postern/internal/keyring"
 	"postern/internal/store"
@@ -20,18 +23,18 @@ func TestWebhookOfAnAccount(t *testing.T) {
 		r := newRing(t, s)
 		id := r.up.Account.ID
 		_, err := r.Webhook(t.Context(), id)
-		wants(t, err, keyring.NotFound, "")
-		wants(t, r.TestWebhook(t.Context(), operator, id), keyring.NotFound, "")
-		wants(t, r.RemoveWebhook(t.Context(), operator, id), keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
+		wants(t, r.TestWebhook(t.Context(), operator, id), change.NotFound, "")
+		wants(t, r.RemoveWebhook(t.Context(), operator, id), change.NotFound, "")
 		for _, url := range []string{"", "http://hooks.example.com/", "https://127.0.0.1/", "https://user:hunter2@10.0.0.1/", "https://hooks.example.com:25/"} {
 			_, err := r.SetWebhook(t.Context(), operator, id, url)
-			wants(t, err, keyring.Invalid, "URL")
+			wants(t, err, change.Invalid, "URL")
 			if strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("the error has the password: %v", err)
 			}
 		}
 		_, err = r.SetWebhook(t.Context(), operator, id+1000, "https://hooks.example.com/")
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 
 		secret, err := r.SetWebhook(t.Context(), operator, id, "https://user:hunter2@hooks.example.com/path-token?key=query-token")
 		if err != nil || !strings.HasPrefix(secret, "whsec_") {
@@ -56,7 +59,7 @@ func TestWebhookOfAnAccount(t *testing.T) {
 			t.Errorf("%+v, %v", now, err)
 		}
 		_, err = r.SetWebhook(t.Context(), operator, id, "https://user:xxxxx@other.example.com/")
-		wants(t, err, keyring.Invalid, "URL")
+		wants(t, err, change.Invalid, "URL")
 		again, err := r.SetWebhook(t.Context(), operator, id, "https://other.example.com/")
 		if err != nil || again == secret {
 			t.Errorf("%q, %v", again, err)
@@ -65,7 +68,7 @@ func TestWebhookOfAnAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = r.Webhook(t.Context(), id)
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 
 		log := r.auditOf(t, "webhook.")
 		if strings.Join(log, "; ") != "webhook.set webhook https://hooks.example.com; webhook.set webhook https://hooks.example.com; webhook.set webhook https://other.example.com; webhook.remove webhook https://other.example.com" {
@@ -116,10 +119,10 @@ func TestTheSystemsKey(t *testing.T) {
 			t.Errorf("senders %+v, %v", senders, err)
 		}
 		_, err = r.System(t.Context(), "nobody")
-		wants(t, err, keyring.Invalid, "Email")
+		wants(t, err, change.Invalid, "Email")
 
 		_, err = r.Reset(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: key.ID}, keyring.Reset{})
-		wants(t, err, keyring.NotFound, "")
+		wants(t, err, change.NotFound, "")
 		digest := make([]byte, 32)
 		err = s.Update(t.Context(), func(tx *store.Tx) error {
 			_, err := tx.AddSecret(t.Context(), key.ID, digest, "x")
@@ -198,11 +201,11 @@ func TestRemind(t *testing.T) {
 			t.Fatal(due, err)
 		}
 		first, err := r.OpenNotice(due[0])
-		if err != nil || first.Kind != keyring.NoticeCredentialDue || first.Days != 7 || !first.Stops || !first.Until.Equal(made.Add(30*day)) || first.KeyID != r.up.Key.ID || first.AccountName != "Harbour" {
+		if err != nil || first.Kind != notice.CredentialDue || first.Days != 7 || !first.Stops || !first.Until.Equal(made.Add(30*day)) || first.KeyID != r.up.Key.ID || first.AccountName != "Harbour" {
 			t.Errorf("%+v, %v", first, err)
 		}
 		second, err := r.OpenNotice(due[1])
-		if err != nil || second.Kind != keyring.NoticeCredentialOverdue || second.Days != 0 || !second.Stops {
+		if err != nil || second.Kind != notice.CredentialOverdue || second.Days != 0 || !second.Stops {
 			t.Errorf("%+v, %v", second, err)
 		}
 	})

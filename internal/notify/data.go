@@ -5,7 +5,8 @@ package notify
 import (
 	"time"
 
-	"postern/internal/keyring"
+	"postern/internal/notice"
+
 	"postern/internal/store"
 )
 
@@ -27,13 +28,13 @@ type data struct {
 	ReportedFrom string     `json:"reported_from,omitempty"` // credential.leaked: an address
 }
 
-func dataOf(a store.Account, n keyring.Notice) data {
+func dataOf(a store.Account, n notice.Notice) data {
 	d := data{Account: a.Name, AccountID: a.ID, APIKey: n.APIKey, KeyID: n.KeyID, KeyName: n.KeyName, Reference: n.Reference, SecretID: n.SecretID, SecretHint: n.Hint, ReportedFrom: n.Address}
 	until := n.Until.UTC().Truncate(time.Second)
 	switch n.Kind {
-	case keyring.NoticeCredentialDue:
+	case notice.CredentialDue:
 		d.DaysLeft, d.DueBy, d.StopsWorking = &n.Days, &until, &n.Stops
-	case keyring.NoticeCredentialOverdue:
+	case notice.CredentialOverdue:
 		d.DaysOverdue, d.OverdueSince, d.StopsWorking = &n.Days, &until, &n.Stops
 	}
 	return d

@@ -16,7 +16,7 @@ func (n *Notify) Round(ctx context.Context) {
 
 // SendAndCrash has the mail of a notice accepted and goes no further.
 func (n *Notify) SendAndCrash(ctx context.Context, kept store.Notice) error {
-	notice, err := n.Keyring.OpenNotice(kept)
+	notice, err := n.Notices.Open(kept)
 	if err != nil {
 		return err
 	}

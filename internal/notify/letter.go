@@ -9,8 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/notice"
+
 	"postern/internal/access"
-	"postern/internal/keyring"
 )
 
 // letter is what a mail says, before it is text and HTML.
@@ -36,22 +37,22 @@ const (
 )
 
 // write says in words what a notice tells. Each kind is written here and nowhere else.
-func write(baseURL string, n keyring.Notice) (letter, error) {
+func write(baseURL string, n notice.Notice) (letter, error) {
 	l := letter{URL: link(baseURL, n)}
 	switch n.Kind {
-	case keyring.NoticeInvitation, keyring.NoticeAccessGiven:
+	case notice.Invitation, notice.AccessGiven:
 		l.sharing(n)
-	case keyring.NoticeRequestMade, keyring.NoticeRequestGranted, keyring.NoticeRequestDeclined:
+	case notice.RequestMade, notice.RequestGranted, notice.RequestDeclined:
 		l.request(n)
-	case keyring.NoticePasswordReset, keyring.NoticeSignInChanged:
+	case notice.PasswordReset, notice.SignInChanged:
 		l.signIn(n)
-	case keyring.NoticeKeySuspended, keyring.NoticeKeyRestored:
+	case notice.KeySuspended, notice.KeyRestored:
 		l.key(n)
-	case keyring.NoticeCredentialDue, keyring.NoticeCredentialOverdue, keyring.NoticeCredentialLeaked:
+	case notice.CredentialDue, notice.CredentialOverdue, notice.CredentialLeaked:
 		l.credential(n)
-	case keyring.NoticeHookDead:
+	case notice.HookDead:
 		l.hook(n)
-	case keyring.NoticeSenderLink, keyring.NoticeDomainBroken, keyring.NoticeDomainMended:
+	case notice.SenderLink, notice.DomainBroken, notice.DomainMended:
 		l.sender(n)
 	default:
 		return l, fmt.Errorf("there are no words for a notice of the kind %q", n.Kind)
@@ -63,11 +64,11 @@ func write(baseURL string, n keyring.Notice) (letter, error) {
 }
 
 // link is the notice's own, or the page of its key, or the first page.
-func link(baseURL string, n keyring.Notice) string {
+func link(baseURL string, n notice.Notice) string {
 	switch {
 	case strings.HasPrefix(n.Link, "/"):
 		return baseURL + n.Link
-	case n.Kind == keyring.NoticeSignInChanged:
+	case n.Kind == notice.SignInChanged:
 		return baseURL + "/security"
 	case n.KeyID != 0:
 		return fmt.Sprintf("%s/keys/%d", baseURL, n.KeyID)
@@ -75,10 +76,10 @@ func link(baseURL string, n keyring.Notice) string {
 	return baseURL + "/"
 }
 
-func (l *letter) sharing(n keyring.Notice) {
+func (l *letter) sharing(n notice.Notice) {
 	by := person(n.By)
 	l.Facts = facts("Account", n.AccountName, "Keys", strings.Join(n.KeyNames, ", "), "Your role", roleWords(n.Role), "Given by", by, "When", when(n.At))
-	if n.Kind == keyring.NoticeAccessGiven {
+	if n.Kind == notice.AccessGiven {
 		l.Subject = "You have access to " + n.AccountName
 		l.Lines = []string{by + " has shared " + shared(n) + " on Postern with you. Sign in as you always do; the account is in the menu at the top of the page."}
 		l.Button, l.Why = "Open it", toUser
@@ -92,7 +93,7 @@ func (l *letter) sharing(n keyring.Notice) {
 	l.Why = "You get this because somebody gave this address for an invitation. There will be no other mail unless you accept."
 }
 
-func shared(n keyring.Notice) string {
+func shared(n notice.Notice) string {
 	if len(n.KeyNames) == 0 {
 		return "the account " + n.AccountName
 	}
@@ -116,17 +117,17 @@ func roleWords(role string) string {
 	return role
 }
 
-func (l *letter) request(n keyring.Notice) {
+func (l *letter) request(n notice.Notice) {
 	l.Quote = n.Reason
 	wanted := fmt.Sprintf("%d %s", n.Wanted, n.What)
 	switch n.Kind {
-	case keyring.NoticeRequestMade:
+	case notice.RequestMade:
 		l.Subject = n.AccountName + " asks for " + wanted
 		l.Lines = []string{person(n.By) + " asks for more than the plan of the account gives."}
 		l.Facts = facts("Account", n.AccountName, "Wanted", wanted, "Asked by", person(n.By), "When", when(n.At))
 		l.Button, l.Why = "Grant or decline it", toOperator
 		l.After = []string{"Who asked is told by mail what you answer."}
-	case keyring.NoticeRequestGranted:
+	case notice.RequestGranted:
 		l.Subject = "Granted: " + wanted
 		l.Lines = []string{"Your request was granted. The account may now have " + wanted + "; there is nothing else to do."}
 		l.Facts = facts("Account", n.AccountName, "Granted", wanted, "When", when(n.At))
@@ -140,9 +141,9 @@ func (l *letter) request(n keyring.Notice) {
 	}
 }
 
-func (l *letter) signIn(n keyring.Notice) {
+func (l *letter) signIn(n notice.Notice) {
 	l.Why = toUser
-	if n.Kind == keyring.NoticePasswordReset {
+	if n.Kind == notice.PasswordReset {
 		l.Subject = "Set a new password"
 		l.Lines = []string{"Somebody asked to set a new password for this address. If it was you, follow the link."}
 		l.Facts = facts("Asked from", n.Address, "When", when(n.At))
@@ -157,10 +158,10 @@ func (l *letter) signIn(n keyring.Notice) {
 	l.After = []string{"If it was you, there is nothing to do. If not, set a new password at once, end your other sessions, and tell who operates your server."}
 }
 
-func (l *letter) key(n keyring.Notice) {
+func (l *letter) key(n notice.Notice) {
 	l.Facts = facts("Account", n.AccountName, "Key", n.KeyName, "API key", n.APIKey, "When", when(n.At))
 	l.Button, l.Why = "Open the key", toOwner
-	if n.Kind == keyring.NoticeKeySuspended {
+	if n.Kind == notice.KeySuspended {
 		l.Subject, l.Quote = "The key "+n.KeyName+" is suspended", n.Reason
 		l.Lines = []string{"The operator of your Postern server has suspended this key. Nothing is sent with it until he restores it; its history stays."}
 		l.After = []string{"To have it restored, answer to the operator."}
@@ -170,17 +171,17 @@ func (l *letter) key(n keyring.Notice) {
 	l.Lines = []string{"The operator of your Postern server has restored this key. It is again what it was before it was suspended, with the same secret."}
 }
 
-func (l *letter) credential(n keyring.Notice) {
+func (l *letter) credential(n notice.Notice) {
 	l.Facts = facts("Account", n.AccountName, "Key", n.KeyName, "API key", n.APIKey)
 	l.Button, l.Why = "Reset the secret key", toOwner
 	const how = "A reset makes a new secret key and shows it once. Choose how long the old one goes on working, and change your programs in that time; the page lists which connections still use it."
 	switch n.Kind {
-	case keyring.NoticeCredentialDue:
+	case notice.CredentialDue:
 		l.Subject = fmt.Sprintf("The secret key of %s is due in %s", n.KeyName, days(n.Days))
 		l.Lines = []string{"By your account's policy this secret key is to be reset by " + date(n.Until) + ". " + stops(n.Stops, "After that it stops working.", "It does not stop working by itself.")}
 		l.Facts = append(l.Facts, fact{"Days left", fmt.Sprint(n.Days)}, fact{"Due by", when(n.Until)})
 		l.After = []string{how}
-	case keyring.NoticeCredentialOverdue:
+	case notice.CredentialOverdue:
 		l.Subject = "The secret key of " + n.KeyName + " is overdue"
 		l.Lines = []string{"By your account's policy this secret key was to be reset by " + date(n.Until) + ". " + stops(n.Stops, "It has stopped working: nothing is sent with it until it is reset.", "It still works, and gets no safer.")}
 		l.Facts = append(l.Facts, fact{"Overdue since", when(n.Until)})
@@ -195,7 +196,7 @@ func (l *letter) credential(n keyring.Notice) {
 	}
 }
 
-func (l *letter) hook(n keyring.Notice) {
+func (l *letter) hook(n notice.Notice) {
 	l.Subject = "A webhook of " + n.KeyName + " is dead"
 	l.Lines = []string{"A URL that this key's events are posted to has answered nothing but errors for a day, so it is told nothing more."}
 	switch {

@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/keyring"
+	"postern/internal/notice"
+
 	"postern/internal/store/storetest"
 )
 
@@ -18,88 +19,88 @@ func TestEveryKindHasWords(t *testing.T) {
 	until := time.Date(2026, 12, 7, 9, 30, 0, 0, time.UTC)
 	const apiKey = "0123456789abcdef0123456789abcdef"
 	cases := []struct {
-		notice  keyring.Notice
+		notice  notice.Notice
 		subject string
 		link    string
 		says    []string // in the text and in the HTML
 	}{
 		{
-			keyring.Notice{Kind: keyring.NoticeInvitation, Link: "/invitation/TOKEN", Role: "sender", By: "user ann@example.com", AccountName: "Harbour", KeyNames: []string{"Shop", "Web"}, Until: until},
+			notice.Notice{Kind: notice.Invitation, Link: "/invitation/TOKEN", Role: "sender", By: "user ann@example.com", AccountName: "Harbour", KeyNames: []string{"Shop", "Web"}, Until: until},
 			"ann@example.com invites you to Harbour", "/invitation/TOKEN",
 			[]string{"2 keys of the account Harbour", "Shop, Web", "sender: sends, and sees what was sent", "ann@example.com", "7 December 2026, 09:30 UTC", "23 November 2026, 09:30 UTC", "do nothing"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeAccessGiven, Link: "/keys", Role: "owner", By: "operator", AccountName: "Harbour"},
+			notice.Notice{Kind: notice.AccessGiven, Link: "/keys", Role: "owner", By: "operator", AccountName: "Harbour"},
 			"You have access to Harbour", "/keys",
 			[]string{"The operator has shared the account Harbour", "owner: everything", "23 November 2026, 09:30 UTC"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeRequestMade, Link: "/operator/requests/7", By: "user ann@example.com", AccountName: "Harbour", What: "messages a month", Wanted: 50000, Reason: "Christmas is near.\nThank you!"},
+			notice.Notice{Kind: notice.RequestMade, Link: "/operator/requests/7", By: "user ann@example.com", AccountName: "Harbour", What: "messages a month", Wanted: 50000, Reason: "Christmas is near.\nThank you!"},
 			"Harbour asks for 50000 messages a month", "/operator/requests/7",
 			[]string{"ann@example.com", "Christmas is near.", "Thank you!", "23 November 2026"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeRequestGranted, Link: "/account", What: "subaccounts", Wanted: 20, Reason: "Have fun."},
+			notice.Notice{Kind: notice.RequestGranted, Link: "/account", What: "subaccounts", Wanted: 20, Reason: "Have fun."},
 			"Granted: 20 subaccounts", "/account",
 			[]string{"was granted", "Have fun.", "Harbour"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeRequestDeclined, Link: "/account", What: "people", Wanted: 20, Reason: "Pay first."},
+			notice.Notice{Kind: notice.RequestDeclined, Link: "/account", What: "people", Wanted: 20, Reason: "Pay first."},
 			"Declined: 20 people", "/account",
 			[]string{"was declined", "Pay first.", "ask again"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticePasswordReset, Link: "/reset/TOKEN", Until: until, Address: "198.51.100.7"},
+			notice.Notice{Kind: notice.PasswordReset, Link: "/reset/TOKEN", Until: until, Address: "198.51.100.7"},
 			"Set a new password", "/reset/TOKEN",
 			[]string{"198.51.100.7", "7 December 2026, 09:30 UTC", "your password stays as it is"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeSignInChanged, What: "a passkey was added", Address: "198.51.100.7"},
+			notice.Notice{Kind: notice.SignInChanged, What: "a passkey was added", Address: "198.51.100.7"},
 			"Your sign-in has changed: a passkey was added", "/security",
 			[]string{"a passkey was added", "198.51.100.7", "23 November 2026, 09:30 UTC", "set a new password at once"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeKeySuspended, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Reason: "Spam was sent."},
+			notice.Notice{Kind: notice.KeySuspended, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Reason: "Spam was sent."},
 			"The key Shop is suspended", "/keys/5",
 			[]string{"Shop", apiKey, "Spam was sent.", "23 November 2026, 09:30 UTC"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeKeyRestored, KeyID: 5, KeyName: "Shop", APIKey: apiKey},
+			notice.Notice{Kind: notice.KeyRestored, KeyID: 5, KeyName: "Shop", APIKey: apiKey},
 			"The key Shop works again", "/keys/5",
 			[]string{"Shop", apiKey, "with the same secret"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeCredentialDue, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Days: 14, Until: until},
+			notice.Notice{Kind: notice.CredentialDue, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Days: 14, Until: until},
 			"The secret key of Shop is due in 14 days", "/keys/5",
 			[]string{"by 7 December 2026", apiKey, "It does not stop working by itself", "which connections still use it"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeCredentialOverdue, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Days: 1, Until: until, Stops: true},
+			notice.Notice{Kind: notice.CredentialOverdue, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Days: 1, Until: until, Stops: true},
 			"The secret key of Shop is overdue", "/keys/5",
 			[]string{"by 7 December 2026", apiKey, "It has stopped working"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeCredentialLeaked, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Hint: "x9Zq", Address: "198.51.100.7"},
+			notice.Notice{Kind: notice.CredentialLeaked, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Hint: "x9Zq", Address: "198.51.100.7"},
 			"A secret key of Shop has leaked and was revoked", "/keys/5",
 			[]string{"ends in x9Zq", "198.51.100.7", apiKey, "23 November 2026, 09:30 UTC", "revoked at once"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeHookDead, KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "sent, open", Address: "https://hooks.example.com", Reason: "no answer in time", Wanted: 12, Until: until, Link: "/webhooks?key=" + apiKey},
+			notice.Notice{Kind: notice.HookDead, KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "sent, open", Address: "https://hooks.example.com", Reason: "no answer in time", Wanted: 12, Until: until, Link: "/webhooks?key=" + apiKey},
 			"A webhook of Shop is dead", "/webhooks?key=" + apiKey,
 			[]string{"errors for a day", "12 events", "sent, open", "https://hooks.example.com", "no answer in time", "set the URL anew"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeSenderLink, Link: "/sender-link/TOKEN", AccountName: "Harbour", KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "news@shop.example", Until: until},
+			notice.Notice{Kind: notice.SenderLink, Link: "/sender-link/TOKEN", AccountName: "Harbour", KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "news@shop.example", Until: until},
 			"May Harbour send mail from news@shop.example?", "/sender-link/TOKEN",
 			[]string{"news@shop.example", "Harbour", "Shop", "7 December 2026, 09:30 UTC", "do nothing"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeDomainBroken, Link: "/senders?q=shop.example", KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "shop.example", Reason: "SPF: shop.example has no SPF record"},
+			notice.Notice{Kind: notice.DomainBroken, Link: "/senders?q=shop.example", KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "shop.example", Reason: "SPF: shop.example has no SPF record"},
 			"A DNS record of shop.example is broken", "/senders?q=shop.example",
 			[]string{"SPF: shop.example has no SPF record", "Shop", apiKey, "23 November 2026, 09:30 UTC"},
 		},
 		{
-			keyring.Notice{Kind: keyring.NoticeDomainMended, Link: "/senders?q=shop.example", KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "shop.example", Reason: "SPF"},
+			notice.Notice{Kind: notice.DomainMended, Link: "/senders?q=shop.example", KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "shop.example", Reason: "SPF"},
 			"The DNS records of shop.example are right again", "/senders?q=shop.example",
 			[]string{"SPF", "Shop", apiKey},
 		},
@@ -147,11 +148,11 @@ func TestEveryKindHasWords(t *testing.T) {
 			t.Errorf("%s: the link is in the log", c.notice.Kind)
 		}
 	}
-	source, err := os.ReadFile("../keyring/notice.go")
+	source, err := os.ReadFile("../notice/notice.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := regexp.MustCompile(`(?m)^\s+Notice\w+\s+= "([^"]+)"`).FindAllStringSubmatch(string(source), -1)
+	kinds := regexp.MustCompile(`(?m)^\t[A-Z]\w+\s+= "([^"]+)"`).FindAllStringSubmatch(string(source), -1)
 	if len(kinds) < len(cases) {
 		t.Errorf("%d kinds found", len(kinds))
 	}
@@ -169,11 +170,11 @@ func unescape(s string) string {
 // TestWhatPeopleWriteStaysText: names and reasons neither become markup nor header fields.
 func TestWhatPeopleWriteStaysText(t *testing.T) {
 	d := newDesk(t, storetest.New(t))
-	d.tell(d.up.Account.ID, keyring.Notice{
-		Kind: keyring.NoticeInvitation, To: []string{"friend@example.org"}, AccountName: "A\r\nBcc: all@example.net\r\n\r\n<img src=x>", By: "user <b>x</b>", Role: "<i>", Link: "/invitation/x",
+	d.tell(d.up.Account.ID, notice.Notice{
+		Kind: notice.Invitation, To: []string{"friend@example.org"}, AccountName: "A\r\nBcc: all@example.net\r\n\r\n<img src=x>", By: "user <b>x</b>", Role: "<i>", Link: "/invitation/x",
 	})
-	d.tell(d.up.Account.ID, keyring.Notice{Kind: keyring.NoticeKeySuspended, To: []string{"friend@example.org"}, KeyName: strings.Repeat("ü", 300), Reason: "</blockquote><script>alert(1)</script>\r\n.\r\nmore"})
-	d.tell(d.up.Account.ID, keyring.Notice{Kind: keyring.NoticePasswordReset, To: []string{"friend@example.org"}, Link: "//evil.example/x"})
+	d.tell(d.up.Account.ID, notice.Notice{Kind: notice.KeySuspended, To: []string{"friend@example.org"}, KeyName: strings.Repeat("ü", 300), Reason: "</blockquote><script>alert(1)</script>\r\n.\r\nmore"})
+	d.tell(d.up.Account.ID, notice.Notice{Kind: notice.PasswordReset, To: []string{"friend@example.org"}, Link: "//evil.example/x"})
 	d.Round(t.Context())
 	mails := d.mails()
 	if len(mails) != 3 {

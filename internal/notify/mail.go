@@ -10,7 +10,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"postern/internal/keyring"
+	"postern/internal/notice"
+
 	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/submit"
@@ -23,7 +24,7 @@ var letterHTML string
 const textWidth = 72
 
 // compose makes the mail of a notice. The same notice has the same Message-ID each time.
-func (n *Notify) compose(id string, to []mail.Address, notice keyring.Notice) (submit.Message, submit.Envelope, error) {
+func (n *Notify) compose(id string, to []mail.Address, notice notice.Notice) (submit.Message, submit.Envelope, error) {
 	l, err := write(n.BaseURL, notice)
 	if err != nil {
 		return submit.Message{}, submit.Envelope{}, err

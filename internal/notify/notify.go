@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/internal/notice"
+
 	"postern/internal/access"
 	"postern/internal/gate"
 	"postern/internal/keyring"
@@ -41,6 +43,7 @@ const (
 type Config struct {
 	Store   *store.Store
 	Keyring *keyring.Keyring
+	Notices *notice.Outbox
 	Submit  *submit.Submit
 	Webhook *webhook.Webhook
 	From    mail.Address // of the mail
@@ -147,7 +150,7 @@ func (n *Notify) round(ctx context.Context) {
 // handle sends a notice, or puts it off. Its error is the store's, with which nothing else goes either.
 func (n *Notify) handle(ctx context.Context, kept store.Notice) error {
 	log := n.Log.With("notice", kept.ID, "kind", kept.Kind, "account", kept.AccountID)
-	notice, failure := n.Keyring.OpenNotice(kept)
+	notice, failure := n.Notices.Open(kept)
 	if failure == nil {
 		failure = n.send(ctx, kept, notice, log)
 	}
@@ -175,7 +178,7 @@ func retryAfter(attempts int) time.Duration {
 }
 
 // remove forgets a notice, and hands what concerns credentials to the account's webhook in the same transaction.
-func (n *Notify) remove(ctx context.Context, kept store.Notice, notice keyring.Notice) error {
+func (n *Notify) remove(ctx context.Context, kept store.Notice, notice notice.Notice) error {
 	err := n.Store.Update(ctx, func(tx *store.Tx) error {
 		if strings.HasPrefix(notice.Kind, "credential.") {
 			a, err := tx.Account(ctx, kept.AccountID)
@@ -195,7 +198,7 @@ func (n *Notify) remove(ctx context.Context, kept store.Notice, notice keyring.N
 }
 
 // send has the mail of a notice accepted, unless it was before.
-func (n *Notify) send(ctx context.Context, kept store.Notice, notice keyring.Notice, log *slog.Logger) error {
+func (n *Notify) send(ctx context.Context, kept store.Notice, notice notice.Notice, log *slog.Logger) error {
 	to, accountName, err := n.recipients(ctx, kept, notice, log)
 	if err != nil || len(to) == 0 {
 		return err
@@ -226,7 +229,7 @@ func (n *Notify) send(ctx context.Context, kept store.Notice, notice keyring.Not
 }
 
 // recipients says who is told: whom the notice names, or the account's owners, or the operators.
-func (n *Notify) recipients(ctx context.Context, kept store.Notice, notice keyring.Notice, log *slog.Logger) (to []mail.Address, accountName string, err error) {
+func (n *Notify) recipients(ctx context.Context, kept store.Notice, notice notice.Notice, log *slog.Logger) (to []mail.Address, accountName string, err error) {
 	if kept.AccountID != 0 {
 		a, err := n.Store.Account(ctx, kept.AccountID)
 		if err != nil {

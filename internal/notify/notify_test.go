@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/gate"
@@ -30,7 +33,7 @@ import (
 
 const baseURL = "https://mail.example.com"
 
-var operator = keyring.Actor{Name: "operator", Origin: "command line"}
+var operator = change.Actor{Kind: change.Operator, Origin: "command line"}
 
 // desk is a notifier over a fresh store, with an account of two owners and an analyst.
 type desk struct {
@@ -63,15 +66,19 @@ func newDesk(t *testing.T, s *store.Store) *desk {
 		t.Fatal(err)
 	}
 	way := submit.New(s, func() { d.mailed <- struct{}{} }, log)
+	notices, err := notice.New(serverKey, func() { d.Wake() })
+	if err != nil {
+		t.Fatal(err)
+	}
 	d.ring, err = keyring.New(keyring.Config{
 		Store: s, Gate: gate.New(gate.Config{Digester: digester}), Digester: digester, ServerKey: serverKey, RulesChanged: way.Forget,
-		Told: func() { d.Wake() }, Webhook: d.webhook, Log: log,
+		Notices: notices, Webhook: d.webhook, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.Notify = notify.New(notify.Config{
-		Store: s, Keyring: d.ring, Submit: way, Webhook: d.webhook, From: mail.Address{Name: "Postern", Email: "postern@mail.example.com"}, BaseURL: baseURL, Log: log, Now: now,
+		Store: s, Keyring: d.ring, Notices: notices, Submit: way, Webhook: d.webhook, From: mail.Address{Name: "Postern", Email: "postern@mail.example.com"}, BaseURL: baseURL, Log: log, Now: now,
 	})
 	if d.up, err = d.ring.SignUp(t.Context(), operator, "Harbour", "owner@example.com"); err != nil {
 		t.Fatal(err)
@@ -97,7 +104,7 @@ func newDesk(t *testing.T, s *store.Store) *desk {
 func (d *desk) pass(by time.Duration) { d.ahead.Add(int64(by)) }
 
 // tell leaves a notice as the keyring does.
-func (d *desk) tell(accountID int64, n keyring.Notice) {
+func (d *desk) tell(accountID int64, n notice.Notice) {
 	d.t.Helper()
 	n.At = time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 	plain, err := json.Marshal(n)
@@ -190,7 +197,7 @@ func TestOwnersAreToldByMail(t *testing.T) {
 
 func TestOperatorsAndNamedPeopleAreTold(t *testing.T) {
 	d := newDesk(t, storetest.New(t))
-	d.tell(0, keyring.Notice{Kind: keyring.NoticeRequestMade, AccountName: "Harbour", By: "user owner@example.com", What: "subaccounts", Wanted: 20, Reason: "we grow"})
+	d.tell(0, notice.Notice{Kind: notice.RequestMade, AccountName: "Harbour", By: "user owner@example.com", What: "subaccounts", Wanted: 20, Reason: "we grow"})
 	d.Round(t.Context())
 	if len(d.mails()) != 0 || d.waiting() != 0 || !strings.Contains(d.log.String(), "nobody to be sent to") {
 		t.Errorf("with no operator: %s, %d wait", to(d.mails()), d.waiting())
@@ -198,8 +205,8 @@ func TestOperatorsAndNamedPeopleAreTold(t *testing.T) {
 	if err := d.ring.SetOperator(t.Context(), operator, "second@example.com", true); err != nil {
 		t.Fatal(err)
 	}
-	d.tell(0, keyring.Notice{Kind: keyring.NoticeRequestMade, AccountName: "Harbour", By: "user owner@example.com", What: "subaccounts", Wanted: 20, Reason: "we grow"})
-	d.tell(d.up.Account.ID, keyring.Notice{Kind: keyring.NoticeInvitation, To: []string{"new@example.org", "not an address"}, AccountName: "Harbour", Role: "sender", Link: "/invitation/x"})
+	d.tell(0, notice.Notice{Kind: notice.RequestMade, AccountName: "Harbour", By: "user owner@example.com", What: "subaccounts", Wanted: 20, Reason: "we grow"})
+	d.tell(d.up.Account.ID, notice.Notice{Kind: notice.Invitation, To: []string{"new@example.org", "not an address"}, AccountName: "Harbour", Role: "sender", Link: "/invitation/x"})
 	d.Round(t.Context())
 	if got := to(d.mails()); got != "second@example.com new@example.org" {
 		t.Errorf("mail to %s", got)
@@ -215,7 +222,7 @@ func TestRunIsWoken(t *testing.T) {
 		go func() { ended <- d.Run(ctx) }()
 		share := keyring.Share{Email: "new@example.org", Role: access.Sender}
 		for range 2 {
-			if _, err := d.ring.Invite(t.Context(), keyring.Actor{Name: "user owner@example.com"}, d.up.Account.ID, share); err != nil {
+			if _, err := d.ring.Invite(t.Context(), change.Actor{Name: "user owner@example.com"}, d.up.Account.ID, share); err != nil {
 				t.Fatal(err)
 			}
 			select {
@@ -241,7 +248,7 @@ func TestRunIsWoken(t *testing.T) {
 func TestACrashBetween(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		d := newDesk(t, s)
-		d.tell(d.up.Account.ID, keyring.Notice{Kind: keyring.NoticeKeyRestored, KeyID: d.up.Key.ID, APIKey: d.up.Key.APIKey, KeyName: "Harbour", To: []string{"owner@example.com"}})
+		d.tell(d.up.Account.ID, notice.Notice{Kind: notice.KeyRestored, KeyID: d.up.Key.ID, APIKey: d.up.Key.APIKey, KeyName: "Harbour", To: []string{"owner@example.com"}})
 		due, err := s.DueNotices(t.Context(), time.Now(), 10)
 		if err != nil || len(due) != 1 {
 			t.Fatal(due, err)
@@ -262,8 +269,8 @@ func TestACrashBetween(t *testing.T) {
 func TestFailuresArePutOff(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		d := newDesk(t, s)
-		d.keep(store.Notice{AccountID: d.up.Account.ID, Kind: keyring.NoticeKeyRestored, Data: []byte("sealed under another key")})
-		d.tell(d.up.Account.ID, keyring.Notice{Kind: keyring.NoticeKeyRestored, To: []string{"owner@example.com"}})
+		d.keep(store.Notice{AccountID: d.up.Account.ID, Kind: notice.KeyRestored, Data: []byte("sealed under another key")})
+		d.tell(d.up.Account.ID, notice.Notice{Kind: notice.KeyRestored, To: []string{"owner@example.com"}})
 		d.Round(t.Context())
 		if len(d.mails()) != 1 || d.waiting() != 1 || d.Stats().Failed != 1 {
 			t.Fatalf("one that fails holds up the other: %s, %+v", to(d.mails()), d.Stats())

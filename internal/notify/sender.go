@@ -2,19 +2,21 @@
 
 package notify
 
-import "postern/internal/keyring"
+import (
+	"postern/internal/notice"
+)
 
 // sender are the letters about addresses and domains that mail is sent from.
-func (l *letter) sender(n keyring.Notice) {
+func (l *letter) sender(n notice.Notice) {
 	switch n.Kind {
-	case keyring.NoticeSenderLink:
+	case notice.SenderLink:
 		l.Subject = "May " + n.AccountName + " send mail from " + n.What + "?"
 		l.Lines = []string{n.AccountName + " wants to send mail from this address by Postern, a service that sends mail for programs. If the address is yours and you want that, follow the link."}
 		l.Facts = facts("Address", n.What, "Account", n.AccountName, "Key", n.KeyName, "When", when(n.At))
 		l.Button = "Allow it"
 		l.After = []string{"The link works once, until " + when(n.Until) + ". If you do not know " + n.AccountName + ", do nothing: without your word no mail is sent from the address."}
 		l.Why = "You get this because somebody wants to send mail from this address on Postern."
-	case keyring.NoticeDomainBroken:
+	case notice.DomainBroken:
 		l.Subject = "A DNS record of " + n.What + " is broken"
 		l.Lines = []string{"A record of the domain was right and is not any more: it was looked at twice, an hour apart. Mail goes on being sent, but receivers may refuse it or take it for spam."}
 		l.Quote = n.Reason
@@ -26,7 +28,7 @@ func (l *letter) sender(n keyring.Notice) {
 		l.Quote = n.Reason
 		l.Button = "See the records"
 	}
-	if n.Kind != keyring.NoticeSenderLink {
+	if n.Kind != notice.SenderLink {
 		l.Facts = facts("Domain", n.What, "Account", n.AccountName, "Key", n.KeyName, "API key", n.APIKey, "When", when(n.At))
 		l.Why = toOwner
 	}

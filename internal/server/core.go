@@ -30,6 +30,7 @@ import (
 	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keyring"
+	"postern/internal/notice"
 	"postern/internal/store"
 	"postern/internal/submit"
 	"postern/internal/suppress"
@@ -51,6 +52,7 @@ type Core struct {
 	Store    *store.Store
 	Gate     *gate.Gate
 	Keyring  *keyring.Keyring
+	Notices  *notice.Outbox
 	Submit   *submit.Submit
 	Suppress *suppress.List
 	Webhook  *webhook.Webhook
@@ -167,9 +169,12 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 	if err != nil {
 		return nil, err
 	}
+	if core.Notices, err = notice.New(key, func() { core.told() }); err != nil {
+		return nil, err
+	}
 	core.Keyring, err = keyring.New(keyring.Config{
 		Store: st, Gate: core.Gate, Digester: digester, ServerKey: key,
-		RulesChanged: core.rulesChanged, OwnHost: core.ownHost, Told: func() { core.told() }, Webhook: core.Webhook, Retention: own.retention, Log: log.With("part", "keyring"),
+		RulesChanged: core.rulesChanged, OwnHost: core.ownHost, Notices: core.Notices, Webhook: core.Webhook, Retention: own.retention, Log: log.With("part", "keyring"),
 	})
 	if err != nil {
 		return nil, err

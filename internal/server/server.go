@@ -110,7 +110,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	core.hosts = srv.tracking.HostsChanged
 	srv.search = search.New(core.Store, func() int64 { return core.Submit.Stats().Accepted }, log.With("part", "search"))
 	srv.notify = notify.New(notify.Config{
-		Store: core.Store, Keyring: core.Keyring, Submit: core.Submit, Webhook: core.Webhook, From: from, BaseURL: srv.baseURL, Log: log.With("part", "notify"),
+		Store: core.Store, Keyring: core.Keyring, Notices: core.Notices, Submit: core.Submit, Webhook: core.Webhook, From: from, BaseURL: srv.baseURL, Log: log.With("part", "notify"),
 	})
 	core.told = srv.notify.Wake
 	srv.dsn = dsn.New(dsn.Config{

@@ -26,12 +26,13 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
 	"postern/internal/config"
 	"postern/internal/control"
-	"postern/internal/keyring"
 	"postern/internal/server"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
@@ -263,7 +264,7 @@ func TestNoticesGoOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := core.Keyring.Suspend(t.Context(), keyring.Actor{Name: "operator"}, store.KeyFilter{ID: set.KeyID}, "a test"); err != nil {
+	if _, err := core.Keyring.Suspend(t.Context(), change.Actor{Kind: change.Operator}, store.KeyFilter{ID: set.KeyID}, "a test"); err != nil {
 		t.Fatal(err)
 	}
 	if err := core.Close(); err != nil {

@@ -8,8 +8,9 @@ import (
 	"io"
 	"strings"
 
+	"postern/internal/change"
+
 	"postern/internal/config"
-	"postern/internal/keyring"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -37,7 +38,7 @@ func (c *Core) SetUp(ctx context.Context, owner string) (*SetUp, error) {
 	if err := mail.CheckEmail(owner); err != nil {
 		return nil, &config.Error{Setting: "owner", Reason: fmt.Sprintf("%q: %v", owner, err), Err: err}
 	}
-	by := keyring.Actor{Name: "operator", Origin: "first start"}
+	by := change.Actor{Kind: change.Operator, Origin: "first start"}
 	made, err := c.Keyring.SignUp(ctx, by, "Primary", owner)
 	if err != nil {
 		return nil, fmt.Errorf("set up: %w", err)
@@ -55,7 +56,7 @@ func (c *Core) SetUp(ctx context.Context, owner string) (*SetUp, error) {
 
 // addTrySender lets the new key send from example.com.
 func (c *Core) addTrySender(ctx context.Context, s *SetUp) error {
-	by := keyring.Actor{Name: "operator", Origin: "first start"}
+	by := change.Actor{Kind: change.Operator, Origin: "first start"}
 	_, err := c.Keyring.AddSender(ctx, by, store.OfOperator(), store.KeyFilter{ID: s.KeyID}, trySender, "")
 	return err
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/credential"
 	"postern/internal/gate"
 	"postern/internal/keyring"
@@ -38,7 +40,7 @@ type world struct {
 	submit   *submit.Submit
 }
 
-var operator = keyring.Actor{Name: "operator", Origin: "test"}
+var operator = change.Actor{Kind: change.Operator, Origin: "test"}
 
 func start(t testing.TB, change func(*smtpd.Config)) *world {
 	t.Helper()

@@ -13,7 +13,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"postern/internal/keyring"
+	"postern/internal/change"
+
 	"postern/internal/store"
 )
 
@@ -53,7 +54,7 @@ type Problem struct {
 //
 // The list is changed a batch at a time. The audit log has the beginning with the first batch and the counts with the
 // last, or one entry where there is but one batch.
-func (l *List) Import(ctx context.Context, by keyring.Actor, scope store.Scope, f store.KeyFilter, file io.Reader, reason string, progress func(Report)) (Report, error) {
+func (l *List) Import(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, file io.Reader, reason string, progress func(Report)) (Report, error) {
 	fallback := store.SuppressedManual
 	if reason != "" {
 		if fallback = store.ParseSuppressionReason(reason); fallback == 0 {
@@ -104,7 +105,7 @@ func (l *List) Import(ctx context.Context, by keyring.Actor, scope store.Scope, 
 }
 
 // brokeOff tells the audit log how far an import came that had begun.
-func (l *List) brokeOff(ctx context.Context, by keyring.Actor, scope store.Scope, f store.KeyFilter, r Report, begun bool, cause error) error {
+func (l *List) brokeOff(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, r Report, begun bool, cause error) error {
 	if !begun {
 		return cause
 	}
@@ -322,7 +323,7 @@ func (in *importer) row(line int, record []string) (store.Suppression, bool) {
 	}
 	if err != nil {
 		reason = err.Error()
-		var mistake *keyring.Error
+		var mistake *change.Error
 		if errors.As(err, &mistake) {
 			reason = mistake.Reason
 		}

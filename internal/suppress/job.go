@@ -13,7 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"postern/internal/keyring"
+	"postern/internal/change"
+
 	"postern/internal/store"
 )
 
@@ -68,7 +69,7 @@ func (j *Job) left(now time.Time) time.Duration {
 // Begin copies a file and imports it while the caller goes on. The job is found by its ID, which cannot be guessed. The
 // file's first error that is the user's comes back at once. An account has one import at a time, and all accounts
 // together a few: past that the *Error says which of the two it is, and when to try again.
-func (l *List) Begin(ctx context.Context, by keyring.Actor, scope store.Scope, key store.Key, name string, file io.Reader, reason string) (Job, error) {
+func (l *List) Begin(ctx context.Context, by change.Actor, scope store.Scope, key store.Key, name string, file io.Reader, reason string) (Job, error) {
 	if reason != "" && store.ParseSuppressionReason(reason) == 0 {
 		return Job{}, invalid("Reason", "%q is none of hard_bounce, complaint, unsubscribe and manual", shorten(reason))
 	}
@@ -185,7 +186,7 @@ func (x *jobs) note(j *Job, r Report, err error, done bool) {
 		return
 	}
 	j.Problem = "Something went wrong on the server; its log says what."
-	var mistake *keyring.Error
+	var mistake *change.Error
 	if errors.As(err, &mistake) {
 		j.Problem = fmt.Sprintf("%s: %s.", mistake.Field, mistake.Reason)
 		if mistake.Field == "" {

@@ -17,8 +17,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/internal/change"
+
 	"postern/internal/audit"
-	"postern/internal/keyring"
 	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/track"
@@ -139,16 +140,16 @@ func shorten(s string) string {
 }
 
 func invalid(field, format string, args ...any) error {
-	return &keyring.Error{Kind: keyring.Invalid, Field: field, Reason: fmt.Sprintf(format, args...)}
+	return &change.Error{Kind: change.Invalid, Field: field, Reason: fmt.Sprintf(format, args...)}
 }
 
 func notFound(field, reason string) error {
-	return &keyring.Error{Kind: keyring.NotFound, Field: field, Reason: reason}
+	return &change.Error{Kind: change.NotFound, Field: field, Reason: reason}
 }
 
 // Add puts addresses on the list of a key of the scope: all of them, or none and an error that names the first that is
 // wrong. What is on the list stays, with the stronger of the two reasons. It returns the entries in the order given.
-func (l *List) Add(ctx context.Context, by keyring.Actor, scope store.Scope, f store.KeyFilter, entries []Entry) ([]store.Suppression, error) {
+func (l *List) Add(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, entries []Entry) ([]store.Suppression, error) {
 	if len(entries) == 0 || len(entries) > MaxAdd {
 		return nil, invalid("Suppressions", "there are %d of them; 1 to %d can be added at a time", len(entries), MaxAdd)
 	}
@@ -156,7 +157,7 @@ func (l *List) Add(ctx context.Context, by keyring.Actor, scope store.Scope, f s
 	for i, e := range entries {
 		var err error
 		if rows[i], err = e.check(); err != nil {
-			var mistake *keyring.Error
+			var mistake *change.Error
 			if len(entries) > 1 && errors.As(err, &mistake) {
 				mistake.Field = fmt.Sprintf("Suppressions[%d].%s", i, mistake.Field)
 			}
@@ -196,7 +197,7 @@ func (l *List) Add(ctx context.Context, by keyring.Actor, scope store.Scope, f s
 }
 
 // Change sets the reason and the note of an entry of the scope; what is nil stays.
-func (l *List) Change(ctx context.Context, by keyring.Actor, scope store.Scope, id int64, reason, note *string) (store.Suppression, error) {
+func (l *List) Change(ctx context.Context, by change.Actor, scope store.Scope, id int64, reason, note *string) (store.Suppression, error) {
 	x, err := l.store.Suppression(ctx, scope, store.SuppressionFilter{ID: id})
 	if err != nil {
 		return x, missing(err)
@@ -227,7 +228,7 @@ func (l *List) Change(ctx context.Context, by keyring.Actor, scope store.Scope, 
 }
 
 // Remove takes an entry of the scope off its list: the next mail to the address is sent.
-func (l *List) Remove(ctx context.Context, by keyring.Actor, scope store.Scope, id int64) (store.Suppression, error) {
+func (l *List) Remove(ctx context.Context, by change.Actor, scope store.Scope, id int64) (store.Suppression, error) {
 	x, err := l.store.Suppression(ctx, scope, store.SuppressionFilter{ID: id})
 	if err != nil {
 		return x, missing(err)
@@ -244,7 +245,7 @@ func (l *List) Remove(ctx context.Context, by keyring.Actor, scope store.Scope, 
 	})
 }
 
-// update runs a change. What is missing is a *keyring.Error.
+// update runs a change. What is missing is a *change.Error.
 func (l *List) update(ctx context.Context, fn func(tx *store.Tx) error) error {
 	return missing(l.store.Update(ctx, fn))
 }
@@ -256,7 +257,7 @@ func missing(err error) error {
 	return err
 }
 
-func entry(by keyring.Actor, key store.Key, action, target, detail string) audit.Entry {
+func entry(by change.Actor, key store.Key, action, target, detail string) audit.Entry {
 	return audit.Entry{AccountID: key.AccountID, Actor: by.Name, Origin: by.Origin, Action: action, Target: target, Detail: detail + "; for key " + key.APIKey}
 }
 

@@ -14,7 +14,8 @@ import (
 	"testing/iotest"
 	"time"
 
-	"postern/internal/keyring"
+	"postern/internal/change"
+
 	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
@@ -30,7 +31,7 @@ type world struct {
 	key, alt store.Key
 }
 
-var by = keyring.Actor{Name: "user a@example.com", Origin: "192.0.2.1"}
+var by = change.Actor{Name: "user a@example.com", Origin: "192.0.2.1"}
 
 func newWorld(t testing.TB, s *store.Store) *world {
 	t.Helper()
@@ -196,11 +197,11 @@ func newWorldOf(w *world, key store.Key) *world {
 
 func TestImportThatFails(t *testing.T) {
 	w := newWorld(t, storetest.New(t))
-	var mistake *keyring.Error
+	var mistake *change.Error
 	if _, err := w.imports(t, strings.NewReader("a@example.net\n"), "tired"); !errors.As(err, &mistake) || mistake.Field != "Reason" {
 		t.Errorf("%v", err)
 	}
-	if _, err := w.Import(t.Context(), by, w.scope(), store.KeyFilter{ID: w.alt.ID}, strings.NewReader("a@example.net\n"), "", nil); !errors.As(err, &mistake) || mistake.Kind != keyring.NotFound {
+	if _, err := w.Import(t.Context(), by, w.scope(), store.KeyFilter{ID: w.alt.ID}, strings.NewReader("a@example.net\n"), "", nil); !errors.As(err, &mistake) || mistake.Kind != change.NotFound {
 		t.Errorf("into another's list: %v", err)
 	}
 	if r, err := w.imports(t, strings.NewReader(""), ""); err != nil || r.Rows != 0 {
@@ -250,7 +251,7 @@ func TestImportGoesOnByItself(t *testing.T) {
 		t.Error("a job of nobody's")
 	}
 	for name, c := range map[string]struct{ file, reason string }{"nothing": {"", ""}, "no reason": {"a@example.net", "tired"}} {
-		var mistake *keyring.Error
+		var mistake *change.Error
 		if _, err := w.Begin(t.Context(), by, w.scope(), w.key, "x", strings.NewReader(c.file), c.reason); !errors.As(err, &mistake) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -292,7 +293,7 @@ func TestAnImportOfOneAccountDoesNotBlockOthers(t *testing.T) {
 	w := newWorld(t, storetest.New(t))
 	refused := func(key store.Key, words string) {
 		t.Helper()
-		var mistake *keyring.Error
+		var mistake *change.Error
 		_, err := w.Begin(t.Context(), by, store.OfKey(key.AccountID, key.ID), key, "x", strings.NewReader("b@example.net\n"), "")
 		if !errors.As(err, &mistake) || mistake.Field != "File" || !strings.Contains(mistake.Reason, words) || !strings.HasSuffix(mistake.Reason, "try again in a minute") {
 			t.Errorf("%v, want it to say %q", err, words)
@@ -322,7 +323,7 @@ func TestAnImportOfOneAccountDoesNotBlockOthers(t *testing.T) {
 	w.Wait()
 	// One that does not come to its beginning gives its place back.
 	for range 5 {
-		var mistake *keyring.Error
+		var mistake *change.Error
 		if _, err := w.Begin(t.Context(), by, w.scope(), w.key, "x", strings.NewReader(""), ""); !errors.As(err, &mistake) || mistake.Reason != "it is empty" {
 			t.Error(err)
 		}
@@ -379,8 +380,8 @@ func TestReportsOfComplaints(t *testing.T) {
 		} {
 			got, err := w.Complain(t.Context(), store.OfOperator(), suppress.Complaint{Report: x.raw})
 			if x.m.ID == 0 {
-				var mistake *keyring.Error
-				if !errors.As(err, &mistake) || mistake.Kind != keyring.NotFound {
+				var mistake *change.Error
+				if !errors.As(err, &mistake) || mistake.Kind != change.NotFound {
 					t.Errorf("%s: %+v, %v", name, got, err)
 				}
 				continue

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"github.com/chromedp/chromedp"
 
 	"postern/internal/access"
@@ -18,7 +21,7 @@ import (
 // look at.
 func (p *place) company() {
 	t, ctx := p.t, p.t.Context()
-	mara := keyring.Actor{Name: "user mara@harbour-books.example", Origin: "203.0.113.40"}
+	mara := change.Actor{Name: "user mara@harbour-books.example", Origin: "203.0.113.40"}
 	plan := func(plan store.Plan) store.Plan {
 		made, err := p.keyring.PutPlan(ctx, operator, plan)
 		ok(t, err)
@@ -74,7 +77,7 @@ func (p *place) lastLink() string {
 	for _, k := range kept {
 		n, err := p.keyring.OpenNotice(k)
 		ok(p.t, err)
-		if n.Kind == keyring.NoticeInvitation {
+		if n.Kind == notice.Invitation {
 			link = n.Link
 		}
 	}

@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/notice"
+
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 	"github.com/pquerna/otp/totp"
-
-	"postern/internal/keyring"
 )
 
 // securityKey plugs an authenticator into the browser that agrees to everything.
@@ -128,7 +128,7 @@ func TestPasskeysAndCodes(t *testing.T) {
 	for _, x := range kept {
 		n, err := p.keyring.OpenNotice(x)
 		ok(t, err)
-		if n.Kind == keyring.NoticePasswordReset {
+		if n.Kind == notice.PasswordReset {
 			load(t, ctx, p.base+n.Link, 200)
 		}
 	}

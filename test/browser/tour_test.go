@@ -18,6 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/change"
+	"postern/internal/notice"
+
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -52,7 +55,7 @@ type place struct {
 	base     string
 }
 
-var operator = keyring.Actor{Name: "operator", Origin: "command line"}
+var operator = change.Actor{Kind: change.Operator, Origin: "command line"}
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
@@ -154,7 +157,7 @@ func (p *place) senderLink() string {
 	for _, k := range kept {
 		n, err := p.keyring.OpenNotice(k)
 		ok(p.t, err)
-		if n.Kind == keyring.NoticeSenderLink {
+		if n.Kind == notice.SenderLink {
 			return n.Link
 		}
 	}
