@@ -4,8 +4,9 @@
 // 8301), relaxed canonicalisation of header and body, so that what relays do to blanks breaks nothing.
 //
 // A submission is signed once, however many domains its recipients are in: signing costs about a millisecond. Only what
-// is each recipient's own (tracked mail) is signed for each. From is
-// signed once more than it stands there, so that a second From cannot be added.
+// is each recipient's own (tracked mail) is signed for each. What
+// says who a mail is from, to whom, about what and how it is read is signed once more than it stands there, so that a
+// second one cannot be added.
 package dkim
 
 import (
@@ -19,6 +20,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -199,9 +201,18 @@ func (s *Signer) key(ctx context.Context, of signs) (domainKey, error) {
 	return k, nil
 }
 
-// signedFields are signed where they stand (RFC 6376 §5.4.1), From once more than that.
+// signedOnceMore are fields that are signed once more than they stand there, also when they do not: a signature that
+// says so breaks when one is put before the mail (RFC 6376 §8.15), as a replay with another subject or text would do.
+var signedOnceMore = [...]string{
+	"from", "to", "cc", "subject", "date", "reply-to", "message-id", "mime-version", "content-type", "content-transfer-encoding",
+}
+
+// signedFields are the names in h=: a field as often as it stands in the header (RFC 6376 §5.4.1), and those of
+// signedOnceMore once more. Sender, References and the fields of lists get their one more only where the mail has some:
+// mailing lists add them to what passes through, and would break the signature of every mail to a list.
 func signedFields(body []byte) []string {
 	var present []string
+	more := signedOnceMore[:]
 	head, _, _ := bytes.Cut(body, []byte("\r\n\r\n"))
 	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
 		name, _, ok := bytes.Cut(line, []byte(":"))
@@ -209,14 +220,27 @@ func signedFields(body []byte) []string {
 			continue
 		}
 		switch n := strings.ToLower(strings.TrimSpace(string(name))); n {
-		case "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references",
-			"mime-version", "content-type", "content-transfer-encoding", "content-id", "content-description",
-			"resent-date", "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-message-id",
-			"list-id", "list-help", "list-unsubscribe", "list-unsubscribe-post", "list-subscribe", "list-post", "list-owner", "list-archive":
+		case "from", "to", "cc", "subject", "date", "reply-to", "message-id", "mime-version", "content-type", "content-transfer-encoding",
+			"content-id", "content-description",
+			"resent-date", "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-message-id":
 			present = append(present, n)
+		case "sender", "in-reply-to", "references", "list-id", "list-help", "list-subscribe", "list-post", "list-owner", "list-archive":
+			present = append(present, n)
+			more = once(more, n)
+		case "list-unsubscribe", "list-unsubscribe-post": // one changes what the other does (RFC 8058 §4)
+			present = append(present, n)
+			more = once(once(more, "list-unsubscribe"), "list-unsubscribe-post")
 		}
 	}
-	return append(present, "from")
+	return append(present, more...)
+}
+
+// once adds a name to names that lack it.
+func once(names []string, name string) []string {
+	if slices.Contains(names, name) {
+		return names
+	}
+	return append(slices.Clip(names), name)
 }
 
 func sign(domain string, key domainKey, body []byte) ([]byte, error) {

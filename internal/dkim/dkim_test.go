@@ -82,6 +82,53 @@ func TestSignatureVerifies(t *testing.T) {
 	}
 }
 
+// A signed mail is worth sending again with other words to whom it was not for: no field that a reader or a mail program
+// goes by can be put before it, whether or not the mail has one already.
+func TestNothingCanBePutBefore(t *testing.T) {
+	lookup, record, _ := keys(t)
+	const (
+		plain = "From: A <a@example.com>\r\nSubject: x\r\n\r\nHello\r\n"
+		full  = "From: A <a@example.com>\r\nTo: b@example.net\r\nCc: c@example.net\r\nReply-To: a@example.com\r\nSubject: x\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\n" +
+			"Message-ID: <1@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n" +
+			"Sender: a@example.com\r\nIn-Reply-To: <0@example.com>\r\nReferences: <0@example.com>\r\nList-Unsubscribe: <https://example.com/u>\r\n\r\nHello\r\n"
+	)
+	always := []string{
+		"From: E <e@example.org>", "To: victim@example.org", "Cc: victim@example.org", "Subject: pay at once", "Date: Tue, 24 Nov 2026 10:00:00 +0000",
+		"Reply-To: e@example.org", "Message-ID: <2@example.org>", "MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=Hello", "Content-Transfer-Encoding: base64",
+		"sUBJECT : in other letters",
+	}
+	ofLists := []string{
+		"List-Unsubscribe: <https://example.org/u>", "List-Unsubscribe-Post: List-Unsubscribe=One-Click", "Sender: e@example.org", "References: <9@example.org>", "In-Reply-To: <9@example.org>",
+	}
+	s := dkim.NewSigner(lookup)
+	for i, x := range []struct {
+		mail          string
+		breaks, holds []string
+	}{
+		{plain, always, append([]string{"List-Id: <l.example.net>", "X-Spam: no", "Received: by example.net"}, ofLists...)},
+		{full, append(ofLists, always...), []string{"X-Spam: no", "Received: by example.net"}},
+	} {
+		header, err := s.Sign(t.Context(), int64(i+1), 7, "example.com", []byte(x.mail))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := verify(t, record, string(header)+x.mail); err != nil {
+			t.Fatalf("as signed: %v", err)
+		}
+		for _, field := range x.breaks {
+			before, behind := field+"\r\n"+string(header)+x.mail, string(header)+strings.Replace(x.mail, "\r\n\r\n", "\r\n"+field+"\r\n\r\n", 1)
+			if verify(t, record, before) == nil || verify(t, record, behind) == nil {
+				t.Errorf("mail %d: %q can be added", i+1, field)
+			}
+		}
+		for _, field := range x.holds {
+			if err := verify(t, record, field+"\r\n"+string(header)+x.mail); err != nil {
+				t.Errorf("mail %d: %q on the way: %v", i+1, field, err)
+			}
+		}
+	}
+}
+
 func TestNoKeyNoSignature(t *testing.T) {
 	lookup, _, _ := keys(t)
 	header, err := dkim.NewSigner(lookup).Sign(t.Context(), 1, 7, "example.org", []byte(source))
