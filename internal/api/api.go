@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"postern/internal/auditlog"
 	"postern/internal/budget"
 	"postern/internal/domain"
 	"postern/internal/gate"
@@ -54,9 +55,10 @@ type Config struct {
 // api is the door. Its fields do not change after New.
 type api struct {
 	Config
-	report *report.Report
-	mux    *http.ServeMux
-	leaks  *semaphore.Weighted // reports of leaked secrets
+	report   *report.Report
+	auditLog *auditlog.Log
+	mux      *http.ServeMux
+	leaks    *semaphore.Weighted // reports of leaked secrets
 
 	mostCounters int
 }
@@ -76,7 +78,7 @@ func New(c Config) http.Handler {
 		c.LeakTime = leakTime
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-	a := &api{Config: c, report: report.New(c.Store), mux: http.NewServeMux(), leaks: semaphore.NewWeighted(leaksOnce), mostCounters: mostCounters}
+	a := &api{Config: c, report: report.New(c.Store), auditLog: auditlog.New(c.Store), mux: http.NewServeMux(), leaks: semaphore.NewWeighted(leaksOnce), mostCounters: mostCounters}
 	a.mount()
 	return a
 }

@@ -3,9 +3,7 @@
 package api
 
 import (
-	"encoding/hex"
-
-	"postern/internal/audit"
+	"postern/internal/auditlog"
 	"postern/internal/store"
 )
 
@@ -21,10 +19,9 @@ type auditEntry struct {
 	Target    string
 }
 
-func wireEntry(e audit.Entry) auditEntry {
+func wireEntry(e auditlog.Entry) auditEntry {
 	return auditEntry{
-		Action: e.Action, Actor: e.Actor, CreatedAt: timestamp(e.At), Detail: e.Detail, Hash: hex.EncodeToString(e.Hash), ID: e.ID,
-		Origin: e.Origin, Target: e.Target,
+		Action: e.Action, Actor: e.Actor, CreatedAt: timestamp(e.At), Detail: e.Detail, Hash: e.Hash, ID: e.ID, Origin: e.Origin, Target: e.Target,
 	}
 }
 
@@ -41,10 +38,7 @@ func (a *api) listAudit(c *call) (reply, error) {
 	if l.sort == "" {
 		l.Desc = true
 	}
-	f := store.AuditFilter{Search: q["search"], Actor: q["actor"], Target: q["target"]}
-	if f.Action, err = audit.Filter(q["action"]); err != nil {
-		return reply{}, badRequest("Action: " + err.Error() + ".")
-	}
+	f := store.AuditFilter{Search: q["search"], Actor: q["actor"], Target: q["target"], Action: q["action"]}
 	if f.ID, err = q.id("id", "ID"); err != nil {
 		return reply{}, err
 	}
@@ -54,12 +48,13 @@ func (a *api) listAudit(c *call) (reply, error) {
 	if f.To, err = q.time("tots", "ToTS"); err != nil {
 		return reply{}, err
 	}
-	list, total, err := a.Store.FindAudit(c.Context(), c.managed(), f, l.Page)
+	total, err := a.auditLog.Count(c.Context(), c.managed(), f)
+	if err != nil || l.countOnly {
+		return rows[auditEntry](nil, total), filterFault(err)
+	}
+	list, err := a.auditLog.Entries(c.Context(), c.managed(), f, l.Page)
 	if err != nil {
 		return reply{}, err
-	}
-	if l.countOnly {
-		list = nil
 	}
 	var out []auditEntry
 	for _, e := range list {

@@ -3,8 +3,11 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+
+	"postern/internal/change"
 )
 
 // unserved are the filters that Mailjet's metadata lists for a resource and that narrow, which are not served here: with
@@ -40,4 +43,22 @@ func (q query) checkServed(resource string) error {
 		return badRequest(fmt.Sprintf("%s: this filter is not served here. Leave it out: the answer is then of all that the other filters let through.", name))
 	}
 	return nil
+}
+
+// filterNames are the filters of the wire that stand for properties of the domain, where they are called otherwise.
+var filterNames = map[string]string{
+	"Campaign": "CampaignID", "Contact": "ContactID", "Events": "EventFromTs", "From": "FromTS", "Message": "MessageID", "Sender": "FromID", "Step": "CounterResolution", "To": "ToTS",
+}
+
+// filterFault is the fault of a filter that the layer below refuses; other errors are what they are.
+func filterFault(err error) error {
+	var mistake *change.Error
+	if !errors.As(err, &mistake) || mistake.Kind != change.Invalid {
+		return err
+	}
+	name := mistake.Field
+	if wire, other := filterNames[name]; other {
+		name = wire
+	}
+	return badRequest(name + ": " + ended(mistake.Reason))
 }

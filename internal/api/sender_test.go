@@ -100,7 +100,7 @@ func TestSenders(t *testing.T) {
 		t.Errorf("revived: %+v", got)
 	}
 
-	log, _, err := w.store.FindAudit(t.Context(), store.OfAccount(w.master.Account.ID), store.AuditFilter{Actor: "key " + sub.Key.APIKey}, store.Page{})
+	log, err := w.store.AuditEntries(t.Context(), store.OfAccount(w.master.Account.ID), store.AuditFilter{Actor: "key " + sub.Key.APIKey}, store.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -131,7 +131,7 @@ func TestSuppressions(t *testing.T) {
 	if a := w.do(t, sub, "GET", at+"?Reason=tired", ""); a.status != 400 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	log, _, err := w.store.FindAudit(t.Context(), store.OfAccount(w.master.Account.ID), store.AuditFilter{Action: "suppression."}, store.Page{})
+	log, err := w.store.AuditEntries(t.Context(), store.OfAccount(w.master.Account.ID), store.AuditFilter{Action: "suppression."}, store.Page{})
 	if err != nil || len(log) != 5 {
 		t.Errorf("%d entries of the audit log, %v", len(log), err)
 	}

@@ -12,8 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/auditlog"
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/sheet"
 )
 
 type auditCmd struct {
@@ -54,7 +56,7 @@ func (c *auditListCmd) Run(common *config.Common, s *streams) error {
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		q := c.query()
 		q.Set("limit", strconv.Itoa(c.Limit))
-		var list []control.AuditEntry
+		var list []auditlog.Entry
 		if err := d.Get(ctx, "/audit?"+q.Encode(), &list); err != nil {
 			return err
 		}
@@ -117,11 +119,11 @@ func (c *auditVerifyCmd) Run(common *config.Common, s *streams) error {
 }
 
 // walkAudit checks the chain from its beginning to its end.
-func walkAudit(ctx context.Context, d *control.Client, s *streams) (check control.AuditCheck, err error) {
+func walkAudit(ctx context.Context, d *control.Client, s *streams) (check auditlog.Check, err error) {
 	say := s.progress("checking")
 	defer say.end()
 	for !check.Done {
-		next := control.AuditCheck{}
+		next := auditlog.Check{}
 		if err := d.Post(ctx, "/audit/check", check, &next); err != nil {
 			return check, err
 		}
@@ -145,8 +147,8 @@ func (c *auditVerifyCmd) known() (id int64, hash string, err error) {
 }
 
 // compareKnown looks whether an entry that was there is there: the chain itself is whole.
-func compareKnown(ctx context.Context, d *control.Client, check *control.AuditCheck, id int64, hash string) error {
-	var list []control.AuditEntry
+func compareKnown(ctx context.Context, d *control.Client, check *auditlog.Check, id int64, hash string) error {
+	var list []auditlog.Entry
 	if err := d.Get(ctx, "/audit?limit=1&above="+number(id-1), &list); err != nil {
 		return err
 	}
@@ -184,8 +186,8 @@ func (c *auditExportCmd) Run(common *config.Common, s *streams) error {
 		if err := w.Write([]string{"entry", "at", "account", "actor", "origin", "action", "target", "detail", "hash"}); err != nil {
 			return err
 		}
-		err := c.each(ctx, d, func(e control.AuditEntry) error {
-			return w.Write([]string{number(e.ID), e.At.UTC().Format(time.RFC3339Nano), number(e.AccountID), cell(e.Actor), cell(e.Origin), e.Action, cell(e.Target), cell(e.Detail), e.Hash})
+		err := c.each(ctx, d, func(e auditlog.Entry) error {
+			return w.Write([]string{number(e.ID), e.At.UTC().Format(time.RFC3339Nano), number(e.AccountID), sheet.Cell(e.Actor), sheet.Cell(e.Origin), e.Action, sheet.Cell(e.Target), sheet.Cell(e.Detail), e.Hash})
 		})
 		w.Flush()
 		if err != nil {
@@ -198,7 +200,7 @@ func (c *auditExportCmd) Run(common *config.Common, s *streams) error {
 // json prints an array, entry by entry: the log may be long.
 func (c *auditExportCmd) json(ctx context.Context, d *control.Client, s *streams) error {
 	before := "[\n  "
-	err := c.each(ctx, d, func(e control.AuditEntry) error {
+	err := c.each(ctx, d, func(e auditlog.Entry) error {
 		raw, err := json.Marshal(e)
 		if err != nil {
 			return err
@@ -217,11 +219,11 @@ func (c *auditExportCmd) json(ctx context.Context, d *control.Client, s *streams
 }
 
 // each reads the entries that are wanted, the oldest first.
-func (c *auditExportCmd) each(ctx context.Context, d *control.Client, fn func(control.AuditEntry) error) error {
+func (c *auditExportCmd) each(ctx context.Context, d *control.Client, fn func(auditlog.Entry) error) error {
 	q := c.query()
 	for above := int64(0); ; {
 		q.Set("above", number(above))
-		var list []control.AuditEntry
+		var list []auditlog.Entry
 		if err := d.Get(ctx, "/audit?"+q.Encode(), &list); err != nil {
 			return err
 		}

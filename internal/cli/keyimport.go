@@ -17,6 +17,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/sheet"
 )
 
 type keyImportCmd struct {
@@ -365,7 +366,7 @@ func (c *keyExportCmd) Run(common *config.Common, s *streams) error {
 		rows := [][]string{{"key", "account", "name", "kind", "api_key", "reference", "state", "created_at", "secret_hint", "secret_created_at", "secret_days_left", "last_used_at"}}
 		for _, k := range list {
 			rows = append(rows, []string{
-				number(k.ID), number(k.AccountID), cell(k.Name), kind(k), k.APIKey, cell(k.Reference), k.State, stamp(k.CreatedAt), cell(k.SecretHint),
+				number(k.ID), number(k.AccountID), sheet.Cell(k.Name), kind(k), k.APIKey, sheet.Cell(k.Reference), k.State, stamp(k.CreatedAt), sheet.Cell(k.SecretHint),
 				stamp(k.SecretCreatedAt), number(int64(k.SecretDaysLeft)), stamp(k.LastUsedAt),
 			})
 		}

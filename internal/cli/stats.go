@@ -14,6 +14,7 @@ import (
 	"postern/internal/config"
 	"postern/internal/control"
 	reports "postern/internal/report" // report prints errors here
+	"postern/internal/sheet"
 	"postern/internal/store"
 )
 
@@ -173,7 +174,7 @@ func (s *streams) statisticsCSV(got control.Statistics) error {
 	for _, x := range rows {
 		record := lineOf(got, x)
 		for i := range record {
-			record[i] = cell(record[i])
+			record[i] = sheet.Cell(record[i])
 		}
 		for _, n := range reports.Numbers(x.Counts, ms) {
 			record = append(record, number(n))

@@ -13,6 +13,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/sheet"
 )
 
 type suppressionCmd struct {
@@ -239,7 +240,7 @@ func (c *suppressionExportCmd) Run(common *config.Common, s *streams) error {
 				if x.MessageID != 0 {
 					message = number(x.MessageID)
 				}
-				out.Write([]string{cell(x.Email), x.Reason, cell(x.Note), stamp(x.CreatedAt), message, x.APIKey}) //nolint:errcheck // Flush says it
+				out.Write([]string{sheet.Cell(x.Email), x.Reason, sheet.Cell(x.Note), stamp(x.CreatedAt), message, x.APIKey}) //nolint:errcheck // Flush says it
 			}
 			if out.Flush(); out.Error() != nil {
 				return out.Error()

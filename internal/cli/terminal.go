@@ -190,11 +190,3 @@ func used(n, of int64) string {
 
 // number is a number in a table.
 func number(n int64) string { return strconv.FormatInt(n, 10) }
-
-// cell is a field of a CSV file: what a spreadsheet would take for a formula begins with an apostrophe.
-func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
-}

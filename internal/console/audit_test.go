@@ -7,14 +7,9 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"net/http"
 	"net/url"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,50 +47,6 @@ func TestTheAuditLogSaysWhoChangedWhat(t *testing.T) {
 	b.get("/audit?from=0001-01-01").is(http.StatusUnprocessableEntity)
 	b.get("/audit.csv?to=2026-02-30").is(http.StatusUnprocessableEntity)
 }
-
-// TestEveryActionOfTheAuditLogHasATitle reads the actions from the source of who writes the log: they stand there as
-// they are written.
-func TestEveryActionOfTheAuditLogHasATitle(t *testing.T) {
-	titles, groups := console.AuditTitles()
-	written := map[string]bool{}
-	for _, dir := range []string{"keyring", "suppress"} {
-		files, err := filepath.Glob(filepath.Join("..", dir, "*.go"))
-		ok(t, err)
-		for _, name := range files {
-			if strings.HasSuffix(name, "_test.go") {
-				continue
-			}
-			file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-			ok(t, err)
-			for _, d := range file.Decls {
-				f, isFunc := d.(*ast.FuncDecl) // constants are kinds of notices
-				if !isFunc {
-					continue
-				}
-				for n := range ast.Preorder(f) {
-					if x, is := n.(*ast.BasicLit); is && x.Kind == token.STRING && actionForm.MatchString(x.Value) {
-						written[strings.Trim(x.Value, `"`)] = true
-					}
-				}
-			}
-		}
-	}
-	for action := range written {
-		if titles[action] == "" {
-			t.Errorf("%s has no title", action)
-		}
-		if !slices.ContainsFunc(groups, func(g string) bool { return strings.HasPrefix(action, g) }) {
-			t.Errorf("%s is in no group to filter by", action)
-		}
-	}
-	for action := range titles {
-		if !written[action] {
-			t.Errorf("nothing writes %s", action)
-		}
-	}
-}
-
-var actionForm = regexp.MustCompile(`^"(access|account|hook|key|plan|request|sender|suppression|user|webhook)(\.[a-z_]+)+"$`)
 
 func TestTheAuditLogTellsWebhooksApart(t *testing.T) {
 	w := newWorld(t)

@@ -24,9 +24,9 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
+	"postern/internal/auditlog"
 	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keyring"
@@ -86,8 +86,8 @@ type console struct {
 	party     *keyring.RelyingParty // nil where browsers offer no passkeys
 	noPasskey string                // why they do not
 	oidc      *keyring.OIDC         // nil without a provider
-	verifying sync.Mutex            // one check of the audit log at a time
-	described *openapi.Document     // nil without a description
+	auditLog  *auditlog.Log
+	described *openapi.Document // nil without a description
 }
 
 // New makes the handler of the pages.
@@ -110,7 +110,7 @@ func newConsole(c Config, templates fs.FS, funcs template.FuncMap) (http.Handler
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-	d := &console{Config: c, forms: newForms(c.Now), throttle: newThrottle(c.Now), mails: newThrottle(c.Now), cross: http.NewCrossOriginProtection()}
+	d := &console{Config: c, forms: newForms(c.Now), throttle: newThrottle(c.Now), mails: newThrottle(c.Now), cross: http.NewCrossOriginProtection(), auditLog: auditlog.New(c.Store)}
 	d.signInBy()
 	if c.BaseURL != "" {
 		if err := d.cross.AddTrustedOrigin(c.BaseURL); err != nil {

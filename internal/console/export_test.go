@@ -79,14 +79,6 @@ const ForgotTakes = forgotTakes
 // ClientWords says what a browser is.
 func ClientWords(agent string) string { return clientWords(agent) }
 
-// AuditTitles says what each action of the audit log is, AuditGroups are the beginnings of them to filter by.
-func AuditTitles() (titles map[string]string, groups []string) {
-	for _, g := range auditGroups() {
-		groups = append(groups, g.Prefix)
-	}
-	return auditTitles(), groups
-}
-
 // ActionWords says what an action is.
 func ActionWords(a access.Action) string { return actionWords(a) }
 

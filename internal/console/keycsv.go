@@ -6,11 +6,11 @@ import (
 	"encoding/csv"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"postern/internal/credential"
 	"postern/internal/keyring"
+	"postern/internal/sheet"
 	"postern/internal/store"
 )
 
@@ -69,14 +69,5 @@ func (c *console) keyRecord(k keyRow, policy credential.Policy) []string {
 		}
 		return t.UTC().Format(time.RFC3339)
 	}
-	return []string{cellText(k.Name), cellText(k.Reference), k.APIKey, kind, k.State, when(k.CreatedAt), when(k.LastUsed), age, strconv.Itoa(len(k.Secrets)), strconv.Itoa(k.Volume.Total)}
-}
-
-// cellText makes a text that a spreadsheet does not take for a formula: one that begins like a formula gets an
-// apostrophe before it (CWE-1236).
-func cellText(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(s)[0]) {
-		return "'" + s
-	}
-	return s
+	return []string{sheet.Cell(k.Name), sheet.Cell(k.Reference), k.APIKey, kind, k.State, when(k.CreatedAt), when(k.LastUsed), age, strconv.Itoa(len(k.Secrets)), strconv.Itoa(k.Volume.Total)}
 }

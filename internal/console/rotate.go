@@ -267,9 +267,9 @@ func (c *console) resetKey(v *visit) error {
 func (c *console) resetMeanwhile(v *visit, k store.Key) string {
 	by := ""
 	f := store.AuditFilter{Action: "key.reset", Target: "key " + k.APIKey}
-	log, err := c.Store.AuditEntries(v.r.Context(), store.OfAccount(v.account.ID), f, store.Page{Limit: 1, Desc: true})
+	log, err := c.auditLog.Entries(v.r.Context(), store.OfAccount(v.account.ID), f, store.Page{Limit: 1, Desc: true})
 	if err == nil && len(log) == 1 {
-		by = " " + ago(log[0].At, c.Now()) + " by " + strings.TrimPrefix(log[0].Actor, "user ")
+		by = " " + ago(log[0].At, c.Now()) + " by " + log[0].ActorName()
 	}
 	return "The secret key was reset" + by + ", after this form was opened. Nothing was changed. To reset it once more, send the form again."
 }

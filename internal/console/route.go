@@ -14,6 +14,7 @@ import (
 	"postern/internal/change"
 
 	"postern/internal/access"
+	"postern/internal/auditlog"
 	"postern/internal/store"
 )
 
@@ -200,8 +201,8 @@ func (c *console) accountRoutes() []route {
 func (c *console) auditRoutes() []route {
 	return []route{
 		{"GET", "/audit", access.ReadAudit, false, c.showAudit(accountLog)},
-		{"GET", "/audit.csv", access.ReadAudit, false, c.exportAudit(accountLog, writeAuditCSV)},
-		{"GET", "/audit.json", access.ReadAudit, false, c.exportAudit(accountLog, writeAuditJSON)},
+		{"GET", "/audit.csv", access.ReadAudit, false, c.exportAudit(accountLog, auditlog.CSV, "text/csv; charset=utf-8")},
+		{"GET", "/audit.json", access.ReadAudit, false, c.exportAudit(accountLog, auditlog.JSON, "application/json")},
 		{"POST", "/audit/verify", access.ReadAudit, false, c.verifyAudit(accountLog)},
 	}
 }
@@ -236,8 +237,8 @@ func (c *console) operatorRoutes() []route {
 		{"GET", "/operator/operators/{id}/remove", access.Operate, true, c.showUnmakeOperator},
 		{"POST", "/operator/operators/{id}/remove", access.Operate, true, c.unmakeOperator},
 		{"GET", "/operator/audit", access.Operate, false, c.showAudit(wholeLog)},
-		{"GET", "/operator/audit.csv", access.Operate, false, c.exportAudit(wholeLog, writeAuditCSV)},
-		{"GET", "/operator/audit.json", access.Operate, false, c.exportAudit(wholeLog, writeAuditJSON)},
+		{"GET", "/operator/audit.csv", access.Operate, false, c.exportAudit(wholeLog, auditlog.CSV, "text/csv; charset=utf-8")},
+		{"GET", "/operator/audit.json", access.Operate, false, c.exportAudit(wholeLog, auditlog.JSON, "application/json")},
 		{"POST", "/operator/audit/verify", access.Operate, false, c.verifyAudit(wholeLog)},
 	}
 }

@@ -201,7 +201,7 @@ func TestLentSenders(t *testing.T) {
 // audit are the entries of an action, the newest first.
 func (w *world) audit(action string) []audit.Entry {
 	w.t.Helper()
-	list, _, err := w.store.FindAudit(w.t.Context(), store.OfOperator(), store.AuditFilter{Action: action}, store.Page{Desc: true})
+	list, err := w.store.AuditEntries(w.t.Context(), store.OfOperator(), store.AuditFilter{Action: action}, store.Page{Desc: true})
 	ok(w.t, err)
 	return list
 }

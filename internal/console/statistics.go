@@ -16,6 +16,7 @@ import (
 	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/report"
+	"postern/internal/sheet"
 	"postern/internal/store"
 )
 
@@ -137,7 +138,7 @@ func (c *console) exportStatistics(v *visit) error {
 	for _, r := range b.Rows {
 		record := []string{r.When}
 		if len(b.Chosen) > 1 {
-			record = append(record, cellText(r.Key))
+			record = append(record, sheet.Cell(r.Key))
 		}
 		for _, n := range report.Numbers(r.counts, ms) {
 			record = append(record, strconv.FormatInt(n, 10))

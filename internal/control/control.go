@@ -18,6 +18,7 @@ import (
 
 	"postern/internal/change"
 
+	"postern/internal/auditlog"
 	"postern/internal/domain"
 	"postern/internal/keyring"
 	"postern/internal/queue"
@@ -47,7 +48,7 @@ func operator() change.Actor { return change.Actor{Kind: change.Operator, Origin
 
 // New makes the door's handler.
 func New(c Config) http.Handler {
-	d := &door{c}
+	d := &door{Config: c, auditLog: auditlog.New(c.Store)}
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(*http.Request) (any, error){
 		"GET /accounts":                           d.listAccounts,
@@ -126,7 +127,10 @@ func New(c Config) http.Handler {
 	return mux
 }
 
-type door struct{ Config }
+type door struct {
+	Config
+	auditLog *auditlog.Log
+}
 
 // answer writes what h returns as JSON, or its error. A request has at most limit bytes.
 func (d *door) answer(limit int64, h func(*http.Request) (any, error)) http.Handler {
@@ -172,6 +176,15 @@ func invalid(field, format string, args ...any) error {
 // misused is a value that no store could make sense of.
 func misused(field, format string, args ...any) error {
 	return &Error{Status: http.StatusBadRequest, Field: field, Reason: fmt.Sprintf(format, args...), Usage: true}
+}
+
+// misuse makes what the layer below refuses of a question an error of usage: no store could make sense of it.
+func misuse(err error) error {
+	var mistake *change.Error
+	if !errors.As(err, &mistake) || mistake.Kind != change.Invalid {
+		return err
+	}
+	return &Error{Status: http.StatusBadRequest, Field: mistake.Field, Reason: mistake.Reason, Usage: true}
 }
 
 func notFound(field, format string, args ...any) error {

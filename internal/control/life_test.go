@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/auditlog"
 	"postern/internal/control"
 )
 
@@ -149,7 +150,7 @@ func TestAuditIsReadInPages(t *testing.T) {
 	for i := range 5 {
 		post(t, d, "/keys", control.NewKey{Name: fmt.Sprint("K", i)}, nil)
 	}
-	var all, some []control.AuditEntry
+	var all, some []auditlog.Entry
 	get(t, d, "/audit?above=0", &all)
 	get(t, d, "/audit?above=2&limit=2", &some)
 	if len(all) < 7 || len(some) != 2 || some[0] != all[2] || some[1] != all[3] {
@@ -163,12 +164,12 @@ func TestAuditIsReadInPages(t *testing.T) {
 	if len(some) != 1 || some[0] != all[len(all)-1] {
 		t.Errorf("the newest: %+v", some)
 	}
-	var check control.AuditCheck
-	post(t, d, "/audit/check", control.AuditCheck{Entries: 2, Hash: all[1].Hash}, &check)
+	var check auditlog.Check
+	post(t, d, "/audit/check", auditlog.Check{Entries: 2, Hash: all[1].Hash}, &check)
 	if !check.Done || check.BrokenAt != 0 || check.Entries != int64(len(all)) || check.Hash != all[len(all)-1].Hash {
 		t.Errorf("%+v", check)
 	}
-	post(t, d, "/audit/check", control.AuditCheck{Entries: 2, Hash: all[2].Hash}, &check)
+	post(t, d, "/audit/check", auditlog.Check{Entries: 2, Hash: all[2].Hash}, &check)
 	if check.BrokenAt != 3 {
 		t.Errorf("from another hash: %+v", check)
 	}
@@ -235,7 +236,7 @@ func TestMistakesOfALifeNameTheField(t *testing.T) {
 		{"/users/remove", control.Share{Email: "owner@example.com"}, 400, "Role"},
 		{"/users/remove", control.Share{Email: "a@example.com"}, 404, "Email"},
 		{"/users/operator", control.OperatorOf{Email: "a@example.com", Operator: true}, 404, "Email"},
-		{"/audit/check", control.AuditCheck{Hash: "xyz"}, 400, "Hash"},
+		{"/audit/check", auditlog.Check{Hash: "xyz"}, 400, "Hash"},
 	} {
 		err := d.Post(t.Context(), x.path, x.in, nil)
 		var e *control.Error
@@ -259,7 +260,7 @@ func ptr[T any](v T) *T { return &v }
 // entries counts the audit log.
 func entries(t *testing.T, d *control.Client) int {
 	t.Helper()
-	var list []control.AuditEntry
+	var list []auditlog.Entry
 	get(t, d, "/audit?limit=1000", &list)
 	return len(list)
 }

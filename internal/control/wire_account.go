@@ -173,26 +173,3 @@ type NewLink struct {
 	Email               string
 	ForgetsSecondFactor bool `json:",omitempty"` // using it removes the second factor and the passkeys
 }
-
-// AuditEntry is one entry of the audit log.
-type AuditEntry struct {
-	ID        int64
-	At        time.Time `json:",omitzero"`
-	AccountID int64     `json:",omitempty"`
-	Actor     string
-	Origin    string
-	Action    string
-	Target    string
-	Detail    string
-	Hash      string // hexadecimal
-}
-
-// AuditCheck is how far a check of the audit log has come. It is sent back to go on.
-type AuditCheck struct {
-	Entries  int64  // that are as they were written
-	Hash     string // of the last of them, hexadecimal
-	Total    int64
-	Done     bool
-	BrokenAt int64  `json:",omitempty"` // the first entry that is not as it was written
-	Reason   string `json:",omitempty"`
-}

@@ -292,7 +292,7 @@ func TestRestrictionsAreCheckedAndLogged(t *testing.T) {
 		if key.Networks != "127.0.0.0/8 ::1" || key.AllowedSenders != "*@shop.example a@b.example" {
 			t.Errorf("stored as %+v", key.Limits)
 		}
-		log, _, err := s.FindAudit(t.Context(), r.scope, store.AuditFilter{Action: "key.change"}, store.Page{Desc: true})
+		log, err := s.AuditEntries(t.Context(), r.scope, store.AuditFilter{Action: "key.change"}, store.Page{Desc: true})
 		want := "permissions: send,statistics,manage → send; networks: none → 127.0.0.0/8 ::1; allowed senders: none → *@shop.example a@b.example; messages an hour: no limit → 100; mail over the hourly limit: is refused → waits"
 		if err != nil || len(log) != 1 || log[0].Detail != want {
 			t.Errorf("audit log: %+v, %v", log, err)

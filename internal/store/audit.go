@@ -109,20 +109,14 @@ func (f AuditFilter) narrow(w *where, scope Scope) {
 	f.where(w)
 }
 
-// FindAudit lists entries of the scope, by number (p.Desc: newest first), and how many match
-// in all. Who sees less than a whole account sees none.
-func (s *Store) FindAudit(ctx context.Context, scope Scope, f AuditFilter, p Page) ([]audit.Entry, int, error) {
-	n := newWhere("SELECT count(*) FROM audit")
-	f.narrow(n, scope)
-	var total int
-	if err := s.row(ctx, n.String(), n.args...).scan(&total); err != nil {
-		return nil, 0, err
-	}
-	out, err := s.AuditEntries(ctx, scope, f, p)
-	return out, total, err
+// CountAudit says how many entries of the scope match.
+func (s *Store) CountAudit(ctx context.Context, scope Scope, f AuditFilter) (n int, err error) {
+	w := newWhere("SELECT count(*) FROM audit")
+	f.narrow(w, scope)
+	return n, s.row(ctx, w.String(), w.args...).scan(&n)
 }
 
-// AuditEntries is FindAudit without the count, for who walks through many.
+// AuditEntries lists entries of the scope by number. Who sees less than a whole account sees none.
 func (s *Store) AuditEntries(ctx context.Context, scope Scope, f AuditFilter, p Page) ([]audit.Entry, error) {
 	w := newWhere("SELECT " + auditColumns + " FROM audit")
 	f.narrow(w, scope)

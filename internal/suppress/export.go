@@ -6,9 +6,9 @@ import (
 	"context"
 	"encoding/csv"
 	"io"
-	"strings"
 	"time"
 
+	"postern/internal/sheet"
 	"postern/internal/store"
 )
 
@@ -27,19 +27,11 @@ func (l *List) Export(ctx context.Context, w io.Writer, scope store.Scope, f sto
 			if x.MessageID != 0 {
 				message = number(x.MessageID)
 			}
-			out.Write([]string{cell(x.Email), x.Reason.String(), cell(x.Note), x.CreatedAt.Format(time.RFC3339), message, number(x.KeyID)}) //nolint:errcheck // Flush says it
+			out.Write([]string{sheet.Cell(x.Email), x.Reason.String(), sheet.Cell(x.Note), x.CreatedAt.Format(time.RFC3339), message, number(x.KeyID)}) //nolint:errcheck // Flush says it
 			f.Above = x.ID
 		}
 		if out.Flush(); out.Error() != nil || len(list) == 0 {
 			return out.Error()
 		}
 	}
-}
-
-// cell makes a text that a spreadsheet does not take for a formula (CWE-1236): an address may begin like one.
-func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r＝＋－＠", []rune(s)[0]) {
-		return "'" + s
-	}
-	return s
 }

@@ -17,9 +17,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/internal/audit"
 	"postern/internal/change"
 
-	"postern/internal/audit"
 	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/track"
@@ -258,7 +258,7 @@ func missing(err error) error {
 }
 
 func entry(by change.Actor, key store.Key, action, target, detail string) audit.Entry {
-	return audit.Entry{AccountID: key.AccountID, Actor: by.Name, Origin: by.Origin, Action: action, Target: target, Detail: detail + "; for key " + key.APIKey}
+	return by.Entry(key.AccountID, action, target, detail+"; for key "+key.APIKey)
 }
 
 func quoted(s string) string {

@@ -31,7 +31,7 @@ type world struct {
 	key, alt store.Key
 }
 
-var by = change.Actor{Name: "user a@example.com", Origin: "192.0.2.1"}
+var by = change.Actor{Kind: change.User, Name: "a@example.com", Origin: "192.0.2.1"}
 
 func newWorld(t testing.TB, s *store.Store) *world {
 	t.Helper()
@@ -101,6 +101,9 @@ func (w *world) audited(t testing.TB) (out []string) {
 		t.Fatal(err)
 	}
 	for _, e := range log {
+		if e.Actor != "user a@example.com" {
+			t.Errorf("%s was done by %q", e.Action, e.Actor)
+		}
 		out = append(out, e.Action+" "+e.Detail)
 	}
 	return out
