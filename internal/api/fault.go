@@ -89,6 +89,8 @@ func faultOfRefusal(r *gate.Refusal) *fault {
 func faultOfSubmit(e *submit.Error) *fault {
 	f := &fault{status: http.StatusBadRequest, message: e.Reason, cause: e.Cause}
 	switch e.Code {
+	case submit.KeyMayNotSend:
+		f.status, f.info = http.StatusForbidden, e.Reason
 	case submit.SenderNotAllowed:
 		f.status, f.code, f.related = http.StatusForbidden, "send-0008", []string{"From"}
 		if e.Field == "Sender" {

@@ -338,10 +338,10 @@ func TestTheFileOfKeys(t *testing.T) {
 	evil := w.subaccount(`=HYPERLINK("http://evil.example","Shop")`)
 	w.change(evil.Key, keyring.KeyChange{Reference: new("@SUM(1)")})
 	shop := w.subaccount("Shop, \"the\" first")
-	w.change(shop.Key, keyring.KeyChange{Active: new(false)})
 	for i := range 12 {
 		w.send(shop.Key, mailOf(fmt.Sprint(i)), "a@example.org")
 	}
+	w.change(shop.Key, keyring.KeyChange{Active: new(false)})
 	at := w.now.Add(-time.Hour).UTC().Truncate(time.Second)
 	w.used(w.live(shop.Key)[0], "http", "192.0.2.7", "curl/8", time.Hour, 1)
 	a := b.get("/keys.csv").is(http.StatusOK)

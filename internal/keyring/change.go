@@ -83,9 +83,6 @@ func (k *Keyring) Change(ctx context.Context, by change.Actor, scope store.Scope
 		}
 		return &key, tx.AddAudit(ctx, by.Entry(key.AccountID, "key.change", "key "+key.APIKey, log.Text))
 	})
-	if err == nil && (c.Restricts() || c.TrackHost != nil) {
-		k.changed(out.ID)
-	}
 	return out, err
 }
 
@@ -279,7 +276,6 @@ func (k *Keyring) setSuspended(ctx context.Context, by change.Actor, f store.Key
 // stays for the retention time. What waits in the queue is still sent, or, with cancelQueued, given up as blocked.
 // Errors: *change.Error NotAllowed for a master key.
 func (k *Keyring) Delete(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, cancelQueued bool) error {
-	var gone store.Key
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
 		key, err := tx.Key(ctx, scope, f)
 		if err != nil {
@@ -305,16 +301,12 @@ func (k *Keyring) Delete(ctx context.Context, by change.Actor, scope store.Scope
 			detail = "name " + key.Name + "; queued mail is cancelled"
 		}
 		key.DeletedAt, key.Secrets = tx.Now, nil
-		gone = key
 		return &key, tx.AddAudit(ctx, by.Entry(key.AccountID, "key.delete", "key "+key.APIKey, detail))
 	})
-	if err != nil {
+	if err != nil || !cancelQueued {
 		return err
 	}
-	k.changed(gone.ID)
-	if cancelQueued {
-		_, err = k.CancelQueued(ctx)
-	}
+	_, err = k.CancelQueued(ctx)
 	return err
 }
 

@@ -61,7 +61,7 @@ type Config struct {
 	Gate         *gate.Gate
 	Digester     *credential.Digester
 	ServerKey    []byte            // seals what must be read again
-	RulesChanged func(keyID int64) // senders or limits of a key (0: of all keys) have changed; may be nil
+	RulesChanged func(keyID int64) // state, permissions, senders or limits of a key (0: of all keys) have changed; may be nil
 	OwnHost      func(string) bool // says whether a host name is the server's own; may be nil
 	Notices      *notice.Outbox
 	Webhook      *webhook.Webhook // tells accounts' URLs; nil: what is to be told is queued for one that runs later
@@ -139,7 +139,8 @@ func (k *Keyring) NoteUses(ctx context.Context, uses []gate.Use) error {
 	return k.store.Update(ctx, func(tx *store.Tx) error { return tx.NoteUses(ctx, rows) })
 }
 
-// change runs fn in a transaction and tells the gate of the key that it returns, before anything else can change.
+// change runs fn in a transaction and tells the gate of the key that it returns, and what remembers the key's rules, before
+// anything else can change.
 func (k *Keyring) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key, error)) error {
 	ctx, cancel := whole(ctx)
 	defer cancel()
@@ -162,7 +163,9 @@ func (k *Keyring) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key,
 		return &change.Error{Kind: change.NotFound, Reason: "there is no such key"}
 	}
 	if err != nil && tried {
-		return errors.Join(err, k.tellGateAgain(ctx, key.ID))
+		err = errors.Join(err, k.tellGateAgain(ctx, key.ID))
+		k.changed(key.ID)
+		return err
 	}
 	if err != nil {
 		return err
@@ -170,7 +173,9 @@ func (k *Keyring) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key,
 	if key == nil {
 		return nil
 	}
-	return k.tellGate(*key, PolicyOf(owner))
+	err = k.tellGate(*key, PolicyOf(owner))
+	k.changed(key.ID)
+	return err
 }
 
 // changeTime bounds a change.

@@ -268,7 +268,7 @@ func replyTo(err error) *reply {
 	}
 	code, enhanced := 451, "4.3.0"
 	switch e.Code {
-	case submit.SenderNotAllowed:
+	case submit.SenderNotAllowed, submit.KeyMayNotSend:
 		code, enhanced = 550, "5.7.1"
 	case submit.BadRecipient:
 		code, enhanced = 553, "5.1.3"

@@ -4,12 +4,13 @@ package submit
 
 import "time"
 
-// Code is why a mail was not accepted. Each door maps it once to its protocol's words.
+// Code is why a mail was not accepted. Each entry point maps it once to its protocol's words.
 type Code int
 
 // Codes of an Error.
 const (
-	SenderNotAllowed  Code = iota + 1 // an author, or the return path, is not an active sender of the key: Field says which
+	KeyMayNotSend     Code = iota + 1 // the key is not active, was deleted, or its permissions lack sending
+	SenderNotAllowed                  // an author, or the return path, is not an active sender of the key: Field says which
 	BadRecipient                      // an address is not one
 	TooManyRecipients                 //
 	TooLarge                          //

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"sync"
 
+	"postern/internal/access"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -14,7 +15,7 @@ import (
 // maxCachedKeys bounds the rules kept in memory. Past it the cache starts anew: a key costs two short queries again.
 const maxCachedKeys = 100_000
 
-// rules are what a key's mail is checked against: its senders and limits.
+// rules are what a key's mail is checked against: whether it may send at all, its senders and limits.
 type rules struct {
 	senders map[string]store.Sender // by canonical address, or *@domain
 	allowed []string                // of these only, when there are any
@@ -24,6 +25,18 @@ type rules struct {
 // limited says whether any limit of messages is set.
 func (r *rules) limited() bool {
 	return r.HourLimit > 0 || r.DayLimit > 0 || r.MonthLimit > 0 || r.AccountHour > 0 || r.AccountMonth > 0
+}
+
+// maySend says in an *Error why nothing is sent with the key, nil when mail is. It is the one rule for whoever sends:
+// programs have passed the gate, which says the same at the entrance, but people who send with a key have not.
+func (r *rules) maySend() error {
+	switch {
+	case r.State != store.KeyActive:
+		return &Error{Code: KeyMayNotSend, Reason: "The API key is " + r.State + ": nothing is sent with it."}
+	case access.Permission(r.Permissions)&access.MaySend == 0:
+		return &Error{Code: KeyMayNotSend, Reason: "The API key is not allowed to send: see its restrictions."}
+	}
+	return nil
 }
 
 // ruleBook remembers the rules of keys, so that a mail costs no query.
@@ -51,7 +64,16 @@ func (b *ruleBook) forget(keyID int64) {
 	b.gen++
 }
 
+// of returns the rules of a key that may send, or an *Error that says why there are none.
 func (b *ruleBook) of(ctx context.Context, keyID int64) (*rules, error) {
+	r, err := b.read(ctx, keyID)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.maySend()
+}
+
+func (b *ruleBook) read(ctx context.Context, keyID int64) (*rules, error) {
 	b.mu.RLock()
 	known, ok := b.keys[keyID]
 	gen := b.gen
@@ -61,7 +83,7 @@ func (b *ruleBook) of(ctx context.Context, keyID int64) (*rules, error) {
 	}
 	read, err := b.store.Rules(ctx, keyID)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, &Error{Code: SenderNotAllowed, Reason: "The subaccount of this API key was deleted."}
+		return nil, &Error{Code: KeyMayNotSend, Reason: "The subaccount of this API key was deleted."}
 	}
 	if err != nil {
 		return nil, &Error{Code: Unavailable, Reason: "The rules of the key could not be read; try again later.", Cause: err}

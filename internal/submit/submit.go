@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package submit is the one way in for mail. Both doors end in [Submit.Accept], where sender and limits are checked
-// and the submission is made durable; the doors differ in how they parse and how they print an [Error].
+// Package submit is the one way in for mail. All entry points end in [Submit.Accept], where the key's permission to send,
+// its senders and its limits are checked and the submission is made durable; the entry points differ in how they parse
+// and how they print an [Error].
 //
 // When Accept has returned a receipt the mail is on disk (promise 3): it will be delivered, bounced with a reason, or
 // still be queued.
@@ -148,16 +149,23 @@ func (s *Submit) Stats() Stats {
 	return Stats{Accepted: s.accepted.Load(), Refused: s.refused.Load(), Limited: s.limited.Load(), Delayed: s.delayed.Load(), Suppressed: s.suppressed.Load(), Repeated: s.repeated.Load(), Forgotten: s.forgotten.Load()}
 }
 
-// Forget makes the next mail of a key, or with 0 of all keys, read its senders and limits anew. Whoever changes them
-// calls it before it answers.
+// Forget makes the next mail of a key, or with 0 of all keys, read its rules anew: state, permissions, senders and limits.
+// What changes them calls it before it answers.
 func (s *Submit) Forget(keyID int64) {
 	s.rules.forget(keyID)
 	s.limits.forget(keyID)
 }
 
-// CheckSender finds the active sender of the key that email belongs to, or says in an *Error that there is none.
+// MaySend says in an *Error why nothing is sent with a key as it is now, nil when mail is.
+func (s *Submit) MaySend(ctx context.Context, keyID int64) error {
+	_, err := s.rules.of(ctx, keyID)
+	return err
+}
+
+// CheckSender finds the active sender of the key that email belongs to, or says in an *Error that there is none. Whether
+// the key may send at all is another question: see MaySend.
 func (s *Submit) CheckSender(ctx context.Context, p gate.Principal, email string) (store.Sender, error) {
-	r, err := s.rules.of(ctx, p.KeyID)
+	r, err := s.rules.read(ctx, p.KeyID)
 	if err != nil {
 		return store.Sender{}, err
 	}

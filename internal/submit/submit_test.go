@@ -100,7 +100,7 @@ func TestSenders(t *testing.T) {
 		}
 		other := d.p
 		other.KeyID++
-		if _, err := d.CheckSender(t.Context(), other, "news@example.org"); code(err) != submit.SenderNotAllowed {
+		if _, err := d.CheckSender(t.Context(), other, "news@example.org"); code(err) != submit.KeyMayNotSend {
 			t.Errorf("another key: %v", err)
 		}
 		err := s.Update(t.Context(), func(tx *store.Tx) error { return tx.DeleteSender(t.Context(), d.p.KeyID, "news@example.org") })
