@@ -3,8 +3,8 @@
 // Package api is the HTTP door, in Mailjet's wire format: POST /v3.1/send, the resources below /v3/REST, and its own
 // description at /openapi.yaml and /openapi.json (OpenAPI 3.1).
 //
-// A request passes, in this order: the path is brought into one spelling, credentials are refused in clear text and
-// checked by the gate, the handler of its route runs, and what it returns is written as JSON: an object, or the one
+// A request passes, in this order: the path is brought into one spelling, what a page of another site makes a browser send
+// is refused unless it only reads, credentials are refused in clear text and checked by the gate, the handler of its route runs, and what it returns is written as JSON: an object, or the one
 // error type of this package (fault), to which the errors of gate, submit and keyring are mapped in one place.
 //
 // What a caller may see is bounded by a store.Scope made of the key that calls: its own key, or for /apikey and a
@@ -19,10 +19,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"postern/internal/auditlog"
 	"postern/internal/budget"
+	"postern/internal/connlimit"
 	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keyring"
@@ -58,7 +57,8 @@ type api struct {
 	report   *report.Report
 	auditLog *auditlog.Log
 	mux      *http.ServeMux
-	leaks    *semaphore.Weighted // reports of leaked secrets
+	leaks    *connlimit.Limiter // reports of leaked secrets under way
+	cross    *http.CrossOriginProtection
 
 	mostCounters int
 }
@@ -78,7 +78,13 @@ func New(c Config) http.Handler {
 		c.LeakTime = leakTime
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-	a := &api{Config: c, report: report.New(c.Store), auditLog: auditlog.New(c.Store), mux: http.NewServeMux(), leaks: semaphore.NewWeighted(leaksOnce), mostCounters: mostCounters}
+	a := &api{
+		Config: c, report: report.New(c.Store), auditLog: auditlog.New(c.Store), mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(),
+		leaks: connlimit.New(connlimit.Config{All: leaksOnce, PerSource: leaksOfSource}), mostCounters: mostCounters,
+	}
+	if err := a.cross.AddTrustedOrigin(c.BaseURL); c.BaseURL != "" && err != nil {
+		c.Log.Warn("requests whose origin is the base URL are told from those of other sites by their host name alone", "url", c.BaseURL, "error", err)
+	}
 	a.mount()
 	return a
 }

@@ -60,7 +60,9 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
 	switch f.status {
 	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", `Basic realm="Provide an apiKey and secretKey"`)
+		if !ofBrowser(r) {
+			h.Set("WWW-Authenticate", `Basic realm="Provide an apiKey and secretKey"`)
+		}
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", f.allow)
 	case http.StatusUnsupportedMediaType:
@@ -74,6 +76,13 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 		id = ""
 	}
 	a.write(w, r, reply{status: f.status, body: errorV3{ErrorIdentifier: id, ErrorInfo: f.info, ErrorMessage: f.message, StatusCode: f.status}, retryAfter: f.retryAfter})
+}
+
+// ofBrowser says whether a browser sent a request, by its Fetch Metadata. It is not asked for a password: what is typed then
+// it keeps, and sends with each later request, also with those that other sites make. Programs get the challenge (some send
+// their credentials only then): of the headers, Node's fetch sends Sec-Fetch-Mode: cors alone.
+func ofBrowser(r *http.Request) bool {
+	return r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Sec-Fetch-Mode") == "navigate"
 }
 
 func errorOf(f *fault, id string) errorV31 {

@@ -10,13 +10,15 @@ import (
 	"time"
 
 	"postern/internal/change"
+	"postern/internal/connlimit"
 )
 
 // Bounds of the reports of leaked secrets: anybody may make them.
 const (
-	leakTime  = 300 * time.Millisecond
-	leaksOnce = 64
-	maxLeak   = 4 << 10 // bytes of a report
+	leakTime      = 300 * time.Millisecond
+	leaksOnce     = 100     // at a time
+	leaksOfSource = 4       // of these, from an IPv4 address or an IPv6 /64: a flood leaves places for others
+	maxLeak       = 4 << 10 // bytes of a report
 )
 
 // accepted is the one answer to a report.
@@ -37,16 +39,17 @@ func (a *api) leakedSecret(c *call) (reply, error) {
 	if secret = strings.TrimSpace(secret); secret == "" {
 		return reply{}, badRequest("Property " + property + ": the secret key that has leaked is needed.")
 	}
-	if !a.leaks.TryAcquire(1) {
+	release, by := a.leaks.Take(c.addr)
+	if by != connlimit.None {
 		return reply{}, &fault{status: http.StatusTooManyRequests, message: "Too many reports at a time: try again in a second.", retryAfter: time.Second}
 	}
-	defer a.leaks.Release(1)
-	by := change.Actor{Kind: change.Stranger, Name: "whoever found the secret key"}
+	defer release()
+	finder := change.Actor{Kind: change.Stranger, Name: "whoever found the secret key"}
 	if c.addr.IsValid() {
-		by.Origin = c.addr.String()
+		finder.Origin = c.addr.String()
 	}
 	// A report holds though its client hangs up.
-	_, err = a.Keyring.Leaked(context.WithoutCancel(c.Context()), by, secret)
+	_, err = a.Keyring.Leaked(context.WithoutCancel(c.Context()), finder, secret)
 	a.waitFrom(c.Context(), arrived)
 	var e *change.Error
 	if err != nil && !errors.As(err, &e) { // of a key that is deleted meanwhile the secret is dead

@@ -3,17 +3,21 @@
 package api_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"postern/internal/notice"
-
 	"postern/internal/api"
 	"postern/internal/credential"
+	"postern/internal/gate"
 	"postern/internal/keyring"
+	"postern/internal/notice"
 	"postern/internal/store"
 )
 
@@ -132,5 +136,52 @@ func TestLeakedSecretInClearText(t *testing.T) {
 	})
 	if a := w.as(t, "", "", "POST", "/v3/REST/leakedsecret", text(obj{"SecretKey": w.master.Secret})); a.status != 403 || !strings.Contains(a.body, "https") {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// A flood of reports from one source does not keep out a report from another. Sources of IPv6 are networks.
+func TestOneSourceCannotFillTheReports(t *testing.T) {
+	for name, from := range map[string]func(i int) string{
+		"an IPv4 address":         func(int) string { return "192.0.2.1" },
+		"addresses of one /64":    func(i int) string { return fmt.Sprintf("2001:db8::%x", i+1) },
+		"an address in two forms": func(i int) string { return []string{"192.0.2.1", "::ffff:192.0.2.1"}[i%2] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(c *api.Config) {
+				c.LeakTime = time.Hour // who reports hangs up
+				c.Client = func(r *http.Request) (netip.Addr, bool) { return netip.MustParseAddr(r.Header.Get("From-Test")), true }
+			})
+			h := w.server.Config.Handler
+			report := func(ctx context.Context, from, secret string) int {
+				r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v3/REST/leakedsecret", strings.NewReader(text(obj{"SecretKey": secret})))
+				r.Header.Set("From-Test", from)
+				rec := httptest.NewRecorder()
+				h.ServeHTTP(rec, r)
+				return rec.Code
+			}
+			ctx, hangUp := context.WithCancel(t.Context())
+			var flood sync.WaitGroup
+			defer flood.Wait()
+			defer hangUp()
+			refused := make(chan int, 100)
+			for i := range 100 {
+				flood.Go(func() {
+					if report(ctx, from(i), credential.NewSecret()) == http.StatusTooManyRequests {
+						refused <- i
+					}
+				})
+			}
+			for range 96 { // four have places until they hang up
+				<-refused
+			}
+			gone, hangUpToo := context.WithCancel(t.Context())
+			hangUpToo() // the report holds all the same
+			if got := report(gone, "198.51.100.1", w.master.Secret); got != http.StatusOK {
+				t.Errorf("a report from elsewhere: %d", got)
+			}
+			if _, err := w.gate.Verify(gate.Source{}, w.master.Key.APIKey, w.master.Secret); err == nil {
+				t.Error("the secret that was reported is live")
+			}
+		})
 	}
 }

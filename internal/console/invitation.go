@@ -105,7 +105,7 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 			c.fail(w, r, err)
 			return
 		}
-		c.endCookie(w, r, sessionCookie)
+		c.clearBrowser(w, r)
 		http.Redirect(w, r, localPath(r.URL.Path), http.StatusSeeOther)
 		return
 	}

@@ -127,8 +127,17 @@ func (c *console) signOut(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	c.endCookie(w, r, sessionCookie)
+	c.clearBrowser(w, r)
 	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+}
+
+// clearBrowser takes out of a browser what was kept there for who signs out. The cookies are ended one by one: Clear-Site-Data
+// would take those of all hosts of the domain, and sign people out of other sites.
+func (c *console) clearBrowser(w http.ResponseWriter, r *http.Request) {
+	for _, name := range []string{sessionCookie, pendingCookie, oidcCookie} {
+		c.endCookie(w, r, name)
+	}
+	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 }
 
 // showWelcome answers the first request of a one-time link. It uses nothing up: programs that look at links in mail

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -68,16 +69,28 @@ func lastOf(headers []string) string {
 	return strings.TrimSpace(all[len(all)-1])
 }
 
-// local says whether a request comes from this machine itself, and not through a proxy on it that nobody named.
-func (p proxies) local(r *http.Request) bool {
-	addr, _ := p.client(r)
-	if !addr.IsLoopback() {
+// local says whether a request comes from this machine itself: from loopback, to a name of loopback, and with nothing that
+// a reverse proxy on this machine would have added. A page whose name was made to lead here (DNS rebinding) has another
+// Host, and nginx, which adds nothing by itself, speaks HTTP/1.0.
+func local(r *http.Request) bool {
+	if !parseHop(r.RemoteAddr).IsLoopback() || !r.ProtoAtLeast(1, 1) || !loopbackName(r.Host) {
 		return false
 	}
-	for _, h := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "Via"} {
-		if r.Header.Get(h) != "" && !p.trust(parseHop(r.RemoteAddr)) {
+	for name := range r.Header {
+		switch {
+		case strings.HasPrefix(name, "X-Forwarded"), strings.HasPrefix(name, "X-Original"), name == "Forwarded", name == "Via",
+			strings.HasPrefix(name, "X-Real"), strings.HasPrefix(name, "Cf-"), strings.HasSuffix(name, "-Client-Ip"):
 			return false
 		}
 	}
 	return true
+}
+
+// loopbackName says whether a Host is this machine's own: an address of loopback, or localhost.
+func loopbackName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.Trim(strings.TrimSuffix(host, "."), "[]"))
+	return host == "localhost" || parseHop(host).IsLoopback()
 }

@@ -93,7 +93,7 @@ func tooManyConnections(by connlimit.Bound) []byte {
 	}
 	body := fmt.Sprintf(`{"ErrorInfo":"","ErrorMessage":%q,"StatusCode":%d}`, reason, http.StatusServiceUnavailable)
 	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"+
-		"Retry-After: 5\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s", len(body), body)
+		"Retry-After: 5\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n%s", len(body), body)
 }
 
 // limits are the numbers of connections by HTTP, and of the memory of bodies.

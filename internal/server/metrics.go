@@ -21,15 +21,15 @@ import (
 	"postern/internal/tracking"
 )
 
-// metricsHandler serves the numbers in Prometheus' format to this machine, and to who has the token.
+// metricsHandler serves the numbers in Prometheus' format to this machine itself, and to whoever has the token.
 func (s *Server) metricsHandler(token string) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{s: s, log: s.log})
 	h := promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.proxies.local(r) && !bearer(r, token) {
+		if !local(r) && !bearer(r, token) {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "The metrics are for this machine, or for who sends the token of --metrics-token (Authorization: Bearer …).", http.StatusUnauthorized)
+			http.Error(w, "The metrics are for requests from this machine to localhost that no proxy forwarded, or with the token of --metrics-token (Authorization: Bearer …).", http.StatusUnauthorized)
 			return
 		}
 		h.ServeHTTP(w, r)

@@ -155,7 +155,7 @@ func (s *Server) doors(settings *config.Serve) error {
 	}
 	mux.Handle("GET /healthz", s.health)
 	mux.Handle("GET /metrics", s.metricsHandler(settings.MetricsToken))
-	s.pages = s.tracking.Beside(front(wire, mux))
+	s.pages = unsniffed(s.tracking.Beside(s.proxies.strict(front(wire, mux)))) // accounts' own host names are theirs to bind to https
 	s.control = control.New(control.Config{
 		Store: s.core.Store, Keyring: s.core.Keyring, Domains: s.core.Domains, Submit: s.core.Submit, Suppress: s.core.Suppress, QueueStats: s.queue.Stats,
 		SignInURL: func(token string) string { return LinkURL(s.baseURL, token) }, Hostname: s.hostname, Log: s.log.With("part", "control"),
