@@ -237,7 +237,7 @@ func TestANewPersonAcceptsAnInvitation(t *testing.T) {
 	w := newWorld(t)
 	shop := w.subaccount("Shop")
 	w.subaccount("Secret project")
-	_, err := w.keyring.Invite(t.Context(), change.Actor{Name: "user owner@example.com"}, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Sender, KeyIDs: []int64{shop.Key.ID}})
+	_, err := w.keyring.Invite(t.Context(), change.Actor{Kind: change.User, Name: "owner@example.com"}, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Sender, KeyIDs: []int64{shop.Key.ID}})
 	ok(t, err)
 	link := w.told(notice.Invitation)[0].Link
 	b := w.browser()

@@ -195,7 +195,7 @@ func TestOperatorsAreNamedInTheLog(t *testing.T) {
 	b := w.operates()
 	b.post(fmt.Sprintf("/operator/keys/%d/suspend", w.signed.Key.ID), url.Values{"reason": {"Bought lists; again"}}).is(http.StatusOK)
 	b.get("/audit").reads("Key suspended Acme", "state active → became suspended reason: Bought lists", "Operator owner@example.com")
-	_, err := w.keyring.Restore(t.Context(), change.Actor{Name: "key " + w.signed.Key.APIKey}, store.KeyFilter{ID: w.signed.Key.ID})
+	_, err := w.keyring.Restore(t.Context(), change.Actor{Kind: change.Key, Name: w.signed.Key.APIKey}, store.KeyFilter{ID: w.signed.Key.ID})
 	ok(t, err)
 	b.get("/audit").reads("Key restored Acme", "API key "+w.signed.Key.APIKey)
 }

@@ -214,7 +214,7 @@ func TestTheOperatorAnswersRequests(t *testing.T) {
 	b.get("/operator/requests").is(http.StatusOK).says("No request is open")
 	ask := func(kind string, wanted int64) string {
 		t.Helper()
-		q, err := w.keyring.Ask(t.Context(), change.Actor{Name: "user owner@example.com"}, w.signed.Account.ID, "owner@example.com", kind, wanted, "We grow <fast>")
+		q, err := w.keyring.Ask(t.Context(), change.Actor{Kind: change.User, Name: "owner@example.com"}, w.signed.Account.ID, "owner@example.com", kind, wanted, "We grow <fast>")
 		ok(t, err)
 		return fmt.Sprintf("/operator/requests/%d", q.ID)
 	}
