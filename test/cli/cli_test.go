@@ -38,7 +38,10 @@ func TestMain(m *testing.M) {
 
 func TestSQLite(t *testing.T) { run(t, false) }
 
-var all = flag.Bool("all", false, "run all scripts on PostgreSQL too")
+var (
+	all    = flag.Bool("all", false, "run all scripts on PostgreSQL too")
+	update = flag.Bool("update", false, "write the scripts' pinned output anew")
+)
 
 func TestPostgres(t *testing.T) {
 	if *all {
@@ -63,6 +66,7 @@ func run(t *testing.T, postgres bool, scripts ...string) {
 		Dir:                 dir,
 		Files:               files,
 		RequireExplicitExec: true,
+		UpdateScripts:       *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", path+string(os.PathListSeparator)+env.Getenv("PATH"))
 			for _, name := range []string{"POSTERN_HTTP", "POSTERN_SMTP"} {
@@ -81,7 +85,7 @@ func run(t *testing.T, postgres bool, scripts ...string) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": ready, "field": field, "sigterm": sigterm, "busy": busy, "occupy": occupy, "status": status, "sent": sent,
-			"soon": soon, "tamper": tamper, "receiver": receiver,
+			"soon": soon, "tamper": tamper, "receiver": receiver, "pin": pin,
 		},
 	})
 }
@@ -174,6 +178,39 @@ func status(ts *testscript.TestScript, _ bool, args []string) {
 	if fmt.Sprint(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
 	}
+}
+
+// varying is what differs from run to run in the output of a command, and what stands for it in a script.
+var varying = []struct {
+	is   *regexp.Regexp
+	word string
+}{
+	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
+	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "HASH"},
+	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "APIKEY"},
+	{regexp.MustCompile(`\bpstn[0-9A-Za-z]{36}\b`), "SECRET"},
+	{regexp.MustCompile(`\bwhsec_[0-9A-Za-z+/=]+`), "whsec_SECRET"},
+	{regexp.MustCompile(`("WebhookID": )"[^"]+"`), `$1"WEBHOOKID"`},
+	{regexp.MustCompile(`postern\._[0-9a-f]+`), "postern._TOKEN"},
+	{regexp.MustCompile(`postern\d{6}-[0-9a-z]+\._domainkey`), "SELECTOR._domainkey"},
+	{regexp.MustCompile(`\bp=[0-9A-Za-z+/=]{40,}`), "p=DKIM"},
+	{regexp.MustCompile(`[A-Z2-7]{26}`), "TOKEN"},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
+	{regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+Z"`), `"TIME"`},
+	{regexp.MustCompile(`("(?:Secret)?Hint": )"....",`), `$1"HINT",`},
+	{regexp.MustCompile(`("(?:ID|TookMS|Window|WindowMax)": )\d+`), "${1}0"},
+	{regexp.MustCompile(`\b\d{10,}\b`), "0"},
+}
+
+// pin CODE COMMAND… runs a command, wants that exit code, and keeps what it prints in the file pinned, with words for
+// what differs from run to run.
+func pin(ts *testscript.TestScript, neg bool, args []string) {
+	status(ts, neg, args)
+	text := ts.ReadFile("stdout")
+	for _, v := range varying {
+		text = v.is.ReplaceAllString(text, v.word)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("pinned"), []byte(text), 0o600))
 }
 
 // ask is a small HTTP client for the scripts: it prints the status and the body.
