@@ -21,7 +21,8 @@ type auditEntry struct {
 
 func wireEntry(e auditlog.Entry) auditEntry {
 	return auditEntry{
-		Action: e.Action, Actor: e.Actor, CreatedAt: timestamp(e.At), Detail: e.Detail, Hash: e.Hash, ID: e.ID, Origin: e.Origin, Target: e.Target,
+		Action: e.Action, Actor: e.Actor, CreatedAt: timestamp(e.At), Detail: e.Detail, Hash: e.Hash, ID: e.ID,
+		Origin: e.Origin, Target: e.Target,
 	}
 }
 

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"postern/internal/access"
-	"postern/internal/store"
 	"postern/internal/suppress"
 )
 
@@ -25,8 +23,10 @@ type suppression struct {
 	Reason    string
 }
 
-func wireSuppression(x store.Suppression) suppression {
-	return suppression{APIKeyID: x.KeyID, CreatedAt: timestamp(x.CreatedAt), Email: x.Email, ID: x.ID, MessageID: x.MessageID, Note: x.Note, Reason: x.Reason.String()}
+func wireSuppression(x suppress.Suppression) suppression {
+	return suppression{
+		APIKeyID: x.KeyID, CreatedAt: timestamp(x.CreatedAt), Email: x.Email, ID: x.ID, MessageID: x.MessageID, Note: x.Note, Reason: x.Reason,
+	}
 }
 
 func (a *api) suppressionRoutes() []route {
@@ -51,12 +51,7 @@ func (a *api) listSuppressions(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	f := store.SuppressionFilter{Email: q["email"], Search: q["search"]}
-	if v, given := q["reason"]; given {
-		if f.Reason = store.ParseSuppressionReason(v); f.Reason == 0 {
-			return reply{}, badRequest(fmt.Sprintf("Reason: %q is none of hard_bounce, complaint, unsubscribe and manual.", cut(v)))
-		}
-	}
+	f := suppress.Filter{Email: q["email"], Search: q["search"], Reason: q["reason"]}
 	if f.From, err = q.time("fromts", "FromTS"); err != nil {
 		return reply{}, err
 	}
@@ -67,15 +62,12 @@ func (a *api) listSuppressions(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	counts, err := a.Store.CountSuppressions(c.Context(), c.own(), f)
-	if err != nil {
-		return reply{}, err
-	}
-	if l.countOnly {
-		return rows[suppression](nil, counts.Total()), nil
+	total, err := a.Suppress.Count(c.Context(), c.own(), f)
+	if err != nil || l.countOnly {
+		return rows[suppression](nil, total), filterFault(err)
 	}
 	f.Above = int64(after)
-	list, err := a.Store.Suppressions(c.Context(), c.own(), f, l.Page)
+	list, err := a.Suppress.Entries(c.Context(), c.own(), f, l.Page)
 	if err != nil {
 		return reply{}, err
 	}
@@ -83,23 +75,12 @@ func (a *api) listSuppressions(c *call) (reply, error) {
 	for _, x := range list {
 		out = append(out, wireSuppression(x))
 	}
-	return rows(out, counts.Total()), nil
+	return rows(out, total), nil
 }
 
-// suppressionNamed reads the entry that the path names by its ID or address.
-func (a *api) suppressionNamed(c *call) (store.Suppression, error) {
-	f := store.SuppressionFilter{Email: c.PathValue("id")}
-	if id, err := strconv.ParseInt(f.Email, 10, 64); err == nil {
-		f = store.SuppressionFilter{ID: id}
-		if id <= 0 {
-			return store.Suppression{}, notFound()
-		}
-	}
-	return a.Store.Suppression(c.Context(), c.own(), f)
-}
-
+// getSuppression reads the entry that the path names by its ID or address.
 func (a *api) getSuppression(c *call) (reply, error) {
-	x, err := a.suppressionNamed(c)
+	x, err := a.Suppress.Find(c.Context(), c.own(), c.PathValue("id"))
 	if err != nil {
 		return reply{}, err
 	}
@@ -175,10 +156,6 @@ func suppressionEntry(o object, where string) (e suppress.Entry, err error) {
 
 // changeSuppression sets the reason and the note; the address is what it is.
 func (a *api) changeSuppression(c *call) (reply, error) {
-	x, err := a.suppressionNamed(c)
-	if err != nil {
-		return reply{}, err
-	}
 	body, err := c.object(maxResource)
 	if err != nil {
 		return reply{}, err
@@ -191,21 +168,15 @@ func (a *api) changeSuppression(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if reason == nil && note == nil {
-		return one(wireSuppression(x)), nil
-	}
-	if x, err = a.Suppress.Change(c.Context(), c.actor(), c.own(), x.ID, reason, note); err != nil {
+	x, err := a.Suppress.Change(c.Context(), c.actor(), c.own(), c.PathValue("id"), reason, note)
+	if err != nil {
 		return reply{}, err
 	}
 	return one(wireSuppression(x)), nil
 }
 
 func (a *api) deleteSuppression(c *call) (reply, error) {
-	x, err := a.suppressionNamed(c)
-	if err != nil {
-		return reply{}, err
-	}
-	_, err = a.Suppress.Remove(c.Context(), c.actor(), c.own(), x.ID)
+	_, err := a.Suppress.Remove(c.Context(), c.actor(), c.own(), c.PathValue("id"))
 	return reply{status: http.StatusNoContent}, err
 }
 
@@ -229,7 +200,7 @@ func (a *api) complain(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	r := one(complaint{Email: done.Message.Recipient, IsRecorded: done.Recorded, MessageID: done.Message.ID, Type: done.Type, UUID: done.Message.UUID.String()})
+	r := one(complaint{Email: done.Email, IsRecorded: done.Recorded, MessageID: done.MessageID, Type: done.Type, UUID: done.UUID})
 	r.status = http.StatusCreated
 	if !done.Recorded {
 		r.status = http.StatusOK
@@ -239,7 +210,8 @@ func (a *api) complain(c *call) (reply, error) {
 
 func complaintOf(c *call) (suppress.Complaint, error) {
 	var out suppress.Complaint
-	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err == nil && (strings.HasPrefix(kind, "message/") || kind == "multipart/report") {
+	kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
+	if err == nil && (strings.HasPrefix(kind, "message/") || kind == "multipart/report") {
 		raw, err := c.resourceBody("report", suppress.MaxReport)
 		if err != nil {
 			return out, err

@@ -79,7 +79,8 @@ func newWriter(w io.Writer, as Format) writer {
 		return &jsonWriter{w: w}
 	}
 	c := csvWriter{csv.NewWriter(w)}
-	c.w.Write([]string{"number", "time", "account_id", "actor", "origin", "action", "target", "detail", "hash"}) //nolint:errcheck // end says it
+	head := []string{"number", "time", "account_id", "actor", "origin", "action", "target", "detail", "hash"}
+	c.w.Write(head) //nolint:errcheck // end says it
 	return c
 }
 
@@ -91,7 +92,8 @@ func (c csvWriter) write(x row) error {
 		account = strconv.FormatInt(x.AccountID, 10)
 	}
 	return c.w.Write([]string{
-		strconv.FormatInt(x.Number, 10), x.Time, account, sheet.Cell(x.Actor), sheet.Cell(x.Origin), sheet.Cell(x.Action), sheet.Cell(x.Target), sheet.Cell(x.Detail), x.Hash,
+		strconv.FormatInt(x.Number, 10), x.Time, account, sheet.Cell(x.Actor), sheet.Cell(x.Origin), sheet.Cell(x.Action),
+		sheet.Cell(x.Target), sheet.Cell(x.Detail), x.Hash,
 	})
 }
 

@@ -39,7 +39,8 @@ func (l *Log) Continue(ctx context.Context, c Check) (Check, error) {
 // Verify checks the whole log. While one check goes on another is refused, as a Conflict.
 func (l *Log) Verify(ctx context.Context) (Check, error) {
 	if !l.verifying.TryLock() {
-		return Check{}, change.Errorf(change.Conflict, "", "a check of the audit log is under way, and one is made at a time, since it reads all of it")
+		const busy = "a check of the audit log is under way, and one is made at a time, since it reads all of it"
+		return Check{}, change.Errorf(change.Conflict, "", busy)
 	}
 	defer l.verifying.Unlock()
 	var c Check

@@ -8,6 +8,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/suppress"
 )
 
 type complaintCmd struct {
@@ -35,7 +36,7 @@ func (c *complaintCmd) Run(common *config.Common, s *streams) error {
 	}
 	defer file.Close()
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var got control.Complaint
+		var got suppress.Complained
 		q := url.Values{"key": {c.Key}, "source": {c.Source}}
 		if err := d.Upload(ctx, "/complaints?"+q.Encode(), file, &got); err != nil {
 			return err

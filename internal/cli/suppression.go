@@ -14,6 +14,7 @@ import (
 	"postern/internal/config"
 	"postern/internal/control"
 	"postern/internal/sheet"
+	"postern/internal/suppress"
 )
 
 type suppressionCmd struct {
@@ -82,7 +83,7 @@ Example:
 // Run adds suppressions.
 func (c *suppressionAddCmd) Run(common *config.Common, s *streams) error {
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var made []control.Suppression
+		var made []suppress.Suppression
 		if err := d.Post(ctx, "/suppressions", control.NewSuppressions{Key: c.Key, Emails: c.Emails, Reason: c.Reason, Note: c.Note}, &made); err != nil {
 			return err
 		}
@@ -115,7 +116,7 @@ Example:
 // Run removes a suppression.
 func (c *suppressionRemoveCmd) Run(common *config.Common, s *streams) error {
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var gone control.Suppression
+		var gone suppress.Suppression
 		if err := d.Post(ctx, "/suppressions/remove", control.SuppressionOf{Key: c.Key, Email: c.Email}, &gone); err != nil {
 			return err
 		}
@@ -151,7 +152,7 @@ func (c *suppressionImportCmd) Run(common *config.Common, s *streams) error {
 	defer file.Close()
 	return door(common, s, func(ctx context.Context, d *control.Client) error {
 		say := s.progress("importing, bytes")
-		var got control.SuppressionImport
+		var got suppress.Report
 		q := url.Values{"key": {c.Key}, "reason": {c.Reason}}
 		err := d.Upload(ctx, "/suppressions/import?"+q.Encode(), &watched{file, size, 0, say}, &got)
 		say.end()
@@ -223,7 +224,7 @@ func (c *suppressionExportCmd) Run(common *config.Common, s *streams) error {
 		if !c.JSON {
 			out.Write([]string{"email", "reason", "note", "created_at", "message_id", "api_key"}) //nolint:errcheck // Flush says it
 		}
-		all := []control.Suppression{}
+		all := []suppress.Suppression{}
 		for above := int64(0); ; {
 			var got control.Suppressions
 			q := url.Values{"key": {c.Key}, "above": {number(above)}}

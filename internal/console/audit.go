@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"postern/internal/auditlog"
@@ -57,7 +56,10 @@ type auditBody struct {
 
 // auditFilter reads what to filter by. Dates are days of UTC; both are included.
 func auditFilter(q url.Values) (b auditBody, f store.AuditFilter) {
-	b = auditBody{Query: clean(q.Get("q")), Group: q.Get("action"), Groups: auditlog.Groups(), From: strings.TrimSpace(q.Get("from")), To: strings.TrimSpace(q.Get("to"))}
+	b = auditBody{
+		Query: clean(q.Get("q")), Group: q.Get("action"), Groups: auditlog.Groups(),
+		From: strings.TrimSpace(q.Get("from")), To: strings.TrimSpace(q.Get("to")),
+	}
 	if !slices.ContainsFunc(b.Groups, func(g auditlog.Group) bool { return g.Prefix == b.Group }) {
 		b.Group = ""
 	}
@@ -69,19 +71,7 @@ func auditFilter(q url.Values) (b auditBody, f store.AuditFilter) {
 
 // at is an address of the log with what it is filtered by.
 func (b *auditBody) at(suffix string, more ...string) string {
-	q := url.Values{}
-	for k, s := range map[string]string{"q": b.Query, "action": b.Group, "from": b.From, "to": b.To} {
-		if s != "" {
-			q.Set(k, s)
-		}
-	}
-	for i := 0; i+1 < len(more); i += 2 {
-		q.Set(more[i], more[i+1])
-	}
-	if len(q) == 0 {
-		return b.Path + suffix
-	}
-	return b.Path + suffix + "?" + q.Encode()
+	return pageAddress(b.Path+suffix, map[string]string{"q": b.Query, "action": b.Group, "from": b.From, "to": b.To}, more...)
 }
 
 func (c *console) showAudit(log auditPages) func(*visit) error {
@@ -107,34 +97,17 @@ func (c *console) showAudit(log auditPages) func(*visit) error {
 	}
 }
 
-// pageOfAudit reads a page, newest first, and sets the ways to its neighbours. A page begins at an entry: while new ones
-// are written, nothing is skipped or seen twice.
+// pageOfAudit reads a page, newest first, and sets the links to its neighbours.
 func (c *console) pageOfAudit(v *visit, log auditPages, f store.AuditFilter, b *auditBody) error {
-	q := v.r.URL.Query()
-	f.Below, _ = strconv.ParseInt(q.Get("before"), 10, 64) //nolint:errcheck // without a number: from the newest
-	f.Above, _ = strconv.ParseInt(q.Get("after"), 10, 64)  //nolint:errcheck // same
-	list, err := c.auditLog.Entries(v.r.Context(), log.scope(v), f, store.Page{Limit: auditAPage + 1, Desc: f.Above == 0})
+	n := neighboursOf(v)
+	f.Below, f.Above = n.below, n.above
+	list, err := c.auditLog.Entries(v.r.Context(), log.scope(v), f, n.page(auditAPage))
 	if err != nil {
 		return err
 	}
-	more := len(list) > auditAPage
-	list = list[:min(len(list), auditAPage)]
-	newer, older := f.Below != 0, more
-	if f.Above != 0 {
-		slices.Reverse(list)
-		newer, older = more, true
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	if newer {
-		b.Newer = b.at("", "after", strconv.FormatInt(list[0].ID, 10))
-	}
-	if older {
-		b.Older = b.at("", "before", strconv.FormatInt(list[len(list)-1].ID, 10))
-	}
-	b.Rows = list
-	return c.auditLog.Name(v.r.Context(), log.scope(v), list)
+	at := func(name, id string) string { return b.at("", name, id) }
+	b.Rows, b.Newer, b.Older = around(n, auditAPage, list, func(e auditlog.Entry) int64 { return e.ID }, at)
+	return c.auditLog.Name(v.r.Context(), log.scope(v), b.Rows)
 }
 
 // exportAudit answers with all entries that match, newest first, as they are read. An error on the way breaks the answer

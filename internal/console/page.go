@@ -93,10 +93,9 @@ func (c *console) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func (c *console) failFor(w http.ResponseWriter, r *http.Request, v *visit, err error) {
 	var se *statusError
-	var ke *change.Error
 	switch {
 	case errors.As(err, &se):
-	case errors.Is(err, store.ErrNotFound), errors.As(err, &ke) && ke.Kind == change.NotFound:
+	case isMissing(err):
 		se = &statusError{http.StatusNotFound, "Not found", "There is no such thing in your account. It may belong to another account, or the address has a typing error."}
 	default:
 		c.Log.ErrorContext(r.Context(), "a page failed", "path", r.URL.Path, "error", err)
@@ -213,4 +212,10 @@ func dict(pairs ...any) (map[string]any, error) {
 		m[k] = pairs[i+1]
 	}
 	return m, nil
+}
+
+// isMissing says whether an error is that there is no such thing, or that it is not the caller's.
+func isMissing(err error) bool {
+	var e *change.Error
+	return errors.Is(err, store.ErrNotFound) || errors.As(err, &e) && e.Kind == change.NotFound
 }

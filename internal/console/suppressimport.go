@@ -22,26 +22,15 @@ func formLimit(r *http.Request) int64 {
 	return maxForm
 }
 
-// importBody is an import under way, or its report.
-type importBody struct {
-	suppress.Job
-	Key store.Key
-}
-
 // showImport shows the form or, with the ID of an import, how far it is. The page of one that goes on loads itself anew.
 func (c *console) showImport(v *visit) error {
 	id := v.r.URL.Query().Get("job")
 	if id == "" {
 		return c.suppressionForm(v, http.StatusOK, "suppression-import", suppressionForm{}, v.r.URL.Query().Get("key"))
 	}
-	missing := notFound("This import is not known any more. What it did is done: give the file again, and what was missing is added.")
-	job, ok := c.Suppress.Job(id)
-	if !ok {
-		return missing
-	}
-	key, err := c.Store.Key(v.r.Context(), v.scope, store.KeyFilter{ID: job.KeyID})
-	if errors.Is(err, store.ErrNotFound) {
-		return missing
+	job, err := c.Suppress.Job(v.r.Context(), v.scope, id)
+	if isMissing(err) {
+		return notFound("This import is not known any more. What it did is done: give the file again, and what was missing is added.")
 	}
 	if err != nil {
 		return err
@@ -49,7 +38,7 @@ func (c *console) showImport(v *visit) error {
 	if !job.Done {
 		v.w.Header().Set("Refresh", "2")
 	}
-	return c.show(v, http.StatusOK, "suppression-job", "Import of "+job.Name, "suppressions", importBody{job, key})
+	return c.show(v, http.StatusOK, "suppression-job", "Import of "+job.Name, "suppressions", job)
 }
 
 func (c *console) importSuppressions(v *visit) error {

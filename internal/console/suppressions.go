@@ -5,7 +5,6 @@ package console
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 
@@ -66,7 +65,7 @@ func (c *console) chosen(v *visit, key string) (store.Key, error) {
 // suppressionsBody is the list of addresses that keys send nothing to.
 type suppressionsBody struct {
 	Choice   keyPicker
-	Rows     []suppressionRow
+	Rows     []suppress.Suppression
 	Query    string
 	Reason   string
 	Reasons  []string
@@ -77,29 +76,17 @@ type suppressionsBody struct {
 	CSV      string
 }
 
-type suppressionRow struct {
-	store.Suppression
-	Key store.Key
-}
-
-func reasonNames() (out []string) {
-	for _, r := range store.SuppressionReasons() {
-		out = append(out, r.String())
-	}
-	return out
-}
-
 // suppressionFilter reads what to filter by. ok is false when it cannot match anything.
-func (c *console) suppressionFilter(v *visit) (b suppressionsBody, f store.SuppressionFilter, ok bool, err error) {
+func (c *console) suppressionFilter(v *visit) (b suppressionsBody, f suppress.Filter, ok bool, err error) {
 	q := v.r.URL.Query()
 	if b.Choice, err = c.keyPicker(v, q.Get("key")); err != nil {
 		return b, f, false, err
 	}
-	b.Query, b.Reason, b.Reasons = clean(q.Get("q")), q.Get("reason"), reasonNames()
-	f = store.SuppressionFilter{Search: b.Query, Reason: store.ParseSuppressionReason(b.Reason)}
-	if f.Reason == 0 {
+	b.Query, b.Reason, b.Reasons = clean(q.Get("q")), q.Get("reason"), suppress.Reasons()
+	if !slices.Contains(b.Reasons, b.Reason) {
 		b.Reason = ""
 	}
+	f = suppress.Filter{Search: b.Query, Reason: b.Reason}
 	b.Filtered = b.Query != "" || b.Reason != "" || b.Choice.Key != ""
 	b.CSV = b.at("/suppressions.csv")
 	if b.Choice.Key == "" {
@@ -115,19 +102,7 @@ func (c *console) suppressionFilter(v *visit) (b suppressionsBody, f store.Suppr
 
 // at is an address with what the list is filtered by.
 func (b *suppressionsBody) at(path string, more ...string) string {
-	q := url.Values{}
-	for k, s := range map[string]string{"q": b.Query, "reason": b.Reason, "key": b.Choice.Key} {
-		if s != "" {
-			q.Set(k, s)
-		}
-	}
-	for i := 0; i+1 < len(more); i += 2 {
-		q.Set(more[i], more[i+1])
-	}
-	if len(q) == 0 {
-		return path
-	}
-	return path + "?" + q.Encode()
+	return pageAddress(path, map[string]string{"q": b.Query, "reason": b.Reason, "key": b.Choice.Key}, more...)
 }
 
 func (c *console) showSuppressions(v *visit) error {
@@ -136,11 +111,9 @@ func (c *console) showSuppressions(v *visit) error {
 		return err
 	}
 	if ok {
-		counts, err := c.Store.CountSuppressions(v.r.Context(), v.scope, f)
-		if err != nil {
+		if b.Total, err = c.Suppress.Count(v.r.Context(), v.scope, f); err != nil {
 			return err
 		}
-		b.Total = counts.Total()
 		if err := c.pageOfSuppressions(v, f, &b); err != nil {
 			return err
 		}
@@ -148,40 +121,17 @@ func (c *console) showSuppressions(v *visit) error {
 	return c.show(v, http.StatusOK, "suppressions", "Suppressions", "suppressions", b)
 }
 
-// pageOfSuppressions reads a page, newest first, and sets the ways to its neighbours. A page begins at an entry: however
+// pageOfSuppressions reads a page, newest first, and sets the links to its neighbours. A page begins at an entry: however
 // long the list is, a page costs the same.
-func (c *console) pageOfSuppressions(v *visit, f store.SuppressionFilter, b *suppressionsBody) error {
-	q := v.r.URL.Query()
-	f.Below, _ = strconv.ParseInt(q.Get("before"), 10, 64) //nolint:errcheck // without a number: from the newest
-	f.Above, _ = strconv.ParseInt(q.Get("after"), 10, 64)  //nolint:errcheck // same
-	list, err := c.Store.Suppressions(v.r.Context(), v.scope, f, store.Page{Limit: suppressionsAPage + 1, Desc: f.Above == 0})
+func (c *console) pageOfSuppressions(v *visit, f suppress.Filter, b *suppressionsBody) (err error) {
+	n := neighboursOf(v)
+	f.Below, f.Above = n.below, n.above
+	list, err := c.Suppress.Entries(v.r.Context(), v.scope, f, n.page(suppressionsAPage))
 	if err != nil {
 		return err
 	}
-	more := len(list) > suppressionsAPage
-	list = list[:min(len(list), suppressionsAPage)]
-	newer, older := f.Below != 0, more
-	if f.Above != 0 {
-		slices.Reverse(list)
-		newer, older = more, true
-	}
-	ids := make([]int64, len(list))
-	for i, x := range list {
-		ids[i] = x.KeyID
-	}
-	keys, err := c.Store.KeysByID(v.r.Context(), v.scope, ids)
-	if err != nil {
-		return err
-	}
-	for _, x := range list {
-		b.Rows = append(b.Rows, suppressionRow{x, keys[x.KeyID]})
-	}
-	if len(list) > 0 && newer {
-		b.Newer = b.at("/suppressions", "after", strconv.FormatInt(list[0].ID, 10))
-	}
-	if len(list) > 0 && older {
-		b.Older = b.at("/suppressions", "before", strconv.FormatInt(list[len(list)-1].ID, 10))
-	}
+	at := func(name, id string) string { return b.at("/suppressions", name, id) }
+	b.Rows, b.Newer, b.Older = around(n, suppressionsAPage, list, func(x suppress.Suppression) int64 { return x.ID }, at)
 	return nil
 }
 
@@ -226,7 +176,7 @@ func (c *console) suppressionForm(v *visit, status int, name string, b suppressi
 	if b.Choice, err = c.keyPicker(v, key); err != nil {
 		return err
 	}
-	b.Choice.Problem, b.Reasons = problem, reasonNames()
+	b.Choice.Problem, b.Reasons = problem, suppress.Reasons()
 	if b.Reason == "" {
 		b.Reason = store.SuppressedManual.String()
 	}
@@ -276,39 +226,22 @@ func (c *console) addSuppressions(v *visit) error {
 
 // suppressionBody is one entry.
 type suppressionBody struct {
-	suppressionRow
+	suppress.Suppression
 	Reasons   []string
 	MayChange bool
-	Mail      bool // its message is still there
 	Problem   string
 }
 
 // suppressionOf reads the entry that the address names, within what the user may do this to.
 func (c *console) suppressionOf(v *visit) (suppressionBody, error) {
-	missing := notFound("There is no such suppression in your account. It may have been removed.")
-	id, err := strconv.ParseInt(v.r.PathValue("id"), 10, 64)
-	if err != nil || id <= 0 {
-		return suppressionBody{}, missing
-	}
-	x, err := c.Store.Suppression(v.r.Context(), v.scope, store.SuppressionFilter{ID: id})
-	if errors.Is(err, store.ErrNotFound) {
-		return suppressionBody{}, missing
+	x, err := c.Suppress.Find(v.r.Context(), v.scope, v.r.PathValue("id"))
+	if isMissing(err) {
+		return suppressionBody{}, notFound("There is no such suppression in your account. It may have been removed.")
 	}
 	if err != nil {
 		return suppressionBody{}, err
 	}
-	keys, err := c.Store.KeysByID(v.r.Context(), v.scope, []int64{x.KeyID})
-	if err != nil {
-		return suppressionBody{}, err
-	}
-	b := suppressionBody{suppressionRow: suppressionRow{x, keys[x.KeyID]}, Reasons: reasonNames(), MayChange: v.may(access.ManageSuppressions, x.KeyID)}
-	if x.MessageID != 0 {
-		_, err = c.Store.Message(v.r.Context(), v.scope, store.MessageFilter{ID: x.MessageID})
-		if b.Mail = err == nil; errors.Is(err, store.ErrNotFound) {
-			err = nil
-		}
-	}
-	return b, err
+	return suppressionBody{Suppression: x, Reasons: suppress.Reasons(), MayChange: v.may(access.ManageSuppressions, x.KeyID)}, nil
 }
 
 func (c *console) showSuppression(v *visit) error {
@@ -328,7 +261,7 @@ func (c *console) changeSuppression(v *visit) error {
 		return err
 	}
 	reason, note := v.r.PostForm.Get("reason"), v.r.PostForm.Get("note")
-	if _, err = c.Suppress.Change(v.r.Context(), v.actor, v.scope, b.ID, &reason, &note); err != nil {
+	if _, err = c.Suppress.Change(v.r.Context(), v.actor, v.scope, strconv.FormatInt(b.ID, 10), &reason, &note); err != nil {
 		if e := userError(err); e != nil {
 			b.Problem = sentence(e.Reason)
 			return c.show(v, http.StatusUnprocessableEntity, "suppression", b.Email, "suppressions", b)
@@ -351,8 +284,8 @@ func (c *console) removeSuppression(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.Suppress.Remove(v.r.Context(), v.actor, v.scope, b.ID); err != nil {
+	if _, err := c.Suppress.Remove(v.r.Context(), v.actor, v.scope, strconv.FormatInt(b.ID, 10)); err != nil {
 		return err
 	}
-	return v.redirect("/suppressions?key=" + b.Key.APIKey)
+	return v.redirect("/suppressions?key=" + b.APIKey)
 }

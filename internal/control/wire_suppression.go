@@ -2,24 +2,12 @@
 
 package control
 
-import "time"
-
-// Suppression is an address that a key sends nothing to.
-type Suppression struct {
-	ID        int64
-	Email     string
-	Reason    string // hard_bounce, complaint, unsubscribe or manual
-	Note      string `json:",omitempty"`
-	MessageID int64  `json:",omitempty"`
-	APIKey    string
-	KeyName   string
-	CreatedAt time.Time `json:",omitzero"`
-}
+import "postern/internal/suppress"
 
 // Suppressions is a page of a list, and how many there are in all.
 type Suppressions struct {
 	Total int
-	List  []Suppression
+	List  []suppress.Suppression
 }
 
 // NewSuppressions puts addresses on a key's list.
@@ -34,27 +22,4 @@ type NewSuppressions struct {
 type SuppressionOf struct {
 	Key   string
 	Email string
-}
-
-// SuppressionImport is what became of a file.
-type SuppressionImport struct {
-	Rows, Added, Known, Refused int
-	Problems                    []SuppressionProblem `json:",omitempty"` // of the refused the first 1,000
-}
-
-// SuppressionProblem is a row that was not taken.
-type SuppressionProblem struct {
-	Line   int
-	Text   string `json:",omitempty"`
-	Reason string
-}
-
-// Complaint is what became of a report of a complaint.
-type Complaint struct {
-	Recorded  bool   // not when it was recorded before, nor of a report that is no complaint
-	Type      string // of the report: abuse, not-spam, …
-	MessageID int64
-	UUID      string
-	Email     string
-	KeyName   string
 }

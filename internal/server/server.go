@@ -106,7 +106,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 		Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true, Personalise: srv.personalise,
 	})
 	core.arrived = srv.queue.Wake
-	srv.tracking = tracking.New(tracking.Config{Store: core.Store, Signer: core.Links, Client: srv.proxies.client, Log: log.With("part", "tracking")})
+	srv.tracking = tracking.New(tracking.Config{Store: core.Store, Suppress: core.Suppress, Signer: core.Links, Client: srv.proxies.client, Log: log.With("part", "tracking")})
 	core.hosts = srv.tracking.HostsChanged
 	srv.search = search.New(core.Store, func() int64 { return core.Submit.Stats().Accepted }, log.With("part", "search"))
 	srv.notify = notify.New(notify.Config{

@@ -34,16 +34,39 @@ type Complaint struct {
 
 // Complained is what became of a complaint.
 type Complained struct {
-	Message store.Message
-	Type    string // of the report: "abuse", "not-spam", …
 	// Recorded says whether there is an event now: not when there was one, nor of a report that is no complaint.
-	Recorded bool
+	Recorded  bool
+	Type      string // of the report: "abuse", "not-spam", …
+	MessageID int64
+	UUID      string
+	Email     string // the recipient
+	KeyName   string
 }
 
 // Complain records a complaint about a message of the scope. The address comes onto its key's list, and what waits for
 // it there is given up.
 func (l *List) Complain(ctx context.Context, scope store.Scope, c Complaint) (Complained, error) {
-	out := Complained{Type: "abuse"}
+	m, kind, err := l.complainedOf(ctx, scope, &c)
+	if errors.Is(err, store.ErrNotFound) {
+		err = notFound("MessageID", "no message of the last 90 days fits: it may be deleted, or of another key. "+
+			"The address can be added to the suppression list by itself")
+	}
+	if err != nil {
+		return Complained{}, err
+	}
+	out := Complained{Type: kind, MessageID: m.ID, UUID: m.UUID.String(), Email: m.Recipient}
+	if out.Recorded, err = l.record(ctx, m, kind, c.Source); err != nil {
+		return Complained{}, err
+	}
+	keys, err := l.store.KeysByID(ctx, scope, []int64{m.KeyID})
+	out.KeyName = keys[m.KeyID].Name
+	return out, err
+}
+
+// complainedOf finds the message that a complaint is about, and the type of the complaint. Where the complaint does not
+// say who reports it, the report does.
+func (l *List) complainedOf(ctx context.Context, scope store.Scope, c *Complaint) (store.Message, string, error) {
+	const abuse = "abuse"
 	given := 0
 	for _, is := range []bool{c.MessageID != 0, c.UUID != "", c.Email != "", len(c.Report) > 0} {
 		if is {
@@ -51,66 +74,60 @@ func (l *List) Complain(ctx context.Context, scope store.Scope, c Complaint) (Co
 		}
 	}
 	if given != 1 {
-		return out, invalid("MessageID", "give one of MessageID, UUID, Email and Report")
+		return store.Message{}, "", invalid("MessageID", "give one of MessageID, UUID, Email and Report")
 	}
-	var err error
 	switch {
 	case len(c.Report) > 0:
-		var f *mail.Feedback
-		if f, err = mail.ReadFeedback(c.Report); err != nil {
-			return out, invalid("Report", "%v", err)
+		f, err := mail.ReadFeedback(c.Report)
+		if err != nil {
+			return store.Message{}, "", invalid("Report", "%v", err)
 		}
 		if c.Source == "" {
 			c.Source = f.Source
 		}
-		out.Type = f.Type
-		out.Message, err = l.reported(ctx, scope, f)
+		m, err := l.reported(ctx, scope, f)
+		return m, f.Type, err
 	case c.Email != "":
-		out.Message, err = l.newest(ctx, scope, c.Email, "")
+		m, err := l.newest(ctx, scope, c.Email, "")
+		return m, abuse, err
 	case c.UUID != "":
-		id, bad := uuid.Parse(c.UUID)
-		if bad != nil {
-			return out, invalid("UUID", "%q is no UUID", shorten(c.UUID))
+		id, err := uuid.Parse(c.UUID)
+		if err != nil {
+			return store.Message{}, "", invalid("UUID", "%q is no UUID", shorten(c.UUID))
 		}
-		out.Message, err = l.store.Message(ctx, scope, store.MessageFilter{UUID: id})
-	default:
-		out.Message, err = l.store.Message(ctx, scope, store.MessageFilter{ID: c.MessageID})
+		m, err := l.store.Message(ctx, scope, store.MessageFilter{UUID: id})
+		return m, abuse, err
 	}
-	if errors.Is(err, store.ErrNotFound) {
-		return out, notFound("MessageID", "no message of the last 90 days fits: it may be deleted, or of another key. The address can be added to the suppression list by itself")
-	}
-	if err != nil {
-		return out, err
-	}
-	return l.complain(ctx, out, c.Source)
+	m, err := l.store.Message(ctx, scope, store.MessageFilter{ID: c.MessageID})
+	return m, abuse, err
 }
 
-// complain records the event, once for a message: providers repeat themselves.
-func (l *List) complain(ctx context.Context, out Complained, source string) (Complained, error) {
+// record records the event, once for a message: providers repeat themselves. It says whether there is one more now.
+func (l *List) record(ctx context.Context, m store.Message, reported, source string) (bool, error) {
 	kind, flag := store.EventSpam, store.FlagSpam
-	switch out.Type {
+	switch reported {
 	case "abuse", "fraud", "virus", "other", "miscategorized":
 	case "opt-out", "opt-out-list":
 		kind, flag = store.EventUnsub, store.FlagUnsub
 	default: // "not-spam" is praise, "auth-failure" is about signatures: no recipient's doing
-		return out, nil
+		return false, nil
 	}
-	if out.Message.Flags&flag != 0 {
-		return out, nil
+	if m.Flags&flag != 0 {
+		return false, nil
 	}
 	source = cleanNote(source)
 	if len(source) > maxSource {
 		source = strings.ToValidUTF8(source[:maxSource], "")
 	}
-	err := l.store.Engage(ctx, store.Engagement{MessageID: out.Message.ID, Type: kind, At: time.Now().UTC(), Doing: store.Doing{Source: source}})
+	err := l.store.Engage(ctx, store.Engagement{MessageID: m.ID, Type: kind, At: time.Now().UTC(), Doing: store.Doing{Source: source}})
 	if errors.Is(err, store.ErrNotFound) {
-		return out, notFound("MessageID", "the message was deleted meanwhile")
+		return false, notFound("MessageID", "the message was deleted meanwhile")
 	}
-	if err == nil {
-		out.Recorded = true
-		l.complaints.Add(1)
+	if err != nil {
+		return false, err
 	}
-	return out, err
+	l.complaints.Add(1)
+	return true, nil
 }
 
 // reported finds the message that a report is about: by our own link to unsubscribe, which nobody else can make, or by
@@ -148,7 +165,8 @@ func (l *List) newest(ctx context.Context, scope store.Scope, email, messageID s
 	if messageID == "" {
 		page.Limit = 1
 	}
-	list, err := l.store.Messages(ctx, scope, store.MessageFilter{Contact: mail.ContactID(email), From: time.Now().Add(-complaintWindow)}, page)
+	f := store.MessageFilter{Contact: mail.ContactID(email), From: time.Now().Add(-complaintWindow)}
+	list, err := l.store.Messages(ctx, scope, f, page)
 	for _, m := range list {
 		if messageID == "" || m.MessageID == messageID {
 			return m, nil

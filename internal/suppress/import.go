@@ -14,7 +14,6 @@ import (
 	"unicode/utf8"
 
 	"postern/internal/change"
-
 	"postern/internal/store"
 )
 
@@ -35,31 +34,31 @@ type Report struct {
 	Added    int       // new on the list, or there with a stronger reason now
 	Known    int       // on the list already, or twice in the file
 	Refused  int       // not taken
-	Problems []Problem // of the refused the first MaxProblems
-	Bytes    int64     // read so far
+	Problems []Problem `json:",omitempty"` // of the refused the first MaxProblems
+	Bytes    int64     `json:"-"`          // read so far
 }
 
 // Problem is a row that was not taken.
 type Problem struct {
 	Line   int
-	Text   string // what stands there, or its beginning
+	Text   string `json:",omitempty"` // what stands there, or its beginning
 	Reason string
 }
 
 // Import puts the addresses of a file on the list of a key of the scope. The file is CSV: addresses alone, or with a
 // header of email and, if there are, reason and note; other columns are passed over. The columns of other services'
 // exports are known where they are plain. reason is for rows without one, "" is manual; where it is given, words that are
-// no reason (SendGrid's column has the server's) are kept as the note. Rows that cannot be taken are reported, the others are taken; giving the same file again changes nothing.
-// progress, which may be nil, is told the report so far after each batch.
+// no reason (SendGrid's column has the server's) are kept as the note. Rows that cannot be taken are reported, the others
+// are taken; giving the same file again changes nothing. progress, which may be nil, gets the report so far after each batch.
 //
 // The list is changed a batch at a time. The audit log has the beginning with the first batch and the counts with the
 // last, or one entry where there is but one batch.
-func (l *List) Import(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, file io.Reader, reason string, progress func(Report)) (Report, error) {
-	fallback := store.SuppressedManual
-	if reason != "" {
-		if fallback = store.ParseSuppressionReason(reason); fallback == 0 {
-			return Report{}, invalid("Reason", "%q is none of hard_bounce, complaint, unsubscribe and manual", shorten(reason))
-		}
+func (l *List) Import(
+	ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, file io.Reader, reason string, progress func(Report),
+) (Report, error) {
+	fallback, err := parseReason(reason, store.SuppressedManual)
+	if err != nil {
+		return Report{}, err
 	}
 	if progress == nil {
 		progress = func(Report) {}
@@ -87,7 +86,7 @@ func (l *List) Import(ctx context.Context, by change.Actor, scope store.Scope, f
 				done.Known = done.Rows - done.Refused - done.Added
 				return tx.AddAudit(ctx, entry(by, key, "suppression.import", "suppressions", done.String()))
 			case !begun:
-				return tx.AddAudit(ctx, entry(by, key, "suppression.import", "suppressions", "an import begins; its end is told apart"))
+				return tx.AddAudit(ctx, entry(by, key, "suppression.import", "suppressions", "an import begins; its end has an entry of its own"))
 			}
 			return nil
 		})
@@ -105,7 +104,9 @@ func (l *List) Import(ctx context.Context, by change.Actor, scope store.Scope, f
 }
 
 // brokeOff tells the audit log how far an import came that had begun.
-func (l *List) brokeOff(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, r Report, begun bool, cause error) error {
+func (l *List) brokeOff(
+	ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, r Report, begun bool, cause error,
+) error {
 	if !begun {
 		return cause
 	}
@@ -182,7 +183,7 @@ func newImporter(file io.Reader, fallback store.SuppressionReason) *importer {
 // batch reads up to n rows that can be taken, and says whether that was the end.
 func (in *importer) batch(n int) (rows []store.Suppression, end bool, err error) {
 	defer func() { in.report.Bytes = in.count.n }()
-	// A file of nothing but bad rows is told of now and then, too.
+	// A file of nothing but bad rows is reported on now and then, too.
 	for start := in.report.Rows; len(rows) < n && in.report.Rows-start < 10*n; {
 		in.count.row = in.count.n
 		record, err := in.in.Read()
@@ -231,7 +232,8 @@ func (in *importer) header(record []string) bool {
 	for i, x := range record {
 		name := ""
 		switch strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(strings.TrimSpace(x))) {
-		case "email", "emailaddress", "address", "recipient", "mail": // Mailgun: address; SparkPost: recipient; Amazon SES: EmailAddress
+		// Mailgun: address; SparkPost: recipient; Amazon SES: EmailAddress.
+		case "email", "emailaddress", "address", "recipient", "mail":
 			name = "email"
 		case "reason", "suppressionreason": // Postmark: SuppressionReason
 			name = "reason"
@@ -239,7 +241,8 @@ func (in *importer) header(record []string) bool {
 			name = "type"
 		case "source": // SparkPost
 			name = "source"
-		case "note", "comment", "error", "description", "details", "unsubreason": // Mailgun: error; Postmark: Details; Mailchimp: UNSUB_REASON
+		// Mailgun: error; Postmark: Details; Mailchimp: UNSUB_REASON.
+		case "note", "comment", "error", "description", "details", "unsubreason":
 			name = "note"
 		case "unsubtime": // Mailchimp's unsubscribed contacts
 			in.assume(store.SuppressedUnsub)
@@ -252,7 +255,7 @@ func (in *importer) header(record []string) bool {
 	}
 	if _, ok := in.columns["email"]; !ok {
 		in.columns["email"] = 0
-		return false // it is refused as a row, in words
+		return false // it is refused as a row, with the reason
 	}
 	return true
 }
@@ -264,17 +267,17 @@ func (in *importer) assume(r store.SuppressionReason) {
 	}
 }
 
-// why is the reason of a row in our words, "" for the fallback, and words that belong into the note. A column that is
-// called reason or type, or SparkPost's source, may have the one or the other.
-func (in *importer) why(field func(string) string) (reason, words string) {
+// why is the reason of a row, "" for the fallback, and a remark that belongs into the note. A column that is called reason
+// or type, or SparkPost's source, may have the one or the other.
+func (in *importer) why(field func(string) string) (reason, remark string) {
 	for _, name := range []string{"reason", "type", "source"} {
-		word := reasonWord(field(name))
+		word := ourReason(field(name))
 		switch {
 		case word == "":
 		case store.ParseSuppressionReason(word) != 0:
 			if reason == "" || store.ParseSuppressionReason(reason) == 0 {
 				if reason != "" {
-					words = reason
+					remark = reason
 				}
 				reason = word
 			}
@@ -285,7 +288,7 @@ func (in *importer) why(field func(string) string) (reason, words string) {
 	if in.named && reason != "" && store.ParseSuppressionReason(reason) == 0 {
 		return "", reason
 	}
-	return reason, words
+	return reason, remark
 }
 
 // text is a field in UTF-8: of what is not, each byte is a character of Latin-1.
@@ -308,10 +311,10 @@ func (in *importer) row(line int, record []string) (store.Suppression, bool) {
 		return ""
 	}
 	// Who guards a table against formulas puts an apostrophe before what looks like one.
-	reason, words := in.why(field)
+	reason, remark := in.why(field)
 	e := Entry{Email: strings.TrimPrefix(field("email"), "'"), Reason: reason, Note: text(field("note"))}
 	if e.Note == "" {
-		e.Note = text(words)
+		e.Note = text(remark)
 	}
 	if len(e.Note) > MaxNote {
 		e.Note = strings.ToValidUTF8(e.Note[:MaxNote-2], "")
@@ -339,8 +342,8 @@ func (in *importer) row(line int, record []string) (store.Suppression, bool) {
 	return row, true
 }
 
-// reasonWord is our word for what other services call a reason.
-func reasonWord(s string) string {
+// ourReason is the reason that other services call otherwise; what is none stays what it is.
+func ourReason(s string) string {
 	switch strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s)) {
 	case "hardbounce", "bounce", "bounced", "hard", "invalid", "permanent", "bouncerule", "invalidemail", "cleaned":
 		return "hard_bounce"

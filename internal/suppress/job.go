@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"postern/internal/change"
-
 	"postern/internal/store"
 )
 
@@ -29,6 +28,8 @@ const (
 type Job struct {
 	ID      string
 	KeyID   int64
+	APIKey  string // of the key, as it is now
+	KeyName string
 	Name    string // of the file
 	Size    int64  // 0: it is still being read
 	Report  Report
@@ -69,9 +70,11 @@ func (j *Job) left(now time.Time) time.Duration {
 // Begin copies a file and imports it while the caller goes on. The job is found by its ID, which cannot be guessed. The
 // file's first error that is the user's comes back at once. An account has one import at a time, and all accounts
 // together a few: past that the *Error says which of the two it is, and when to try again.
-func (l *List) Begin(ctx context.Context, by change.Actor, scope store.Scope, key store.Key, name string, file io.Reader, reason string) (Job, error) {
-	if reason != "" && store.ParseSuppressionReason(reason) == 0 {
-		return Job{}, invalid("Reason", "%q is none of hard_bounce, complaint, unsubscribe and manual", shorten(reason))
+func (l *List) Begin(
+	ctx context.Context, by change.Actor, scope store.Scope, key store.Key, name string, file io.Reader, reason string,
+) (Job, error) {
+	if _, err := parseReason(reason, 0); err != nil {
+		return Job{}, err
 	}
 	j := &Job{ID: rand.Text(), KeyID: key.ID, Name: shorten(cleanNote(name)), accountID: key.AccountID, begunAt: time.Now()}
 	if err := l.jobs.enter(j); err != nil {
@@ -121,7 +124,7 @@ func spool(file io.Reader) (*os.File, int64, error) {
 	return tmp, size, nil
 }
 
-// enter takes a place for a job, from before its file is read: otherwise many that come at once would find room.
+// enter counts a job as under way, from before its file is read: otherwise many that come at once would all be let in.
 func (x *jobs) enter(j *Job) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -137,13 +140,14 @@ func (x *jobs) enter(j *Job) error {
 		busy, soonest = busy+1, min(soonest, left)
 	}
 	if busy >= jobsAtOnce {
-		return invalid("File", "the server imports %d files of other accounts now, which is as many as it does at a time: try again %s", busy, inAbout(soonest))
+		return invalid("File", "the server imports %d files of other accounts now, which is as many as it does at a time: try again %s",
+			busy, inAbout(soonest))
 	}
 	x.keep(j)
 	return nil
 }
 
-// inAbout says in words when to try again.
+// inAbout says when to try again.
 func inAbout(d time.Duration) string {
 	if n := (d + time.Minute - 1) / time.Minute; n > 1 {
 		return fmt.Sprintf("in about %d minutes", n)
@@ -159,7 +163,7 @@ func (x *jobs) copied(j *Job, size int64) Job {
 	return *j
 }
 
-// forget gives a job's place back that does not begin.
+// forget is for a job that does not begin after all.
 func (x *jobs) forget(j *Job) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -195,18 +199,32 @@ func (x *jobs) note(j *Job, r Report, err error, done bool) {
 	}
 }
 
-// Job finds an import by its ID.
-func (l *List) Job(id string) (Job, bool) {
-	l.jobs.mu.Lock()
-	defer l.jobs.mu.Unlock()
-	for _, j := range l.jobs.list {
-		if j.ID == id {
-			out := *j
-			out.Report = out.Report.clone()
-			return out, true
-		}
+// Job finds an import by its ID, among those of keys of the scope.
+func (l *List) Job(ctx context.Context, scope store.Scope, id string) (Job, error) {
+	missing := notFound("", "this import is not known any more")
+	j, known := l.jobs.find(id)
+	if !known {
+		return Job{}, missing
 	}
-	return Job{}, false
+	keys, err := l.store.KeysByID(ctx, scope, []int64{j.KeyID})
+	key, mine := keys[j.KeyID]
+	if err == nil && !mine {
+		err = missing
+	}
+	j.APIKey, j.KeyName = key.APIKey, key.Name
+	return j, err
+}
+
+func (x *jobs) find(id string) (Job, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	i := slices.IndexFunc(x.list, func(j *Job) bool { return j.ID == id })
+	if i < 0 {
+		return Job{}, false
+	}
+	out := *x.list[i]
+	out.Report = out.Report.clone()
+	return out, true
 }
 
 // Wait returns when no import is under way.

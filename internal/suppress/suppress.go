@@ -115,11 +115,10 @@ func (e Entry) check() (store.Suppression, error) {
 		}
 		return store.Suppression{}, invalid("Email", "%q is not an email address: it %s", shorten(email), reason)
 	}
-	x := store.Suppression{Email: mail.Canonical(email), Reason: store.SuppressedManual, Note: cleanNote(e.Note)}
-	if e.Reason != "" {
-		if x.Reason = store.ParseSuppressionReason(e.Reason); x.Reason == 0 {
-			return x, invalid("Reason", "%q is none of hard_bounce, complaint, unsubscribe and manual", shorten(e.Reason))
-		}
+	x := store.Suppression{Email: mail.Canonical(email), Note: cleanNote(e.Note)}
+	var err error
+	if x.Reason, err = parseReason(e.Reason, store.SuppressedManual); err != nil {
+		return x, err
 	}
 	if len(x.Note) > MaxNote {
 		return x, invalid("Note", "it has more than %d bytes", MaxNote)
@@ -129,7 +128,8 @@ func (e Entry) check() (store.Suppression, error) {
 
 // cleanNote makes one line of text of a note.
 func cleanNote(s string) string {
-	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool { return r == ' ' || r < ' ' || r == 0x7f }), " ")
+	blank := func(r rune) bool { return r <= ' ' || r == 0x7f }
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), blank), " ")
 }
 
 func shorten(s string) string {
@@ -149,7 +149,7 @@ func notFound(field, reason string) error {
 
 // Add puts addresses on the list of a key of the scope: all of them, or none and an error that names the first that is
 // wrong. What is on the list stays, with the stronger of the two reasons. It returns the entries in the order given.
-func (l *List) Add(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, entries []Entry) ([]store.Suppression, error) {
+func (l *List) Add(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, entries []Entry) ([]Suppression, error) {
 	if len(entries) == 0 || len(entries) > MaxAdd {
 		return nil, invalid("Suppressions", "there are %d of them; 1 to %d can be added at a time", len(entries), MaxAdd)
 	}
@@ -183,24 +183,29 @@ func (l *List) Add(ctx context.Context, by change.Actor, scope store.Scope, f st
 	if err != nil {
 		return nil, err
 	}
-	out := make([]store.Suppression, len(rows))
+	out := make([]Suppression, len(rows))
 	for i, x := range rows {
-		// Another may have removed it meanwhile: then it is shown as it was asked for.
-		if out[i], err = l.store.Suppression(ctx, store.OfKey(key.AccountID, key.ID), store.SuppressionFilter{Email: x.Email}); errors.Is(err, store.ErrNotFound) {
-			out[i], err = x, nil
+		there, err := l.store.Suppression(ctx, store.OfKey(key.AccountID, key.ID), store.SuppressionFilter{Email: x.Email})
+		if errors.Is(err, store.ErrNotFound) { // removed meanwhile: it is shown as it was asked for
+			there, err = x, nil
 		}
 		if err != nil {
 			return nil, err
 		}
+		out[i] = suppressionOf(there, key)
 	}
 	return out, nil
 }
 
-// Change sets the reason and the note of an entry of the scope; what is nil stays.
-func (l *List) Change(ctx context.Context, by change.Actor, scope store.Scope, id int64, reason, note *string) (store.Suppression, error) {
-	x, err := l.store.Suppression(ctx, scope, store.SuppressionFilter{ID: id})
+// Change sets the reason and the note of the entry of the scope that is named by its ID or its address; what is nil
+// stays, and with both nothing is written.
+func (l *List) Change(ctx context.Context, by change.Actor, scope store.Scope, which string, reason, note *string) (Suppression, error) {
+	if reason == nil && note == nil {
+		return l.Find(ctx, scope, which)
+	}
+	x, err := l.find(ctx, scope, which)
 	if err != nil {
-		return x, missing(err)
+		return Suppression{}, err
 	}
 	e := Entry{Email: x.Email, Reason: x.Reason.String(), Note: x.Note}
 	if reason != nil {
@@ -211,31 +216,35 @@ func (l *List) Change(ctx context.Context, by change.Actor, scope store.Scope, i
 	}
 	row, err := e.check()
 	if err != nil {
-		return x, err
+		return Suppression{}, err
 	}
 	row.ID, row.KeyID = x.ID, x.KeyID
+	var key store.Key
 	err = l.update(ctx, func(tx *store.Tx) error {
-		key, err := tx.Key(ctx, scope, store.KeyFilter{ID: x.KeyID})
-		if err != nil {
+		var err error
+		if key, err = tx.Key(ctx, scope, store.KeyFilter{ID: x.KeyID}); err != nil {
 			return err
 		}
 		if x, err = tx.ChangeSuppression(ctx, row); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, entry(by, key, "suppression.change", "suppression "+x.Email, "reason "+x.Reason.String()+", note "+quoted(x.Note)))
+		detail := "reason " + x.Reason.String() + ", note " + quoted(x.Note)
+		return tx.AddAudit(ctx, entry(by, key, "suppression.change", "suppression "+x.Email, detail))
 	})
-	return x, err
+	return suppressionOf(x, key), err
 }
 
-// Remove takes an entry of the scope off its list: the next mail to the address is sent.
-func (l *List) Remove(ctx context.Context, by change.Actor, scope store.Scope, id int64) (store.Suppression, error) {
-	x, err := l.store.Suppression(ctx, scope, store.SuppressionFilter{ID: id})
+// Remove takes the entry of the scope that is named by its ID or its address off its list, and returns what it was: the
+// next mail to the address is sent.
+func (l *List) Remove(ctx context.Context, by change.Actor, scope store.Scope, which string) (Suppression, error) {
+	x, err := l.find(ctx, scope, which)
 	if err != nil {
-		return x, missing(err)
+		return Suppression{}, err
 	}
-	return x, l.update(ctx, func(tx *store.Tx) error {
-		key, err := tx.Key(ctx, scope, store.KeyFilter{ID: x.KeyID})
-		if err != nil {
+	var key store.Key
+	err = l.update(ctx, func(tx *store.Tx) error {
+		var err error
+		if key, err = tx.Key(ctx, scope, store.KeyFilter{ID: x.KeyID}); err != nil {
 			return err
 		}
 		if x, err = tx.RemoveSuppression(ctx, key.ID, x.ID); err != nil {
@@ -243,14 +252,12 @@ func (l *List) Remove(ctx context.Context, by change.Actor, scope store.Scope, i
 		}
 		return tx.AddAudit(ctx, entry(by, key, "suppression.remove", "suppression "+x.Email, "was there for "+x.Reason.String()))
 	})
+	return suppressionOf(x, key), err
 }
 
-// update runs a change. What is missing is a *change.Error.
+// update runs a change. What it does not find is a *change.Error.
 func (l *List) update(ctx context.Context, fn func(tx *store.Tx) error) error {
-	return missing(l.store.Update(ctx, fn))
-}
-
-func missing(err error) error {
+	err := l.store.Update(ctx, fn)
 	if errors.Is(err, store.ErrNotFound) {
 		return notFound("", "no such suppression, or no such key")
 	}

@@ -177,7 +177,7 @@ func TestImport(t *testing.T) {
 			t.Errorf("addresses alone: %+v, %v", r, err)
 		}
 		var out bytes.Buffer
-		if err := w.Export(t.Context(), &out, w.scope(), store.SuppressionFilter{}); err != nil {
+		if err := w.Export(t.Context(), &out, w.scope(), suppress.Filter{}); err != nil {
 			t.Fatal(err)
 		}
 		before := w.list(t)
@@ -246,12 +246,15 @@ func TestImportGoesOnByItself(t *testing.T) {
 	}
 	cancel() // the browser has its answer
 	w.Wait()
-	got, ok := w.Job(j.ID)
-	if !ok || !got.Done || got.Problem != "" || got.Report.Added != 1 || got.Report.Refused != 1 || got.Percent() != 100 || got.Name != "../list .csv" {
-		t.Errorf("%+v", got)
+	got, err := w.Job(t.Context(), w.scope(), j.ID)
+	if err != nil || got.KeyName != w.key.Name || !got.Done || got.Problem != "" || got.Report.Added != 1 || got.Report.Refused != 1 || got.Percent() != 100 || got.Name != "../list .csv" {
+		t.Errorf("%+v, %v", got, err)
 	}
-	if _, ok := w.Job("x"); ok {
-		t.Error("a job of nobody's")
+	for id, scope := range map[string]store.Scope{"x": store.OfOperator(), j.ID: store.OfKey(w.alt.AccountID, w.alt.ID)} {
+		var mistake *change.Error
+		if got, err := w.Job(t.Context(), scope, id); !errors.As(err, &mistake) || mistake.Kind != change.NotFound {
+			t.Errorf("a job that is not there, or another's: %+v, %v", got, err)
+		}
 	}
 	for name, c := range map[string]struct{ file, reason string }{"nothing": {"", ""}, "no reason": {"a@example.net", "tired"}} {
 		var mistake *change.Error
@@ -276,7 +279,7 @@ func (w *world) upload(t *testing.T, key store.Key) slowFile {
 		r.CloseWithError(io.ErrClosedPipe) //nolint:errcheck,gosec // never fails
 		f.begun <- err
 	}()
-	if _, err := io.WriteString(in, "a@example.net\n"); err != nil { // it is read: the place is taken
+	if _, err := io.WriteString(in, "a@example.net\n"); err != nil { // it is read: the job counts
 		t.Fatalf("the import does not begin: %v, %v", err, <-f.begun)
 	}
 	return f
@@ -324,7 +327,7 @@ func TestAnImportOfOneAccountDoesNotBlockOthers(t *testing.T) {
 	w.Wait()
 	w.upload(t, sub).ends(t)
 	w.Wait()
-	// One that does not come to its beginning gives its place back.
+	// One that does not begin counts no more.
 	for range 5 {
 		var mistake *change.Error
 		if _, err := w.Begin(t.Context(), by, w.scope(), w.key, "x", strings.NewReader(""), ""); !errors.As(err, &mistake) || mistake.Reason != "it is empty" {
@@ -389,8 +392,8 @@ func TestReportsOfComplaints(t *testing.T) {
 				}
 				continue
 			}
-			if err != nil || got.Message.ID != x.m.ID || got.Recorded != x.recorded {
-				t.Errorf("%s: message %d, recorded %v, %v; want %d", name, got.Message.ID, got.Recorded, err, x.m.ID)
+			if err != nil || got.MessageID != x.m.ID || got.Recorded != x.recorded {
+				t.Errorf("%s: message %d, recorded %v, %v; want %d", name, got.MessageID, got.Recorded, err, x.m.ID)
 			}
 			if m, err := s.Message(t.Context(), w.scope(), store.MessageFilter{ID: x.m.ID}); err != nil || m.Status != x.status {
 				t.Errorf("%s: %v, %v", name, m.Status, err)

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"postern/internal/store"
+	"postern/internal/suppress"
 	"postern/internal/track"
 )
 
@@ -37,8 +38,9 @@ const (
 
 // Config of a Server.
 type Config struct {
-	Store  *store.Store
-	Signer *track.Signer
+	Store    *store.Store
+	Suppress *suppress.List
+	Signer   *track.Signer
 	// Client tells who a request came from.
 	Client func(*http.Request) (addr netip.Addr, secure bool)
 	Now    func() time.Time // nil: time.Now

@@ -29,6 +29,7 @@ import (
 	"postern/internal/store"
 	"postern/internal/store/storetest"
 	"postern/internal/submit"
+	"postern/internal/suppress"
 	"postern/internal/track"
 	"postern/internal/tracking"
 )
@@ -64,7 +65,7 @@ func newWorld(t *testing.T, s *store.Store) *world {
 		t.Fatal(err)
 	}
 	w.hits = tracking.New(tracking.Config{
-		Store: s, Signer: w.signer, Log: slog.New(slog.DiscardHandler),
+		Store: s, Suppress: suppress.New(s, w.signer, slog.New(slog.DiscardHandler)), Signer: w.signer, Log: slog.New(slog.DiscardHandler),
 		Client: func(r *http.Request) (netip.Addr, bool) {
 			if a, err := netip.ParseAddr(r.Header.Get("X-Test-Address")); err == nil {
 				return a, true

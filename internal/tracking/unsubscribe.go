@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"time"
 
-	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/track"
 )
@@ -148,26 +147,15 @@ func (h *Server) suppressed(ctx context.Context, t track.Token, address string) 
 	if !ok {
 		return false, nil
 	}
-	off, err := h.c.Store.Suppressed(ctx, t.Link, []store.Recipient{{Email: email}})
-	return len(off) > 0, err
+	return h.c.Suppress.Has(ctx, t.Link, email)
 }
 
 // suppress honours an unsubscription from a message that is forgotten with its plan's retention: the link has what it
-// takes. Of a key that is gone there is no more mail anyway.
+// takes.
 func (h *Server) suppress(ctx context.Context, t track.Token, address string) error {
 	email, ok := h.c.Signer.OpenAddress(t, address)
 	if !ok {
 		return errors.New("the address in the link cannot be read")
 	}
-	return h.c.Store.Update(ctx, func(tx *store.Tx) error {
-		k, err := tx.Key(ctx, store.OfOperator(), store.KeyFilter{ID: t.Link})
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		_, err = tx.AddSuppressions(ctx, k, []store.Suppression{{Email: mail.Canonical(email), Reason: store.SuppressedUnsub, MessageID: t.MessageID}})
-		return err
-	})
+	return h.c.Suppress.Unsubscribe(ctx, t.Link, email, t.MessageID)
 }

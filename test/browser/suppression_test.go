@@ -73,8 +73,8 @@ func TestATourOfSuppressions(t *testing.T) {
 	ok(t, err)
 	load(t, ctx, at, 200)
 	tour.look("suppression-job")
-	j, found := p.suppress.Job(u.Query().Get("job"))
-	if !found || j.Report.Added != 1 || j.Report.Known != 2 || j.Report.Refused != 3 || j.Name != "former-service.csv" {
-		t.Errorf("the import at %s: %+v", at, j)
+	j, err := p.suppress.Job(t.Context(), store.OfOperator(), u.Query().Get("job"))
+	if err != nil || j.Report.Added != 1 || j.Report.Known != 2 || j.Report.Refused != 3 || j.Name != "former-service.csv" {
+		t.Errorf("the import at %s: %+v, %v", at, j, err)
 	}
 }

@@ -29,7 +29,7 @@ func TestUnsubscribeTour(t *testing.T) {
 	signer, err := track.NewSigner([]byte("0123456789abcdefghijklmnopqrstuv"))
 	ok(t, err)
 	server := httptest.NewServer(tracking.New(tracking.Config{
-		Store: p.store, Signer: signer, Log: slog.New(slog.DiscardHandler),
+		Store: p.store, Suppress: p.suppress, Signer: signer, Log: slog.New(slog.DiscardHandler),
 		Client: func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("198.51.100.7"), true },
 	}))
 	t.Cleanup(server.Close)
