@@ -16,24 +16,28 @@ import (
 
 // level of each package: it imports packages of lower levels, and its own kind only where beside says so.
 var level = map[string]int{
-	"mail": 0, "credential": 0, "access": 0, "audit": 0, "change": 0, "track": 0, "openapi": 0, "sheet": 0,
+	"mail": pure, "credential": pure, "access": pure, "audit": pure, "sheet": pure, "track": pure, "openapi": pure,
 	"store":  1,
-	"budget": 2, "connlimit": 2, "dns": 2, "domain": 2, "dkim": 2, "gate": 2, "courier": 2, "outcome": 2, "queue": 2, "submit": 2, "keyring": 2,
-	"notice": 2, "notify": 2, "dsn": 2, "webhook": 2, "search": 2,
-	"report": 3, "suppress": 3, "auditlog": 3,
-	"api": 4, "smtpd": 4, "console": 4, "control": 4, "tracking": 4,
-	"config": 5, "server": 5,
-	"cli": 6,
+	"budget": engines, "change": engines, "connlimit": engines, "courier": engines, "dkim": engines, "dns": engines, "gate": engines,
+	"notice": engines, "outcome": engines, "queue": engines, "search": engines, "submit": engines,
+	"webhook":  engines,
+	"accounts": subjects, "domain": subjects, "keys": subjects, "people": subjects, "retention": subjects, "senders": subjects,
+	"webhooks": subjects, "report": subjects, "suppress": subjects, "auditlog": subjects, "notify": subjects, "dsn": subjects,
+	"backend": 4,
+	"api":     entryPoints, "smtpd": entryPoints, "console": entryPoints, "control": entryPoints, "tracking": entryPoints,
+	"config": 6, "server": 6,
+	"cli": 7,
 }
 
 const (
 	pure        = 0
 	engines     = 2
-	entryPoints = 4
+	subjects    = 3 // questions and changes
+	entryPoints = 5
 )
 
 // forTests are imported by tests, benchmarks and each other alone.
-var forTests = []string{"store/storetest", "store/storetest/cluster", "mxtest", "keyring/passkeytest", "keyring/oidctest"}
+var forTests = []string{"store/storetest", "store/storetest/cluster", "mxtest", "backend/backendtest", "people/passkeytest", "people/oidctest"}
 
 // io is what a pure package does without, with all that is below it; parsers are the exceptions.
 var (

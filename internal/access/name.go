@@ -41,6 +41,22 @@ func CleanName(name string) (string, error) {
 	return name, nil
 }
 
+// CleanText is a line that a person wrote, without the white space around it: at most so many characters, none of them one
+// that is not seen.
+func CleanText(s string, most int) (string, error) {
+	s = strings.TrimSpace(s)
+	switch {
+	case !utf8.ValidString(s):
+		return "", errors.New("it is not valid UTF-8")
+	case utf8.RuneCountInString(s) > most:
+		return "", fmt.Errorf("it has more than %d characters", most)
+	}
+	if hidden := Hidden(s); hidden != "" {
+		return "", fmt.Errorf("it has %s in it", hidden)
+	}
+	return s, nil
+}
+
 // hidden are characters of format that change how others are seen, or that are there for nothing else than not to be seen:
 // the zero width space, embeddings, overrides and isolates of the direction of writing (UAX #9), invisible operators, the
 // byte order mark, annotations, and the separators of lines and paragraphs. Others of format belong to how languages are

@@ -11,11 +11,10 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/change"
-
 	"postern/internal/access"
-	"postern/internal/keyring"
+	"postern/internal/change"
 	"postern/internal/mail"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -162,7 +161,7 @@ func (a *api) createAccess(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	s := keyring.Share{Role: access.Sender}
+	s := people.Share{Role: access.Sender}
 	role, err := body.role()
 	if err != nil {
 		return reply{}, err
@@ -180,7 +179,7 @@ func (a *api) createAccess(c *call) (reply, error) {
 	if k.ID != 0 {
 		s.KeyIDs = []int64{k.ID}
 	}
-	given, invited, err := a.Keyring.Give(c.Context(), c.actor(), c.who.AccountID, s)
+	given, invited, err := a.People.Give(c.Context(), c.actor(), c.who.AccountID, s)
 	if mistake, ok := errors.AsType[*change.Error](err); ok && mistake.Field == "Keys" {
 		mistake.Field = "APIKeyID" // as it is called here
 	}
@@ -289,7 +288,7 @@ func (a *api) changeAccess(c *call) (reply, error) {
 		return reply{}, err
 	}
 	if active != nil && !*active {
-		if err := a.Keyring.RemoveAccess(c.Context(), c.actor(), c.who.AccountID, x.ID); err != nil {
+		if err := a.People.RemoveAccess(c.Context(), c.actor(), c.who.AccountID, x.ID); err != nil {
 			return reply{}, err
 		}
 		out := wireAccess(x)
@@ -297,7 +296,7 @@ func (a *api) changeAccess(c *call) (reply, error) {
 		return one(out), nil
 	}
 	if role != "" {
-		if x, err = a.Keyring.ChangeAccess(c.Context(), c.actor(), c.who.AccountID, x.ID, role); err != nil {
+		if x, err = a.People.ChangeAccess(c.Context(), c.actor(), c.who.AccountID, x.ID, role); err != nil {
 			return reply{}, err
 		}
 	}
@@ -309,7 +308,7 @@ func (a *api) deleteAccess(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	err = a.Keyring.RemoveAccess(c.Context(), c.actor(), c.who.AccountID, x.ID)
+	err = a.People.RemoveAccess(c.Context(), c.actor(), c.who.AccountID, x.ID)
 	var e *change.Error
 	if errors.As(err, &e) && e.Kind == change.NotFound {
 		err = notFound() // somebody was first

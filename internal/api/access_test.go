@@ -8,11 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/notice"
-
 	"github.com/mailjet/mailjet-apiv3-go/v4"
 	"github.com/mailjet/mailjet-apiv3-go/v4/resources"
 
+	"postern/internal/notice"
 	"postern/internal/store"
 )
 
@@ -30,7 +29,7 @@ type accesses struct {
 func TestSharing(t *testing.T) {
 	w := newWorld(t)
 	sub, other := w.subaccount(t, "sub"), w.subaccount(t, "other")
-	ann, err := w.keyring.SignUp(t.Context(), operator, "Ann's", "ann@example.com")
+	ann, err := w.Keys.SignUp(t.Context(), operator, "Ann's", "ann@example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +155,7 @@ func TestSharingRefusals(t *testing.T) {
 func TestGoSDKShares(t *testing.T) {
 	w := newWorld(t)
 	sub := w.subaccount(t, "sub")
-	if _, err := w.keyring.SignUp(t.Context(), operator, "Ann's", "ann@example.com"); err != nil {
+	if _, err := w.Keys.SignUp(t.Context(), operator, "Ann's", "ann@example.com"); err != nil {
 		t.Fatal(err)
 	}
 	client := mailjet.NewMailjetClient(w.master.Key.APIKey, w.master.Secret, w.server.URL+"/v3")

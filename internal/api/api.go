@@ -4,8 +4,9 @@
 // description at /openapi.yaml and /openapi.json (OpenAPI 3.1).
 //
 // A request passes, in this order: the path is brought into one spelling, what a page of another site makes a browser send
-// is refused unless it only reads, credentials are refused in clear text and checked by the gate, the handler of its route runs, and what it returns is written as JSON: an object, or the one
-// error type of this package (fault), to which the errors of gate, submit and keyring are mapped in one place.
+// is refused unless it only reads, credentials are refused in clear text and checked by the gate, the handler of its route
+// runs, and what it returns is written as JSON: an object, or the one error type of this package (fault), to which the
+// errors of gate, submit and change are mapped in one place.
 //
 // What a caller may see is bounded by a store.Scope made of the key that calls: its own key, or for /apikey and a
 // master key its account. Nothing is sent from here: what parses goes to submit.
@@ -19,16 +20,9 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/auditlog"
+	"postern/internal/backend"
 	"postern/internal/budget"
 	"postern/internal/connlimit"
-	"postern/internal/domain"
-	"postern/internal/gate"
-	"postern/internal/keyring"
-	"postern/internal/report"
-	"postern/internal/store"
-	"postern/internal/submit"
-	"postern/internal/suppress"
 )
 
 // ClientFunc tells who a request came from: its address (behind trusted proxies the forwarded one), and whether
@@ -37,16 +31,11 @@ type ClientFunc = func(r *http.Request) (addr netip.Addr, secure bool)
 
 // Config is what the door needs.
 type Config struct {
-	Store    *store.Store
-	Gate     *gate.Gate
-	Submit   *submit.Submit
-	Keyring  *keyring.Keyring
-	Suppress *suppress.List
-	Domains  *domain.Checker // looks at the domains of senders
-	Client   ClientFunc      // nil: the connection's own address, secure by TLS or on loopback
-	BaseURL  string          // what MessageHref begins with, such as https://mail.example.com; no slash at its end
-	Budget   *budget.Budget  // the memory of bodies on their way in; nil: 256 MiB of its own
-	Log      *slog.Logger
+	*backend.Backend
+	Client  ClientFunc     // nil: the connection's own address, secure by TLS or on loopback
+	BaseURL string         // what MessageHref begins with, such as https://mail.example.com; no slash at its end
+	Budget  *budget.Budget // the memory of bodies on their way in; nil: 256 MiB of its own
+	Log     *slog.Logger
 	// LeakTime is how long a report of a leaked secret takes, whatever it was; 0: 300 ms.
 	LeakTime time.Duration
 }
@@ -54,11 +43,9 @@ type Config struct {
 // api is the door. Its fields do not change after New.
 type api struct {
 	Config
-	report   *report.Report
-	auditLog *auditlog.Log
-	mux      *http.ServeMux
-	leaks    *connlimit.Limiter // reports of leaked secrets under way
-	cross    *http.CrossOriginProtection
+	mux   *http.ServeMux
+	leaks *connlimit.Limiter // reports of leaked secrets under way
+	cross *http.CrossOriginProtection
 
 	mostCounters int
 }
@@ -79,7 +66,7 @@ func New(c Config) http.Handler {
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	a := &api{
-		Config: c, report: report.New(c.Store), auditLog: auditlog.New(c.Store), mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(),
+		Config: c, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(),
 		leaks: connlimit.New(connlimit.Config{All: leaksOnce, PerSource: leaksOfSource}), mostCounters: mostCounters,
 	}
 	if err := a.cross.AddTrustedOrigin(c.BaseURL); c.BaseURL != "" && err != nil {

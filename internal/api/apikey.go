@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"postern/internal/access"
+	"postern/internal/accounts"
 	"postern/internal/credential"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -72,7 +73,7 @@ func (a *api) owner(c *call, keys ...store.Key) (keyOwner, error) {
 	if err != nil {
 		return out, err
 	}
-	out.policy = keyring.PolicyOf(of)
+	out.policy = accounts.PolicyOf(of)
 	users, err := a.Store.Users(c.Context(), c.who.AccountID)
 	if err == nil && len(users) > 0 {
 		out.userID = users[0].ID
@@ -285,8 +286,8 @@ func (a *api) getKey(c *call) (reply, error) {
 }
 
 // keyChange reads the properties of a key that can be given; others are ignored.
-func (c *call) keyChange() (keyring.KeyChange, error) {
-	var change keyring.KeyChange
+func (c *call) keyChange() (keys.KeyChange, error) {
+	var change keys.KeyChange
 	body, err := c.object(maxResource)
 	if err != nil {
 		return change, err
@@ -343,8 +344,8 @@ func (a *api) createKey(c *call) (reply, error) {
 	if change.Name == nil {
 		return reply{}, &fault{status: http.StatusBadRequest, info: "Object properties invalid", message: "Property Name: a name is needed"}
 	}
-	made := keyring.NewKey{Name: *change.Name, Reference: orEmpty(change.Reference), Restrict: change}
-	issued, err := a.Keyring.CreateSubaccount(c.Context(), c.actor(), c.who.AccountID, made)
+	made := keys.NewKey{Name: *change.Name, Reference: orEmpty(change.Reference), Restrict: change}
+	issued, err := a.Keys.CreateSubaccount(c.Context(), c.actor(), c.who.AccountID, made)
 	if err != nil {
 		return reply{}, err
 	}
@@ -360,7 +361,7 @@ func (a *api) changeKey(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	k, err := a.Keyring.Change(c.Context(), c.actor(), c.managed(), f, change, c.who.KeyID)
+	k, err := a.Keys.Change(c.Context(), c.actor(), c.managed(), f, change, c.who.KeyID)
 	if err != nil {
 		return reply{}, err
 	}
@@ -388,7 +389,7 @@ func (a *api) deleteKey(c *call) (reply, error) {
 	default:
 		return reply{}, badRequest(fmt.Sprintf("Queued: %q is neither send nor cancel: what waits in the queue is still sent, or given up.", cut(q["queued"])))
 	}
-	if err := a.Keyring.Delete(c.Context(), c.actor(), c.managed(), f, cancel); err != nil {
+	if err := a.Keys.Delete(c.Context(), c.actor(), c.managed(), f, cancel); err != nil {
 		return reply{}, err
 	}
 	return reply{status: http.StatusNoContent}, nil

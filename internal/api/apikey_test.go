@@ -10,11 +10,11 @@ import (
 	"testing"
 
 	"postern/internal/credential"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 )
 
-// keys is the answer of /apikey.
-type keys struct {
+// keyList is the answer of /apikey.
+type keyList struct {
 	Count, Total int
 	Data         []struct {
 		APIKey, Name, SecretKey, CreatedAt, ACL, Runlevel, Reference string
@@ -30,7 +30,7 @@ type keys struct {
 func TestCreateSubaccount(t *testing.T) {
 	w := newWorld(t)
 	a := w.mustDo(t, w.master.Issued, http.StatusCreated, "POST", "/v3/REST/apikey", `{"name": "Shop", "ID": 7, "APIKey": "x", "IsMaster": true, "SecretKey": "mine", "Unknown": [1]}`)
-	var made keys
+	var made keyList
 	a.decode(t, &made)
 	k := made.Data[0]
 	if made.Count != 1 || made.Total != 1 || k.Name != "Shop" || k.IsMaster || !k.IsActive || k.UserID != w.master.User.ID || credential.CheckSecret(k.SecretKey) != nil {
@@ -57,7 +57,7 @@ func TestKeyRefusals(t *testing.T) {
 	sub, other := w.subaccount(t, "sub"), w.subaccount(t, "other")
 	for _, c := range []struct {
 		name         string
-		as           keyring.Issued
+		as           keys.Issued
 		method, path string
 		body         string
 		status       int
@@ -164,7 +164,7 @@ func TestListKeys(t *testing.T) {
 		{"?APIKey=" + strings.ToUpper(w.master.Key.APIKey), 1, "Example"},
 		{"?APIKey=00000000000000000000000000000000", 0, ""},
 	} {
-		var list keys
+		var list keyList
 		w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/apikey"+c.query, "").decode(t, &list)
 		var names []string
 		for _, k := range list.Data {
@@ -181,7 +181,7 @@ func TestSubaccountSeesItselfAlone(t *testing.T) {
 	sub := w.subaccount(t, "sub")
 	w.subaccount(t, "other")
 	for _, query := range []string{"", "?IsMaster=false", "?Name=sub", "?Name=other", "?APIKey=" + w.master.Key.APIKey, "?ID=1"} {
-		var list keys
+		var list keyList
 		w.mustDo(t, sub, 200, "GET", "/v3/REST/apikey"+query, "").decode(t, &list)
 		for _, k := range list.Data {
 			if k.APIKey != sub.Key.APIKey {
@@ -215,13 +215,13 @@ func TestReset(t *testing.T) {
 	sub := w.subaccount(t, "sub")
 	for _, c := range []struct {
 		name, body string
-		as         func() keyring.Issued
+		as         func() keys.Issued
 	}{
-		{"by the master", ``, func() keyring.Issued { return w.master.Issued }},
-		{"by itself", `{"overlapSeconds": 0}`, func() keyring.Issued { return sub }},
+		{"by the master", ``, func() keys.Issued { return w.master.Issued }},
+		{"by itself", `{"overlapSeconds": 0}`, func() keys.Issued { return sub }},
 	} {
 		old := sub.Secret
-		var got keys
+		var got keyList
 		w.mustDo(t, c.as(), 200, "POST", "/v3/REST/apikey/"+sub.Key.APIKey+"/reset", c.body).decode(t, &got)
 		k := got.Data[0]
 		if credential.CheckSecret(k.SecretKey) != nil || k.SecretKey == old || len(k.Secrets) != 1 {

@@ -49,11 +49,11 @@ func (a *api) listAudit(c *call) (reply, error) {
 	if f.To, err = q.time("tots", "ToTS"); err != nil {
 		return reply{}, err
 	}
-	total, err := a.auditLog.Count(c.Context(), c.managed(), f)
+	total, err := a.AuditLog.Count(c.Context(), c.managed(), f)
 	if err != nil || l.countOnly {
 		return rows[auditEntry](nil, total), filterFault(err)
 	}
-	list, err := a.auditLog.Entries(c.Context(), c.managed(), f, l.Page)
+	list, err := a.AuditLog.Entries(c.Context(), c.managed(), f, l.Page)
 	if err != nil {
 		return reply{}, err
 	}

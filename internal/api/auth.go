@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"postern/internal/change"
-
 	"postern/internal/gate"
 	"postern/internal/store"
 )

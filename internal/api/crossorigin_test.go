@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/keyring"
+	"postern/internal/keys"
 )
 
 // browse makes a request as a browser would that has kept a key's credentials, with more headers, "Name: value".
-func (w *world) browse(t *testing.T, key keyring.Issued, method, path, body string, headers ...string) answer {
+func (w *world) browse(t *testing.T, key keys.Issued, method, path, body string, headers ...string) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, w.server.URL+path, strings.NewReader(body))
 	if err != nil {

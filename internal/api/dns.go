@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/keyring"
+	"postern/internal/senders"
 	"postern/internal/store"
 )
 
@@ -100,7 +100,7 @@ func (a *api) domainNamed(c *call) (store.Domain, error) {
 	id := strings.TrimSuffix(c.PathValue("id"), ".")
 	if n, err := strconv.ParseInt(id, 10, 64); err == nil && n > 0 {
 		f.ID = n
-	} else if _, f.Domain, err = keyring.SplitSender("*@" + id); err != nil {
+	} else if _, f.Domain, err = senders.Split("*@" + id); err != nil {
 		return store.Domain{}, notFound()
 	}
 	return a.Store.Domain(c.Context(), c.own(), f)

@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"postern/internal/change"
-
 	"postern/internal/gate"
 	"postern/internal/store"
 	"postern/internal/submit"
@@ -61,7 +60,7 @@ func faultOf(err error) *fault {
 	case errors.As(err, &refused):
 		return faultOfSubmit(refused)
 	case errors.As(err, &mistake):
-		return faultOfKeyring(mistake)
+		return faultOfChange(mistake)
 	case errors.Is(err, store.ErrNotFound):
 		return notFound()
 	}
@@ -118,7 +117,7 @@ func faultOfSubmit(e *submit.Error) *fault {
 	return f
 }
 
-func faultOfKeyring(e *change.Error) *fault {
+func faultOfChange(e *change.Error) *fault {
 	switch e.Kind {
 	case change.NotFound:
 		return notFound()

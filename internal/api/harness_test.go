@@ -19,22 +19,21 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/change"
-
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/pb33f/libopenapi-validator/config"
 
 	"postern/internal/api"
-	"postern/internal/credential"
+	"postern/internal/backend"
+	"postern/internal/backend/backendtest"
+	"postern/internal/change"
 	"postern/internal/dns"
 	"postern/internal/domain"
 	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
 	"postern/internal/submit"
-	"postern/internal/suppress"
 )
 
 // described checks answers against openapi.yaml; making it takes a second.
@@ -56,46 +55,48 @@ var described = sync.OnceValues(func() (validator.Validator, error) {
 
 // world is a server with one account: a master key with the sender *@example.com.
 type world struct {
-	store   *store.Store
-	gate    *gate.Gate
-	submit  *submit.Submit
-	keyring *keyring.Keyring
-	dns     dns.Table // of the domains of senders
-	server  *httptest.Server
-	master  keyring.SignedUp
-	log     *bytes.Buffer
-	client  *http.Client
+	store  *store.Store
+	gate   *gate.Gate
+	submit *submit.Submit
+	*backend.Backend
+	dns    dns.Table // of the domains of senders
+	server *httptest.Server
+	master keys.SignedUp
+	log    *bytes.Buffer
+	client *http.Client
 }
 
 func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 	t.Helper()
+	return newWorldOf(t, nil, change...)
+}
+
+// newWorldOf is newWorld with other parts behind the entry point.
+func newWorldOf(t testing.TB, parts func(*backend.Config), change ...func(*api.Config)) *world {
+	t.Helper()
 	w := &world{store: storetest.New(t), dns: dns.Table{}, log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(&lockedWriter{w: w.log}, nil))
 	serverKey := []byte("0123456789abcdefghijklmnopqrstuv")
-	digester, err := credential.NewDigester(serverKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.gate = gate.New(gate.Config{Digester: digester, Log: log})
 	now := time.Now() // it stands still for limits, so that no hour turns in a test
-	w.submit = submit.NewAt(w.store, func() {}, log, func() time.Time { return now })
-	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: w.submit.Forget, Log: log})
-	if err != nil {
-		t.Fatal(err)
+	behind := backend.Config{
+		Store: w.store, ServerKey: serverKey, LimitsNow: func() time.Time { return now }, Log: log,
+		Domain: domain.Config{
+			Resolver: w.dns, SPF: []string{"include:spf.mail.test"}, FilesBetween: 1,
+			Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no web server") },
+		},
 	}
-	w.master, err = w.keyring.SignUp(t.Context(), operator, "Example", "owner@example.com")
+	if parts != nil {
+		parts(&behind)
+	}
+	w.Backend = backendtest.New(t, behind)
+	w.store, w.gate, w.submit = w.Store, w.Gate, w.Submit
+	var err error
+	w.master, err = w.Keys.SignUp(t.Context(), operator, "Example", "owner@example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.addSender(t, w.master.Key, "*@example.com")
-	domains, err := domain.New(domain.Config{
-		Store: w.store, Keyring: w.keyring, Resolver: w.dns, SPF: []string{"include:spf.mail.test"}, FilesBetween: 1, Log: log,
-		Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no web server") },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := api.Config{Domains: domains, LeakTime: 20 * time.Millisecond, Store: w.store, Gate: w.gate, Submit: w.submit, Keyring: w.keyring, Suppress: suppress.New(w.store, nil, log), BaseURL: "https://mail.test", Log: log}
+	c := api.Config{Backend: w.Backend, LeakTime: 20 * time.Millisecond, BaseURL: "https://mail.test", Log: log}
 	for _, f := range change {
 		f(&c)
 	}
@@ -109,16 +110,16 @@ var operator = change.Actor{Kind: change.Operator, Origin: "test"}
 
 func (w *world) addSender(t testing.TB, k store.Key, sender string) store.Sender {
 	t.Helper()
-	x, err := w.keyring.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: k.ID}, sender, "")
+	x, err := w.Senders.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: k.ID}, sender, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return x
 }
 
-func (w *world) subaccount(t testing.TB, name string) keyring.Issued {
+func (w *world) subaccount(t testing.TB, name string) keys.Issued {
 	t.Helper()
-	sub, err := w.keyring.CreateSubaccount(t.Context(), operator, w.master.Account.ID, keyring.NewKey{Name: name})
+	sub, err := w.Keys.CreateSubaccount(t.Context(), operator, w.master.Account.ID, keys.NewKey{Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +233,7 @@ func (a answer) decode(t testing.TB, into any) {
 }
 
 // do makes a request with the credentials of a key.
-func (w *world) do(t testing.TB, key keyring.Issued, method, path, body string) answer {
+func (w *world) do(t testing.TB, key keys.Issued, method, path, body string) answer {
 	t.Helper()
 	return w.as(t, key.Key.APIKey, key.Secret, method, path, body)
 }
@@ -265,7 +266,7 @@ func (w *world) send(t testing.TB, r *http.Request) answer {
 }
 
 // mustDo is do for a request that must be answered with a status.
-func (w *world) mustDo(t testing.TB, key keyring.Issued, status int, method, path, body string) answer {
+func (w *world) mustDo(t testing.TB, key keys.Issued, status int, method, path, body string) answer {
 	t.Helper()
 	a := w.do(t, key, method, path, body)
 	if a.status != status {

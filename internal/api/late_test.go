@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -19,19 +19,19 @@ import (
 // done: not a send, and nothing that would give the caller another secret.
 func TestABodyThatComesBehindTheEndOfItsSecretIsRefused(t *testing.T) {
 	w := newWorld(t)
-	reset := func(k keyring.Issued) error {
-		_, err := w.keyring.Reset(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: k.Key.ID}, keyring.Reset{})
+	reset := func(k keys.Issued) error {
+		_, err := w.Keys.Reset(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: k.Key.ID}, keys.Reset{})
 		return err
 	}
-	suspend := func(k keyring.Issued) error {
-		_, err := w.keyring.Suspend(t.Context(), operator, store.KeyFilter{ID: k.Key.ID}, "abuse")
+	suspend := func(k keys.Issued) error {
+		_, err := w.Keys.Suspend(t.Context(), operator, store.KeyFilter{ID: k.Key.ID}, "abuse")
 		return err
 	}
-	restrict := func(k keyring.Issued) error {
+	restrict := func(k keys.Issued) error {
 		w.mustDo(t, w.master.Issued, 200, "PUT", "/v3/REST/apikey/"+k.Key.APIKey, `{"Permissions":["statistics"]}`)
 		return nil
 	}
-	newKey := func(name string) keyring.Issued {
+	newKey := func(name string) keys.Issued {
 		k := w.subaccount(t, name)
 		w.addSender(t, k.Key, "*@example.com")
 		return k
@@ -39,8 +39,8 @@ func TestABodyThatComesBehindTheEndOfItsSecretIsRefused(t *testing.T) {
 	const v3 = `{"FromEmail":"a@example.com","Subject":"S","Text-part":"T","Recipients":[{"Email":"b@example.org"}]}`
 	for _, x := range []struct {
 		name, path, body string
-		key              keyring.Issued
-		end              func(keyring.Issued) error
+		key              keys.Issued
+		end              func(keys.Issued) error
 		status           int
 	}{
 		{"send", "/v3.1/send", simple, newKey("a"), reset, 401},

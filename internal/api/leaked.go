@@ -49,7 +49,7 @@ func (a *api) leakedSecret(c *call) (reply, error) {
 		finder.Origin = c.addr.String()
 	}
 	// A report holds though its client hangs up.
-	_, err = a.Keyring.Leaked(context.WithoutCancel(c.Context()), finder, secret)
+	_, err = a.Keys.Leaked(context.WithoutCancel(c.Context()), finder, secret)
 	a.waitFrom(c.Context(), arrived)
 	var e *change.Error
 	if err != nil && !errors.As(err, &e) { // of a key that is deleted meanwhile the secret is dead

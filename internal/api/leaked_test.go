@@ -16,7 +16,7 @@ import (
 	"postern/internal/api"
 	"postern/internal/credential"
 	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/notice"
 	"postern/internal/store"
 )
@@ -27,7 +27,7 @@ func TestLeakedSecret(t *testing.T) {
 	w := newWorld(t, func(c *api.Config) { c.LeakTime = least })
 	sub := w.subaccount(t, "sub")
 	old := w.subaccount(t, "old")
-	if _, err := w.keyring.Reset(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: old.Key.ID}, keyring.Reset{}); err != nil {
+	if _, err := w.Keys.Reset(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: old.Key.ID}, keys.Reset{}); err != nil {
 		t.Fatal(err)
 	}
 	var first answer

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/keyring"
+	"postern/internal/senders"
 	"postern/internal/store"
 )
 
@@ -91,7 +91,7 @@ func (a *api) createMetasender(c *call) (reply, error) {
 		return reply{}, err
 	}
 	n.Meta, n.Lent = true, enabled == nil || *enabled
-	x, err := a.Keyring.ProposeSender(c.Context(), c.actor(), c.own(), c.itself(), n)
+	x, err := a.Senders.ProposeSender(c.Context(), c.actor(), c.own(), c.itself(), n)
 	if err != nil {
 		if x.Meta {
 			x.Status = store.SenderActive // whatever it is as a sender, as a metasender it is there
@@ -115,14 +115,14 @@ func (a *api) changeMetasender(c *call) (reply, error) {
 	if err := sameEmail(body, x); err != nil {
 		return reply{}, err
 	}
-	var change keyring.SenderChange
+	var change senders.SenderChange
 	if change.Lent, err = body.flag("IsEnabled"); err != nil {
 		return reply{}, err
 	}
 	if change.Description, err = body.text("Description"); err != nil {
 		return reply{}, err
 	}
-	if x, err = a.Keyring.ChangeSender(c.Context(), c.actor(), c.own(), x.ID, change); err != nil {
+	if x, err = a.Senders.ChangeSender(c.Context(), c.actor(), c.own(), x.ID, change); err != nil {
 		return reply{}, err
 	}
 	return one(wireMetasender(x)), nil

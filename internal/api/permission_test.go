@@ -12,14 +12,17 @@ import (
 
 	"postern/internal/access"
 	"postern/internal/api"
-	"postern/internal/keyring"
+	"postern/internal/keys"
+	"postern/internal/people"
+	"postern/internal/senders"
 	"postern/internal/store"
+	"postern/internal/webhooks"
 )
 
 // principal is a caller of the matrix, with an account of his own.
 type principal struct {
-	keyring.Issued
-	up     keyring.SignedUp // his account
+	keys.Issued
+	up     keys.SignedUp // his account
 	master bool
 	may    access.Permission
 }
@@ -43,24 +46,24 @@ var principals = []struct {
 // newPrincipal makes a caller, so that no cell of the matrix disturbs another.
 func (w *world) newPrincipal(t testing.TB, n int, master bool, may access.Permission) principal {
 	t.Helper()
-	up, err := w.keyring.SignUp(t.Context(), operator, fmt.Sprint("Cell ", n), fmt.Sprintf("cell%d@example.com", n))
+	up, err := w.Keys.SignUp(t.Context(), operator, fmt.Sprint("Cell ", n), fmt.Sprintf("cell%d@example.com", n))
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := principal{Issued: up.Issued, up: up, master: master, may: may}
 	if !master {
-		p.Issued = w.subaccountOf(t, up, keyring.NewKey{Name: "caller"})
+		p.Issued = w.subaccountOf(t, up, keys.NewKey{Name: "caller"})
 	}
 	w.addSender(t, p.Key, "*@example.com")
-	if _, err := w.keyring.Change(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: p.Key.ID}, keyring.KeyChange{Permissions: &may}, 0); err != nil {
+	if _, err := w.Keys.Change(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: p.Key.ID}, keys.KeyChange{Permissions: &may}, 0); err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func (w *world) subaccountOf(t testing.TB, up keyring.SignedUp, n keyring.NewKey) keyring.Issued {
+func (w *world) subaccountOf(t testing.TB, up keys.SignedUp, n keys.NewKey) keys.Issued {
 	t.Helper()
-	sub, err := w.keyring.CreateSubaccount(t.Context(), operator, up.Account.ID, n)
+	sub, err := w.Keys.CreateSubaccount(t.Context(), operator, up.Account.ID, n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,10 +71,10 @@ func (w *world) subaccountOf(t testing.TB, up keyring.SignedUp, n keyring.NewKey
 }
 
 // target is a key that the caller manages: a new subaccount of a master key, itself of another.
-func (w *world) target(t testing.TB, p principal) keyring.Issued {
+func (w *world) target(t testing.TB, p principal) keys.Issued {
 	t.Helper()
 	if p.master {
-		return w.subaccountOf(t, p.up, keyring.NewKey{Name: "target"})
+		return w.subaccountOf(t, p.up, keys.NewKey{Name: "target"})
 	}
 	return p.Issued
 }
@@ -98,7 +101,7 @@ func ofTarget(rest, body string) func(testing.TB, *world, principal) (string, st
 
 func retire(t testing.TB, w *world, p principal) (path, body string) {
 	k := w.target(t, p)
-	issued, err := w.keyring.Reset(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: k.Key.ID}, keyring.Reset{Overlap: keyringOverlap})
+	issued, err := w.Keys.Reset(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: k.Key.ID}, keys.Reset{Overlap: overlap})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +111,7 @@ func retire(t testing.TB, w *world, p principal) (path, body string) {
 // ofAccess is a request about an access to the caller's account.
 func ofAccess(body string) func(testing.TB, *world, principal) (string, string) {
 	return func(t testing.TB, w *world, p principal) (string, string) {
-		given, _, err := w.keyring.Give(t.Context(), operator, p.up.Account.ID, keyring.Share{Email: w.master.User.Email, Role: access.Analyst})
+		given, _, err := w.People.Give(t.Context(), operator, p.up.Account.ID, people.Share{Email: w.master.User.Email, Role: access.Analyst})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,8 +122,8 @@ func ofAccess(body string) func(testing.TB, *world, principal) (string, string) 
 // lent is a request about a metasender of the caller's.
 func lent(t testing.TB, w *world, p principal) (path, body string) {
 	email := "lent" + p.Key.APIKey[:8] + "@example.net"
-	n := keyring.NewSender{Email: email, Meta: p.Key.Master}
-	if _, err := w.keyring.ProposeSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: p.Key.ID}, n); err != nil {
+	n := senders.NewSender{Email: email, Meta: p.Key.Master}
+	if _, err := w.Senders.ProposeSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: p.Key.ID}, n); err != nil {
 		t.Fatal(err)
 	}
 	return "/v3/REST/metasender/" + email, `{"Description": "All"}`
@@ -134,7 +137,7 @@ func askMore(t testing.TB, w *world, p principal) (path, body string) {
 
 func asked(t testing.TB, w *world, p principal) (path, body string) {
 	w.plan(t, p.up.Account.ID, store.Plan{Subaccounts: 5})
-	q, err := w.keyring.Ask(t.Context(), operator, p.up.Account.ID, "", "subaccounts", 9, "We grow.")
+	q, err := w.Accounts.Ask(t.Context(), operator, p.up.Account.ID, "", "subaccounts", 9, "We grow.")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,9 +148,9 @@ func asked(t testing.TB, w *world, p principal) (path, body string) {
 func (w *world) plan(t testing.TB, accountID int64, p store.Plan) {
 	t.Helper()
 	p.Name = "plan of " + strconv.FormatInt(accountID, 10)
-	made, err := w.keyring.PutPlan(t.Context(), operator, p)
+	made, err := w.Accounts.PutPlan(t.Context(), operator, p)
 	if err == nil {
-		err = w.keyring.AssignPlan(t.Context(), operator, accountID, made.ID)
+		err = w.Accounts.AssignPlan(t.Context(), operator, accountID, made.ID)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +174,7 @@ func ofProfile(body string) func(testing.TB, *world, principal) (string, string)
 // ofHook is a request about a URL of the caller's own.
 func ofHook(rest, body string) func(testing.TB, *world, principal) (string, string) {
 	return func(t testing.TB, w *world, p principal) (string, string) {
-		list, err := w.keyring.SetHooks(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: p.Key.ID}, keyring.HookSet{URL: "https://hooks.example.com/", Types: []store.EventType{store.EventSpam}})
+		list, err := w.Webhooks.SetHooks(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: p.Key.ID}, webhooks.HookSet{URL: "https://hooks.example.com/", Types: []store.EventType{store.EventSpam}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -346,7 +349,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 // answer, and nothing of them is changed.
 func TestNobodySeesOrChangesAnothers(t *testing.T) {
 	w := newWorld(t)
-	victim := w.subaccountOf(t, w.master, keyring.NewKey{Name: "victim-name", Reference: "victim-reference"})
+	victim := w.subaccountOf(t, w.master, keys.NewKey{Name: "victim-name", Reference: "victim-reference"})
 	w.addSender(t, victim.Key, "victim@victim.example")
 	mustSend := func() int64 {
 		var sent struct {
@@ -356,12 +359,12 @@ func TestNobodySeesOrChangesAnothers(t *testing.T) {
 		return sent.Messages[0].To[0].MessageID
 	}
 	message := mustSend()
-	given, _, err := w.keyring.Give(t.Context(), operator, w.master.Account.ID, keyring.Share{Email: w.master.User.Email, Role: access.Analyst, KeyIDs: []int64{victim.Key.ID}})
+	given, _, err := w.People.Give(t.Context(), operator, w.master.Account.ID, people.Share{Email: w.master.User.Email, Role: access.Analyst, KeyIDs: []int64{victim.Key.ID}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.plan(t, w.master.Account.ID, store.Plan{Subaccounts: 5})
-	q, err := w.keyring.Ask(t.Context(), operator, w.master.Account.ID, "", "subaccounts", 9, "victim-reason")
+	q, err := w.Accounts.Ask(t.Context(), operator, w.master.Account.ID, "", "subaccounts", 9, "victim-reason")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,7 +379,7 @@ func TestNobodySeesOrChangesAnothers(t *testing.T) {
 	for _, x := range given {
 		names = append(names, strconv.FormatInt(x.ID, 10))
 	}
-	hooks, err := w.keyring.SetHooks(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: victim.Key.ID}, keyring.HookSet{URL: "https://victim.example/", Types: []store.EventType{store.EventSpam}})
+	hooks, err := w.Webhooks.SetHooks(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: victim.Key.ID}, webhooks.HookSet{URL: "https://victim.example/", Types: []store.EventType{store.EventSpam}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,9 +387,9 @@ func TestNobodySeesOrChangesAnothers(t *testing.T) {
 	before := w.picture(t, victim)
 	for _, s := range []struct {
 		name string
-		as   keyring.Issued
+		as   keys.Issued
 	}{
-		{"a sibling", w.subaccountOf(t, w.master, keyring.NewKey{Name: "sibling"})},
+		{"a sibling", w.subaccountOf(t, w.master, keys.NewKey{Name: "sibling"})},
 		{"another account", w.newPrincipal(t, 1, true, access.AllPermissions).Issued},
 	} {
 		for _, route := range api.Routes() {
@@ -424,7 +427,7 @@ func TestNobodySeesOrChangesAnothers(t *testing.T) {
 }
 
 // picture is all that a stranger must not change of a key.
-func (w *world) picture(t testing.TB, k keyring.Issued) string {
+func (w *world) picture(t testing.TB, k keys.Issued) string {
 	t.Helper()
 	scope := store.OfKey(k.Key.AccountID, k.Key.ID)
 	key, err := w.store.Key(t.Context(), scope, store.KeyFilter{})

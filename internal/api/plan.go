@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/keyring"
+	"postern/internal/accounts"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -37,7 +37,7 @@ func (a *api) getPlan(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	may, err := a.Keyring.Allowance(c.Context(), c.who.AccountID)
+	may, err := a.Accounts.Allowance(c.Context(), c.who.AccountID)
 	if err != nil {
 		return reply{}, err
 	}
@@ -110,7 +110,7 @@ func (a *api) listRequests(c *call) (reply, error) {
 	default:
 		return reply{}, badRequest(fmt.Sprintf("State: %q is none of open, granted and declined.", cut(q["state"])))
 	}
-	if f.Kind != "" && keyring.RequestWords(f.Kind) == "" {
+	if f.Kind != "" && accounts.RequestWords(f.Kind) == "" {
 		return reply{}, badRequest(fmt.Sprintf("Kind: %q is none of subaccounts, month, hour and users.", cut(q["kind"])))
 	}
 	if f.ID, err = q.id("id", "ID"); err != nil {
@@ -178,7 +178,7 @@ func (a *api) createRequest(c *call) (reply, error) {
 		}
 		email = mail.Canonical(email)
 	}
-	q, err := a.Keyring.Ask(c.Context(), c.actor(), c.who.AccountID, email, strings.ToLower(kind), *wanted, reason)
+	q, err := a.Accounts.Ask(c.Context(), c.actor(), c.who.AccountID, email, strings.ToLower(kind), *wanted, reason)
 	if err != nil {
 		return reply{}, err
 	}

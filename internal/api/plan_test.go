@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"postern/internal/notice"
-
 	"postern/internal/store"
 )
 
@@ -86,7 +85,7 @@ func TestMoreSubaccountsAreAskedFor(t *testing.T) {
 		t.Error("the operators are not told")
 	}
 	w.mustDo(t, w.master.Issued, 400, "POST", "/v3/REST/subaccountrequest", `{"Wanted": 6, "Reason": "Three."}`)
-	if _, err := w.keyring.Answer(t.Context(), operator, x.ID, true, 0, "Good luck."); err != nil {
+	if _, err := w.Accounts.Answer(t.Context(), operator, x.ID, true, 0, "Good luck."); err != nil {
 		t.Fatal(err)
 	}
 	w.mustDo(t, w.master.Issued, 200, "GET", fmt.Sprint("/v3/REST/subaccountrequest/", x.ID), "").decode(t, &got)

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"postern/internal/access"
-	"postern/internal/keyring"
+	"postern/internal/accounts"
 	"postern/internal/store"
 )
 
@@ -86,7 +86,7 @@ func (a *api) wireUser(c *call, u store.User) (user, error) {
 	if !c.who.Master {
 		return out, nil
 	}
-	may, err := a.Keyring.Allowance(c.Context(), c.who.AccountID)
+	may, err := a.Accounts.Allowance(c.Context(), c.who.AccountID)
 	if out.MaxAllowedAPIKeys = unlimitedKeys; may.Subaccounts > 0 {
 		out.MaxAllowedAPIKeys = may.Subaccounts + 1
 	}
@@ -162,7 +162,7 @@ func (a *api) changeUser(c *call) (reply, error) {
 			return reply{}, badRequest("Property " + property + ": it is what the user signs in with, and is not changed here: invite the new address as an owner, and remove the old one.")
 		}
 	}
-	var change keyring.UserChange
+	var change accounts.UserChange
 	for _, p := range []struct {
 		name string
 		into **string
@@ -171,7 +171,7 @@ func (a *api) changeUser(c *call) (reply, error) {
 			return reply{}, err
 		}
 	}
-	if u, err = a.Keyring.ChangeUser(c.Context(), c.actor(), c.who.AccountID, u.ID, change); err != nil {
+	if u, err = a.Accounts.ChangeUser(c.Context(), c.actor(), c.who.AccountID, u.ID, change); err != nil {
 		return reply{}, err
 	}
 	out, err := a.wireUser(c, u)
@@ -278,8 +278,8 @@ func (a *api) changeProfile(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	change := keyring.ProfileChange{Texts: map[string]string{}}
-	for _, property := range keyring.ProfileTexts() {
+	change := accounts.ProfileChange{Texts: map[string]string{}}
+	for _, property := range accounts.ProfileTexts() {
 		s, err := body.textOrNumber(property)
 		if err != nil {
 			return reply{}, err
@@ -294,7 +294,7 @@ func (a *api) changeProfile(c *call) (reply, error) {
 	if change.BirthdayAt, err = body.date("BirthdayAt"); err != nil {
 		return reply{}, err
 	}
-	p, err := a.Keyring.ChangeProfile(c.Context(), c.actor(), c.who.AccountID, change)
+	p, err := a.Accounts.ChangeProfile(c.Context(), c.actor(), c.who.AccountID, change)
 	if err != nil {
 		return reply{}, err
 	}

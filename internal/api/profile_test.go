@@ -113,7 +113,7 @@ func TestKeyTotals(t *testing.T) {
 func TestKeyFiltersOfMailjet(t *testing.T) {
 	w := newWorld(t)
 	sub := w.subaccount(t, "sub")
-	if _, err := w.keyring.Suspend(t.Context(), operator, store.KeyFilter{ID: sub.Key.ID}, "because"); err != nil {
+	if _, err := w.Keys.Suspend(t.Context(), operator, store.KeyFilter{ID: sub.Key.ID}, "because"); err != nil {
 		t.Fatal(err)
 	}
 	owner := fmt.Sprint(w.master.User.ID)

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"postern/internal/api"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -27,7 +27,7 @@ func fromHeader(c *api.Config) {
 }
 
 // from makes a request from an address.
-func (w *world) from(t testing.TB, address string, key keyring.Issued, method, path, body string) answer {
+func (w *world) from(t testing.TB, address string, key keys.Issued, method, path, body string) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, w.server.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -39,19 +39,19 @@ func (w *world) from(t testing.TB, address string, key keyring.Issued, method, p
 }
 
 // made makes a subaccount over the API, and gives it the sender *@example.com.
-func (w *world) made(t testing.TB, properties obj) keyring.Issued {
+func (w *world) made(t testing.TB, properties obj) keys.Issued {
 	t.Helper()
 	if properties["Name"] == nil {
 		properties["Name"] = "restricted"
 	}
-	var got keys
+	var got keyList
 	w.mustDo(t, w.master.Issued, 201, "POST", "/v3/REST/apikey", text(properties)).decode(t, &got)
 	k, err := w.store.Key(t.Context(), store.OfOperator(), store.KeyFilter{ID: got.Data[0].ID})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.addSender(t, k, "*@example.com")
-	return keyring.Issued{Key: k, Secret: got.Data[0].SecretKey}
+	return keys.Issued{Key: k, Secret: got.Data[0].SecretKey}
 }
 
 // Each restriction is given with the key, and holds for its first request; taken away, it does not hold any more.

@@ -10,7 +10,7 @@ import (
 
 	"postern/internal/access"
 	"postern/internal/credential"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -24,7 +24,7 @@ func (a *api) resetKey(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	var how keyring.Reset
+	var how keys.Reset
 	seconds, err := body.whole("OverlapSeconds")
 	if err != nil {
 		return reply{}, err
@@ -36,7 +36,7 @@ func (a *api) resetKey(c *call) (reply, error) {
 	if how.EndSecretID, err = body.id("EndSecretID"); err != nil {
 		return reply{}, err
 	}
-	issued, err := a.Keyring.Reset(c.Context(), c.actor(), c.managed(), f, how)
+	issued, err := a.Keys.Reset(c.Context(), c.actor(), c.managed(), f, how)
 	if err != nil {
 		return reply{}, err
 	}
@@ -77,7 +77,7 @@ func (a *api) retireSecret(c *call) (reply, error) {
 	if id == 0 {
 		return reply{}, badRequest("Property SecretID: the ID of the secret key to end is needed; the key's Secrets have it.")
 	}
-	k, err := a.Keyring.Retire(c.Context(), c.actor(), c.managed(), f, id)
+	k, err := a.Keys.Retire(c.Context(), c.actor(), c.managed(), f, id)
 	if err != nil {
 		return reply{}, err
 	}

@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/accounts"
 	"postern/internal/credential"
 	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
-const keyringOverlap = time.Hour
+const overlap = time.Hour
 
 // TestACallThatEndsASecretIsUnderstoodWhole: what is misspelt, or said in the wrong place, ends nothing.
 func TestACallThatEndsASecretIsUnderstoodWhole(t *testing.T) {
@@ -52,7 +53,7 @@ func TestResetWithAnOverlap(t *testing.T) {
 		return w.as(t, sub.Key.APIKey, secret, "GET", "/v3/REST/apikey", "").status == 200
 	}
 
-	var got keys
+	var got keyList
 	w.mustDo(t, sub, 200, "POST", path+"/reset", `{"OverlapSeconds": 3600}`).decode(t, &got)
 	first, second := sub.Secret, got.Data[0].SecretKey
 	live := got.Data[0].Secrets
@@ -116,8 +117,8 @@ func TestSecretsTellTheirAge(t *testing.T) {
 		t.Errorf("new: %d %t %t", left, due, over)
 	}
 	days, remind := 30, 29
-	change := keyring.AccountChange{SecretDays: &days, RemindDays: &remind}
-	if _, err := w.keyring.ChangeAccount(t.Context(), operator, w.master.Account.ID, change); err != nil {
+	change := accounts.AccountChange{SecretDays: &days, RemindDays: &remind}
+	if _, err := w.Accounts.ChangeAccount(t.Context(), operator, w.master.Account.ID, change); err != nil {
 		t.Fatal(err)
 	}
 	if left, due, over := read(); left != 30 || due || over {
@@ -128,13 +129,13 @@ func TestSecretsTellTheirAge(t *testing.T) {
 func TestConnectionsAndNetworks(t *testing.T) {
 	w := newWorld(t)
 	sub := w.subaccount(t, "sub")
-	second, err := w.keyring.Reset(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: sub.Key.ID}, keyring.Reset{Overlap: keyringOverlap})
+	second, err := w.Keys.Reset(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: sub.Key.ID}, keys.Reset{Overlap: overlap})
 	if err != nil {
 		t.Fatal(err)
 	}
 	old, fresh := sub.Key.Secrets[0].ID, second.Key.Secrets[0].ID
 	now := time.Now().Truncate(time.Second)
-	err = w.keyring.NoteUses(t.Context(), []gate.Use{
+	err = w.Keys.NoteUses(t.Context(), []gate.Use{
 		{SecretID: old, Protocol: "smtp", Address: "192.0.2.7", Client: "cron", First: now.Add(-48 * time.Hour), Last: now.Add(-time.Hour), Count: 7},
 		{SecretID: old, Protocol: "http", Address: "192.0.2.9", Client: "curl/8", First: now.Add(-50 * time.Hour), Last: now.Add(-2 * time.Hour), Count: 2},
 		{SecretID: fresh, Protocol: "http", Address: "2001:db8::1", Client: "shop", First: now, Last: now, Count: 1},
@@ -201,7 +202,7 @@ func TestKeysAreFoundByTheirReference(t *testing.T) {
 		{"with spaces", "Kunde Nr. 5 é"},
 		{"with a sign", "50% off?#&+"},
 	} {
-		var made, got keys
+		var made, got keyList
 		w.mustDo(t, w.master.Issued, 201, "POST", "/v3/REST/apikey", text(obj{"Name": c.name, "Reference": c.reference})).decode(t, &made)
 		names := []string{"ref:" + c.reference}
 		if c.name == "plain" || c.name == "with spaces" || c.name == "with a sign" {
@@ -220,7 +221,7 @@ func TestKeysAreFoundByTheirReference(t *testing.T) {
 		}
 	}
 	// Digits alone are an ID, whatever has them as its reference.
-	var got keys
+	var got keyList
 	w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/apikey/1", "").decode(t, &got)
 	if !got.Data[0].IsMaster {
 		t.Errorf("the ID 1 names %+v", got.Data[0])
@@ -239,7 +240,7 @@ func TestKeysAreFoundByTheirReference(t *testing.T) {
 func TestDeleteSubaccount(t *testing.T) {
 	for queued, status := range map[string]string{"": "queued", "?Queued=send": "queued", "?queued=Cancel": "blocked"} {
 		w := newWorld(t)
-		sub := w.subaccountOf(t, w.master, keyring.NewKey{Name: "sub", Reference: "r"})
+		sub := w.subaccountOf(t, w.master, keys.NewKey{Name: "sub", Reference: "r"})
 		w.addSender(t, sub.Key, "*@example.com")
 		w.mustDo(t, sub, 200, "POST", "/v3.1/send", simple)
 		path := fmt.Sprintf("/v3/REST/apikey/%d", sub.Key.ID)
@@ -251,7 +252,7 @@ func TestDeleteSubaccount(t *testing.T) {
 		}
 		w.mustDo(t, w.master.Issued, 404, "GET", path, "")
 		w.mustDo(t, w.master.Issued, 404, "DELETE", path, "")
-		var got keys
+		var got keyList
 		w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/apikey?State=deleted", "").decode(t, &got)
 		if got.Total != 1 || got.Data[0].ID != sub.Key.ID || got.Data[0].Runlevel != "Deleted" || got.Data[0].IsActive || len(got.Data[0].Secrets) != 0 {
 			t.Errorf("%q: %+v", queued, got)
@@ -266,17 +267,17 @@ func TestDeleteSubaccount(t *testing.T) {
 
 func TestFindKeys(t *testing.T) {
 	w := newWorld(t)
-	for _, n := range []keyring.NewKey{{Name: "Shop", Reference: "b-1"}, {Name: "Newsletter", Reference: "a-2"}, {Name: "Old shop"}} {
+	for _, n := range []keys.NewKey{{Name: "Shop", Reference: "b-1"}, {Name: "Newsletter", Reference: "a-2"}, {Name: "Old shop"}} {
 		k := w.subaccountOf(t, w.master, n)
 		if n.Name == "Newsletter" {
 			at := time.Now().Add(time.Hour)
-			if err := w.keyring.NoteUses(t.Context(), []gate.Use{{SecretID: k.Key.Secrets[0].ID, Protocol: "http", First: at, Last: at, Count: 1}}); err != nil {
+			if err := w.Keys.NoteUses(t.Context(), []gate.Use{{SecretID: k.Key.Secrets[0].ID, Protocol: "http", First: at, Last: at, Count: 1}}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	w.mustDo(t, w.master.Issued, 200, "PUT", "/v3/REST/apikey/b-1", `{"IsActive": false}`)
-	if _, err := w.keyring.Suspend(t.Context(), operator, store.KeyFilter{Name: "Old shop"}, "spam"); err != nil {
+	if _, err := w.Keys.Suspend(t.Context(), operator, store.KeyFilter{Name: "Old shop"}, "spam"); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ query, names string }{
@@ -292,7 +293,7 @@ func TestFindKeys(t *testing.T) {
 		{"?Sort=LastUsed+DESC&Limit=1", "Newsletter"},
 		{"?Sort=LastUsedAt", "Example, Shop, Old shop, Newsletter"},
 	} {
-		var got keys
+		var got keyList
 		w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/apikey"+c.query, "").decode(t, &got)
 		var names []string
 		for _, k := range got.Data {

@@ -9,10 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/change"
-
 	"postern/internal/access"
-	"postern/internal/keyring"
+	"postern/internal/change"
+	"postern/internal/senders"
 	"postern/internal/store"
 )
 
@@ -108,7 +107,7 @@ func (a *api) senderNamed(c *call) (store.Sender, error) {
 	id := c.PathValue("id")
 	if n, err := strconv.ParseInt(id, 10, 64); err == nil && n > 0 {
 		f.ID = n
-	} else if f.Email, _, err = keyring.SplitSender(id); err != nil || !strings.Contains(id, "@") {
+	} else if f.Email, _, err = senders.Split(id); err != nil || !strings.Contains(id, "@") {
 		return store.Sender{}, notFound()
 	}
 	list, _, err := a.Store.FindSenders(c.Context(), c.own(), f, store.Page{Limit: 1})
@@ -146,7 +145,7 @@ func (a *api) createSender(c *call) (reply, error) {
 	return a.propose(c, n)
 }
 
-func newSender(body object) (n keyring.NewSender, err error) {
+func newSender(body object) (n senders.NewSender, err error) {
 	for _, p := range []struct {
 		name string
 		into *string
@@ -163,8 +162,8 @@ func newSender(body object) (n keyring.NewSender, err error) {
 	return n, err
 }
 
-func (a *api) propose(c *call, n keyring.NewSender) (reply, error) {
-	x, err := a.Keyring.ProposeSender(c.Context(), c.actor(), c.own(), c.itself(), n)
+func (a *api) propose(c *call, n senders.NewSender) (reply, error) {
+	x, err := a.Senders.ProposeSender(c.Context(), c.actor(), c.own(), c.itself(), n)
 	if err != nil {
 		return reply{}, known(err, x, "Sender")
 	}
@@ -199,7 +198,7 @@ func (a *api) changeSender(c *call) (reply, error) {
 	if err := sameEmail(body, x); err != nil {
 		return reply{}, err
 	}
-	var change keyring.SenderChange
+	var change senders.SenderChange
 	if change.Name, err = body.text("Name"); err != nil {
 		return reply{}, err
 	}
@@ -210,12 +209,12 @@ func (a *api) changeSender(c *call) (reply, error) {
 		return reply{}, err
 	}
 	if x.Status == store.SenderDeleted {
-		n := keyring.NewSender{Email: x.Email, Name: x.Name, EmailType: x.EmailType}
-		if x, err = a.Keyring.ProposeSender(c.Context(), c.actor(), c.own(), c.itself(), n); err != nil {
+		n := senders.NewSender{Email: x.Email, Name: x.Name, EmailType: x.EmailType}
+		if x, err = a.Senders.ProposeSender(c.Context(), c.actor(), c.own(), c.itself(), n); err != nil {
 			return reply{}, known(err, x, "Sender")
 		}
 	}
-	if x, err = a.Keyring.ChangeSender(c.Context(), c.actor(), c.own(), x.ID, change); err != nil {
+	if x, err = a.Senders.ChangeSender(c.Context(), c.actor(), c.own(), x.ID, change); err != nil {
 		return reply{}, err
 	}
 	return one(wireSender(x)), nil
@@ -227,7 +226,7 @@ func sameEmail(body object, x store.Sender) error {
 	if err != nil || email == nil {
 		return err
 	}
-	if canonical, _, err := keyring.SplitSender(*email); err != nil || canonical != x.Email {
+	if canonical, _, err := senders.Split(*email); err != nil || canonical != x.Email {
 		return badRequest("Not allowed to change email address")
 	}
 	return nil
@@ -241,7 +240,7 @@ func (a *api) deleteSender(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusNoContent}, a.Keyring.RemoveSender(c.Context(), c.actor(), c.own(), c.itself(), x.Email)
+	return reply{status: http.StatusNoContent}, a.Senders.RemoveSender(c.Context(), c.actor(), c.own(), c.itself(), x.Email)
 }
 
 // validation is what came of an attempt to prove a sender.

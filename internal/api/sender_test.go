@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"postern/internal/dns"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -22,11 +22,11 @@ type senderList struct {
 }
 
 // prove makes a key's domain the key's.
-func (w *world) prove(t *testing.T, k keyring.Issued, domain string) {
+func (w *world) prove(t *testing.T, k keys.Issued, domain string) {
 	t.Helper()
 	d, err := w.store.Domain(t.Context(), store.OfOperator(), store.DomainFilter{KeyID: k.Key.ID, Domain: domain})
 	if err == nil {
-		err = w.keyring.ProveDomain(t.Context(), operator, store.OfOperator(), d.ID, store.ProofDNS)
+		err = w.Senders.ProveDomain(t.Context(), operator, store.OfOperator(), d.ID, store.ProofDNS)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestSenders(t *testing.T) {
 	}
 }
 
-func listsSenders(t *testing.T, w *world, sub keyring.Issued, dnsID int64) {
+func listsSenders(t *testing.T, w *world, sub keys.Issued, dnsID int64) {
 	w.mustDo(t, sub, 201, "POST", "/v3/REST/sender", `{"Email": "*@whole.example", "IsDefaultSender": true}`)
 	w.mustDo(t, sub, 201, "POST", "/v3/REST/sender", `{"Email": "gone@whole.example"}`)
 	w.mustDo(t, sub, 204, "DELETE", "/v3/REST/sender/gone@whole.example", "")
@@ -297,7 +297,7 @@ func TestMetasenders(t *testing.T) {
 	w.mustDo(t, sub, 403, "POST", "/v3.1/send", mail)
 	w.mustDo(t, w.master.Issued, 405, "DELETE", "/v3/REST/metasender/*@lent.test", "")
 	// A stranger's account has nothing of it.
-	other, err := w.keyring.SignUp(t.Context(), operator, "Other", "other@example.net")
+	other, err := w.Keys.SignUp(t.Context(), operator, "Other", "other@example.net")
 	if err != nil {
 		t.Fatal(err)
 	}

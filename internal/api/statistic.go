@@ -207,5 +207,5 @@ func (a *api) totals(c *call, s selection) (store.SeriesRow, error) {
 	if err != nil || s.none {
 		return store.SeriesRow{}, err
 	}
-	return a.report.Totals(c.Context(), c.own(), q)
+	return a.Report.Totals(c.Context(), c.own(), q)
 }

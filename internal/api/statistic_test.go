@@ -17,7 +17,7 @@ import (
 	"github.com/mailjet/mailjet-apiv3-go/v4/resources"
 
 	"postern/internal/api"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -25,7 +25,7 @@ import (
 // reported is a world in which mail was sent a week ago, and things happened to it since.
 type reported struct {
 	*world
-	sub      keyring.Issued
+	sub      keys.Issued
 	sender   store.Sender
 	campaign int64
 	messages []int64 // a, b at gmail.com, c at example.net, d refused

@@ -146,7 +146,7 @@ func (a *api) messageStatistics(c *call) (reply, error) {
 	if s.campaign != 0 {
 		out.CampaignCount = 1
 	} else if !s.none {
-		campaigns, err := a.report.Breakdown(c.Context(), c.own(), report.ByCampaign, store.BreakdownQuery{From: s.From, To: s.To})
+		campaigns, err := a.Report.Breakdown(c.Context(), c.own(), report.ByCampaign, store.BreakdownQuery{From: s.From, To: s.To})
 		if err != nil {
 			return reply{}, err
 		}
@@ -212,7 +212,7 @@ func (a *api) breakdown(c *call, s selection, by report.By) ([]store.BreakdownRo
 	case s.sender != 0 && by == report.ByDomain:
 		return nil, badRequest("FromID: mail is counted by recipient domain or by sender, not by both.")
 	}
-	return a.report.Breakdown(c.Context(), c.own(), by, store.BreakdownQuery{CampaignID: s.campaign, SenderID: s.sender, From: s.From, To: s.To})
+	return a.Report.Breakdown(c.Context(), c.own(), by, store.BreakdownQuery{CampaignID: s.campaign, SenderID: s.sender, From: s.From, To: s.To})
 }
 
 // domainStatistic is what became of the mail to one domain.
@@ -321,7 +321,7 @@ func (a *api) agentStatistics(c *call) (reply, error) {
 	if err != nil || s.none {
 		return rows[agentStatistic](nil, 0), err
 	}
-	list, err := a.report.Agents(c.Context(), c.own(), s.happenings(c, store.EventOpen, store.EventClick), a.mostCounters)
+	list, err := a.Report.Agents(c.Context(), c.own(), s.happenings(c, store.EventOpen, store.EventClick), a.mostCounters)
 	if errors.Is(err, report.ErrTooMany) {
 		return reply{}, badRequest(fmt.Sprintf("FromTS: more than %d programs of recipients opened and clicked in this period. Ask for a shorter one.", a.mostCounters))
 	}
@@ -367,7 +367,7 @@ func (a *api) recipientProviders(c *call) (reply, error) {
 	case s.campaign == 0:
 		return reply{}, badRequest("CampaignID is missing: which campaign is asked about.")
 	}
-	list, err := a.report.Providers(c.Context(), c.own(), store.BreakdownQuery{CampaignID: s.campaign, From: s.From, To: s.To})
+	list, err := a.Report.Providers(c.Context(), c.own(), store.BreakdownQuery{CampaignID: s.campaign, From: s.From, To: s.To})
 	if err != nil {
 		return reply{}, err
 	}

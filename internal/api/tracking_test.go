@@ -9,8 +9,7 @@ import (
 	"testing"
 
 	"postern/internal/change"
-
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -19,13 +18,13 @@ func TestTrackHost(t *testing.T) {
 	w := newWorld(t)
 	sub, other := w.subaccount(t, "sub"), w.subaccount(t, "other")
 	for key, sender := range map[int64]string{w.master.Key.ID: "*@master.example", sub.Key.ID: "*@sub.example", other.Key.ID: "*@other.example"} {
-		if _, err := w.keyring.AddSender(t.Context(), change.Actor{Kind: change.Operator}, store.OfOperator(), store.KeyFilter{ID: key}, sender, ""); err != nil {
+		if _, err := w.Senders.AddSender(t.Context(), change.Actor{Kind: change.Operator}, store.OfOperator(), store.KeyFilter{ID: key}, sender, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	path := "/v3/REST/apikey/" + sub.Key.APIKey
 	for name, c := range map[string]struct {
-		as     keyring.Issued
+		as     keys.Issued
 		host   string
 		status int
 		words  string

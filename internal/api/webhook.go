@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"postern/internal/access"
-	"postern/internal/keyring"
 	"postern/internal/store"
+	"postern/internal/webhooks"
 )
 
 func (a *api) webhookRoutes() []route {
@@ -45,7 +45,7 @@ type callbackURL struct {
 	Version   int
 }
 
-func wireHook(h keyring.Hook) callbackURL {
+func wireHook(h webhooks.Hook) callbackURL {
 	status := "alive"
 	if !h.Alive() {
 		status = "dead"
@@ -71,7 +71,7 @@ func (c *call) hookFilter(q query) (f store.HookFilter, none bool, err error) {
 		if f.Type, known = hookNumbers[v]; !known {
 			// Of what Mailjet has beside, nothing can be told here.
 			if none = none || slices.ContainsFunc(otherEvents[:], func(other string) bool { return strings.EqualFold(other, v) }); !none {
-				if f.Type, err = keyring.HookTypeOf(v); err != nil {
+				if f.Type, err = webhooks.HookTypeOf(v); err != nil {
 					return f, none, err
 				}
 			}
@@ -112,7 +112,7 @@ func (a *api) listHooks(c *call) (reply, error) {
 	if none {
 		return rows[callbackURL](nil, 0), nil
 	}
-	list, total, err := a.Keyring.Hooks(c.Context(), c.own(), f, l.Page)
+	list, total, err := a.Webhooks.Hooks(c.Context(), c.own(), f, l.Page)
 	if err != nil {
 		return reply{}, err
 	}
@@ -127,21 +127,21 @@ func (a *api) listHooks(c *call) (reply, error) {
 }
 
 // hookNamed reads the hook that the path names by its ID, or by EventType|Backup.
-func (a *api) hookNamed(c *call) (keyring.Hook, error) {
+func (a *api) hookNamed(c *call) (webhooks.Hook, error) {
 	name := c.PathValue("id")
 	if typ, backup, ok := strings.Cut(name, "|"); ok {
-		t, err := keyring.HookTypeOf(typ)
+		t, err := webhooks.HookTypeOf(typ)
 		is, bad := strconv.ParseBool(strings.ToLower(backup))
 		if err != nil || bad != nil {
-			return keyring.Hook{}, notFound()
+			return webhooks.Hook{}, notFound()
 		}
-		return a.Keyring.Hook(c.Context(), c.own(), store.HookFilter{Type: t, Backup: &is})
+		return a.Webhooks.Hook(c.Context(), c.own(), store.HookFilter{Type: t, Backup: &is})
 	}
 	id, err := c.pathID()
 	if err != nil {
-		return keyring.Hook{}, err
+		return webhooks.Hook{}, err
 	}
-	return a.Keyring.Hook(c.Context(), c.own(), store.HookFilter{ID: id})
+	return a.Webhooks.Hook(c.Context(), c.own(), store.HookFilter{ID: id})
 }
 
 func (a *api) getHook(c *call) (reply, error) {
@@ -157,7 +157,7 @@ func (a *api) createHook(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	var set keyring.HookSet
+	var set webhooks.HookSet
 	name, _, err := body.firstText("EventType")
 	if err != nil {
 		return reply{}, err
@@ -165,7 +165,7 @@ func (a *api) createHook(c *call) (reply, error) {
 	if name == "" {
 		name = "open" // the default
 	}
-	t, err := keyring.HookTypeOf(name)
+	t, err := webhooks.HookTypeOf(name)
 	if err != nil {
 		return reply{}, err
 	}
@@ -186,11 +186,11 @@ func (a *api) createHook(c *call) (reply, error) {
 	} else if backup != nil {
 		set.Backup = *backup
 	}
-	there, err := a.Keyring.Hook(c.Context(), c.own(), store.HookFilter{Type: t, Backup: &set.Backup})
+	there, err := a.Webhooks.Hook(c.Context(), c.own(), store.HookFilter{Type: t, Backup: &set.Backup})
 	if err == nil {
 		return reply{}, badRequest(fmt.Sprintf("MJ18 A Eventcallbackurl resource with value %q for EventType|Backup already exists.", fmt.Sprintf("%s|%t", there.Type, there.Backup)))
 	}
-	list, err := a.Keyring.SetHooks(c.Context(), c.actor(), c.own(), c.itself(), set)
+	list, err := a.Webhooks.SetHooks(c.Context(), c.actor(), c.own(), c.itself(), set)
 	if err != nil {
 		return reply{}, err
 	}
@@ -217,7 +217,7 @@ func (a *api) changeHook(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	var change keyring.HookChange
+	var change webhooks.HookChange
 	if change.URL, err = body.text("Url"); err != nil {
 		return reply{}, err
 	}
@@ -232,7 +232,7 @@ func (a *api) changeHook(c *call) (reply, error) {
 		return reply{}, err
 	}
 	change.Revive = status != nil && strings.EqualFold(*status, "alive") && !h.Alive()
-	changed, err := a.Keyring.ChangeHook(c.Context(), c.actor(), c.own(), h.ID, change)
+	changed, err := a.Webhooks.ChangeHook(c.Context(), c.actor(), c.own(), h.ID, change)
 	if err != nil {
 		return reply{}, err
 	}
@@ -244,7 +244,7 @@ func (a *api) deleteHook(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusNoContent}, a.Keyring.RemoveHook(c.Context(), c.actor(), c.own(), h.ID)
+	return reply{status: http.StatusNoContent}, a.Webhooks.RemoveHook(c.Context(), c.actor(), c.own(), h.ID)
 }
 
 // hookTest is what came of a sample.
@@ -262,7 +262,7 @@ func (a *api) testHook(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	x, err := a.Keyring.TestHook(c.Context(), c.own(), h.ID)
+	x, err := a.Webhooks.TestHook(c.Context(), c.own(), h.ID)
 	if err != nil {
 		return reply{}, err
 	}
@@ -278,7 +278,7 @@ type signingSecret struct {
 }
 
 func (a *api) signing(c *call, secret string) (signingSecret, error) {
-	x, err := a.Keyring.HookSecret(c.Context(), c.own(), c.itself())
+	x, err := a.Webhooks.HookSecret(c.Context(), c.own(), c.itself())
 	return signingSecret{CreatedAt: timestamp(x.CreatedAt), IsSet: !x.CreatedAt.IsZero(), OldExpiresAt: timestamp(x.OldEndsAt), Secret: secret}, err
 }
 
@@ -300,13 +300,13 @@ func (a *api) newHookSecret(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	overlap := keyring.HookOverlap
+	overlap := webhooks.HookOverlap
 	if seconds, err := body.whole("OverlapSeconds"); err != nil {
 		return reply{}, err
 	} else if seconds != nil {
 		overlap = time.Duration(min(*seconds, 1<<32)) * time.Second // more is too many anyway
 	}
-	secret, err := a.Keyring.NewHookSecret(c.Context(), c.actor(), c.own(), c.itself(), overlap)
+	secret, err := a.Webhooks.NewHookSecret(c.Context(), c.actor(), c.own(), c.itself(), overlap)
 	if err != nil {
 		return reply{}, err
 	}
@@ -359,7 +359,7 @@ func (a *api) listDeliveries(c *call) (reply, error) {
 		return reply{}, err
 	}
 	if v := q["eventtype"]; v != "" {
-		if f.Type, err = keyring.HookTypeOf(v); err != nil {
+		if f.Type, err = webhooks.HookTypeOf(v); err != nil {
 			return reply{}, err
 		}
 	}
@@ -401,7 +401,7 @@ func (a *api) getDelivery(c *call) (reply, error) {
 		return reply{}, notFound()
 	}
 	out := wireDelivery(list[0])
-	body, _, err := a.Keyring.HookBody(c.Context(), list[0])
+	body, _, err := a.Webhooks.HookBody(c.Context(), list[0])
 	out.Body = string(body)
 	return one(out), err
 }
@@ -414,7 +414,7 @@ func (a *api) replayDelivery(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	n, err := a.Keyring.ReplayAttempt(c.Context(), c.actor(), c.own(), id)
+	n, err := a.Webhooks.ReplayAttempt(c.Context(), c.actor(), c.own(), id)
 	return one(replayed{n}), err
 }
 
@@ -435,6 +435,6 @@ func (a *api) replayFailed(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	n, err := a.Keyring.ReplayFailed(c.Context(), c.actor(), c.own(), c.itself(), from)
+	n, err := a.Webhooks.ReplayFailed(c.Context(), c.actor(), c.own(), c.itself(), from)
 	return one(replayed{n}), err
 }

@@ -9,11 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/api"
-	"postern/internal/credential"
-	"postern/internal/keyring"
+	"postern/internal/backend"
 	"postern/internal/store"
-	"postern/internal/webhook"
 )
 
 func TestCallbackURLs(t *testing.T) {
@@ -119,25 +116,10 @@ func TestCallbackURLs(t *testing.T) {
 }
 
 // intoPrivate lets webhooks lead to receivers on this machine.
-func intoPrivate(t *testing.T) func(*api.Config) {
-	return func(c *api.Config) {
-		serverKey := []byte("0123456789abcdefghijklmnopqrstuv")
-		digester, err := credential.NewDigester(serverKey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		hook, err := webhook.New(webhook.Config{Store: c.Store, ServerKey: serverKey, Private: true, Log: c.Log})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c.Keyring, err = keyring.New(keyring.Config{Store: c.Store, Gate: c.Gate, Digester: digester, ServerKey: serverKey, Webhook: hook, Log: c.Log}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
+func intoPrivate(c *backend.Config) { c.Webhook.Private = true }
 
 func TestSigningSecretsAndDeliveries(t *testing.T) {
-	w := newWorld(t, intoPrivate(t))
+	w := newWorldOf(t, intoPrivate)
 	sub := w.subaccount(t, "sub")
 	type secrets struct {
 		Data []struct {

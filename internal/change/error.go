@@ -45,3 +45,21 @@ func Wrong(field string, err error) error {
 func Missing(what string) error {
 	return &Error{Kind: NotFound, Reason: "there is no such " + what}
 }
+
+// Conflicting is an Error of the kind Conflict.
+func Conflicting(field, reason string) error {
+	return &Error{Kind: Conflict, Field: field, Reason: reason}
+}
+
+// Forbidden is an Error of the kind NotAllowed.
+func Forbidden(field, reason string) error {
+	return &Error{Kind: NotAllowed, Field: field, Reason: reason}
+}
+
+// Or is err, or what else is wrong where nothing is.
+func Or(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}

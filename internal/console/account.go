@@ -12,10 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/change"
-
 	"postern/internal/access"
-	"postern/internal/keyring"
+	"postern/internal/accounts"
+	"postern/internal/change"
 	"postern/internal/store"
 )
 
@@ -231,7 +230,7 @@ func who(actor string) string {
 
 // planOf says what an account may have and uses.
 func (c *console) planOf(ctx context.Context, a store.Account) (planView, error) {
-	may, err := c.Keyring.Allowance(ctx, a.ID)
+	may, err := c.Accounts.Allowance(ctx, a.ID)
 	if err != nil {
 		return planView{}, err
 	}
@@ -335,7 +334,7 @@ func (c *console) renameAccount(v *visit) error {
 		return err
 	}
 	name := v.r.PostForm.Get("name")
-	return c.changeAccount(v, settingBody{Kind: "name", Name: name}, keyring.AccountChange{Name: &name}, "renamed")
+	return c.changeAccount(v, settingBody{Kind: "name", Name: name}, accounts.AccountChange{Name: &name}, "renamed")
 }
 
 func (c *console) setDayLimit(v *visit) error {
@@ -348,7 +347,7 @@ func (c *console) setDayLimit(v *visit) error {
 		b.Problem = problem{"DayLimit", notANumber}
 		return c.setting(v, http.StatusUnprocessableEntity, b)
 	}
-	return c.changeAccount(v, b, keyring.AccountChange{DayLimit: &n}, "limit")
+	return c.changeAccount(v, b, accounts.AccountChange{DayLimit: &n}, "limit")
 }
 
 const notANumber = "This is not a whole number."
@@ -388,7 +387,7 @@ func (c *console) setPolicy(v *visit) error {
 	if b.Problem != (problem{}) {
 		return c.setting(v, http.StatusUnprocessableEntity, b)
 	}
-	change := keyring.AccountChange{SecretDays: new(int(days)), RemindDays: new(int(remind)), StopOverdue: &b.Stop}
+	change := accounts.AccountChange{SecretDays: new(int(days)), RemindDays: new(int(remind)), StopOverdue: &b.Stop}
 	var err error
 	if b.Policy, err = c.policyOf(v.r.Context(), v.account, int(days)); err != nil {
 		return err
@@ -402,8 +401,8 @@ func (c *console) setPolicy(v *visit) error {
 }
 
 // changeAccount makes a change, or shows its form again.
-func (c *console) changeAccount(v *visit, b settingBody, change keyring.AccountChange, done string) error {
-	_, err := c.Keyring.ChangeAccount(v.r.Context(), v.actor, v.account.ID, change)
+func (c *console) changeAccount(v *visit, b settingBody, change accounts.AccountChange, done string) error {
+	_, err := c.Accounts.ChangeAccount(v.r.Context(), v.actor, v.account.ID, change)
 	if e := userError(err); e != nil {
 		b.Problem = problemOf(e, "Name", "DayLimit", "SecretDays", "RemindDays")
 		return c.setting(v, http.StatusUnprocessableEntity, b)

@@ -11,16 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/change"
-	"postern/internal/notice"
-
 	"golang.org/x/net/html"
 
 	"postern/internal/access"
 	"postern/internal/audit"
+	"postern/internal/change"
 	"postern/internal/console"
-	"postern/internal/keyring"
 	"postern/internal/mail"
+	"postern/internal/notice"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -59,7 +58,7 @@ func (w *world) told(kind string) []notice.Notice {
 	ok(w.t, err)
 	var out []notice.Notice
 	for _, k := range kept {
-		n, err := w.keyring.OpenNotice(k)
+		n, err := w.Notices.Open(k)
 		ok(w.t, err)
 		if n.Kind == kind {
 			out = append(out, n)
@@ -97,16 +96,16 @@ func (w *world) log(action string) []audit.Entry {
 // plan gives the account a plan.
 func (w *world) plan(p store.Plan) store.Plan {
 	w.t.Helper()
-	p, err := w.keyring.PutPlan(w.t.Context(), operator, p)
+	p, err := w.Accounts.PutPlan(w.t.Context(), operator, p)
 	ok(w.t, err)
-	ok(w.t, w.keyring.AssignPlan(w.t.Context(), operator, w.signed.Account.ID, p.ID))
+	ok(w.t, w.Accounts.AssignPlan(w.t.Context(), operator, w.signed.Account.ID, p.ID))
 	return p
 }
 
 // use notes that messages leave this hour.
 func (w *world) use(key store.Key, n int) {
 	w.t.Helper()
-	_, err := w.keyring.AddSender(w.t.Context(), operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, "hello@acme.example", "")
+	_, err := w.Senders.AddSender(w.t.Context(), operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, "hello@acme.example", "")
 	ok(w.t, err)
 	for i := range n {
 		w.sendRaw(key, mail.Draft{From: mail.Address{Email: "hello@acme.example"}}, []byte("Subject: x\r\n\r\nx\r\n"), fmt.Sprintf("r%d@example.net", i))
@@ -195,7 +194,7 @@ func TestInviteToOneOfThousandsOfSubaccounts(t *testing.T) {
 func TestWithdrawAnInvitation(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
-	i, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Manager})
+	i, err := w.People.Invite(t.Context(), operator, w.signed.Account.ID, people.Share{Email: "new@example.org", Role: access.Manager})
 	ok(t, err)
 	link := w.told(notice.Invitation)[0].Link
 	path := fmt.Sprintf("/account/invitations/%d/withdraw", i.ID)
@@ -214,7 +213,7 @@ func TestWithdrawAnInvitation(t *testing.T) {
 func TestAnInvitationThatEndedIsSentAgain(t *testing.T) {
 	w := newWorld(t)
 	shop := w.subaccount("Shop")
-	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "late@example.org", Role: access.Sender, KeyIDs: []int64{shop.Key.ID}, Days: 1})
+	_, err := w.People.Invite(t.Context(), operator, w.signed.Account.ID, people.Share{Email: "late@example.org", Role: access.Sender, KeyIDs: []int64{shop.Key.ID}, Days: 1})
 	ok(t, err)
 	w.now = w.now.Add(48 * time.Hour)
 	b := w.signedIn()
@@ -237,7 +236,7 @@ func TestANewPersonAcceptsAnInvitation(t *testing.T) {
 	w := newWorld(t)
 	shop := w.subaccount("Shop")
 	w.subaccount("Secret project")
-	_, err := w.keyring.Invite(t.Context(), change.Actor{Kind: change.User, Name: "owner@example.com"}, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Sender, KeyIDs: []int64{shop.Key.ID}})
+	_, err := w.People.Invite(t.Context(), change.Actor{Kind: change.User, Name: "owner@example.com"}, w.signed.Account.ID, people.Share{Email: "new@example.org", Role: access.Sender, KeyIDs: []int64{shop.Key.ID}})
 	ok(t, err)
 	link := w.told(notice.Invitation)[0].Link
 	b := w.browser()
@@ -254,9 +253,9 @@ func TestANewPersonAcceptsAnInvitation(t *testing.T) {
 
 func TestAKnownPersonSignsInToAccept(t *testing.T) {
 	w := newWorld(t)
-	other, err := w.keyring.SignUp(t.Context(), operator, "Other Ltd", "known@other.example")
+	other, err := w.Keys.SignUp(t.Context(), operator, "Other Ltd", "known@other.example")
 	ok(t, err)
-	_, err = w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "known@other.example", Role: access.Manager})
+	_, err = w.People.Invite(t.Context(), operator, w.signed.Account.ID, people.Share{Email: "known@other.example", Role: access.Manager})
 	ok(t, err)
 	link := w.told(notice.Invitation)[0].Link
 
@@ -285,7 +284,7 @@ func TestAKnownPersonSignsInToAccept(t *testing.T) {
 
 func TestALinkInAMailFindsTheSession(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Manager})
+	_, err := w.People.Invite(t.Context(), operator, w.signed.Account.ID, people.Share{Email: "new@example.org", Role: access.Manager})
 	ok(t, err)
 	link := w.told(notice.Invitation)[0].Link
 	a := w.browser().do(http.MethodGet, link, nil, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}).is(http.StatusOK)
@@ -418,7 +417,7 @@ func TestThePlanAndAskingForMore(t *testing.T) {
 	w.subaccount("Shop")
 	w.subaccount("Billing")
 	w.use(w.signed.Key, 3)
-	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.org", Role: access.Sender})
+	_, err := w.People.Invite(t.Context(), operator, w.signed.Account.ID, people.Share{Email: "new@example.org", Role: access.Sender})
 	ok(t, err)
 	b := w.signedIn()
 	page := b.get("/account").reads("Plan Starter", "Subaccounts 2 of 2", "People 2 of 10", "Messages this month 3 · no limit", "Messages this hour 3 of 4", "Finished messages are kept for 30 days.")
@@ -449,7 +448,7 @@ func TestThePlanAndAskingForMore(t *testing.T) {
 	if len(list) != 1 || list[0].Email != "owner@example.com" {
 		t.Errorf("the requests are %+v", list)
 	}
-	_, err = w.keyring.Answer(t.Context(), operator, list[0].ID, false, 0, "Not before January")
+	_, err = w.Accounts.Answer(t.Context(), operator, list[0].ID, false, 0, "Not before January")
 	ok(t, err)
 	b.get("/account").says("declined", "Answer: Not before January")
 }

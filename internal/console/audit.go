@@ -101,13 +101,13 @@ func (c *console) showAudit(log auditPages) func(*visit) error {
 func (c *console) pageOfAudit(v *visit, log auditPages, f store.AuditFilter, b *auditBody) error {
 	n := neighboursOf(v)
 	f.Below, f.Above = n.below, n.above
-	list, err := c.auditLog.Entries(v.r.Context(), log.scope(v), f, n.page(auditAPage))
+	list, err := c.AuditLog.Entries(v.r.Context(), log.scope(v), f, n.page(auditAPage))
 	if err != nil {
 		return err
 	}
 	at := func(name, id string) string { return b.at("", name, id) }
 	b.Rows, b.Newer, b.Older = around(n, auditAPage, list, func(e auditlog.Entry) int64 { return e.ID }, at)
-	return c.auditLog.Name(v.r.Context(), log.scope(v), b.Rows)
+	return c.AuditLog.Name(v.r.Context(), log.scope(v), b.Rows)
 }
 
 // exportAudit answers with all entries that match, newest first, as they are read. An error on the way breaks the answer
@@ -125,7 +125,7 @@ func (c *console) exportAudit(log auditPages, as auditlog.Format, contentType st
 			v.w.Header().Set("Content-Disposition", disposition("audit-log."+string(as)))
 			return v.w
 		}
-		err := c.auditLog.Export(v.r.Context(), begin, log.scope(v), f, as)
+		err := c.AuditLog.Export(v.r.Context(), begin, log.scope(v), f, as)
 		if err != nil && begun {
 			return c.brokenOff(v.r.Context(), err)
 		}
@@ -150,7 +150,7 @@ type auditCheckBody struct {
 // verifyAudit checks the whole log, of all accounts, since its entries are one chain.
 func (c *console) verifyAudit(log auditPages) func(*visit) error {
 	return func(v *visit) error {
-		check, err := c.auditLog.Verify(v.r.Context())
+		check, err := c.AuditLog.Verify(v.r.Context())
 		var mistake *change.Error
 		if errors.As(err, &mistake) {
 			return &statusError{http.StatusTooManyRequests, "A check is under way already", sentence(mistake.Reason) + " Try again in a minute."}

@@ -14,17 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/change"
-
 	"postern/internal/access"
 	"postern/internal/audit"
-	"postern/internal/console"
-	"postern/internal/credential"
-	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/backend"
+	"postern/internal/change"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
-	"postern/internal/submit"
 )
 
 func TestTheAuditLogSaysWhoChangedWhat(t *testing.T) {
@@ -52,7 +47,7 @@ func TestTheAuditLogTellsWebhooksApart(t *testing.T) {
 	w := newWorld(t)
 	sub := w.subaccount("Shop")
 	id, _ := w.hook(sub.Key)
-	ok(t, w.keyring.RemoveHook(t.Context(), operator, store.OfAccount(sub.Key.AccountID), id))
+	ok(t, w.Webhooks.RemoveHook(t.Context(), operator, store.OfAccount(sub.Key.AccountID), id))
 	b := w.signedIn()
 	b.get("/audit?action=hook.").is(http.StatusOK).reads("Webhook added sent https://hooks.invalid", "Webhook removed sent https://hooks.invalid for key "+sub.Key.APIKey).lacks("Key created")
 	b.get("/audit?action=webhook.").is(http.StatusOK).says("No entry matches.")
@@ -156,7 +151,7 @@ func TestTheAuditLogIsExported(t *testing.T) {
 func TestTheAuditLogOfAnAccountIsItsOwn(t *testing.T) {
 	w := newWorld(t)
 	other := w.signUp("Lighthouse", "keeper@lighthouse.example")
-	ok(t, w.keyring.SetOperator(t.Context(), operator, "keeper@lighthouse.example", true))
+	ok(t, w.People.SetOperator(t.Context(), operator, "keeper@lighthouse.example", true))
 	w.subaccount("Shop")
 	w.signedIn().get("/audit").says("Shop").lacks("Lighthouse", "lighthouse.example")
 	op := w.as(other.User)
@@ -195,28 +190,14 @@ func TestOperatorsAreNamedInTheLog(t *testing.T) {
 	b := w.operates()
 	b.post(fmt.Sprintf("/operator/keys/%d/suspend", w.signed.Key.ID), url.Values{"reason": {"Bought lists; again"}}).is(http.StatusOK)
 	b.get("/audit").reads("Key suspended Acme", "state active → became suspended reason: Bought lists", "Operator owner@example.com")
-	_, err := w.keyring.Restore(t.Context(), change.Actor{Kind: change.Key, Name: w.signed.Key.APIKey}, store.KeyFilter{ID: w.signed.Key.ID})
+	_, err := w.Keys.Restore(t.Context(), change.Actor{Kind: change.Key, Name: w.signed.Key.APIKey}, store.KeyFilter{ID: w.signed.Key.ID})
 	ok(t, err)
 	b.get("/audit").reads("Key restored Acme", "API key "+w.signed.Key.APIKey)
 }
 
 func TestABrokenAuditLogIsFound(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "postern.db")
-	var st *store.Store
-	w := newWorld(t, func(c *console.Config) {
-		st = storetest.Open(t, file)
-		digester, err := credential.NewDigester([]byte("0123456789abcdefghijklmnopqrstuv"))
-		ok(t, err)
-		c.Store = st
-		c.Keyring, err = keyring.New(keyring.Config{Store: st, Gate: gate.New(gate.Config{Digester: digester}), Digester: digester, ServerKey: []byte("0123456789abcdefghijklmnopqrstuv"), Log: slogDiscard()})
-		ok(t, err)
-		c.Submit = submit.New(st, func() {}, slogDiscard())
-	})
-	k, err := keyring.New(keyring.Config{Store: st, Gate: w.gate, Digester: must(credential.NewDigester([]byte("0123456789abcdefghijklmnopqrstuv"))), ServerKey: []byte("0123456789abcdefghijklmnopqrstuv"), Log: slogDiscard()})
-	ok(t, err)
-	w.keyring, w.store = k, st
-	w.signed, err = k.SignUp(t.Context(), operator, "Acme", "owner@example.com")
-	ok(t, err)
+	w := newWorldOf(t, func(c *backend.Config) { c.Store = storetest.Open(t, file) })
 	b := w.signedIn()
 	b.post("/audit/verify", nil).is(http.StatusOK).says("The log is intact")
 

@@ -9,8 +9,7 @@ import (
 	"time"
 
 	"postern/internal/change"
-
-	"postern/internal/keyring"
+	"postern/internal/people"
 )
 
 // timeToFillIn is how much longer than its page a form is taken: who got the form had confirmed their identity for it,
@@ -19,7 +18,7 @@ const timeToFillIn = 15 * time.Minute
 
 // isFresh says whether the person of a visit has confirmed their identity lately.
 func (c *console) isFresh(v *visit) bool {
-	most := keyring.FreshFor
+	most := people.FreshFor
 	if v.r.Method == http.MethodPost {
 		most += timeToFillIn
 	}
@@ -38,10 +37,10 @@ type proveBody struct {
 	Email        string
 	Password     bool
 	App          bool
-	Recovery     bool             // a recovery code is taken too
-	Passkey      keyring.Ceremony // none when the user has no passkey, or it cannot be used here
-	NoPasskey    string           // why he cannot use the passkeys that he has
-	OIDC         string           // a provider that can ask him
+	Recovery     bool            // a recovery code is taken too
+	Passkey      people.Ceremony // none when the user has no passkey, or it cannot be used here
+	NoPasskey    string          // why he cannot use the passkeys that he has
+	OIDC         string          // a provider that can ask him
 
 	Problem                                       string
 	PasswordProblem, CodeProblem, RecoveryProblem string
@@ -69,17 +68,17 @@ func (b *proveBody) say(e *change.Error, recovery bool) {
 func (c *console) waysToConfirm(v *visit) (proveBody, error) {
 	ctx := v.r.Context()
 	b := proveBody{Action: "/confirm", Email: v.user.Email, Password: v.user.PasswordHash != ""}
-	f, err := c.Keyring.Factors(ctx, v.user.ID)
+	f, err := c.People.Factors(ctx, v.user.ID)
 	if err != nil {
 		return b, err
 	}
 	b.App = f.TOTP
 	if len(f.Passkeys) > 0 && c.party != nil {
-		if b.Passkey, err = c.Keyring.BeginPasskey(ctx, c.party, v.user); err != nil {
+		if b.Passkey, err = c.People.BeginPasskey(ctx, c.party, v.user); err != nil {
 			return b, err
 		}
 	}
-	known, err := c.Keyring.KnowsByOIDC(ctx, c.oidc, v.user.ID)
+	known, err := c.People.KnowsByOIDC(ctx, c.oidc, v.user.ID)
 	if known {
 		b.OIDC = c.oidc.Name
 	}
@@ -106,13 +105,13 @@ func (c *console) confirmPage(v *visit, status int, next string, e *change.Error
 }
 
 // proofOf reads a proof from a form.
-func proofOf(f url.Values) keyring.Proof {
-	p := keyring.Proof{Password: f.Get("password"), Code: f.Get("code")}
+func proofOf(f url.Values) people.Proof {
+	p := people.Proof{Password: f.Get("password"), Code: f.Get("code")}
 	if p.Code == "" {
 		p.Code = f.Get("recovery")
 	}
 	if f.Get("answer") != "" {
-		p.Passkey = keyring.PasskeyAnswer{State: f.Get("state"), Response: f.Get("answer")}
+		p.Passkey = people.PasskeyAnswer{State: f.Get("state"), Response: f.Get("answer")}
 	}
 	return p
 }
@@ -126,7 +125,7 @@ func (c *console) confirm(v *visit) error {
 	if problem := c.tooMany(v.w, addr); problem != "" {
 		return c.confirmPage(v, http.StatusTooManyRequests, next, nil, problem)
 	}
-	err := c.Keyring.Confirm(v.r.Context(), c.party, keyring.SignedIn{User: v.user, Session: v.session}, proofOf(v.r.PostForm), addr)
+	err := c.People.Confirm(v.r.Context(), c.party, people.SignedIn{User: v.user, Session: v.session}, proofOf(v.r.PostForm), addr)
 	var e *change.Error
 	if errors.As(err, &e) && e.Kind == change.Invalid {
 		return c.confirmPage(v, http.StatusUnprocessableEntity, next, e, "")
@@ -145,12 +144,12 @@ func (c *console) showSecondStep(w http.ResponseWriter, r *http.Request) {
 
 func (c *console) secondStepPage(w http.ResponseWriter, r *http.Request, status int, next string, e *change.Error, problem string) {
 	ctx := r.Context()
-	user, err := c.Keyring.PendingUser(ctx, c.cookie(r, pendingCookie))
+	user, err := c.People.PendingUser(ctx, c.cookie(r, pendingCookie))
 	if err != nil {
 		c.beginAgain(w, r, next, err)
 		return
 	}
-	f, err := c.Keyring.Factors(ctx, user.ID)
+	f, err := c.People.Factors(ctx, user.ID)
 	if err != nil {
 		c.fail(w, r, err)
 		return
@@ -158,7 +157,7 @@ func (c *console) secondStepPage(w http.ResponseWriter, r *http.Request, status 
 	b := proveBody{Action: "/sign-in/second", Next: next, Email: user.Email, App: f.TOTP, Recovery: true, Problem: problem}
 	switch {
 	case len(f.Passkeys) > 0 && c.party != nil:
-		if b.Passkey, err = c.Keyring.BeginPasskey(ctx, c.party, user); err != nil {
+		if b.Passkey, err = c.People.BeginPasskey(ctx, c.party, user); err != nil {
 			c.fail(w, r, err)
 			return
 		}
@@ -193,7 +192,7 @@ func (c *console) secondStep(w http.ResponseWriter, r *http.Request) {
 		c.secondStepPage(w, r, http.StatusTooManyRequests, next, nil, problem)
 		return
 	}
-	session, _, err := c.Keyring.FinishSignIn(r.Context(), c.party, c.cookie(r, pendingCookie), proofOf(r.PostForm), addr, r.UserAgent())
+	session, _, err := c.People.FinishSignIn(r.Context(), c.party, c.cookie(r, pendingCookie), proofOf(r.PostForm), addr, r.UserAgent())
 	var e *change.Error
 	switch {
 	case errors.As(err, &e) && e.Kind == change.Invalid:

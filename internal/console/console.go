@@ -26,14 +26,9 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/auditlog"
-	"postern/internal/domain"
-	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/backend"
 	"postern/internal/openapi"
-	"postern/internal/store"
-	"postern/internal/submit"
-	"postern/internal/suppress"
+	"postern/internal/people"
 )
 
 // ClientFunc tells who a request came from: its address (behind trusted proxies the forwarded one), and whether
@@ -42,13 +37,8 @@ type ClientFunc = func(r *http.Request) (addr netip.Addr, secure bool)
 
 // Config is what the door needs.
 type Config struct {
-	Store    *store.Store
-	Gate     *gate.Gate
-	Submit   *submit.Submit
-	Keyring  *keyring.Keyring
-	Suppress *suppress.List
-	Domains  *domain.Checker // looks at the domains of senders
-	Client   ClientFunc      // nil: the connection's own address, secure by TLS or on loopback
+	*backend.Backend
+	Client ClientFunc // nil: the connection's own address, secure by TLS or on loopback
 
 	BaseURL   string // where people and programs find this server, such as https://mail.example.com
 	SMTPAddr  string // host:port of SMTP submission
@@ -57,7 +47,7 @@ type Config struct {
 	Hostname  string // the server's name, where an address says none
 	Route     string // how mail leaves: "capture", "relay" or "direct"; "" says nothing about it
 
-	OIDC keyring.OIDCConfig // the OpenID provider whose people may sign in; its RedirectURL is made of BaseURL
+	OIDC people.OIDCConfig // the OpenID provider whose people may sign in; its RedirectURL is made of BaseURL
 
 	Programs http.Handler // answers programs where there is no page, in JSON; nil: they get a page that says so
 
@@ -83,11 +73,10 @@ type console struct {
 	mails    *throttle // mails that a stranger makes us send
 	cross    *http.CrossOriginProtection
 
-	party     *keyring.RelyingParty // nil where browsers offer no passkeys
-	noPasskey string                // why they do not
-	oidc      *keyring.OIDC         // nil without a provider
-	auditLog  *auditlog.Log
-	described *openapi.Document // nil without a description
+	party     *people.RelyingParty // nil where browsers offer no passkeys
+	noPasskey string               // why they do not
+	oidc      *people.OIDC         // nil without a provider
+	described *openapi.Document    // nil without a description
 }
 
 // New makes the handler of the pages.
@@ -97,8 +86,8 @@ func New(c Config) (http.Handler, error) {
 
 // newConsole makes the door from the given templates, with more template functions.
 func newConsole(c Config, templates fs.FS, funcs template.FuncMap) (http.Handler, error) {
-	if c.Store == nil || c.Keyring == nil {
-		return nil, errors.New("console: it needs a store and a keyring")
+	if c.Backend == nil {
+		return nil, errors.New("console: it needs a backend")
 	}
 	if c.Client == nil {
 		c.Client = directClient
@@ -110,7 +99,7 @@ func newConsole(c Config, templates fs.FS, funcs template.FuncMap) (http.Handler
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-	d := &console{Config: c, forms: newForms(c.Now), throttle: newThrottle(c.Now), mails: newThrottle(c.Now), cross: http.NewCrossOriginProtection(), auditLog: auditlog.New(c.Store)}
+	d := &console{Config: c, forms: newForms(c.Now), throttle: newThrottle(c.Now), mails: newThrottle(c.Now), cross: http.NewCrossOriginProtection()}
 	d.signInBy()
 	if c.BaseURL != "" {
 		if err := d.cross.AddTrustedOrigin(c.BaseURL); err != nil {

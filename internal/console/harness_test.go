@@ -21,16 +21,16 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/change"
-
 	"golang.org/x/net/html"
 
+	"postern/internal/backend"
+	"postern/internal/backend/backendtest"
+	"postern/internal/change"
 	"postern/internal/console"
-	"postern/internal/credential"
 	"postern/internal/dns"
 	"postern/internal/domain"
 	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
@@ -71,13 +71,13 @@ func TestMain(m *testing.M) {
 
 // world is a server with one account, and what a test needs to reach behind it.
 type world struct {
-	t        *testing.T
-	store    *store.Store
-	gate     *gate.Gate
-	keyring  *keyring.Keyring
+	t     *testing.T
+	store *store.Store
+	gate  *gate.Gate
+	*backend.Backend
 	submit   *submit.Submit
 	suppress *suppress.List
-	signed   keyring.SignedUp
+	signed   keys.SignedUp
 	dns      dns.Table // of the domains of senders
 	base     string
 	secure   bool // what Client says
@@ -88,26 +88,31 @@ var operator = change.Actor{Kind: change.Operator, Origin: "test"}
 
 func newWorld(t *testing.T, change ...func(*console.Config)) *world {
 	t.Helper()
+	return newWorldOf(t, nil, change...)
+}
+
+// newWorldOf is newWorld with other parts behind the entry point.
+func newWorldOf(t *testing.T, parts func(*backend.Config), change ...func(*console.Config)) *world {
+	t.Helper()
 	w := &world{t: t, store: storetest.New(t), dns: dns.Table{}, secure: true, now: time.Now()}
 	serverKey := []byte("0123456789abcdefghijklmnopqrstuv")
-	digester, err := credential.NewDigester(serverKey)
-	ok(t, err)
-	w.gate = gate.New(gate.Config{Digester: digester})
-	w.suppress = suppress.New(w.store, nil, slogDiscard())
-	t.Cleanup(w.suppress.Wait)
-	w.submit = submit.New(w.store, func() {}, slogDiscard())
-	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: w.submit.Forget, Now: func() time.Time { return w.now }, Log: slogDiscard()})
-	ok(t, err)
-	w.signed, err = w.keyring.SignUp(t.Context(), operator, "Acme", "owner@example.com")
-	ok(t, err)
-	domains, err := domain.New(domain.Config{
-		Store: w.store, Keyring: w.keyring, Resolver: w.dns, SPF: []string{"include:spf.mail.test"}, FilesBetween: 1, Log: slogDiscard(),
-		Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no web server") },
-	})
+	behind := backend.Config{
+		Store: w.store, ServerKey: serverKey, Now: func() time.Time { return w.now }, Log: slogDiscard(),
+		Domain: domain.Config{
+			Resolver: w.dns, SPF: []string{"include:spf.mail.test"}, FilesBetween: 1,
+			Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no web server") },
+		},
+	}
+	if parts != nil {
+		parts(&behind)
+	}
+	w.Backend = backendtest.New(t, behind)
+	w.store, w.gate, w.submit, w.suppress = w.Store, w.Gate, w.Submit, w.Suppress
+	var err error
+	w.signed, err = w.Keys.SignUp(t.Context(), operator, "Acme", "owner@example.com")
 	ok(t, err)
 	c := console.Config{
-		Domains: domains,
-		Store:   w.store, Gate: w.gate, Submit: w.submit, Keyring: w.keyring, Suppress: w.suppress, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.example.com", Log: slogDiscard(),
+		Backend: w.Backend, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.example.com", Log: slogDiscard(),
 		Client: func(*http.Request) (netip.Addr, bool) { return netip.MustParseAddr("192.0.2.7"), w.secure },
 		Now:    func() time.Time { return w.now },
 	}
@@ -145,7 +150,7 @@ func (w *world) signedIn() *browser {
 
 func (b *browser) signInAs(u store.User) {
 	b.w.t.Helper()
-	token, err := b.w.keyring.NewSignInLink(b.w.t.Context(), operator, u)
+	token, err := b.w.People.NewSignInLink(b.w.t.Context(), operator, u)
 	ok(b.w.t, err)
 	b.post("/welcome/"+token, nil).is(http.StatusOK)
 }
@@ -392,7 +397,7 @@ func (w *world) send(key store.Key, d mail.Draft, to ...string) submit.Receipt {
 			d.To = append(d.To, mail.Address{Email: x})
 		}
 	}
-	_, err := w.keyring.AddSender(w.t.Context(), operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, d.From.Email, "")
+	_, err := w.Senders.AddSender(w.t.Context(), operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, d.From.Email, "")
 	ok(w.t, err)
 	raw, err := mail.Compose(d)
 	ok(w.t, err)
@@ -415,9 +420,9 @@ func (w *world) sendRaw(key store.Key, d mail.Draft, raw []byte, to ...string) s
 }
 
 // subaccount makes one behind the pages.
-func (w *world) subaccount(name string) keyring.Issued {
+func (w *world) subaccount(name string) keys.Issued {
 	w.t.Helper()
-	x, err := w.keyring.CreateSubaccount(w.t.Context(), operator, w.signed.Account.ID, keyring.NewKey{Name: name})
+	x, err := w.Keys.CreateSubaccount(w.t.Context(), operator, w.signed.Account.ID, keys.NewKey{Name: name})
 	ok(w.t, err)
 	return x
 }

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"postern/internal/access"
-	"postern/internal/keyring"
 	"postern/internal/store"
 	"postern/internal/webhook"
+	"postern/internal/webhooks"
 )
 
 const (
@@ -53,12 +53,12 @@ type hooksBody struct {
 	Older      string
 	One        store.Key // the key that the list is of, if it is of one
 	Manage     bool      // the user may change that key
-	Secret     keyring.SigningSecret
+	Secret     webhooks.SigningSecret
 	Said       string
 }
 
 type hookRow struct {
-	keyring.Hook
+	webhooks.Hook
 	Key     store.Key
 	Waiting int
 	Manage  bool
@@ -113,7 +113,7 @@ func (c *console) showHooks(v *visit) error {
 			return c.show(v, http.StatusOK, "hooks", "Webhooks", "webhooks", b)
 		}
 		b.Manage = v.may(access.ManageKeys, b.One.ID)
-		if b.Secret, err = c.Keyring.HookSecret(v.r.Context(), v.scope, store.KeyFilter{ID: b.One.ID}); err != nil {
+		if b.Secret, err = c.Webhooks.HookSecret(v.r.Context(), v.scope, store.KeyFilter{ID: b.One.ID}); err != nil {
 			return err
 		}
 	}
@@ -129,7 +129,7 @@ func (c *console) showHooks(v *visit) error {
 
 func (c *console) listHooks(v *visit, b *hooksBody) error {
 	ctx := v.r.Context()
-	list, total, err := c.Keyring.Hooks(ctx, v.scope, store.HookFilter{KeyID: b.One.ID}, store.Page{Limit: hooksShown})
+	list, total, err := c.Webhooks.Hooks(ctx, v.scope, store.HookFilter{KeyID: b.One.ID}, store.Page{Limit: hooksShown})
 	if err != nil {
 		return err
 	}
@@ -232,8 +232,8 @@ func (c *console) hookFormPage(v *visit, status int, b hookFormBody) error {
 		return err
 	}
 	picker.Problem = b.Choice.Problem
-	b.Choice, b.Private = picker, c.Keyring.PrivateWebhooks()
-	for _, t := range keyring.HookTypes() {
+	b.Choice, b.Private = picker, c.Webhooks.PrivateWebhooks()
+	for _, t := range webhooks.HookTypes() {
 		b.All = append(b.All, t.String())
 	}
 	title := "Add a webhook"
@@ -263,10 +263,10 @@ func (c *console) addHooks(v *visit) error {
 	if err != nil {
 		return err
 	}
-	set := keyring.HookSet{URL: b.URL, Backup: b.Backup}
+	set := webhooks.HookSet{URL: b.URL, Backup: b.Backup}
 	set.Version, _ = strconv.Atoi(b.Version) // what is no number is refused as version 0 is not: 1
 	for _, name := range b.Types {
-		t, err := keyring.HookTypeOf(name)
+		t, err := webhooks.HookTypeOf(name)
 		if e := userError(err); e != nil {
 			b.Problem = problemOf(e, "EventType")
 			return c.hookFormPage(v, http.StatusUnprocessableEntity, b)
@@ -277,7 +277,7 @@ func (c *console) addHooks(v *visit) error {
 		b.Problem = problem{"EventType", "Choose at least one type of event."}
 		return c.hookFormPage(v, http.StatusUnprocessableEntity, b)
 	}
-	_, err = c.Keyring.SetHooks(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: key.ID}, set)
+	_, err = c.Webhooks.SetHooks(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: key.ID}, set)
 	if e := userError(err); e != nil {
 		b.Problem = problemOf(e, "Url", "Version", "EventType")
 		return c.hookFormPage(v, http.StatusUnprocessableEntity, b)
@@ -294,7 +294,7 @@ func (c *console) pathHook(v *visit) (*hookRow, error) {
 	if err != nil {
 		return nil, store.ErrNotFound
 	}
-	h, err := c.Keyring.Hook(v.r.Context(), v.scope, store.HookFilter{ID: id})
+	h, err := c.Webhooks.Hook(v.r.Context(), v.scope, store.HookFilter{ID: id})
 	if err != nil {
 		return nil, err
 	}
@@ -331,7 +331,7 @@ func (c *console) changeHook(v *visit) error {
 	b := formOf(h)
 	b.URL, b.Version = address, v.r.PostForm.Get("version")
 	version, _ = strconv.Atoi(b.Version)
-	_, err = c.Keyring.ChangeHook(v.r.Context(), v.actor, v.scope, h.ID, keyring.HookChange{URL: &address, Version: &version, Revive: true})
+	_, err = c.Webhooks.ChangeHook(v.r.Context(), v.actor, v.scope, h.ID, webhooks.HookChange{URL: &address, Version: &version, Revive: true})
 	if e := userError(err); e != nil {
 		b.Problem = problemOf(e, "Url", "Version")
 		return c.hookFormPage(v, http.StatusUnprocessableEntity, b)
@@ -348,7 +348,7 @@ func (c *console) testOneHook(v *visit) error {
 	if err != nil {
 		return err
 	}
-	a, err := c.Keyring.TestHook(v.r.Context(), v.scope, h.ID)
+	a, err := c.Webhooks.TestHook(v.r.Context(), v.scope, h.ID)
 	if err != nil {
 		return err
 	}
@@ -362,7 +362,7 @@ func (c *console) removeOneHook(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Keyring.RemoveHook(v.r.Context(), v.actor, v.scope, h.ID); err != nil {
+	if err := c.Webhooks.RemoveHook(v.r.Context(), v.actor, v.scope, h.ID); err != nil {
 		return err
 	}
 	return v.redirect("/webhooks?done=removed&key=" + h.Key.APIKey)
@@ -371,7 +371,7 @@ func (c *console) removeOneHook(v *visit) error {
 // keySecretBody asks whether a key is to get a new signing secret, or shows it: in that one answer and nowhere else.
 type keySecretBody struct {
 	Key    store.Key
-	Now    keyring.SigningSecret
+	Now    webhooks.SigningSecret
 	Nonce  string
 	Secret string
 }
@@ -381,7 +381,7 @@ func (c *console) showHookSecret(v *visit) error {
 	if err != nil {
 		return err
 	}
-	now, err := c.Keyring.HookSecret(v.r.Context(), v.scope, store.KeyFilter{ID: key.ID})
+	now, err := c.Webhooks.HookSecret(v.r.Context(), v.scope, store.KeyFilter{ID: key.ID})
 	if err != nil {
 		return err
 	}
@@ -399,7 +399,7 @@ func (c *console) newHookSecret(v *visit) error {
 	if !c.forms.use(v.user.ID, v.r.PostForm.Get("nonce")) {
 		return &statusError{http.StatusConflict, "The signing secret was shown already", "This form was sent before, and its answer with the secret is shown once. If you did not keep it, make another."}
 	}
-	secret, err := c.Keyring.NewHookSecret(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: key.ID}, keyring.HookOverlap)
+	secret, err := c.Webhooks.NewHookSecret(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: key.ID}, webhooks.HookOverlap)
 	if err != nil {
 		return err
 	}
@@ -419,7 +419,7 @@ func (c *console) replayFailed(v *visit) error {
 	if err != nil || hours < 1 || hours > 7*24 {
 		hours = 24
 	}
-	n, err := c.Keyring.ReplayFailed(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: key.ID}, c.Now().Add(-time.Duration(hours)*time.Hour))
+	n, err := c.Webhooks.ReplayFailed(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: key.ID}, c.Now().Add(-time.Duration(hours)*time.Hour))
 	if err != nil {
 		return err
 	}
@@ -458,7 +458,7 @@ func (c *console) showDelivery(v *visit) error {
 	if err != nil {
 		return err
 	}
-	body, kept, err := c.Keyring.HookBody(v.r.Context(), a)
+	body, kept, err := c.Webhooks.HookBody(v.r.Context(), a)
 	if err != nil {
 		return err
 	}
@@ -475,7 +475,7 @@ func (c *console) replayDelivery(v *visit) error {
 	if err != nil {
 		return err
 	}
-	n, err := c.Keyring.ReplayAttempt(v.r.Context(), v.actor, v.scope, a.ID)
+	n, err := c.Webhooks.ReplayAttempt(v.r.Context(), v.actor, v.scope, a.ID)
 	if err != nil {
 		return err
 	}

@@ -9,17 +9,17 @@ import (
 	"testing"
 
 	"postern/internal/access"
-	"postern/internal/keyring"
 	"postern/internal/store"
+	"postern/internal/webhooks"
 )
 
 // hook gives a key a webhook for what was sent, with one delivery in its log: a sample that reached nobody.
 func (w *world) hook(key store.Key) (hookID, deliveryID int64) {
 	w.t.Helper()
 	ctx := w.t.Context()
-	list, err := w.keyring.SetHooks(ctx, operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, keyring.HookSet{URL: "https://user:geheim@hooks.invalid/mail", Types: []store.EventType{store.EventSent}, Version: 1, Replace: true})
+	list, err := w.Webhooks.SetHooks(ctx, operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, webhooks.HookSet{URL: "https://user:geheim@hooks.invalid/mail", Types: []store.EventType{store.EventSent}, Version: 1, Replace: true})
 	ok(w.t, err)
-	_, err = w.keyring.TestHook(ctx, store.OfAccount(key.AccountID), list[0].ID)
+	_, err = w.Webhooks.TestHook(ctx, store.OfAccount(key.AccountID), list[0].ID)
 	ok(w.t, err)
 	log, err := w.store.HookAttempts(ctx, store.OfKey(key.AccountID, key.ID), store.AttemptFilter{}, 1)
 	ok(w.t, err)
@@ -50,7 +50,7 @@ func TestWebhooksPage(t *testing.T) {
 		b.post("/webhooks/new", bad).is(http.StatusUnprocessableEntity).says(name)
 	}
 	b.post("/webhooks/new", form).is(http.StatusOK).says("The webhook is set").says("not used yet").says("hooks.invalid").lacks("geheim").says("requests are not signed")
-	hooks, _, err := w.keyring.Hooks(t.Context(), store.OfKey(sub.Key.AccountID, sub.Key.ID), store.HookFilter{}, store.Page{})
+	hooks, _, err := w.Webhooks.Hooks(t.Context(), store.OfKey(sub.Key.AccountID, sub.Key.ID), store.HookFilter{}, store.Page{})
 	ok(t, err)
 	if len(hooks) != 2 {
 		t.Fatalf("%d hooks", len(hooks))
@@ -88,7 +88,7 @@ func TestWhoOnlyReadsSeesNoPathOfAWebhook(t *testing.T) {
 	w := newWorld(t)
 	mine, seen := w.subaccount("Mine"), w.subaccount("Seen")
 	for path, key := range map[string]store.Key{"/mine-token": mine.Key, "/seen-token?key=geheim": seen.Key} {
-		_, err := w.keyring.SetHooks(t.Context(), operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, keyring.HookSet{URL: "https://hooks.invalid" + path, Types: []store.EventType{store.EventOpen}})
+		_, err := w.Webhooks.SetHooks(t.Context(), operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, webhooks.HookSet{URL: "https://hooks.invalid" + path, Types: []store.EventType{store.EventOpen}})
 		ok(t, err)
 	}
 	b := w.person("mixed@example.com", map[string]store.Key{access.Manager: mine.Key, access.Analyst: seen.Key})

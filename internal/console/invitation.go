@@ -7,8 +7,7 @@ import (
 	"net/http"
 
 	"postern/internal/change"
-
-	"postern/internal/keyring"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -33,8 +32,8 @@ func invitationGone() error {
 }
 
 // visitor is who opens the link of an invitation: his session, if he is signed in.
-func (c *console) visitor(r *http.Request) (*keyring.SignedIn, error) {
-	in, err := c.Keyring.Session(r.Context(), c.sessionToken(r))
+func (c *console) visitor(r *http.Request) (*people.SignedIn, error) {
+	in, err := c.People.Session(r.Context(), c.sessionToken(r))
 	var e *change.Error
 	if errors.As(err, &e) {
 		return nil, nil
@@ -64,8 +63,8 @@ func (c *console) showInvitation(w http.ResponseWriter, r *http.Request) {
 	c.render(w, r, http.StatusOK, "invitation", page{Title: "Invitation", Body: b})
 }
 
-func (c *console) invitationBody(r *http.Request, in *keyring.SignedIn) (invitationBody, error) {
-	i, err := c.Keyring.Invitation(r.Context(), r.PathValue("token"))
+func (c *console) invitationBody(r *http.Request, in *people.SignedIn) (invitationBody, error) {
+	i, err := c.People.Invitation(r.Context(), r.PathValue("token"))
 	var e *change.Error
 	if errors.As(err, &e) && e.Kind == change.NotFound {
 		return invitationBody{}, invitationGone()
@@ -101,7 +100,7 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.PostForm.Has("sign-out") {
-		if err := c.Keyring.SignOut(r.Context(), c.sessionToken(r)); err != nil {
+		if err := c.People.SignOut(r.Context(), c.sessionToken(r)); err != nil {
 			c.fail(w, r, err)
 			return
 		}
@@ -122,7 +121,7 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 	if in != nil {
 		user = &in.User
 	}
-	session, err := c.Keyring.Accept(r.Context(), r.PathValue("token"), user, c.address(r), r.UserAgent())
+	session, err := c.People.Accept(r.Context(), r.PathValue("token"), user, c.address(r), r.UserAgent())
 	var e *change.Error
 	switch {
 	case errors.As(err, &e) && e.Kind == change.NotFound:
@@ -141,7 +140,7 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 }
 
 // enterInvited makes the session work in the account that its user was let into.
-func (c *console) enterInvited(w http.ResponseWriter, r *http.Request, in *keyring.SignedIn, accountID int64) {
+func (c *console) enterInvited(w http.ResponseWriter, r *http.Request, in *people.SignedIn, accountID int64) {
 	err := c.Store.Update(r.Context(), func(tx *store.Tx) error { return tx.SwitchSession(r.Context(), in.Session.Digest, accountID) })
 	if err != nil {
 		c.fail(w, r, err)

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"postern/internal/access"
-	"postern/internal/keyring"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -133,7 +133,7 @@ func readInvite(f url.Values) (b inviteBody, keys []int64) {
 		b.On = onAccount
 	}
 	if b.Days == "" {
-		b.Days = strconv.Itoa(keyring.InvitationDays)
+		b.Days = strconv.Itoa(people.InvitationDays)
 	}
 	return b, keys
 }
@@ -201,16 +201,16 @@ func (c *console) invite(v *visit) error {
 		return again(problem{"Email", "Give the address that the invitation goes to."})
 	case b.Role == "":
 		return again(problem{"Role", "Choose a role."})
-	case !ok || days < 1 || days > keyring.MaxInvitationDays:
-		return again(problem{"Days", "Give 1 to " + strconv.Itoa(keyring.MaxInvitationDays) + " days."})
+	case !ok || days < 1 || days > people.MaxInvitationDays:
+		return again(problem{"Days", "Give 1 to " + strconv.Itoa(people.MaxInvitationDays) + " days."})
 	case b.On == onKeys && len(keys) == 0:
 		return again(problem{"Keys", "Choose at least one subaccount, or share the whole account."})
 	}
-	s := keyring.Share{Email: b.Email, Role: b.Role, Days: int(days)}
+	s := people.Share{Email: b.Email, Role: b.Role, Days: int(days)}
 	if b.On == onKeys {
 		s.KeyIDs = keys
 	}
-	_, err := c.Keyring.Invite(v.r.Context(), v.actor, v.account.ID, s)
+	_, err := c.People.Invite(v.r.Context(), v.actor, v.account.ID, s)
 	if e := userError(err); e != nil {
 		return again(problemOf(e, "Email", "Role", "Days", "Keys"))
 	}
@@ -247,7 +247,7 @@ func (c *console) showWithdraw(v *visit) error {
 }
 
 func (c *console) withdraw(v *visit) error {
-	if err := c.Keyring.Withdraw(v.r.Context(), v.actor, v.account.ID, numberOf(v)); err != nil {
+	if err := c.People.Withdraw(v.r.Context(), v.actor, v.account.ID, numberOf(v)); err != nil {
 		return err
 	}
 	return v.redirect("/account?done=withdrawn")
@@ -304,7 +304,7 @@ func (c *console) changeRole(v *visit) error {
 		return err
 	}
 	role := v.r.PostForm.Get("role")
-	_, err = c.Keyring.ChangeAccess(v.r.Context(), v.actor, v.account.ID, x.ID, role)
+	_, err = c.People.ChangeAccess(v.r.Context(), v.actor, v.account.ID, x.ID, role)
 	if e := userError(err); e != nil {
 		return c.accessForm(v, http.StatusUnprocessableEntity, accessBody{Kind: "role", Access: x, Roles: roleRows(role, x.KeyID != 0), Problem: problemOf(e, "Role")})
 	}
@@ -319,7 +319,7 @@ func (c *console) removeAccess(v *visit) error {
 	if err != nil {
 		return err
 	}
-	err = c.Keyring.RemoveAccess(v.r.Context(), v.actor, v.account.ID, x.ID)
+	err = c.People.RemoveAccess(v.r.Context(), v.actor, v.account.ID, x.ID)
 	if e := userError(err); e != nil {
 		return c.accessForm(v, http.StatusUnprocessableEntity, accessBody{Kind: "remove", Access: x, Problem: problemOf(e)})
 	}

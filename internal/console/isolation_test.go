@@ -16,8 +16,9 @@ import (
 
 	"postern/internal/access"
 	"postern/internal/console"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/mail"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -72,25 +73,25 @@ func (c *crowd) word(what string, accountID, keyID int64) string {
 func (c *crowd) home(i int) {
 	t, ctx := c.t, c.t.Context()
 	name := fmt.Sprintf("zqaccount%d%05dx", i, c.rng.IntN(100_000))
-	x, err := c.keyring.SignUp(ctx, operator, name, fmt.Sprintf("zqowner%d%05dx@example.com", i, c.rng.IntN(100_000)))
+	x, err := c.Keys.SignUp(ctx, operator, name, fmt.Sprintf("zqowner%d%05dx@example.com", i, c.rng.IntN(100_000)))
 	ok(t, err)
 	h := home{account: x.Account, keys: []store.Key{x.Key}}
 	c.words = append(c.words, word{text: name, what: "account", account: x.Account.ID})
 	c.people = append(c.people, person{User: x.User, access: []store.Access{{AccountID: x.Account.ID, Role: access.Owner}}})
 	c.words = append(c.words, word{text: x.User.Email, what: "address", account: x.Account.ID, user: x.User.ID})
 	for range 1 + c.rng.IntN(3) {
-		k, err := c.keyring.CreateSubaccount(ctx, operator, x.Account.ID, keyring.NewKey{Name: "sub", Reference: ""})
+		k, err := c.Keys.CreateSubaccount(ctx, operator, x.Account.ID, keys.NewKey{Name: "sub", Reference: ""})
 		ok(t, err)
 		sub := k.Key
 		sub.Name = c.word("key", x.Account.ID, sub.ID)
-		_, err = c.keyring.Change(ctx, operator, store.OfAccount(x.Account.ID), store.KeyFilter{ID: sub.ID}, keyring.KeyChange{Name: &sub.Name, Reference: new(c.word("reference", x.Account.ID, sub.ID))}, 0)
+		_, err = c.Keys.Change(ctx, operator, store.OfAccount(x.Account.ID), store.KeyFilter{ID: sub.ID}, keys.KeyChange{Name: &sub.Name, Reference: new(c.word("reference", x.Account.ID, sub.ID))}, 0)
 		ok(t, err)
 		h.keys = append(h.keys, sub)
 	}
-	plan, err := c.keyring.PutPlan(ctx, operator, store.Plan{Name: c.word("plan", x.Account.ID, 0), Users: 50})
+	plan, err := c.Accounts.PutPlan(ctx, operator, store.Plan{Name: c.word("plan", x.Account.ID, 0), Users: 50})
 	ok(t, err)
-	ok(t, c.keyring.AssignPlan(ctx, operator, x.Account.ID, plan.ID))
-	_, err = c.keyring.Ask(ctx, operator, x.Account.ID, "", "users", 100, c.word("reason", x.Account.ID, 0))
+	ok(t, c.Accounts.AssignPlan(ctx, operator, x.Account.ID, plan.ID))
+	_, err = c.Accounts.Ask(ctx, operator, x.Account.ID, "", "users", 100, c.word("reason", x.Account.ID, 0))
 	ok(t, err)
 	for _, k := range h.keys {
 		c.words = append(c.words, word{text: k.APIKey, what: "API key", account: x.Account.ID, key: k.ID})
@@ -111,11 +112,11 @@ func (c *crowd) fillKey(k store.Key) things {
 	ok(t, err)
 	x.sender = list[0].ID
 	x.suppression = c.suppression(k, c.word("suppressed", k.AccountID, k.ID)+"@example.net")
-	share := keyring.Share{Email: c.word("invited", k.AccountID, 0) + "@example.com", Role: access.Sender}
+	share := people.Share{Email: c.word("invited", k.AccountID, 0) + "@example.com", Role: access.Sender}
 	if !k.Master { // which is not shared by itself
 		share.KeyIDs = []int64{k.ID}
 	}
-	i, err := c.keyring.Invite(ctx, operator, k.AccountID, share)
+	i, err := c.People.Invite(ctx, operator, k.AccountID, share)
 	ok(t, err)
 	x.invitation = i.ID
 	return x

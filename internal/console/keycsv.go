@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"postern/internal/accounts"
 	"postern/internal/credential"
-	"postern/internal/keyring"
 	"postern/internal/sheet"
 	"postern/internal/store"
 )
@@ -32,7 +32,7 @@ func (c *console) exportKeys(v *visit) error {
 	out.Write([]string{"Name", "Reference", "API key", "Kind", "State", "Created", "Last used", "Secret key age in days", "Secret keys", "Messages in 30 days"}) //nolint:errcheck // Flush says it
 	for at := 0; len(rows) > 0; {
 		for _, k := range rows {
-			out.Write(c.keyRecord(k, keyring.PolicyOf(v.account))) //nolint:errcheck // Flush says it
+			out.Write(c.keyRecord(k, accounts.PolicyOf(v.account))) //nolint:errcheck // Flush says it
 		}
 		if out.Flush(); out.Error() != nil {
 			return nil //nolint:nilerr // the browser has gone

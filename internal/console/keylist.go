@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"postern/internal/access"
-	"postern/internal/keyring"
+	"postern/internal/accounts"
 	"postern/internal/store"
 )
 
@@ -103,7 +103,7 @@ func (c *console) keysFilter(v *visit, show, query string) store.KeyFilter {
 	case store.KeyActive, store.KeyDeactivated, store.KeySuspended:
 		f.State = show
 	case "due":
-		policy := keyring.PolicyOf(v.account)
+		policy := accounts.PolicyOf(v.account)
 		f.State, f.DueBefore = store.KeyActive, c.madeBefore(policy.Days-policy.RemindDays)
 	case "unused":
 		f.UnusedSince = c.Now().AddDate(0, 0, -unusedDays)
@@ -201,7 +201,7 @@ func (b *keysBody) choices(asked url.Values) {
 
 // aged counts the active keys of the scope whose secret is due for a reset.
 func (c *console) aged(v *visit) (agedBanner, error) {
-	policy := keyring.PolicyOf(v.account)
+	policy := accounts.PolicyOf(v.account)
 	b := agedBanner{Stops: policy.Stop}
 	for _, x := range []struct {
 		n    *int
@@ -221,7 +221,7 @@ func (c *console) room(v *visit) (room, error) {
 	if !v.may(access.CreateKeys, 0) {
 		return room{}, nil
 	}
-	may, err := c.Keyring.Allowance(v.r.Context(), v.account.ID)
+	may, err := c.Accounts.Allowance(v.r.Context(), v.account.ID)
 	if err != nil || may.Subaccounts == 0 {
 		return room{May: true}, err
 	}

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"postern/internal/access"
+	"postern/internal/accounts"
 	"postern/internal/credential"
-	"postern/internal/keyring"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -110,7 +110,7 @@ func (c *console) showKey(v *visit) error {
 }
 
 func (c *console) keyBody(v *visit, k store.Key) (keyBody, error) {
-	b := keyBody{Policy: keyring.PolicyOf(v.account), Nonce: c.forms.nonce(v.user.ID)}
+	b := keyBody{Policy: accounts.PolicyOf(v.account), Nonce: c.forms.nonce(v.user.ID)}
 	rows, err := c.keyRows(v, []store.Key{k})
 	if err != nil {
 		return b, err
@@ -269,7 +269,7 @@ func (c *console) deleteKey(v *visit) error {
 		b.Problem = "Type " + k.Name + " exactly as it stands here."
 		return c.deleteForm(v, http.StatusUnprocessableEntity, k, b)
 	}
-	err = c.Keyring.Delete(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, b.Queue == "cancel")
+	err = c.Keys.Delete(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, b.Queue == "cancel")
 	if e := userError(err); e != nil {
 		b.Problem = sentence(e.Reason)
 		return c.deleteForm(v, http.StatusUnprocessableEntity, k, b)

@@ -18,15 +18,17 @@ import (
 	"golang.org/x/net/html"
 
 	"postern/internal/access"
+	"postern/internal/accounts"
 	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/mail"
+	"postern/internal/people"
 	"postern/internal/store"
 	"postern/internal/submit"
 )
 
 // opensFrom says whether a secret opens the gate from an address.
-func (w *world) opensFrom(x keyring.Issued, address string) bool {
+func (w *world) opensFrom(x keys.Issued, address string) bool {
 	_, err := w.gate.Verify(gate.Source{Protocol: "http", Addr: netip.MustParseAddr(address)}, x.Key.APIKey, x.Secret)
 	return err == nil
 }
@@ -57,11 +59,11 @@ func TestAKeysOwnPage(t *testing.T) {
 	sub := w.subaccount("Shop")
 	b.get("/keys").is(http.StatusOK)
 	b.get(keyPage(sub.Key)).is(http.StatusOK).says("Shop", sub.Key.APIKey, "Nothing has ever used it.", "0 messages in 30 days", "The key has no sender yet", "any of its senders", "everywhere", "One person has the whole account", "Danger zone")
-	w.change(sub.Key, keyring.KeyChange{Reference: new("customer-42"), HourLimit: new(int64(2)), MonthLimit: new(int64(1000))})
+	w.change(sub.Key, keys.KeyChange{Reference: new("customer-42"), HourLimit: new(int64(2)), MonthLimit: new(int64(1000))})
 	w.send(sub.Key, mailOf("One"), "a@example.org")
 	w.send(sub.Key, mailOf("Two"), "b@example.org")
 	dayLimit := int64(5)
-	_, err := w.keyring.ChangeAccount(t.Context(), operator, w.signed.Account.ID, keyring.AccountChange{DayLimit: &dayLimit})
+	_, err := w.Accounts.ChangeAccount(t.Context(), operator, w.signed.Account.ID, accounts.AccountChange{DayLimit: &dayLimit})
 	ok(t, err)
 	a := b.get(keyPage(sub.Key)).says("customer-42", "2 messages in 30 days", "2 of 2", "2 of 5, the account’s limit", "2 of 1,000")
 	if levels := []string{attr(a.all("progress")[0], "class"), attr(a.all("progress")[2], "class")}; levels[0] != "gauge overdue" || levels[1] != "gauge ok" {
@@ -78,7 +80,7 @@ func TestStatesOfAKeysPage(t *testing.T) {
 	sub := w.subaccount("Shop")
 	b.post(keyPath(sub.Key, "deactivate")+"?on=key", nil).at(keyPage(sub.Key)).says("The key is deactivated", "Activate")
 	b.get(keyPath(sub.Key, "reset")).says("The key is deactivated: its new secret key opens nothing")
-	_, err := w.keyring.Suspend(t.Context(), operator, store.KeyFilter{ID: sub.Key.ID}, "A list that was <b>bought</b>")
+	_, err := w.Keys.Suspend(t.Context(), operator, store.KeyFilter{ID: sub.Key.ID}, "A list that was <b>bought</b>")
 	ok(t, err)
 	b.get(keyPage(sub.Key)).says("Suspended by the operator of this server. The reason: A list that was <b>bought</b>", "The key is suspended: nothing is sent with it.").lacks("/activate?", "/deactivate?")
 	w.subaccountWithoutSecret(sub.Key)
@@ -88,7 +90,7 @@ func TestStatesOfAKeysPage(t *testing.T) {
 	for _, path := range []string{"/keys/999", "/keys/x", "/keys/0", "/keys/-1", "/keys/99999999999999999999"} {
 		b.get(path).is(http.StatusNotFound).says("There is no such key in your account.")
 	}
-	other, err := w.keyring.SignUp(t.Context(), operator, "Other", "other@example.com")
+	other, err := w.Keys.SignUp(t.Context(), operator, "Other", "other@example.com")
 	ok(t, err)
 	b.get(keyPage(other.Key)).is(http.StatusNotFound).lacks(other.Key.APIKey)
 	for _, page := range []string{"restrict", "delete", "reset", "smtp", "secrets/" + strconv.FormatInt(other.Key.Secrets[0].ID, 10) + "/retire"} {
@@ -243,7 +245,7 @@ func TestSendingATest(t *testing.T) {
 	sub := w.subaccount("Shop")
 	test := keyPath(sub.Key, "test")
 	b.post(test, nil).is(http.StatusUnprocessableEntity).says("The key has no sender yet: add the address or domain")
-	_, err := w.keyring.AddSender(t.Context(), operator, store.OfAccount(sub.Key.AccountID), store.KeyFilter{ID: sub.Key.ID}, "acme.example", "")
+	_, err := w.Senders.AddSender(t.Context(), operator, store.OfAccount(sub.Key.AccountID), store.KeyFilter{ID: sub.Key.ID}, "acme.example", "")
 	ok(t, err)
 	b.get(keyPage(sub.Key)).says("A mail from postern@acme.example to you, owner@example.com.")
 	a := b.post(test, nil).is(http.StatusOK).at(keyPage(sub.Key)).says("The test is on its way to owner@example.com.")
@@ -258,12 +260,12 @@ func TestSendingATest(t *testing.T) {
 	b.get(keyPage(sub.Key) + "?sent=" + strconv.FormatInt(theirs.Messages[0].ID, 10)).lacks("on its way to x@example.org")
 	b.get(keyPage(sub.Key) + "?sent=999").is(http.StatusOK)
 
-	w.change(sub.Key, keyring.KeyChange{DayLimit: new(int64(1))})
+	w.change(sub.Key, keys.KeyChange{DayLimit: new(int64(1))})
 	b.post(test, nil).is(http.StatusUnprocessableEntity).says("The limit of this API key is 1 messages a day")
 	read := access.MayRead
-	w.change(sub.Key, keyring.KeyChange{DayLimit: new(int64(0)), Permissions: &read})
+	w.change(sub.Key, keys.KeyChange{DayLimit: new(int64(0)), Permissions: &read})
 	b.post(test, nil).is(http.StatusUnprocessableEntity).says("The key is not allowed to send")
-	w.change(sub.Key, keyring.KeyChange{Active: new(false)})
+	w.change(sub.Key, keys.KeyChange{Active: new(false)})
 	b.post(test, nil).is(http.StatusUnprocessableEntity).says("The key is deactivated: nothing is sent with it.")
 	var e *submit.Error
 	if n, err := w.store.CountMessages(t.Context(), store.OfOperator(), store.MessageFilter{}); n != 2 || errors.As(err, &e) {
@@ -316,7 +318,7 @@ func TestEachRowOffersWhatTheUserMayDoToIt(t *testing.T) {
 			b.post(keyPath(k, page), url.Values{"name": {k.Name}, "permission": {"send"}}).is(http.StatusForbidden)
 		}
 	}
-	for _, x := range []keyring.Issued{mine, seen, hidden} {
+	for _, x := range []keys.Issued{mine, seen, hidden} {
 		if !w.opens(x.Key.APIKey, x.Secret) {
 			t.Errorf("%s was changed", x.Key.Name)
 		}
@@ -327,7 +329,7 @@ func TestEachRowOffersWhatTheUserMayDoToIt(t *testing.T) {
 	secretIn(b.post(keyPath(mine.Key, "reset"), nonce).is(http.StatusOK))
 
 	// An owner sees who has which key.
-	_, err := w.keyring.Invite(t.Context(), operator, w.signed.Account.ID, keyring.Share{Email: "new@example.com", Role: access.Sender, KeyIDs: []int64{mine.Key.ID}})
+	_, err := w.People.Invite(t.Context(), operator, w.signed.Account.ID, people.Share{Email: "new@example.com", Role: access.Sender, KeyIDs: []int64{mine.Key.ID}})
 	ok(t, err)
 	w.signedIn().get(keyPage(mine.Key)).says("mixed@example.com", "manager", "new@example.com", "invited, until", "sender")
 }
@@ -336,12 +338,12 @@ func TestTheFileOfKeys(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
 	evil := w.subaccount(`=HYPERLINK("http://evil.example","Shop")`)
-	w.change(evil.Key, keyring.KeyChange{Reference: new("@SUM(1)")})
+	w.change(evil.Key, keys.KeyChange{Reference: new("@SUM(1)")})
 	shop := w.subaccount("Shop, \"the\" first")
 	for i := range 12 {
 		w.send(shop.Key, mailOf(fmt.Sprint(i)), "a@example.org")
 	}
-	w.change(shop.Key, keyring.KeyChange{Active: new(false)})
+	w.change(shop.Key, keys.KeyChange{Active: new(false)})
 	at := w.now.Add(-time.Hour).UTC().Truncate(time.Second)
 	w.used(w.live(shop.Key)[0], "http", "192.0.2.7", "curl/8", time.Hour, 1)
 	a := b.get("/keys.csv").is(http.StatusOK)
@@ -399,13 +401,13 @@ func TestAFileOfManyKeysIsWhole(t *testing.T) {
 func TestFiltersAndOrders(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
-	var keys []keyring.Issued
+	var made []keys.Issued
 	for _, name := range []string{"delta", "Alpha", "charlie", "Bravo", "Echo", "foxtrot"} {
-		keys = append(keys, w.subaccount(name))
+		made = append(made, w.subaccount(name))
 	}
-	delta, alpha, charlie := keys[0], keys[1], keys[2]
-	w.change(alpha.Key, keyring.KeyChange{Active: new(false)})
-	_, err := w.keyring.Suspend(t.Context(), operator, store.KeyFilter{ID: charlie.Key.ID}, "Why")
+	delta, alpha, charlie := made[0], made[1], made[2]
+	w.change(alpha.Key, keys.KeyChange{Active: new(false)})
+	_, err := w.Keys.Suspend(t.Context(), operator, store.KeyFilter{ID: charlie.Key.ID}, "Why")
 	ok(t, err)
 	names := func(a answer) (out []string) {
 		for _, th := range a.is(http.StatusOK).all("th.c-name") {
@@ -432,12 +434,12 @@ func TestFiltersAndOrders(t *testing.T) {
 
 	w.now = w.now.Add(31 * 24 * time.Hour)
 	w.used(w.live(delta.Key)[0], "http", "192.0.2.1", "curl", time.Hour, 1)
-	w.used(w.live(keys[4].Key)[0], "http", "192.0.2.1", "curl", 10*24*time.Hour, 1)
+	w.used(w.live(made[4].Key)[0], "http", "192.0.2.1", "curl", 10*24*time.Hour, 1)
 	same("/keys?sort=used", "Acme", "delta", "Echo", "foxtrot", "Bravo", "charlie", "Alpha")
 	same("/keys?sort=rested&show=active", "Acme", "Bravo", "foxtrot", "Echo", "delta")
 	same("/keys?show=unused", "Acme", "Alpha", "Bravo", "charlie", "foxtrot")
 	// The last use is the key's: a reset does not make it look unused.
-	_, err = w.keyring.Reset(t.Context(), operator, store.OfAccount(delta.Key.AccountID), store.KeyFilter{ID: delta.Key.ID}, keyring.Reset{})
+	_, err = w.Keys.Reset(t.Context(), operator, store.OfAccount(delta.Key.AccountID), store.KeyFilter{ID: delta.Key.ID}, keys.Reset{})
 	ok(t, err)
 	b.get("/keys?q=delta").says("1 hour ago")
 
@@ -451,16 +453,16 @@ func TestFiltersAndOrders(t *testing.T) {
 		t.Errorf("the banner leads to %q", got)
 	}
 	stop := true
-	_, err = w.keyring.ChangeAccount(t.Context(), operator, w.signed.Account.ID, keyring.AccountChange{StopOverdue: &stop})
+	_, err = w.Accounts.ChangeAccount(t.Context(), operator, w.signed.Account.ID, accounts.AccountChange{StopOverdue: &stop})
 	ok(t, err)
 	b.get("/keys").says("5 secret keys are overdue for a reset and refused.")
 }
 
 func TestThePlansLimitLeadsToARequest(t *testing.T) {
 	w := newWorld(t)
-	plan, err := w.keyring.PutPlan(t.Context(), operator, store.Plan{Name: "Small", Subaccounts: 2})
+	plan, err := w.Accounts.PutPlan(t.Context(), operator, store.Plan{Name: "Small", Subaccounts: 2})
 	ok(t, err)
-	ok(t, w.keyring.AssignPlan(t.Context(), operator, w.signed.Account.ID, plan.ID))
+	ok(t, w.Accounts.AssignPlan(t.Context(), operator, w.signed.Account.ID, plan.ID))
 	b := w.signedIn()
 	w.subaccount("One")
 	form := b.get("/keys").says("Create subaccount", "1 of 2").form("/keys/new")

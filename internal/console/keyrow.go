@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"postern/internal/access"
+	"postern/internal/accounts"
 	"postern/internal/credential"
-	"postern/internal/keyring"
 	"postern/internal/store"
 )
 
@@ -102,7 +102,7 @@ func (c *console) keyRow(v *visit, k store.Key) keyRow {
 			row.LastUsed = x.LastUsedAt
 		}
 		if i == 0 {
-			row.Hint, row.Meter = x.Hint, c.meter(x, keyring.PolicyOf(v.account))
+			row.Hint, row.Meter = x.Hint, c.meter(x, accounts.PolicyOf(v.account))
 		} else {
 			row.Old, row.OldLeft = &k.Secrets[i], strings.TrimPrefix(ahead(x.ExpiresAt, c.Now()), "in ")
 		}

@@ -10,8 +10,7 @@ import (
 	"strconv"
 
 	"postern/internal/change"
-
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -127,7 +126,7 @@ func (c *console) createKey(v *visit) error {
 		return c.shownAlready(v)
 	}
 	b := keyFormBody{Kind: "new", Name: v.r.PostForm.Get("name"), Reference: v.r.PostForm.Get("reference")}
-	issued, err := c.Keyring.CreateSubaccount(v.r.Context(), v.actor, v.account.ID, keyring.NewKey{Name: b.Name, Reference: b.Reference})
+	issued, err := c.Keys.CreateSubaccount(v.r.Context(), v.actor, v.account.ID, keys.NewKey{Name: b.Name, Reference: b.Reference})
 	if e := userError(err); e != nil {
 		return c.keyForm(v, http.StatusUnprocessableEntity, b.complain(e))
 	}
@@ -139,7 +138,7 @@ func (c *console) createKey(v *visit) error {
 
 // showIssued is the answer with a secret in it. Beneath it stands the page that the form was on. The secret exists by
 // now: it must be seen, whatever can be shown beneath it.
-func (c *console) showIssued(v *visit, x keyring.Issued, reset bool) error {
+func (c *console) showIssued(v *visit, x keys.Issued, reset bool) error {
 	b := &issuedBody{Name: x.Key.Name, APIKey: x.Key.APIKey, Secret: x.Secret, Reset: reset, KeyID: x.Key.ID, File: "postern-" + x.Key.APIKey[:8] + ".env", Beneath: "/keys"}
 	if len(x.Key.Secrets) == 2 {
 		b.Old = &x.Key.Secrets[1]
@@ -176,12 +175,12 @@ func (c *console) renameKey(v *visit) error {
 		return err
 	}
 	b := keyFormBody{Kind: "rename", Key: c.keyRow(v, k), Name: v.r.PostForm.Get("name"), Reference: k.Reference}
-	change := keyring.KeyChange{Name: &b.Name}
+	change := keys.KeyChange{Name: &b.Name}
 	if v.r.PostForm.Has("reference") {
 		b.Reference = v.r.PostForm.Get("reference")
 		change.Reference = &b.Reference
 	}
-	_, err = c.Keyring.Change(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, change, 0)
+	_, err = c.Keys.Change(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, change, 0)
 	if e := userError(err); e != nil {
 		return c.keyForm(v, http.StatusUnprocessableEntity, b.complain(e))
 	}
@@ -201,7 +200,7 @@ func (c *console) setKeyActive(active bool) func(*visit) error {
 		if err != nil {
 			return err
 		}
-		_, err = c.Keyring.Change(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, keyring.KeyChange{Active: &active}, 0)
+		_, err = c.Keys.Change(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, keys.KeyChange{Active: &active}, 0)
 		if e := userError(err); e != nil {
 			return c.keyForm(v, http.StatusUnprocessableEntity, keyFormBody{Kind: kind, Key: c.keyRow(v, k), Problem: sentence(e.Reason)})
 		}

@@ -15,7 +15,7 @@ import (
 
 	"postern/internal/console"
 	"postern/internal/credential"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -160,14 +160,14 @@ func TestLastUsed(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
 	b.get("/keys").says("never")
-	ok(t, w.keyring.NoteUses(t.Context(), []gateUse{{SecretID: w.signed.Key.Secrets[0].ID, Protocol: "http", First: w.now.Add(-3 * time.Hour), Last: w.now.Add(-3 * time.Hour), Count: 1}}))
+	ok(t, w.Keys.NoteUses(t.Context(), []gateUse{{SecretID: w.signed.Key.Secrets[0].ID, Protocol: "http", First: w.now.Add(-3 * time.Hour), Last: w.now.Add(-3 * time.Hour), Count: 1}}))
 	b.get("/keys").says("3 hours ago")
 }
 
 func TestManySubaccounts(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
-	var last keyring.Issued
+	var last keys.Issued
 	for i := range 120 {
 		last = w.subaccount(fmt.Sprintf("Customer %03d", i))
 	}
@@ -196,7 +196,7 @@ func TestManySubaccounts(t *testing.T) {
 
 func TestNothingOfAnotherAccountIsShown(t *testing.T) {
 	w := newWorld(t)
-	other, err := w.keyring.SignUp(t.Context(), operator, "Other", "other@example.com")
+	other, err := w.Keys.SignUp(t.Context(), operator, "Other", "other@example.com")
 	ok(t, err)
 	receipt := w.send(other.Key, mailOf("Theirs"), "to@example.org")
 	senders, _, err := w.store.FindSenders(t.Context(), store.OfAccount(other.Account.ID), store.SenderFilter{}, store.Page{})
@@ -229,12 +229,12 @@ func TestSMTPSettings(t *testing.T) {
 	a := b.get(keyPath(w.signed.Key, "smtp")).is(http.StatusOK).says("mail.example.com", "587", "STARTTLS", "465", w.signed.Key.APIKey, "the secret key", "swaks --server mail.example.com:587", "smtp.starttls()", "you@example.com",
 		"relayhost = [mail.example.com]:587", "smtp_tls_security_level = encrypt", "tls_starttls on", `$mail->Port = 587;`, `$mail->SMTPSecure = "tls";`)
 	a.lacks(w.signed.Secret)
-	_, err := w.keyring.AddSender(t.Context(), operator, store.OfAccount(w.signed.Account.ID), store.KeyFilter{ID: w.signed.Key.ID}, "acme.example", "")
+	_, err := w.Senders.AddSender(t.Context(), operator, store.OfAccount(w.signed.Account.ID), store.KeyFilter{ID: w.signed.Key.ID}, "acme.example", "")
 	ok(t, err)
 	b.get(keyPath(w.signed.Key, "smtp")).says("--mail-from hello@acme.example")
-	ok(t, w.keyring.RemoveSender(t.Context(), operator, store.OfAccount(w.signed.Account.ID), store.KeyFilter{ID: w.signed.Key.ID}, "acme.example"))
+	ok(t, w.Senders.RemoveSender(t.Context(), operator, store.OfAccount(w.signed.Account.ID), store.KeyFilter{ID: w.signed.Key.ID}, "acme.example"))
 	// A backtick is allowed in an address, and would run a command in the shell that a snippet is pasted into.
-	_, err = w.keyring.AddSender(t.Context(), operator, store.OfAccount(w.signed.Account.ID), store.KeyFilter{ID: w.signed.Key.ID}, "`id`@acme.example", "")
+	_, err = w.Senders.AddSender(t.Context(), operator, store.OfAccount(w.signed.Account.ID), store.KeyFilter{ID: w.signed.Key.ID}, "`id`@acme.example", "")
 	ok(t, err)
 	b.get(keyPath(w.signed.Key, "smtp")).says("you@example.com").lacks("`id`")
 }

@@ -106,11 +106,11 @@ func TestMessagesAreTriedTakenBackAndSentAgain(t *testing.T) {
 
 	page := b.get(messagePath(bounced)).says("Given up", "Send again").lacks("Try now")
 	form := url.Values{"nonce": {attr(page.first("input[name=nonce]"), "value")}}
-	_, err = w.keyring.Suspend(t.Context(), operator, store.KeyFilter{ID: w.signed.Key.ID}, "spam")
+	_, err = w.Keys.Suspend(t.Context(), operator, store.KeyFilter{ID: w.signed.Key.ID}, "spam")
 	ok(t, err)
 	b.post(messagePath(bounced)+"/resend", form).is(http.StatusConflict).says("The API key is suspended")
 	b.get(messagePath(bounced)).says("It cannot be sent again.", "suspended: nothing is sent with it").lacks("Send again")
-	_, err = w.keyring.Restore(t.Context(), operator, store.KeyFilter{ID: w.signed.Key.ID})
+	_, err = w.Keys.Restore(t.Context(), operator, store.KeyFilter{ID: w.signed.Key.ID})
 	ok(t, err)
 	page = b.get(messagePath(bounced))
 	form = url.Values{"nonce": {attr(page.first("input[name=nonce]"), "value")}}

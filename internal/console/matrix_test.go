@@ -13,12 +13,11 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/change"
-
 	"postern/internal/access"
+	"postern/internal/change"
 	"postern/internal/console"
-	"postern/internal/keyring"
 	"postern/internal/mail"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -71,12 +70,12 @@ func newGrounds(t *testing.T, p persona) *grounds {
 	g := &grounds{world: newWorld(t)}
 	mine, other := g.subaccount("Mine"), g.subaccount("Other")
 	var err error
-	g.plan, err = g.keyring.PutPlan(t.Context(), operator, store.Plan{Name: "Starter", Subaccounts: 1000, Users: 1000})
+	g.plan, err = g.Accounts.PutPlan(t.Context(), operator, store.Plan{Name: "Starter", Subaccounts: 1000, Users: 1000})
 	ok(t, err)
-	ok(t, g.keyring.AssignPlan(t.Context(), operator, g.signed.Account.ID, g.plan.ID))
-	_, err = g.keyring.Ask(t.Context(), operator, g.signed.Account.ID, "", "users", 2000, "More")
+	ok(t, g.Accounts.AssignPlan(t.Context(), operator, g.signed.Account.ID, g.plan.ID))
+	_, err = g.Accounts.Ask(t.Context(), operator, g.signed.Account.ID, "", "users", 2000, "More")
 	ok(t, err)
-	_, err = g.keyring.SetWebhook(t.Context(), operator, g.signed.Account.ID, "https://hooks.example.com/postern")
+	_, err = g.Webhooks.SetWebhook(t.Context(), operator, g.signed.Account.ID, "https://hooks.example.com/postern")
 	ok(t, err)
 	g.mine, g.other = g.things(mine.Key), g.things(other.Key)
 	if p.key {
@@ -85,7 +84,7 @@ func newGrounds(t *testing.T, p persona) *grounds {
 		g.user = g.world.user("persona@example.com", p.role)
 	}
 	if p.operator {
-		ok(t, g.keyring.SetOperator(t.Context(), operator, g.user.Email, true))
+		ok(t, g.People.SetOperator(t.Context(), operator, g.user.Email, true))
 	}
 	return g
 }
@@ -105,7 +104,7 @@ func (g *grounds) things(key store.Key) things {
 	list, err := g.store.Accesses(t.Context(), store.OfAccount(key.AccountID), store.AccessFilter{UserID: u.ID})
 	ok(t, err)
 	x.access = list[0].ID
-	i, err := g.keyring.Invite(t.Context(), operator, key.AccountID, keyring.Share{Email: strings.ToLower(key.Name) + ".invited@example.com", Role: access.Analyst, KeyIDs: []int64{key.ID}})
+	i, err := g.People.Invite(t.Context(), operator, key.AccountID, people.Share{Email: strings.ToLower(key.Name) + ".invited@example.com", Role: access.Analyst, KeyIDs: []int64{key.ID}})
 	ok(t, err)
 	x.invitation = i.ID
 	return x
@@ -250,7 +249,7 @@ func (g *grounds) tryAllowed(b *browser, rt console.Route) {
 	x := g.mine
 	if rt.Method == http.MethodPost {
 		g.made++
-		if _, err := g.keyring.Restore(g.t.Context(), operator, store.KeyFilter{ID: g.signed.Key.ID}); err != nil && userIs(err) == nil {
+		if _, err := g.Keys.Restore(g.t.Context(), operator, store.KeyFilter{ID: g.signed.Key.ID}); err != nil && userIs(err) == nil {
 			g.t.Fatal(err) // an operator may just have suspended it
 		}
 		fresh := g.subaccount(fmt.Sprintf("Made%d", g.made))
@@ -295,7 +294,7 @@ func (g *grounds) mark() string {
 	return s
 }
 
-// userIs is a mistake that the keyring tells of, or nil.
+// userIs is a mistake of the caller, or nil.
 func userIs(err error) *change.Error {
 	var e *change.Error
 	errors.As(err, &e)

@@ -7,8 +7,7 @@ import (
 	"net/http"
 
 	"postern/internal/change"
-
-	"postern/internal/keyring"
+	"postern/internal/people"
 )
 
 // beginOIDC sends a browser to the OpenID provider.
@@ -21,13 +20,13 @@ func (c *console) beginOIDC(w http.ResponseWriter, r *http.Request) {
 	if next == "" {
 		next = "/keys"
 	}
-	to, cookie, err := c.Keyring.BeginOIDC(r.Context(), c.oidc, next, r.URL.Query().Has("again"))
+	to, cookie, err := c.People.BeginOIDC(r.Context(), c.oidc, next, r.URL.Query().Has("again"))
 	if err != nil {
 		c.fail(w, r, c.issuerError(r, err))
 		return
 	}
 	// Strict would keep the cookie back when the provider sends the browser here.
-	c.setCookie(w, r, oidcCookie, cookie, keyring.OIDCLifetime, http.SameSiteLaxMode)
+	c.setCookie(w, r, oidcCookie, cookie, people.OIDCLifetime, http.SameSiteLaxMode)
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
@@ -39,7 +38,7 @@ func (c *console) finishOIDC(w http.ResponseWriter, r *http.Request) {
 	}
 	cookie := c.cookie(r, oidcCookie)
 	c.endCookie(w, r, oidcCookie)
-	session, next, err := c.Keyring.SignInByOIDC(r.Context(), c.oidc, cookie, r.URL.Query(), c.address(r), r.UserAgent())
+	session, next, err := c.People.SignInByOIDC(r.Context(), c.oidc, cookie, r.URL.Query(), c.address(r), r.UserAgent())
 	var e *change.Error
 	if errors.As(err, &e) {
 		c.signInPage(w, r, http.StatusForbidden, signInBody{Next: localPath(next), Problem: sentence(e.Reason)})
@@ -50,7 +49,7 @@ func (c *console) finishOIDC(w http.ResponseWriter, r *http.Request) {
 
 // issuerError tells people that it is the provider that fails, and the log why.
 func (c *console) issuerError(r *http.Request, err error) error {
-	var e *keyring.IssuerError
+	var e *people.IssuerError
 	if !errors.As(err, &e) {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"postern/internal/change"
-
 	"postern/internal/store"
 )
 
@@ -213,7 +212,7 @@ func (c *console) assignPlan(v *visit) error {
 		b.Problem = problem{"Plan", "Choose a plan, or none."}
 		return c.operateForm(v, http.StatusUnprocessableEntity, b)
 	}
-	err = c.Keyring.AssignPlan(v.r.Context(), operatorActor(v), a.ID, b.PlanID)
+	err = c.Accounts.AssignPlan(v.r.Context(), operatorActor(v), a.ID, b.PlanID)
 	var e *change.Error
 	if errors.As(err, &e) {
 		b.Problem = problem{"Plan", "There is no such plan any more."}
@@ -244,7 +243,7 @@ func (c *console) suspendAll(v *visit) error {
 		return err
 	}
 	for _, id := range ids {
-		_, err := c.Keyring.Suspend(v.r.Context(), operatorActor(v), store.KeyFilter{ID: id}, b.Reason)
+		_, err := c.Keys.Suspend(v.r.Context(), operatorActor(v), store.KeyFilter{ID: id}, b.Reason)
 		if e := userError(err); e != nil && e.Field == "Reason" {
 			b.Problem = problemOf(e, "Reason")
 			return c.operateForm(v, http.StatusUnprocessableEntity, b)
@@ -266,7 +265,7 @@ func (c *console) restoreAll(v *visit) error {
 		return err
 	}
 	for _, id := range ids {
-		_, err := c.Keyring.Restore(v.r.Context(), operatorActor(v), store.KeyFilter{ID: id})
+		_, err := c.Keys.Restore(v.r.Context(), operatorActor(v), store.KeyFilter{ID: id})
 		if err := unlessMoved(err); err != nil {
 			return err
 		}
@@ -360,7 +359,7 @@ func (c *console) suspendKey(v *visit) error {
 		b.Problem = problem{"Reason", "Give a reason: the owners are told it."}
 		return c.suspensionForm(v, http.StatusUnprocessableEntity, b)
 	}
-	_, err = c.Keyring.Suspend(v.r.Context(), operatorActor(v), store.KeyFilter{ID: b.Key.ID}, b.Reason)
+	_, err = c.Keys.Suspend(v.r.Context(), operatorActor(v), store.KeyFilter{ID: b.Key.ID}, b.Reason)
 	return c.suspended(v, b, err, "suspended")
 }
 
@@ -370,7 +369,7 @@ func (c *console) restoreKey(v *visit) error {
 		return err
 	}
 	b.Kind = "restore"
-	_, err = c.Keyring.Restore(v.r.Context(), operatorActor(v), store.KeyFilter{ID: b.Key.ID})
+	_, err = c.Keys.Restore(v.r.Context(), operatorActor(v), store.KeyFilter{ID: b.Key.ID})
 	return c.suspended(v, b, err, "restored")
 }
 
@@ -493,7 +492,7 @@ func (c *console) answerRequest(v *visit) error {
 	case !grant && b.Words == "":
 		return again(problem{"Reason", "Give a reason: who asked is told it."})
 	}
-	_, err = c.Keyring.Answer(v.r.Context(), operatorActor(v), b.Request.ID, grant, limit, b.Words)
+	_, err = c.Accounts.Answer(v.r.Context(), operatorActor(v), b.Request.ID, grant, limit, b.Words)
 	if e := userError(err); e != nil {
 		return again(problemOf(e, "Limit", "Reason"))
 	}

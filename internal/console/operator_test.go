@@ -10,24 +10,23 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/change"
-	"postern/internal/notice"
-
 	"postern/internal/access"
-	"postern/internal/keyring"
+	"postern/internal/change"
+	"postern/internal/keys"
+	"postern/internal/notice"
 	"postern/internal/store"
 )
 
 // operates makes the account's owner an operator, and returns his browser.
 func (w *world) operates() *browser {
 	w.t.Helper()
-	ok(w.t, w.keyring.SetOperator(w.t.Context(), operator, w.signed.User.Email, true))
+	ok(w.t, w.People.SetOperator(w.t.Context(), operator, w.signed.User.Email, true))
 	return w.signedIn()
 }
 
-func (w *world) signUp(name, email string) keyring.SignedUp {
+func (w *world) signUp(name, email string) keys.SignedUp {
 	w.t.Helper()
-	x, err := w.keyring.SignUp(w.t.Context(), operator, name, email)
+	x, err := w.Keys.SignUp(w.t.Context(), operator, name, email)
 	ok(w.t, err)
 	return x
 }
@@ -44,9 +43,9 @@ func TestOperatorsSeeAllAccounts(t *testing.T) {
 	w.plan(store.Plan{Name: "Starter"})
 	shop := w.subaccount("Shop")
 	w.use(shop.Key, 7)
-	_, err := w.keyring.Suspend(t.Context(), operator, store.KeyFilter{ID: shop.Key.ID}, "Spam")
+	_, err := w.Keys.Suspend(t.Context(), operator, store.KeyFilter{ID: shop.Key.ID}, "Spam")
 	ok(t, err)
-	_, err = w.keyring.Suspend(t.Context(), operator, store.KeyFilter{ID: other.Key.ID}, "Spam")
+	_, err = w.Keys.Suspend(t.Context(), operator, store.KeyFilter{ID: other.Key.ID}, "Spam")
 	ok(t, err)
 	b.get("/operator").reads("Acme owner@example.com Starter 1 7 1 suspended", "Lighthouse keeper@lighthouse.example none 0 0 Suspended")
 	b.get("/operator?q=LIGHT").says("Lighthouse").lacks("/operator/accounts/" + strconv.FormatInt(w.signed.Account.ID, 10) + `"`)
@@ -79,9 +78,9 @@ func TestOnlyOperatorsOperate(t *testing.T) {
 	}
 	// Who has no account of his own may operate still.
 	u := w.user("admin@example.com", "")
-	ok(t, w.keyring.SetOperator(t.Context(), operator, u.Email, true))
+	ok(t, w.People.SetOperator(t.Context(), operator, u.Email, true))
 	alone := w.browser()
-	token, err := w.keyring.NewSignInLink(t.Context(), operator, u)
+	token, err := w.People.NewSignInLink(t.Context(), operator, u)
 	ok(t, err)
 	alone.post("/welcome/"+token, nil).is(http.StatusOK)
 	alone.get("/operator").is(http.StatusOK).says("Acme")
@@ -92,7 +91,7 @@ func TestTheOperatorSuspendsAndRestores(t *testing.T) {
 	w := newWorld(t)
 	shop := w.subaccount("Shop")
 	quiet := w.subaccount("Quiet")
-	_, err := w.keyring.Change(t.Context(), operator, store.OfAccount(w.signed.Account.ID), store.KeyFilter{ID: quiet.Key.ID}, keyring.KeyChange{Active: new(false)}, 0)
+	_, err := w.Keys.Change(t.Context(), operator, store.OfAccount(w.signed.Account.ID), store.KeyFilter{ID: quiet.Key.ID}, keys.KeyChange{Active: new(false)}, 0)
 	ok(t, err)
 	b := w.operates()
 	page := fmt.Sprintf("/operator/accounts/%d", w.signed.Account.ID)
@@ -214,7 +213,7 @@ func TestTheOperatorAnswersRequests(t *testing.T) {
 	b.get("/operator/requests").is(http.StatusOK).says("No request is open")
 	ask := func(kind string, wanted int64) string {
 		t.Helper()
-		q, err := w.keyring.Ask(t.Context(), change.Actor{Kind: change.User, Name: "owner@example.com"}, w.signed.Account.ID, "owner@example.com", kind, wanted, "We grow <fast>")
+		q, err := w.Accounts.Ask(t.Context(), change.Actor{Kind: change.User, Name: "owner@example.com"}, w.signed.Account.ID, "owner@example.com", kind, wanted, "We grow <fast>")
 		ok(t, err)
 		return fmt.Sprintf("/operator/requests/%d", q.ID)
 	}
@@ -230,7 +229,7 @@ func TestTheOperatorAnswersRequests(t *testing.T) {
 	b.post(one, url.Values{"answer": {"grant"}, "limit": {"10"}, "words": {"Ten for now"}}).at("/operator/requests").reads("Granted. Who asked is told by mail.", "Requests 1 open")
 	b.get(one).says("granted", "Ten for now").lacks("<textarea")
 	b.post(one, url.Values{"answer": {"grant"}, "limit": {"50"}}).is(http.StatusUnprocessableEntity).says("The request is granted already.")
-	if may, err := w.keyring.Allowance(t.Context(), w.signed.Account.ID); err != nil || may.Subaccounts != 10 {
+	if may, err := w.Accounts.Allowance(t.Context(), w.signed.Account.ID); err != nil || may.Subaccounts != 10 {
 		t.Errorf("the account may have %+v, %v", may, err)
 	}
 	b.get(fmt.Sprintf("/operator/accounts/%d", w.signed.Account.ID)).says("with more granted")

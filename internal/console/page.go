@@ -13,9 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/change"
-
 	"postern/internal/access"
+	"postern/internal/change"
 	"postern/internal/store"
 )
 

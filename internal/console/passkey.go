@@ -8,8 +8,7 @@ import (
 	"strconv"
 
 	"postern/internal/change"
-
-	"postern/internal/keyring"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -33,7 +32,7 @@ func (c *console) signInByPasskey(w http.ResponseWriter, r *http.Request) {
 		again(http.StatusTooManyRequests, problem)
 		return
 	}
-	session, _, err := c.Keyring.SignInByPasskey(r.Context(), c.party, proofOf(r.PostForm).Passkey, addr, r.UserAgent())
+	session, _, err := c.People.SignInByPasskey(r.Context(), c.party, proofOf(r.PostForm).Passkey, addr, r.UserAgent())
 	var e *change.Error
 	if errors.As(err, &e) {
 		again(http.StatusUnauthorized, sentence(e.Reason))
@@ -45,7 +44,7 @@ func (c *console) signInByPasskey(w http.ResponseWriter, r *http.Request) {
 
 // passkeyBody is the page that adds a passkey.
 type passkeyBody struct {
-	Passkey              keyring.Ceremony
+	Passkey              people.Ceremony
 	Name                 string
 	Problem, NameProblem string
 }
@@ -59,7 +58,7 @@ func (c *console) passkeyPage(v *visit, status int, b passkeyBody) error {
 		return &statusError{http.StatusConflict, "Passkeys cannot be used here", c.noPasskey}
 	}
 	var err error
-	if b.Passkey, err = c.Keyring.BeginAddPasskey(v.r.Context(), c.party, v.user); err != nil {
+	if b.Passkey, err = c.People.BeginAddPasskey(v.r.Context(), c.party, v.user); err != nil {
 		return err
 	}
 	return c.show(v, status, "passkey", "Add a passkey", "", b)
@@ -73,7 +72,7 @@ func (c *console) addPasskey(v *visit) error {
 	if c.party == nil {
 		return c.passkeyPage(v, http.StatusForbidden, b)
 	}
-	codes, err := c.Keyring.AddPasskey(v.r.Context(), c.party, v.user, b.Name, proofOf(v.r.PostForm).Passkey, c.address(v.r))
+	codes, err := c.People.AddPasskey(v.r.Context(), c.party, v.user, b.Name, proofOf(v.r.PostForm).Passkey, c.address(v.r))
 	var e *change.Error
 	switch {
 	case errors.As(err, &e) && e.Field == "Name":
@@ -91,8 +90,8 @@ func (c *console) addPasskey(v *visit) error {
 }
 
 // onePasskey finds the passkey that a page's address names.
-func (c *console) onePasskey(v *visit) (store.Passkey, keyring.Factors, error) {
-	f, err := c.Keyring.Factors(v.r.Context(), v.user.ID)
+func (c *console) onePasskey(v *visit) (store.Passkey, people.Factors, error) {
+	f, err := c.People.Factors(v.r.Context(), v.user.ID)
 	if err != nil {
 		return store.Passkey{}, f, err
 	}
@@ -118,7 +117,7 @@ func (c *console) removePasskey(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Keyring.RemovePasskey(v.r.Context(), v.user, p.ID, c.address(v.r)); err != nil {
+	if err := c.People.RemovePasskey(v.r.Context(), v.user, p.ID, c.address(v.r)); err != nil {
 		return err
 	}
 	return v.redirect("/security?done=passkey-removed")

@@ -21,7 +21,7 @@ const password = "correct horse battery"
 
 func TestTheOneTimeLinkSignsInByItsButtonOnce(t *testing.T) {
 	w := newWorld(t)
-	token, err := w.keyring.NewSignInLink(t.Context(), operator, w.signed.User)
+	token, err := w.People.NewSignInLink(t.Context(), operator, w.signed.User)
 	ok(t, err)
 	b := w.browser()
 	for range 3 { // what programs that look into mail do uses nothing up
@@ -118,7 +118,7 @@ func TestCookies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, func(cfg *console.Config) { cfg.BaseURL = c.base })
-			token, err := w.keyring.NewSignInLink(t.Context(), operator, w.signed.User)
+			token, err := w.People.NewSignInLink(t.Context(), operator, w.signed.User)
 			ok(t, err)
 			b := w.browser()
 			b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"postern/internal/change"
-
 	"postern/internal/store"
 )
 
@@ -148,7 +147,7 @@ func (c *console) putPlan(v *visit) error {
 		*x.to = n
 	}
 	p.RetentionDays = int(days)
-	_, err := c.Keyring.PutPlan(v.r.Context(), operatorActor(v), p)
+	_, err := c.Accounts.PutPlan(v.r.Context(), operatorActor(v), p)
 	if e := userError(err); e != nil {
 		b.Problem = problemOf(e, "Name", "Subaccounts", "MonthMessages", "HourMessages", "Users", "RetentionDays")
 		return c.planForm(v, http.StatusUnprocessableEntity, b)
@@ -164,7 +163,7 @@ func (c *console) removePlan(v *visit) error {
 	if err != nil {
 		return err
 	}
-	err = c.Keyring.RemovePlan(v.r.Context(), operatorActor(v), p.ID)
+	err = c.Accounts.RemovePlan(v.r.Context(), operatorActor(v), p.ID)
 	if e := userError(err); e != nil {
 		return c.planForm(v, http.StatusUnprocessableEntity, planBody{Kind: "remove", Plan: planRowOf(p), Problem: problemOf(e)})
 	}
@@ -229,7 +228,7 @@ func (c *console) makeOperator(v *visit) error {
 		return err
 	}
 	b := operatorFormBody{Kind: "make", Email: clean(v.r.PostForm.Get("email"))}
-	err := c.Keyring.SetOperator(v.r.Context(), operatorActor(v), b.Email, true)
+	err := c.People.SetOperator(v.r.Context(), operatorActor(v), b.Email, true)
 	var e *change.Error
 	if errors.As(err, &e) {
 		if b.Problem = problemOf(e, "Email"); e.Kind == change.NotFound {
@@ -275,7 +274,7 @@ func (c *console) unmakeOperator(v *visit) error {
 		b.Problem = problem{"", "Nobody would be left to operate this server. Add another operator first."}
 		return c.operatorForm(v, http.StatusUnprocessableEntity, b)
 	}
-	if err := c.Keyring.SetOperator(v.r.Context(), operatorActor(v), b.User.Email, false); err != nil {
+	if err := c.People.SetOperator(v.r.Context(), operatorActor(v), b.User.Email, false); err != nil {
 		return err
 	}
 	if b.User.You {

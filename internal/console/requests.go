@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"postern/internal/keyring"
+	"postern/internal/accounts"
 	"postern/internal/store"
 )
 
@@ -22,7 +22,7 @@ type requestRow struct {
 func requestRows(list []store.Request) []requestRow {
 	out := make([]requestRow, len(list))
 	for i, q := range list {
-		out[i] = requestRow{q, keyring.RequestWords(q.Kind), who(q.AskedBy), number(int(q.Wanted)), map[string]string{store.RequestOpen: "wait", store.RequestGranted: "ok", store.RequestDeclined: "bad"}[q.State]}
+		out[i] = requestRow{q, accounts.RequestWords(q.Kind), who(q.AskedBy), number(int(q.Wanted)), map[string]string{store.RequestOpen: "wait", store.RequestGranted: "ok", store.RequestDeclined: "bad"}[q.State]}
 	}
 	return out
 }
@@ -64,7 +64,7 @@ func (c *console) ask(v *visit) error {
 		b.Problem = problem{"Wanted", "Give the number that you need."}
 		return c.askForm(v, http.StatusUnprocessableEntity, b)
 	}
-	_, err := c.Keyring.Ask(v.r.Context(), v.actor, v.account.ID, v.user.Email, b.Kind, wanted, b.Reason)
+	_, err := c.Accounts.Ask(v.r.Context(), v.actor, v.account.ID, v.user.Email, b.Kind, wanted, b.Reason)
 	if e := userError(err); e != nil {
 		b.Problem = problemOf(e, "Kind", "Wanted", "Reason")
 		return c.askForm(v, http.StatusUnprocessableEntity, b)

@@ -41,7 +41,7 @@ func (c *console) forgot(w http.ResponseWriter, r *http.Request) {
 		timer := time.NewTimer(forgotTakes)
 		defer timer.Stop()
 		// Who hangs up early stops nothing, and a failure is told to the log alone: only who exists could cause it.
-		if err := c.Keyring.MailPasswordReset(context.WithoutCancel(r.Context()), b.Email, addr); err != nil {
+		if err := c.People.MailPasswordReset(context.WithoutCancel(r.Context()), b.Email, addr); err != nil {
 			c.Log.ErrorContext(r.Context(), "a mail to set a new password was not sent", "error", err)
 		}
 		<-timer.C
@@ -62,7 +62,7 @@ func (c *console) showNewPassword(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *console) newPasswordPage(w http.ResponseWriter, r *http.Request, status int, b newPasswordBody) {
-	user, err := c.Keyring.ResetLinkUser(r.Context(), r.PathValue("token"))
+	user, err := c.People.ResetLinkUser(r.Context(), r.PathValue("token"))
 	if err != nil {
 		c.fail(w, r, resetError(err))
 		return
@@ -95,7 +95,7 @@ func (c *console) reset(w http.ResponseWriter, r *http.Request) {
 		c.newPasswordPage(w, r, http.StatusTooManyRequests, newPasswordBody{Problem: problem})
 		return
 	}
-	session, _, err := c.Keyring.ResetPassword(r.Context(), r.PathValue("token"), f.Get("password"), addr, r.UserAgent())
+	session, _, err := c.People.ResetPassword(r.Context(), r.PathValue("token"), f.Get("password"), addr, r.UserAgent())
 	var e *change.Error
 	if errors.As(err, &e) && e.Field == "Password" {
 		c.throttle.giveBack(addr)

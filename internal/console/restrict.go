@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"postern/internal/access"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -79,7 +79,7 @@ func (c *console) restrictForm(v *visit, status int, k store.Key, b restrictBody
 }
 
 // readRestrict reads the form. What is wrong is in b.Problems.
-func (b *restrictBody) readRestrict(form map[string][]string) keyring.KeyChange {
+func (b *restrictBody) readRestrict(form map[string][]string) keys.KeyChange {
 	get := func(name string) string {
 		if vs := form[name]; len(vs) > 0 {
 			return strings.TrimSpace(vs[0])
@@ -94,7 +94,7 @@ func (b *restrictBody) readRestrict(form map[string][]string) keyring.KeyChange 
 	b.Permissions = permissionsOf(int(bits))
 	b.Networks, b.Senders, b.Hour, b.Day, b.Month = get("networks"), get("senders"), get("hour"), get("day"), get("month")
 	b.Waits, b.Sure = get("over") == "wait", get("sure") == "yes"
-	c := keyring.KeyChange{Permissions: &bits, Networks: &b.Networks, AllowedSenders: &b.Senders, OverHourWaits: &b.Waits}
+	c := keys.KeyChange{Permissions: &bits, Networks: &b.Networks, AllowedSenders: &b.Senders, OverHourWaits: &b.Waits}
 	if bits == 0 {
 		b.Problems["Permissions"] = "Choose at least one. To close a key, deactivate it."
 	}
@@ -115,7 +115,7 @@ func (b *restrictBody) readRestrict(form map[string][]string) keyring.KeyChange 
 func (c *console) shut(v *visit, k store.Key, networks string) ([]useRow, error) {
 	allowed, err := access.ParseNetworks(networks)
 	if err != nil || len(allowed) == 0 {
-		return nil, nil //nolint:nilerr // the keyring says what is wrong with it
+		return nil, nil //nolint:nilerr // keys says what is wrong with it
 	}
 	list, err := c.Store.Connections(v.r.Context(), v.scope, store.ConnectionFilter{KeyID: k.ID, Since: c.Now().Add(-recently)})
 	if err != nil {
@@ -151,7 +151,7 @@ func (c *console) restrictKey(v *visit) error {
 		b.Problems["Networks"] = count(len(b.Shut), "connection") + " of the last 24 hours would be refused. Add their networks, or say below that you mean it."
 		return c.restrictForm(v, http.StatusUnprocessableEntity, k, b)
 	}
-	_, err = c.Keyring.Change(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, change, 0)
+	_, err = c.Keys.Change(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, change, 0)
 	if e := userError(err); e != nil {
 		b.Problems[e.Field] = sentence(e.Reason)
 		return c.restrictForm(v, http.StatusUnprocessableEntity, k, b)

@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"postern/internal/access"
+	"postern/internal/accounts"
 	"postern/internal/credential"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -80,7 +81,7 @@ func (c *console) uses(v *visit, k store.Key) ([]secretUse, error) {
 	}
 	out := make([]secretUse, 0, len(k.Secrets))
 	for i, x := range k.Secrets {
-		s := secretUse{Secret: x, Newest: i == 0, Meter: c.meter(x, keyring.PolicyOf(v.account)), rest: ago(x.LastUsedAt, c.Now())}
+		s := secretUse{Secret: x, Newest: i == 0, Meter: c.meter(x, accounts.PolicyOf(v.account)), rest: ago(x.LastUsedAt, c.Now())}
 		for _, conn := range list {
 			if conn.SecretID != x.ID {
 				continue
@@ -193,7 +194,7 @@ func leastUsed(two []secretUse) secretUse {
 }
 
 // readReset reads how to reset from the form; a problem is a sentence in b.
-func (b *resetBody) readReset(form map[string][]string) (keyring.Reset, bool) {
+func (b *resetBody) readReset(form map[string][]string) (keys.Reset, bool) {
 	get := func(name string) string {
 		if vs := form[name]; len(vs) > 0 {
 			return strings.TrimSpace(vs[0])
@@ -201,7 +202,7 @@ func (b *resetBody) readReset(form map[string][]string) (keyring.Reset, bool) {
 		return ""
 	}
 	b.Overlap, b.Hours = get("overlap"), get("hours")
-	var how keyring.Reset
+	var how keys.Reset
 	if newest, err := strconv.ParseInt(get("newest"), 10, 64); err == nil {
 		how.NewestSecretID = &newest
 	}
@@ -225,7 +226,7 @@ func (b *resetBody) readReset(form map[string][]string) (keyring.Reset, bool) {
 		b.Problem, b.Overlap = "Choose how long the old secret key goes on working.", "0"
 		return how, false
 	}
-	how.EndSecretID, _ = strconv.ParseInt(get("end"), 10, 64) //nolint:errcheck // the keyring says what is wrong with it
+	how.EndSecretID, _ = strconv.ParseInt(get("end"), 10, 64) //nolint:errcheck // keys says what is wrong with it
 	b.End = how.EndSecretID
 	return how, true
 }
@@ -246,7 +247,7 @@ func (c *console) resetKey(v *visit) error {
 	if !c.forms.use(v.user.ID, v.r.PostForm.Get("nonce")) {
 		return c.shownAlready(v)
 	}
-	issued, err := c.Keyring.Reset(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, how)
+	issued, err := c.Keys.Reset(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, how)
 	if e := userError(err); e != nil {
 		if e.Field == "NewestSecretID" {
 			b.Problem = c.resetMeanwhile(v, k)
@@ -267,7 +268,7 @@ func (c *console) resetKey(v *visit) error {
 func (c *console) resetMeanwhile(v *visit, k store.Key) string {
 	by := ""
 	f := store.AuditFilter{Action: "key.reset", Target: "key " + k.APIKey}
-	log, err := c.auditLog.Entries(v.r.Context(), store.OfAccount(v.account.ID), f, store.Page{Limit: 1, Desc: true})
+	log, err := c.AuditLog.Entries(v.r.Context(), store.OfAccount(v.account.ID), f, store.Page{Limit: 1, Desc: true})
 	if err == nil && len(log) == 1 {
 		by = " " + ago(log[0].At, c.Now()) + " by " + log[0].ActorName()
 	}
@@ -320,7 +321,7 @@ func (c *console) retireSecret(v *visit) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.Keyring.Retire(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, b.Use.ID)
+	_, err = c.Keys.Retire(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, b.Use.ID)
 	if e := userError(err); e != nil {
 		b.Problem = sentence(e.Reason)
 		return c.show(v, http.StatusUnprocessableEntity, "key-retire", "Retire a secret key · "+k.Name, "keys", b)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -64,13 +64,13 @@ func TestTheSecretInUseIsNotChosenToEnd(t *testing.T) {
 func (w *world) used(secret store.Secret, protocol, address, client string, ago time.Duration, n int64) {
 	w.t.Helper()
 	at := w.now.Add(-ago)
-	ok(w.t, w.keyring.NoteUses(w.t.Context(), []gateUse{{SecretID: secret.ID, Protocol: protocol, Address: address, Client: client, First: at, Last: at, Count: n}}))
+	ok(w.t, w.Keys.NoteUses(w.t.Context(), []gateUse{{SecretID: secret.ID, Protocol: protocol, Address: address, Client: client, First: at, Last: at, Count: n}}))
 }
 
 // change changes a key behind the pages.
-func (w *world) change(k store.Key, c keyring.KeyChange) {
+func (w *world) change(k store.Key, c keys.KeyChange) {
 	w.t.Helper()
-	_, err := w.keyring.Change(w.t.Context(), operator, store.OfAccount(k.AccountID), store.KeyFilter{ID: k.ID}, c, 0)
+	_, err := w.Keys.Change(w.t.Context(), operator, store.OfAccount(k.AccountID), store.KeyFilter{ID: k.ID}, c, 0)
 	ok(w.t, err)
 }
 

@@ -11,10 +11,9 @@ import (
 	"strconv"
 	"strings"
 
-	"postern/internal/change"
-
 	"postern/internal/access"
 	"postern/internal/auditlog"
+	"postern/internal/change"
 	"postern/internal/store"
 )
 
@@ -368,7 +367,7 @@ func notAllowed(v *visit, a access.Action) error {
 }
 
 func (c *console) visit(w http.ResponseWriter, r *http.Request) (*visit, error) {
-	in, err := c.Keyring.Session(r.Context(), c.sessionToken(r))
+	in, err := c.People.Session(r.Context(), c.sessionToken(r))
 	if err != nil {
 		return nil, err
 	}

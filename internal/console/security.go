@@ -13,8 +13,7 @@ import (
 	"time"
 
 	"postern/internal/change"
-
-	"postern/internal/keyring"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -22,7 +21,7 @@ import (
 type securityBody struct {
 	Done        string
 	HasPassword bool
-	keyring.Factors
+	people.Factors
 	NoPasskey string // why browsers offer none here
 	OIDC      string // the provider's name, "" for none
 	Bound     bool   // the user has signed in by it
@@ -59,16 +58,16 @@ func (c *console) showSecurity(v *visit) error {
 	ctx := v.r.Context()
 	b := securityBody{Done: said(v.r.URL.Query().Get("done")), HasPassword: v.user.PasswordHash != "", NoPasskey: c.noPasskey}
 	var err error
-	if b.Factors, err = c.Keyring.Factors(ctx, v.user.ID); err != nil {
+	if b.Factors, err = c.People.Factors(ctx, v.user.ID); err != nil {
 		return err
 	}
 	if c.oidc != nil {
 		b.OIDC = c.oidc.Name
-		if b.Bound, err = c.Keyring.KnowsByOIDC(ctx, c.oidc, v.user.ID); err != nil {
+		if b.Bound, err = c.People.KnowsByOIDC(ctx, c.oidc, v.user.ID); err != nil {
 			return err
 		}
 	}
-	all, err := c.Keyring.Sessions(ctx, v.user)
+	all, err := c.People.Sessions(ctx, v.user)
 	if err != nil {
 		return err
 	}
@@ -120,7 +119,7 @@ func (c *console) endOneSession(v *visit) error {
 		c.signOut(v.w, v.r)
 		return nil
 	}
-	err = c.Keyring.EndSession(v.r.Context(), v.user, digest, c.address(v.r))
+	err = c.People.EndSession(v.r.Context(), v.user, digest, c.address(v.r))
 	var e *change.Error
 	if err != nil && !errors.As(err, &e) { // one that has ended already is as it was to be
 		return err
@@ -129,7 +128,7 @@ func (c *console) endOneSession(v *visit) error {
 }
 
 func (c *console) endOtherSessions(v *visit) error {
-	if _, err := c.Keyring.EndOtherSessions(v.r.Context(), v.user, v.session.Digest, c.address(v.r)); err != nil {
+	if _, err := c.People.EndOtherSessions(v.r.Context(), v.user, v.session.Digest, c.address(v.r)); err != nil {
 		return err
 	}
 	return v.redirect("/security?done=others-ended")
@@ -144,21 +143,21 @@ type appBody struct {
 }
 
 func (c *console) showAddApp(v *visit) error {
-	f, err := c.Keyring.Factors(v.r.Context(), v.user.ID)
+	f, err := c.People.Factors(v.r.Context(), v.user.ID)
 	if err != nil {
 		return err
 	}
 	if f.TOTP {
 		return v.redirect("/security")
 	}
-	s, err := c.Keyring.NewTOTP(v.user)
+	s, err := c.People.NewTOTP(v.user)
 	if err != nil {
 		return err
 	}
 	return c.appPage(v, http.StatusOK, s, "")
 }
 
-func (c *console) appPage(v *visit, status int, s keyring.TOTPSetUp, problem string) error {
+func (c *console) appPage(v *visit, status int, s people.TOTPSetUp, problem string) error {
 	b := appBody{
 		Secret: s.Secret, State: s.State, Problem: problem,
 		QR:  template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(s.PNG)), //nolint:gosec // a picture that we made
@@ -180,7 +179,7 @@ func (c *console) addApp(v *visit) error {
 	if problem := c.tooMany(v.w, addr); problem != "" {
 		return c.againApp(v, http.StatusTooManyRequests, problem)
 	}
-	codes, err := c.Keyring.AddTOTP(v.r.Context(), v.user, f.Get("state"), f.Get("code"), addr)
+	codes, err := c.People.AddTOTP(v.r.Context(), v.user, f.Get("state"), f.Get("code"), addr)
 	var e *change.Error
 	if errors.As(err, &e) && e.Kind == change.Conflict {
 		return v.redirect("/security")
@@ -197,11 +196,11 @@ func (c *console) addApp(v *visit) error {
 
 // againApp shows the set-up page with the same secret, or with a new one when the page was open for too long.
 func (c *console) againApp(v *visit, status int, problem string) error {
-	s, err := c.Keyring.SameTOTP(v.user, v.r.PostForm.Get("state"))
+	s, err := c.People.SameTOTP(v.user, v.r.PostForm.Get("state"))
 	var e *change.Error
 	if errors.As(err, &e) {
 		problem = sentence(e.Reason)
-		s, err = c.Keyring.NewTOTP(v.user)
+		s, err = c.People.NewTOTP(v.user)
 	}
 	if err != nil {
 		return err
@@ -241,7 +240,7 @@ func (c *console) showRemoveApp(v *visit) error {
 }
 
 func (c *console) removeAppPage(v *visit, status int, problem string) error {
-	f, err := c.Keyring.Factors(v.r.Context(), v.user.ID)
+	f, err := c.People.Factors(v.r.Context(), v.user.ID)
 	if err != nil {
 		return err
 	}
@@ -259,7 +258,7 @@ func (c *console) removeApp(v *visit) error {
 	if problem := c.tooMany(v.w, addr); problem != "" {
 		return c.removeAppPage(v, http.StatusTooManyRequests, problem)
 	}
-	err := c.Keyring.RemoveTOTP(v.r.Context(), v.user, v.r.PostForm.Get("code"), addr)
+	err := c.People.RemoveTOTP(v.r.Context(), v.user, v.r.PostForm.Get("code"), addr)
 	var e *change.Error
 	if errors.As(err, &e) && e.Field == "Code" {
 		return c.removeAppPage(v, http.StatusUnprocessableEntity, sentence(e.Reason))
@@ -272,7 +271,7 @@ func (c *console) removeApp(v *visit) error {
 }
 
 func (c *console) showNewCodes(v *visit) error {
-	f, err := c.Keyring.Factors(v.r.Context(), v.user.ID)
+	f, err := c.People.Factors(v.r.Context(), v.user.ID)
 	if err != nil {
 		return err
 	}
@@ -289,7 +288,7 @@ func (c *console) newCodes(v *visit) error {
 	if !c.forms.use(v.user.ID, v.r.PostForm.Get("nonce")) { // a reload makes no others
 		return v.redirect("/security/codes")
 	}
-	codes, err := c.Keyring.NewRecoveryCodes(v.r.Context(), v.user, c.address(v.r))
+	codes, err := c.People.NewRecoveryCodes(v.r.Context(), v.user, c.address(v.r))
 	var e *change.Error
 	if errors.As(err, &e) {
 		return v.redirect("/security")

@@ -10,16 +10,15 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/notice"
-
 	"github.com/pquerna/otp/totp"
 	"golang.org/x/net/html"
 
 	"postern/internal/access"
 	"postern/internal/console"
-	"postern/internal/keyring"
-	"postern/internal/keyring/oidctest"
-	"postern/internal/keyring/passkeytest"
+	"postern/internal/notice"
+	"postern/internal/people"
+	"postern/internal/people/oidctest"
+	"postern/internal/people/passkeytest"
 	"postern/internal/store"
 )
 
@@ -66,7 +65,7 @@ func (w *world) mailed() []string {
 	ok(w.t, err)
 	var out []string
 	for _, x := range kept {
-		n, err := w.keyring.OpenNotice(x)
+		n, err := w.Notices.Open(x)
 		ok(w.t, err)
 		if n.Kind == notice.PasswordReset {
 			out = append(out, n.Link)
@@ -135,12 +134,12 @@ func TestTheSecondStepEnds(t *testing.T) {
 	b := w.withPassword()
 	_, codes := b.addApp()
 	tired, _ := w.givesPassword()
-	for range keyring.PendingTries {
+	for range people.PendingTries {
 		tired.post("/sign-in/second", url.Values{"code": {"000000"}}).is(http.StatusUnauthorized).says("This code is wrong")
 	}
 	tired.post("/sign-in/second", url.Values{"recovery": {codes[0]}}).is(http.StatusUnauthorized).says("was tried too often; begin again", "Password")
 	late, _ := w.givesPassword()
-	w.now = w.now.Add(keyring.PendingLifetime + time.Second)
+	w.now = w.now.Add(people.PendingLifetime + time.Second)
 	late.get("/sign-in/second").is(http.StatusUnauthorized).says("took too long")
 	late.post("/sign-in/second", url.Values{"recovery": {codes[0]}}).is(http.StatusUnauthorized)
 	w.browser().get("/sign-in/second").is(http.StatusUnauthorized)
@@ -175,7 +174,7 @@ func TestWhatMattersAsksAgain(t *testing.T) {
 	b := w.withPassword()
 	sub := w.subaccount("Shop")
 	reset := keyPath(sub.Key, "reset")
-	w.now = w.now.Add(keyring.FreshFor + console.TimeToFillIn + time.Minute)
+	w.now = w.now.Add(people.FreshFor + console.TimeToFillIn + time.Minute)
 	page := b.get("/keys").is(http.StatusOK) // looking does not
 	nonce := page.form("/keys/new").Get("nonce")
 	a := b.post(reset, url.Values{"nonce": {nonce}}).is(http.StatusOK).at("/confirm").says("Confirm that it is you", "owner@example.com")
@@ -203,7 +202,7 @@ func TestWhatMattersAsksAgain(t *testing.T) {
 	}
 
 	secret, _ := b.addApp()
-	w.now = w.now.Add(keyring.FreshFor + time.Minute)
+	w.now = w.now.Add(people.FreshFor + time.Minute)
 	b.get("/security/codes").at("/confirm").says("Code of your authenticator app")
 	b.post("/confirm", url.Values{"next": {"/security/codes"}, "code": {"000000"}}).is(http.StatusUnprocessableEntity).says("This code is wrong")
 	b.post("/confirm", url.Values{"next": {"/security/codes"}, "code": {w.code(secret, 0)}}).is(http.StatusOK).at("/security/codes")
@@ -222,7 +221,7 @@ func TestAFormIsNotLostToTheQuestion(t *testing.T) {
 	first := w.live(sub.Key)[0]
 	w.used(first, "smtp", "192.0.2.7", "postfix/3.7", time.Minute, 9)
 	for _, page := range []string{"reset", "restrict", "delete"} {
-		w.now = w.now.Add(keyring.FreshFor + time.Minute)
+		w.now = w.now.Add(people.FreshFor + time.Minute)
 		path := keyPath(sub.Key, page)
 		form := b.get(path).is(http.StatusOK).at("/confirm").form("/confirm")
 		form.Set("password", password)
@@ -231,7 +230,7 @@ func TestAFormIsNotLostToTheQuestion(t *testing.T) {
 	form := b.get(keyPath(sub.Key, "reset")).is(http.StatusOK).form(keyPath(sub.Key, "reset"))
 	form.Set("overlap", "own")
 	form.Set("hours", "36")
-	w.now = w.now.Add(keyring.FreshFor + time.Minute) // the choice took them a while
+	w.now = w.now.Add(people.FreshFor + time.Minute) // the choice took them a while
 	b.post(keyPath(sub.Key, "reset"), form).is(http.StatusOK).says("The new secret key of Shop", "goes on working until")
 	if end := w.live(sub.Key)[1].ExpiresAt; time.Until(end).Round(time.Hour) != 36*time.Hour { // the store has the real clock
 		t.Errorf("the old secret ends at %s", end)
@@ -243,7 +242,7 @@ func TestWhoHasNothingToProveSetsAPassword(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
 	b.get("/security").says("You have none yet.")
-	w.now = w.now.Add(keyring.FreshFor + time.Minute)
+	w.now = w.now.Add(people.FreshFor + time.Minute)
 	a := b.get("/security/app?x=1").is(http.StatusOK).at("/password").says("Set your password")
 	form := a.form("/password")
 	if form.Get("next") != "/security/app?x=1" {
@@ -313,7 +312,7 @@ func TestSessionsCanBeEnded(t *testing.T) {
 // stranger is a signed-in browser of another account's owner.
 func (w *world) stranger() *browser {
 	w.t.Helper()
-	up, err := w.keyring.SignUp(w.t.Context(), operator, "Other", "other@example.com")
+	up, err := w.Keys.SignUp(w.t.Context(), operator, "Other", "other@example.com")
 	ok(w.t, err)
 	b := w.browser()
 	b.signInAs(up.User)
@@ -471,7 +470,7 @@ func TestPasskeysOnThePages(t *testing.T) {
 	half.post("/sign-in/second", form).is(http.StatusOK).at("/senders")
 
 	// To confirm.
-	w.now = w.now.Add(keyring.FreshFor + time.Minute)
+	w.now = w.now.Add(people.FreshFor + time.Minute)
 	var remove string
 	for _, link := range b.get("/security").all("a") {
 		if attr(link, "aria-label") == "Remove the passkey Laptop" {
@@ -519,7 +518,7 @@ func withOIDC(t *testing.T) (*world, *oidctest.Provider) {
 	t.Helper()
 	p := oidctest.New(t)
 	return newWorld(t, func(c *console.Config) {
-		c.OIDC = keyring.OIDCConfig{Issuer: p.URL, ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret, Name: "Harbour ID"}
+		c.OIDC = people.OIDCConfig{Issuer: p.URL, ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret, Name: "Harbour ID"}
 	}), p
 }
 
@@ -574,7 +573,7 @@ func TestTheCookieOfOpenIDIsLaxAndShort(t *testing.T) {
 	}
 	k, err := http.ParseSetCookie(res.Header.Get("Set-Cookie"))
 	ok(t, err)
-	if k.SameSite != http.SameSiteLaxMode || !k.HttpOnly || k.MaxAge != int(keyring.OIDCLifetime/time.Second) || strings.Contains(k.Value, "state") {
+	if k.SameSite != http.SameSiteLaxMode || !k.HttpOnly || k.MaxAge != int(people.OIDCLifetime/time.Second) || strings.Contains(k.Value, "state") {
 		t.Errorf("the cookie is %s", res.Header.Get("Set-Cookie"))
 	}
 }
@@ -584,7 +583,7 @@ func TestWhoSignsInByOpenIDConfirmsThere(t *testing.T) {
 	p.Is("1", "owner@example.com", true)
 	b := w.browser()
 	b.get("/sign-in/oidc").at("/keys")
-	w.now = w.now.Add(keyring.FreshFor + time.Minute)
+	w.now = w.now.Add(people.FreshFor + time.Minute)
 	b.get("/password").at("/confirm") // or whoever has the browser would set the first password
 	b.post("/password", url.Values{"password": {password}, "repeat": {password}}).at("/confirm")
 	page := b.get("/security/app").at("/confirm").says("Sign in again with Harbour ID")
@@ -631,7 +630,7 @@ func TestSignInFormsWorkWithoutAScript(t *testing.T) {
 	b := w.withPassword()
 	b.addApp()
 	_, second := w.givesPassword()
-	w.now = w.now.Add(keyring.FreshFor + time.Minute)
+	w.now = w.now.Add(people.FreshFor + time.Minute)
 	for _, page := range []answer{w.browser().get("/sign-in"), w.browser().get("/forgot"), second, b.get("/confirm"), b.get("/security")} {
 		for _, f := range page.all("form") {
 			if attr(f, "method") != "post" || !strings.HasPrefix(attr(f, "action"), "/") || len(find(f, "button")) != 1 {

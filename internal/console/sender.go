@@ -9,9 +9,8 @@ import (
 	"time"
 
 	"postern/internal/change"
-
 	"postern/internal/domain"
-	"postern/internal/keyring"
+	"postern/internal/senders"
 	"postern/internal/store"
 )
 
@@ -126,7 +125,7 @@ func (c *console) mailSender(v *visit) error {
 	if err != nil {
 		return err
 	}
-	err = c.Keyring.MailSenderLink(v.r.Context(), v.actor, v.scope, row.ID)
+	err = c.Senders.MailSenderLink(v.r.Context(), v.actor, v.scope, row.ID)
 	if e := userError(err); e != nil {
 		return c.refuseSender(v, row, sentence(e.Reason))
 	}
@@ -146,7 +145,7 @@ func (c *console) lendSender(v *visit) error {
 		return err
 	}
 	lent := v.r.PostForm.Get("lend") == "yes"
-	_, err = c.Keyring.ChangeSender(v.r.Context(), v.actor, v.scope, row.ID, keyring.SenderChange{Lent: &lent})
+	_, err = c.Senders.ChangeSender(v.r.Context(), v.actor, v.scope, row.ID, senders.SenderChange{Lent: &lent})
 	if e := userError(err); e != nil {
 		return c.refuseSender(v, row, sentence(e.Reason))
 	}
@@ -166,7 +165,7 @@ func (c *console) renameSender(v *visit) error {
 		return err
 	}
 	name := strings.TrimSpace(v.r.PostForm.Get("name"))
-	_, err = c.Keyring.ChangeSender(v.r.Context(), v.actor, v.scope, row.ID, keyring.SenderChange{Name: &name})
+	_, err = c.Senders.ChangeSender(v.r.Context(), v.actor, v.scope, row.ID, senders.SenderChange{Name: &name})
 	if e := userError(err); e != nil {
 		b, err := c.senderBody(v, row)
 		if err != nil {
@@ -191,7 +190,7 @@ func (c *console) typeSender(v *visit) error {
 		return err
 	}
 	kind := v.r.PostForm.Get("emailtype")
-	_, err = c.Keyring.ChangeSender(v.r.Context(), v.actor, v.scope, row.ID, keyring.SenderChange{EmailType: &kind})
+	_, err = c.Senders.ChangeSender(v.r.Context(), v.actor, v.scope, row.ID, senders.SenderChange{EmailType: &kind})
 	if e := userError(err); e != nil {
 		b, err := c.senderBody(v, row)
 		if err != nil {
@@ -219,13 +218,13 @@ func senderLinkGone() error {
 
 // showSenderLink asks who reads mail at an address whether it may be sent from. It uses nothing up.
 func (c *console) showSenderLink(w http.ResponseWriter, r *http.Request) {
-	l, err := c.Keyring.SenderLink(r.Context(), r.PathValue("token"))
+	l, err := c.Senders.SenderLink(r.Context(), r.PathValue("token"))
 	c.answerSenderLink(w, r, "sender-link", l, err)
 }
 
 // useSenderLink allows it. No sign-in is needed: who has the link reads the address's mail, which is all it shows.
 func (c *console) useSenderLink(w http.ResponseWriter, r *http.Request) {
-	l, err := c.Keyring.UseSenderLink(r.Context(), r.PathValue("token"), c.address(r))
+	l, err := c.Senders.UseSenderLink(r.Context(), r.PathValue("token"), c.address(r))
 	c.answerSenderLink(w, r, "sender-link-used", l, err)
 }
 

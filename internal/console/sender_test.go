@@ -9,25 +9,19 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/notice"
-
 	"postern/internal/access"
 	"postern/internal/audit"
-	"postern/internal/console"
+	"postern/internal/backend"
 	"postern/internal/dns"
-	"postern/internal/domain"
 	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/notice"
+	"postern/internal/senders"
 	"postern/internal/store"
 )
 
 // TestSPFOfAServerThatDoesNotKnowItsWayOut: a default installation whose host name has no dot.
 func TestSPFOfAServerThatDoesNotKnowItsWayOut(t *testing.T) {
-	w := newWorld(t, func(c *console.Config) {
-		var err error
-		c.Domains, err = domain.New(domain.Config{Store: c.Store, Keyring: c.Keyring, Resolver: c.Domains.Resolver, Dial: c.Domains.Dial, FilesBetween: 1, Log: c.Log})
-		ok(t, err)
-	})
+	w := newWorldOf(t, func(c *backend.Config) { c.Domain.SPF = nil })
 	b := w.signedIn()
 	added := b.post("/senders/new", url.Values{"sender": {"acme.example"}, "key": {w.signed.Key.APIKey}}).is(http.StatusOK).says("This server does not know what the record must have")
 	b.post(added.path()+"/check", nil).is(http.StatusUnprocessableEntity).says("acme.example has no SPF record.", "This server does not know what the record must have: its operator sets --spf, or --hostname to a name with a dot.")
@@ -62,14 +56,14 @@ func TestSenders(t *testing.T) {
 		t.Errorf("a sender leads back to %s", back)
 	}
 	b.post(a.path()+"/remove", nil).is(http.StatusOK).at("/senders")
-	ok(t, w.keyring.SetOperator(t.Context(), operator, w.signed.User.Email, true))
+	ok(t, w.People.SetOperator(t.Context(), operator, w.signed.User.Email, true))
 	b.get("/senders/new").says("Allow it at once, without proof")
 	b.post("/senders/new", url.Values{"sender": {"shop.example"}, "key": {key.APIKey}, "word": {"yes"}}).is(http.StatusOK).says("Every address of the domain", "Allowed by the word of who operates this server.")
 	if err := may("anybody@shop.example"); err != nil {
 		t.Errorf("the key cannot send from the domain: %v", err)
 	}
 	for i := range 60 {
-		_, err := w.keyring.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: key.ID}, fmt.Sprintf("a%02d@acme.example", i), "")
+		_, err := w.Senders.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: key.ID}, fmt.Sprintf("a%02d@acme.example", i), "")
 		ok(t, err)
 	}
 	if list := b.get("/senders").says("1–50 of 62"); len(find(list.first("form.search"), "button")) != 1 {
@@ -103,12 +97,12 @@ func TestSenderIsProved(t *testing.T) {
 	page := b.post("/senders/new", url.Values{"sender": {"shop.test"}, "key": {key.APIKey}}).is(http.StatusOK).path()
 	d, err := w.store.Domain(t.Context(), store.OfOperator(), store.DomainFilter{Domain: "shop.test"})
 	ok(t, err)
-	b.get(page).says(keyring.OwnershipRecordName(d), d.Token, "http://shop.test/"+d.Filename, "v=spf1 include:spf.mail.test ~all", "The DNS was not looked at yet.")
-	b.post(page+"/check", nil).is(http.StatusUnprocessableEntity).says("The domain is not proved yet.", "There is no TXT record at "+keyring.OwnershipRecordName(d), "no web server",
+	b.get(page).says(senders.OwnershipRecordName(d), d.Token, "http://shop.test/"+d.Filename, "v=spf1 include:spf.mail.test ~all", "The DNS was not looked at yet.")
+	b.post(page+"/check", nil).is(http.StatusUnprocessableEntity).says("The domain is not proved yet.", "There is no TXT record at "+senders.OwnershipRecordName(d), "no web server",
 		"There is no TXT record at postern", "shop.test has no SPF record.", "Last looked at just now", "Waits for proof")
-	dkim, value, err := w.keyring.DKIMRecord(t.Context(), key.AccountID, "shop.test")
+	dkim, value, err := w.Senders.DKIMRecord(t.Context(), key.AccountID, "shop.test")
 	ok(t, err)
-	w.dns[keyring.OwnershipRecordName(d)] = dns.Records{TXT: []string{d.Token}}
+	w.dns[senders.OwnershipRecordName(d)] = dns.Records{TXT: []string{d.Token}}
 	w.dns[dkim] = dns.Records{TXT: []string{value}}
 	w.dns["shop.test"] = dns.Records{TXT: []string{"v=spf1 include:elsewhere.test <b>-all"}}
 	w.dns["_dmarc.shop.test"] = dns.Records{TXT: []string{"v=DMARC1; p=none"}}
@@ -172,9 +166,9 @@ func TestLentSenders(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
 	shop := w.subaccount("Shop")
-	x, err := w.keyring.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: w.signed.Key.ID}, "acme.example", "")
+	x, err := w.Senders.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: w.signed.Key.ID}, "acme.example", "")
 	ok(t, err)
-	own, err := w.keyring.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: shop.Key.ID}, "shop.example", "")
+	own, err := w.Senders.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: shop.Key.ID}, "shop.example", "")
 	ok(t, err)
 	mate := w.as(w.user("mate@example.com", access.Manager, shop.Key))
 	mate.get("/senders").lacks("acme.example")

@@ -11,7 +11,7 @@ import (
 
 	"postern/internal/access"
 	"postern/internal/credential"
-	"postern/internal/keyring"
+	"postern/internal/senders"
 	"postern/internal/store"
 )
 
@@ -152,9 +152,9 @@ func (c *console) addSender(v *visit) error {
 	var x store.Sender
 	var err error
 	if b.Word {
-		x, err = c.Keyring.AddSender(v.r.Context(), v.actor, v.scope, key, b.Sender, "")
+		x, err = c.Senders.AddSender(v.r.Context(), v.actor, v.scope, key, b.Sender, "")
 	} else {
-		x, err = c.Keyring.ProposeSender(v.r.Context(), v.actor, v.scope, key, keyring.NewSender{Email: b.Sender})
+		x, err = c.Senders.ProposeSender(v.r.Context(), v.actor, v.scope, key, senders.NewSender{Email: b.Sender})
 	}
 	if e := userError(err); e != nil {
 		b.SenderProblem = sentence(e.Reason)
@@ -216,7 +216,7 @@ func (c *console) removeSender(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Keyring.RemoveSender(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: row.KeyID}, row.Email); err != nil {
+	if err := c.Senders.RemoveSender(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: row.KeyID}, row.Email); err != nil {
 		return err
 	}
 	return v.redirect("/senders")

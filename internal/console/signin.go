@@ -12,28 +12,27 @@ import (
 	"time"
 
 	"postern/internal/change"
-
-	"postern/internal/keyring"
+	"postern/internal/people"
 )
 
 // signInBody is the sign-in form, as it was sent but for the password.
 type signInBody struct {
 	Email, Next, Problem string
-	Passkey              keyring.Ceremony // none where browsers offer no passkeys
-	OIDC                 string           // the provider's name, "" for none
+	Passkey              people.Ceremony // none where browsers offer no passkeys
+	OIDC                 string          // the provider's name, "" for none
 }
 
 // signInBy finds out how else than by a password people can sign in.
 func (c *console) signInBy() {
 	var err error
-	if c.party, err = keyring.NewRelyingParty(c.BaseURL); err != nil {
+	if c.party, err = people.NewRelyingParty(c.BaseURL); err != nil {
 		c.noPasskey = sentence(reasonOf(err))
 	}
 	c.Config.OIDC.RedirectURL = c.BaseURL + "/sign-in/oidc/callback"
-	c.oidc = keyring.NewOIDC(c.Config.OIDC)
+	c.oidc = people.NewOIDC(c.Config.OIDC)
 }
 
-// reasonOf is what an error of the keyring says to people.
+// reasonOf is what a change.Error says to people.
 func reasonOf(err error) string {
 	var e *change.Error
 	if errors.As(err, &e) {
@@ -44,7 +43,7 @@ func reasonOf(err error) string {
 
 func (c *console) showSignIn(w http.ResponseWriter, r *http.Request) {
 	next := localPath(r.URL.Query().Get("next"))
-	if _, err := c.Keyring.Session(r.Context(), c.sessionToken(r)); err == nil {
+	if _, err := c.People.Session(r.Context(), c.sessionToken(r)); err == nil {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return
 	}
@@ -57,7 +56,7 @@ func (c *console) signInPage(w http.ResponseWriter, r *http.Request, status int,
 	}
 	if c.party != nil {
 		var err error
-		if b.Passkey, err = c.Keyring.BeginPasskeySignIn(c.party); err != nil {
+		if b.Passkey, err = c.People.BeginPasskeySignIn(c.party); err != nil {
 			c.fail(w, r, err)
 			return
 		}
@@ -85,7 +84,7 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 		again(http.StatusTooManyRequests, problem)
 		return
 	}
-	session, _, err := c.Keyring.SignIn(r.Context(), body.Email, password, addr, r.UserAgent())
+	session, _, err := c.People.SignIn(r.Context(), body.Email, password, addr, r.UserAgent())
 	var e *change.Error
 	if errors.As(err, &e) {
 		again(http.StatusUnauthorized, "The email address or the password is wrong.")
@@ -107,10 +106,10 @@ func (c *console) tooMany(w http.ResponseWriter, addr netip.Addr) string {
 
 // signedInNow gives a browser its new session and sends it to next, or to the second step when err asks for one.
 func (c *console) signedInNow(w http.ResponseWriter, r *http.Request, session, next string, err error) {
-	var step *keyring.SecondStep
+	var step *people.SecondStep
 	switch {
 	case errors.As(err, &step):
-		c.setCookie(w, r, pendingCookie, step.Pending, keyring.PendingLifetime, http.SameSiteStrictMode)
+		c.setCookie(w, r, pendingCookie, step.Pending, people.PendingLifetime, http.SameSiteStrictMode)
 		http.Redirect(w, r, "/sign-in/second?next="+url.QueryEscape(next), http.StatusSeeOther)
 	case err != nil:
 		c.fail(w, r, err)
@@ -123,7 +122,7 @@ func (c *console) signedInNow(w http.ResponseWriter, r *http.Request, session, n
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 func (c *console) signOut(w http.ResponseWriter, r *http.Request) {
-	if err := c.Keyring.SignOut(r.Context(), c.sessionToken(r)); err != nil {
+	if err := c.People.SignOut(r.Context(), c.sessionToken(r)); err != nil {
 		c.fail(w, r, err)
 		return
 	}
@@ -147,7 +146,7 @@ func (c *console) showWelcome(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *console) welcome(w http.ResponseWriter, r *http.Request) {
-	session, user, err := c.Keyring.UseSignInLink(r.Context(), r.PathValue("token"), c.address(r), r.UserAgent())
+	session, user, err := c.People.UseSignInLink(r.Context(), r.PathValue("token"), c.address(r), r.UserAgent())
 	var e *change.Error
 	if errors.As(err, &e) {
 		err = &statusError{http.StatusNotFound, "This link does not work any more", "A sign-in link works once, and for a day. Sign in with your password, or ask for a new link on the server's command line."}
@@ -229,7 +228,7 @@ func (c *console) setPassword(v *visit) error {
 		return c.passwordPage(v, http.StatusTooManyRequests, passwordBody{Next: next, Problem: problem})
 	}
 	first := v.user.PasswordHash == ""
-	session, err := c.Keyring.SetPassword(v.r.Context(), v.user, f.Get("old"), f.Get("password"), addr, v.r.UserAgent())
+	session, err := c.People.SetPassword(v.r.Context(), v.user, f.Get("old"), f.Get("password"), addr, v.r.UserAgent())
 	var e *change.Error
 	if errors.As(err, &e) && e.Field == "OldPassword" {
 		return c.passwordPage(v, http.StatusUnprocessableEntity, passwordBody{Next: next, OldProblem: sentence(e.Reason)})
@@ -251,7 +250,7 @@ func (c *console) setPassword(v *visit) error {
 	return v.redirect("/password?done")
 }
 
-// sentence makes a reason of the keyring one.
+// sentence makes a reason a sentence.
 func sentence(reason string) string {
 	if word, _, _ := strings.Cut(reason, " "); strings.Contains(word, "@") { // an address is as it is
 		return strings.TrimSuffix(reason, ".") + "."

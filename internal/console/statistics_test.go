@@ -18,7 +18,7 @@ import (
 
 	"postern/internal/access"
 	"postern/internal/console"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -124,7 +124,7 @@ func wellFormed(t *testing.T, page string) {
 
 func TestStatisticsRefuse(t *testing.T) {
 	w := newWorld(t)
-	other, err := w.keyring.SignUp(t.Context(), operator, "Elsewhere", "else@example.com")
+	other, err := w.Keys.SignUp(t.Context(), operator, "Elsewhere", "else@example.com")
 	ok(t, err)
 	mine, theirs := w.subaccount("Mine").Key, w.subaccount("Theirs").Key
 	for _, k := range []store.Key{other.Key, mine, theirs} {
@@ -132,15 +132,15 @@ func TestStatisticsRefuse(t *testing.T) {
 	}
 	b := w.signedIn()
 	b.get("/statistics").is(http.StatusOK).says("Accepted 2", mine.APIKey[:8]).lacks(other.Key.APIKey[:8])
-	keys := ""
+	many := ""
 	for i := range 7 {
-		k, err := w.keyring.CreateSubaccount(t.Context(), operator, w.signed.Account.ID, keyring.NewKey{Name: fmt.Sprint("Many", i)})
+		k, err := w.Keys.CreateSubaccount(t.Context(), operator, w.signed.Account.ID, keys.NewKey{Name: fmt.Sprint("Many", i)})
 		ok(t, err)
-		keys += "&key=" + k.Key.APIKey
+		many += "&key=" + k.Key.APIKey
 	}
 	for query, says := range map[string]string{
 		"key=" + other.Key.APIKey: "There is no such API key", "period=3": "There is no such period", "from=x": "is no day", "from=2026-02-02&to=2026-02-01": "before the first",
-		"from=2999-01-01&to=2999-01-02": "has not begun yet", "from=2999-01-01": "has not begun yet", "from=2001-01-01": "more than 366 days", keys: "at most 6",
+		"from=2999-01-01&to=2999-01-02": "has not begun yet", "from=2999-01-01": "has not begun yet", "from=2001-01-01": "more than 366 days", many: "at most 6",
 	} {
 		b.get("/statistics?" + query).is(http.StatusUnprocessableEntity).says(says).lacks(other.Key.APIKey)
 		b.get("/statistics.csv?" + query).is(http.StatusUnprocessableEntity).says(says)

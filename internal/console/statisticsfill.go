@@ -112,7 +112,7 @@ func (c *console) breakdowns(v *visit, b *statisticsBody) error {
 		{report.BySender, "Senders", "Sender", "(removed)"},
 	} {
 		q.ByKey = b.Several && x.by != report.ByDomain
-		rows, err := report.New(c.Store).Top(v.r.Context(), v.scope, x.by, q)
+		rows, err := c.Report.Top(v.r.Context(), v.scope, x.by, q)
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,8 @@ import (
 	"strings"
 
 	"postern/internal/access"
-	"postern/internal/keyring"
+	"postern/internal/accounts"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -31,7 +32,7 @@ type trackingBody struct {
 
 func (c *console) showTracking(v *visit) error {
 	t := v.account.Tracking
-	return c.tracking(v, http.StatusOK, trackingBody{Opens: t.Opens, Clicks: t.Clicks, Unsubscribe: keyring.UnsubscribeWord(t.Unsubscribe)})
+	return c.tracking(v, http.StatusOK, trackingBody{Opens: t.Opens, Clicks: t.Clicks, Unsubscribe: accounts.UnsubscribeWord(t.Unsubscribe)})
 }
 
 func (c *console) tracking(v *visit, status int, b trackingBody) error {
@@ -45,7 +46,7 @@ func (c *console) setTracking(v *visit) error {
 	}
 	f := v.r.PostForm
 	b := trackingBody{Opens: f.Get("opens") != "", Clicks: f.Get("clicks") != "", Unsubscribe: f.Get("unsubscribe")}
-	_, err := c.Keyring.ChangeAccount(v.r.Context(), v.actor, v.account.ID, keyring.AccountChange{TrackOpens: &b.Opens, TrackClicks: &b.Clicks, Unsubscribe: &b.Unsubscribe})
+	_, err := c.Accounts.ChangeAccount(v.r.Context(), v.actor, v.account.ID, accounts.AccountChange{TrackOpens: &b.Opens, TrackClicks: &b.Clicks, Unsubscribe: &b.Unsubscribe})
 	if e := userError(err); e != nil {
 		b.Problem = problemOf(e, "Unsubscribe")
 		return c.tracking(v, http.StatusUnprocessableEntity, b)
@@ -93,7 +94,7 @@ func (c *console) setLinks(v *visit) error {
 		return err
 	}
 	b := linksBody{Host: strings.TrimSpace(v.r.PostForm.Get("host"))}
-	_, err = c.Keyring.Change(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, keyring.KeyChange{TrackHost: &b.Host}, 0)
+	_, err = c.Keys.Change(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, keys.KeyChange{TrackHost: &b.Host}, 0)
 	if e := userError(err); e != nil {
 		b.Problem = problemOf(e, "TrackHost")
 		return c.links(v, http.StatusUnprocessableEntity, k, b)

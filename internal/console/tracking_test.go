@@ -8,8 +8,7 @@ import (
 	"testing"
 
 	"postern/internal/change"
-
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -38,13 +37,13 @@ func TestHostOfTrackedLinks(t *testing.T) {
 	b.get(page + "/links").is(http.StatusOK)
 	b.post(page+"/links", url.Values{"host": {"https://links.shop.example/"}}).is(http.StatusUnprocessableEntity).says("is not a host name")
 	b.post(page+"/links", url.Values{"host": {"links.shop.example"}}).is(http.StatusUnprocessableEntity).says("is in no domain that this key may send from")
-	_, err := w.keyring.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: shop.Key.ID}, "*@shop.example", "")
+	_, err := w.Senders.AddSender(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: shop.Key.ID}, "*@shop.example", "")
 	ok(t, err)
 	b.post(page+"/links", url.Values{"host": {"Links.Shop.example"}}).at(page).says("links.shop.example")
-	other, err := w.keyring.SignUp(t.Context(), change.Actor{Kind: change.Operator}, "Other", "other@example.com")
+	other, err := w.Keys.SignUp(t.Context(), change.Actor{Kind: change.Operator}, "Other", "other@example.com")
 	ok(t, err)
 	host := "links.shop.example"
-	if _, err := w.keyring.Change(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: other.Key.ID}, keyring.KeyChange{TrackHost: &host}, 0); err == nil {
+	if _, err := w.Keys.Change(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: other.Key.ID}, keys.KeyChange{TrackHost: &host}, 0); err == nil {
 		t.Error("another account took the name")
 	}
 	b.post(page+"/links", url.Values{"host": {""}}).at(page).says("under the server’s name")

@@ -8,26 +8,25 @@ import (
 	"strings"
 
 	"postern/internal/change"
-
-	"postern/internal/keyring"
+	"postern/internal/webhooks"
 )
 
 // hookView is the account's webhook as the Account page shows it.
 type hookView struct {
-	keyring.Webhook
+	webhooks.Webhook
 	Set bool
 }
 
 // hookOf reads the account's webhook.
 func (c *console) hookOf(v *visit) hookView {
-	w, err := c.Keyring.Webhook(v.r.Context(), v.account.ID)
+	w, err := c.Webhooks.Webhook(v.r.Context(), v.account.ID)
 	var e *change.Error
 	switch {
 	case errors.As(err, &e):
 		return hookView{}
 	case err != nil: // the rest of the page is good without it
 		c.Log.ErrorContext(v.r.Context(), "a webhook could not be read", "account", v.account.ID, "error", err)
-		return hookView{Webhook: keyring.Webhook{Unreadable: true}, Set: true}
+		return hookView{Webhook: webhooks.Webhook{Unreadable: true}, Set: true}
 	}
 	return hookView{Webhook: w, Set: true}
 }
@@ -53,7 +52,7 @@ func (c *console) showHook(kind string) func(*visit) error {
 }
 
 func (c *console) hookForm(v *visit, status int, b hookBody) error {
-	b.Nonce, b.Private = c.forms.nonce(v.user.ID), c.Keyring.PrivateWebhooks()
+	b.Nonce, b.Private = c.forms.nonce(v.user.ID), c.Webhooks.PrivateWebhooks()
 	title := map[string]string{"set": "Webhook about secret keys", "remove": "Remove the webhook about secret keys"}[b.Kind]
 	return c.show(v, status, "webhook-form", title, "account", b)
 }
@@ -73,7 +72,7 @@ func (c *console) setHook(v *visit) error {
 	if !c.forms.use(v.user.ID, v.r.PostForm.Get("nonce")) {
 		return &statusError{http.StatusConflict, "The signing secret was shown already", "This form was sent before, and its answer with the secret is shown once. If you did not keep it, set the webhook again: that makes a new one."}
 	}
-	secret, err := c.Keyring.SetWebhook(v.r.Context(), v.actor, v.account.ID, b.URL)
+	secret, err := c.Webhooks.SetWebhook(v.r.Context(), v.actor, v.account.ID, b.URL)
 	if e := userError(err); e != nil {
 		b.Problem = problemOf(e, "URL")
 		return c.hookForm(v, http.StatusUnprocessableEntity, b)
@@ -85,14 +84,14 @@ func (c *console) setHook(v *visit) error {
 }
 
 func (c *console) testHook(v *visit) error {
-	if err := c.Keyring.TestWebhook(v.r.Context(), v.actor, v.account.ID); err != nil {
+	if err := c.Webhooks.TestWebhook(v.r.Context(), v.actor, v.account.ID); err != nil {
 		return err
 	}
 	return v.redirect("/account?done=tested")
 }
 
 func (c *console) removeHook(v *visit) error {
-	if err := c.Keyring.RemoveWebhook(v.r.Context(), v.actor, v.account.ID); err != nil {
+	if err := c.Webhooks.RemoveWebhook(v.r.Context(), v.actor, v.account.ID); err != nil {
 		return err
 	}
 	return v.redirect("/account?done=unhooked")

@@ -9,12 +9,10 @@ import (
 	"time"
 
 	"postern/internal/access"
+	"postern/internal/backend"
+	"postern/internal/backend/backendtest"
 	"postern/internal/console"
-	"postern/internal/credential"
-	"postern/internal/gate"
-	"postern/internal/keyring"
 	"postern/internal/store"
-	"postern/internal/webhook"
 )
 
 func TestTheWebhookIsSetTestedAndRemoved(t *testing.T) {
@@ -59,7 +57,7 @@ func TestWhatFailsIsToldInWords(t *testing.T) {
 	w := newWorld(t)
 	ctx, key, scope := t.Context(), w.signed.Key, store.OfAccount(w.signed.Account.ID)
 	id, _ := w.hook(key)
-	h, err := w.keyring.Hook(ctx, scope, store.HookFilter{ID: id})
+	h, err := w.Webhooks.Hook(ctx, scope, store.HookFilter{ID: id})
 	ok(t, err)
 	at := w.now.Add(-11 * time.Minute)
 	failed := store.HookAttempt{
@@ -67,7 +65,7 @@ func TestWhatFailsIsToldInWords(t *testing.T) {
 		Attempt: 11, Outcome: store.HookFailed, Status: 500, Error: "the answer was 500 Internal Server Error",
 	}
 	ok(t, w.store.RecordHookTold(ctx, &store.HookTold{ReceiverID: h.ReceiverID, HookAttempt: failed}))
-	_, err = w.keyring.SetWebhook(ctx, operator, key.AccountID, "https://hooks.invalid/secrets")
+	_, err = w.Webhooks.SetWebhook(ctx, operator, key.AccountID, "https://hooks.invalid/secrets")
 	ok(t, err)
 	hook, err := w.store.Webhook(ctx, key.AccountID)
 	ok(t, err)
@@ -89,15 +87,7 @@ func TestWhatFailsIsToldInWords(t *testing.T) {
 }
 
 func TestAServerWithPrivateWebhooksSaysSo(t *testing.T) {
-	w := newWorld(t, func(c *console.Config) {
-		key := []byte("0123456789abcdefghijklmnopqrstuv")
-		digester, err := credential.NewDigester(key)
-		ok(t, err)
-		hooks, err := webhook.New(webhook.Config{Store: c.Store, ServerKey: key, Private: true, Log: slogDiscard()})
-		ok(t, err)
-		c.Keyring, err = keyring.New(keyring.Config{Store: c.Store, Gate: c.Gate, Digester: digester, ServerKey: key, Webhook: hooks, Log: slogDiscard()})
-		ok(t, err)
-	})
+	w := newWorldOf(t, func(c *backend.Config) { c.Webhook.Private = true })
 	b := w.signedIn()
 	b.get("/webhooks/new").is(http.StatusOK).says("Reachable from this server, by https or http.").lacks("Internet")
 	b.get("/account/webhook").is(http.StatusOK).says("Reachable from this server, by https or http.").lacks("Internet")
@@ -105,13 +95,11 @@ func TestAServerWithPrivateWebhooksSaysSo(t *testing.T) {
 
 func TestAWebhookOfAnotherServerKeyCanBeSetAgain(t *testing.T) {
 	w := newWorld(t, func(c *console.Config) {
-		key := []byte("another server key, of 32 bytes.")
-		digester, err := credential.NewDigester(key)
-		ok(t, err)
-		c.Keyring, err = keyring.New(keyring.Config{Store: c.Store, Gate: gate.New(gate.Config{Digester: digester}), Digester: digester, ServerKey: key, Log: slogDiscard()})
-		ok(t, err)
+		behind := *c.Backend
+		behind.Webhooks = backendtest.New(t, backend.Config{Store: c.Store, ServerKey: []byte("another server key, of 32 bytes.")}).Webhooks
+		c.Backend = &behind
 	})
-	_, err := w.keyring.SetWebhook(t.Context(), operator, w.signed.Account.ID, "https://hooks.example.com/lost")
+	_, err := w.Webhooks.SetWebhook(t.Context(), operator, w.signed.Account.ID, "https://hooks.example.com/lost")
 	ok(t, err)
 	b := w.signedIn()
 	b.get("/account").is(http.StatusOK).says("The webhook cannot be read")

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/keyring"
+	"postern/internal/accounts"
+	"postern/internal/keys"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -60,11 +62,11 @@ func (d *door) createAccount(r *http.Request) (any, error) {
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
-	made, err := d.Keyring.SignUp(r.Context(), operator(), in.Name, in.Email)
+	made, err := d.Keys.SignUp(r.Context(), operator(), in.Name, in.Email)
 	if err != nil {
 		return nil, err
 	}
-	token, err := d.Keyring.NewSignInLink(r.Context(), operator(), made.User)
+	token, err := d.People.NewSignInLink(r.Context(), operator(), made.User)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +75,7 @@ func (d *door) createAccount(r *http.Request) (any, error) {
 	return out, nil
 }
 
-func credentialOf(i keyring.Issued) Credential {
+func credentialOf(i keys.Issued) Credential {
 	return Credential{AccountID: i.Key.AccountID, KeyID: i.Key.ID, Name: i.Key.Name, APIKey: i.Key.APIKey, SecretKey: i.Secret}
 }
 
@@ -86,15 +88,15 @@ func (d *door) createLink(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	link := d.Keyring.NewSignInLink
+	link := d.People.NewSignInLink
 	if in.ForgetsSecondFactor {
-		link = d.Keyring.NewRescueLink
+		link = d.People.NewRescueLink
 	}
 	token, err := link(r.Context(), operator(), user)
 	if err != nil {
 		return nil, err
 	}
-	return Link{Email: user.Email, SignInURL: d.SignInURL(token), ExpiresAt: time.Now().Add(keyring.LinkLifetime).UTC().Truncate(time.Second)}, nil
+	return Link{Email: user.Email, SignInURL: d.SignInURL(token), ExpiresAt: time.Now().Add(people.LinkLifetime).UTC().Truncate(time.Second)}, nil
 }
 
 func (d *door) showAccount(r *http.Request) (any, error) {
@@ -112,11 +114,11 @@ func (d *door) accountDetails(r *http.Request, id int64) (AccountDetails, error)
 	if err != nil {
 		return AccountDetails{}, err
 	}
-	out := AccountDetails{Policy: Policy{a.SecretDays, a.RemindDays, a.StopOverdue}, Tracking: Tracking{a.Tracking.Opens, a.Tracking.Clicks, keyring.UnsubscribeWord(a.Tracking.Unsubscribe)}, DayLimit: a.DayLimit, States: map[string]int{}}
+	out := AccountDetails{Policy: Policy{a.SecretDays, a.RemindDays, a.StopOverdue}, Tracking: Tracking{a.Tracking.Opens, a.Tracking.Clicks, accounts.UnsubscribeWord(a.Tracking.Unsubscribe)}, DayLimit: a.DayLimit, States: map[string]int{}}
 	if out.Account, err = d.accountOf(ctx, a); err != nil {
 		return out, err
 	}
-	may, err := d.Keyring.Allowance(ctx, id)
+	may, err := d.Accounts.Allowance(ctx, id)
 	if err != nil {
 		return out, err
 	}
@@ -155,11 +157,11 @@ func (d *door) changeAccount(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := keyring.AccountChange{
+	c := accounts.AccountChange{
 		Name: in.Name, SecretDays: in.SecretDays, RemindDays: in.RemindDays, StopOverdue: in.StopOverdue, DayLimit: in.DayLimit,
 		TrackOpens: in.TrackOpens, TrackClicks: in.TrackClicks, Unsubscribe: in.Unsubscribe,
 	}
-	if _, err := d.Keyring.ChangeAccount(r.Context(), operator(), a.ID, c); err != nil {
+	if _, err := d.Accounts.ChangeAccount(r.Context(), operator(), a.ID, c); err != nil {
 		return nil, err
 	}
 	return d.accountDetails(r, a.ID)
@@ -182,7 +184,7 @@ func (d *door) suspendAccount(r *http.Request) (any, error) {
 		if k.State == store.KeySuspended {
 			return false, nil
 		}
-		_, err := d.Keyring.Suspend(r.Context(), operator(), store.KeyFilter{ID: k.ID}, ofAccount+in.Reason)
+		_, err := d.Keys.Suspend(r.Context(), operator(), store.KeyFilter{ID: k.ID}, ofAccount+in.Reason)
 		return true, err
 	})
 }
@@ -192,7 +194,7 @@ func (d *door) restoreAccount(r *http.Request) (any, error) {
 		if k.State != store.KeySuspended || !strings.HasPrefix(k.StateReason, ofAccount) {
 			return false, nil
 		}
-		_, err := d.Keyring.Restore(r.Context(), operator(), store.KeyFilter{ID: k.ID})
+		_, err := d.Keys.Restore(r.Context(), operator(), store.KeyFilter{ID: k.ID})
 		return true, err
 	})
 }

@@ -18,7 +18,7 @@ func (d *door) showAccountWebhook(r *http.Request) (any, error) {
 
 // accountWebhook is an account's webhook, with a signing secret that was just made.
 func (d *door) accountWebhook(r *http.Request, a store.Account, secret string) (AccountWebhook, error) {
-	w, err := d.Keyring.Webhook(r.Context(), a.ID)
+	w, err := d.Webhooks.Webhook(r.Context(), a.ID)
 	if err != nil {
 		return AccountWebhook{}, err
 	}
@@ -37,7 +37,7 @@ func (d *door) setAccountWebhook(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := d.Keyring.SetWebhook(r.Context(), operator(), a.ID, in.URL)
+	secret, err := d.Webhooks.SetWebhook(r.Context(), operator(), a.ID, in.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (d *door) testAccountWebhook(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, err := d.Keyring.SampleWebhook(r.Context(), operator(), a.ID)
+	x, err := d.Webhooks.SampleWebhook(r.Context(), operator(), a.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -71,5 +71,5 @@ func (d *door) removeAccountWebhook(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return was, d.Keyring.RemoveWebhook(r.Context(), operator(), a.ID)
+	return was, d.Webhooks.RemoveWebhook(r.Context(), operator(), a.ID)
 }

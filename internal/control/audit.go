@@ -36,7 +36,7 @@ func (d *door) listAudit(r *http.Request) (any, error) {
 	if f.Above, err = number(r, "above"); err != nil {
 		return nil, err
 	}
-	list, err := d.auditLog.Entries(r.Context(), scope, f, store.Page{Limit: limit, Desc: !q.Has("above")})
+	list, err := d.AuditLog.Entries(r.Context(), scope, f, store.Page{Limit: limit, Desc: !q.Has("above")})
 	return list, misuse(err)
 }
 
@@ -68,5 +68,5 @@ func (d *door) checkAudit(r *http.Request) (any, error) {
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
-	return d.auditLog.Continue(r.Context(), in)
+	return d.AuditLog.Continue(r.Context(), in)
 }

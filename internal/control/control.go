@@ -16,11 +16,9 @@ import (
 	"net/http"
 	"strconv"
 
+	"postern/internal/backend"
 	"postern/internal/change"
 
-	"postern/internal/auditlog"
-	"postern/internal/domain"
-	"postern/internal/keyring"
 	"postern/internal/queue"
 	"postern/internal/store"
 	"postern/internal/submit"
@@ -29,11 +27,7 @@ import (
 
 // Config is what the door needs.
 type Config struct {
-	Store      *store.Store
-	Keyring    *keyring.Keyring
-	Suppress   *suppress.List
-	Domains    *domain.Checker // looks at the domains of senders
-	Submit     *submit.Submit
+	*backend.Backend
 	QueueStats func() queue.Stats        // nil when no queue runs
 	SignInURL  func(token string) string // the page that a one-time link leads to
 	Hostname   string                    // for Message-IDs
@@ -48,7 +42,7 @@ func operator() change.Actor { return change.Actor{Kind: change.Operator, Origin
 
 // New makes the door's handler.
 func New(c Config) http.Handler {
-	d := &door{Config: c, auditLog: auditlog.New(c.Store)}
+	d := &door{c}
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(*http.Request) (any, error){
 		"GET /accounts":                           d.listAccounts,
@@ -129,7 +123,6 @@ func New(c Config) http.Handler {
 
 type door struct {
 	Config
-	auditLog *auditlog.Log
 }
 
 // answer writes what h returns as JSON, or its error. A request has at most limit bytes.

@@ -3,7 +3,6 @@
 package control_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,38 +12,25 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/backend"
+	"postern/internal/backend/backendtest"
 	"postern/internal/control"
-	"postern/internal/credential"
 	"postern/internal/gate"
-	"postern/internal/keyring"
-	"postern/internal/store/storetest"
-	"postern/internal/submit"
 )
 
 // open gives a client of a door over a fresh store with one account, and the gate that it changes.
 func open(t *testing.T) (*control.Client, *gate.Gate, control.Credential) {
 	t.Helper()
-	key := credential.NewServerKey()
-	digester, err := credential.NewDigester(key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	log := slog.New(slog.DiscardHandler)
-	st := storetest.New(t)
-	g := gate.New(gate.Config{Digester: digester, Flush: func(context.Context, []gate.Use) error { return nil }, Log: log})
-	sub := submit.New(st, func() {}, log)
-	ring, err := keyring.New(keyring.Config{Store: st, Gate: g, Digester: digester, ServerKey: key, RulesChanged: sub.Forget, Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := backendtest.New(t, backend.Config{Log: log})
 	d := control.Local(control.New(control.Config{
-		Store: st, Keyring: ring, Submit: sub, SignInURL: func(token string) string { return "http://x/" + token }, Hostname: "mail.example.com", Log: log,
+		Backend: b, SignInURL: func(token string) string { return "http://x/" + token }, Hostname: "mail.example.com", Log: log,
 	}))
 	var made control.Credential
 	if err := d.Post(t.Context(), "/accounts", control.NewAccount{Name: "Acme", Email: "owner@example.com"}, &made); err != nil {
 		t.Fatal(err)
 	}
-	return d, g, made
+	return d, b.Gate, made
 }
 
 func verify(g *gate.Gate, c control.Credential) error {

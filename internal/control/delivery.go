@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"strconv"
 
-	"postern/internal/keyring"
 	"postern/internal/store"
+	"postern/internal/webhooks"
 )
 
 // listDeliveries lists the latest requests to webhooks, newest first.
@@ -24,7 +24,7 @@ func (d *door) listDeliveries(r *http.Request) (any, error) {
 	}
 	var err error
 	if name := q.Get("event"); name != "" {
-		if f.Type, err = keyring.HookTypeOf(name); err != nil {
+		if f.Type, err = webhooks.HookTypeOf(name); err != nil {
 			return nil, err
 		}
 	}
@@ -103,7 +103,7 @@ func (d *door) showDelivery(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, kept, err := d.Keyring.HookBody(r.Context(), a)
+	body, kept, err := d.Webhooks.HookBody(r.Context(), a)
 	list[0].Body, list[0].Kept = string(body), kept
 	return list[0], err
 }
@@ -113,7 +113,7 @@ func (d *door) replayDelivery(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := d.Keyring.ReplayAttempt(r.Context(), operator(), store.OfOperator(), a.ID)
+	n, err := d.Webhooks.ReplayAttempt(r.Context(), operator(), store.OfOperator(), a.ID)
 	return Replayed{n}, err
 }
 
@@ -134,6 +134,6 @@ func (d *door) replayFailed(r *http.Request) (any, error) {
 	if since.IsZero() {
 		return nil, invalid("since", "say from which time on")
 	}
-	n, err := d.Keyring.ReplayFailed(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, since)
+	n, err := d.Webhooks.ReplayFailed(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, since)
 	return Replayed{n}, err
 }

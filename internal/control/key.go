@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"postern/internal/access"
+	"postern/internal/accounts"
 	"postern/internal/credential"
-	"postern/internal/keyring"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -69,10 +69,10 @@ func (k *Key) aged() (due, overdue bool) {
 
 // policies are the rotation policies of the accounts.
 func (d *door) policies(r *http.Request) (map[int64]credential.Policy, error) {
-	accounts, err := d.Store.Accounts(r.Context())
+	list, err := d.Store.Accounts(r.Context())
 	out := map[int64]credential.Policy{}
-	for _, a := range accounts {
-		out[a.ID] = keyring.PolicyOf(a)
+	for _, a := range list {
+		out[a.ID] = accounts.PolicyOf(a)
 	}
 	return out, err
 }
@@ -132,7 +132,7 @@ func (d *door) details(r *http.Request, key store.Key) (KeyDetails, error) {
 		return KeyDetails{}, err
 	}
 	now := time.Now()
-	out := KeyDetails{Key: keyOf(key, keyring.PolicyOf(a), used[key.ID], now), AccountName: a.Name, ACL: key.ACL, Senders: []string{}}
+	out := KeyDetails{Key: keyOf(key, accounts.PolicyOf(a), used[key.ID], now), AccountName: a.Name, ACL: key.ACL, Senders: []string{}}
 	out.Restrictions = restrictionsOf(key.Limits)
 	out.Restrictions.AccountDay = a.DayLimit
 	uses, err := d.Store.KeyUse(r.Context(), key.ID, monthOf(now))

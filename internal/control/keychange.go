@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"postern/internal/access"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -22,7 +22,7 @@ func (d *door) createKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := d.Keyring.CreateSubaccount(r.Context(), operator(), a.ID, keyring.NewKey{Name: in.Name, Reference: in.Reference})
+	made, err := d.Keys.CreateSubaccount(r.Context(), operator(), a.ID, keys.NewKey{Name: in.Name, Reference: in.Reference})
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +38,8 @@ func (d *door) resetKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	how := keyring.Reset{Overlap: seconds(in.OverlapSeconds), EndSecretID: in.EndSecretID}
-	made, err := d.Keyring.Reset(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, how)
+	how := keys.Reset{Overlap: seconds(in.OverlapSeconds), EndSecretID: in.EndSecretID}
+	made, err := d.Keys.Reset(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, how)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (d *door) retireSecret(r *http.Request) (any, error) {
 		}
 		in.SecretID = key.Secrets[i].ID
 	}
-	left, err := d.Keyring.Retire(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, in.SecretID)
+	left, err := d.Keys.Retire(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, in.SecretID)
 	return d.changed(r, left, err)
 }
 
@@ -88,7 +88,7 @@ func (d *door) changeKey(r *http.Request) (any, error) {
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
-	c := keyring.KeyChange{
+	c := keys.KeyChange{
 		Name: in.Name, Reference: in.Reference, TrackHost: in.TrackHost, Active: in.Active, Networks: in.Networks, AllowedSenders: in.AllowedSenders,
 		HourLimit: in.HourLimit, DayLimit: in.DayLimit, MonthLimit: in.MonthLimit, OverHourWaits: in.OverHourWaits,
 	}
@@ -103,7 +103,7 @@ func (d *door) changeKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if key, err = d.Keyring.Change(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, c, 0); err != nil {
+	if key, err = d.Keys.Change(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, c, 0); err != nil {
 		return nil, err
 	}
 	out := ChangedKey{}
@@ -136,7 +136,7 @@ func (d *door) suspendKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err = d.Keyring.Suspend(r.Context(), operator(), store.KeyFilter{ID: key.ID}, in.Reason)
+	key, err = d.Keys.Suspend(r.Context(), operator(), store.KeyFilter{ID: key.ID}, in.Reason)
 	return d.changed(r, key, err)
 }
 
@@ -145,7 +145,7 @@ func (d *door) restoreKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err = d.Keyring.Restore(r.Context(), operator(), store.KeyFilter{ID: key.ID})
+	key, err = d.Keys.Restore(r.Context(), operator(), store.KeyFilter{ID: key.ID})
 	return d.changed(r, key, err)
 }
 
@@ -158,7 +158,7 @@ func (d *door) deleteKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, d.Keyring.Delete(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, in.CancelQueued)
+	return struct{}{}, d.Keys.Delete(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, in.CancelQueued)
 }
 
 func (d *door) reportLeak(r *http.Request) (any, error) {
@@ -169,7 +169,7 @@ func (d *door) reportLeak(r *http.Request) (any, error) {
 	if in.SecretKey == "" {
 		return nil, invalid("SecretKey", "the secret key that leaked is needed")
 	}
-	live, err := d.Keyring.Leaked(r.Context(), operator(), in.SecretKey)
+	live, err := d.Keys.Leaked(r.Context(), operator(), in.SecretKey)
 	return LeakAnswer{live}, err
 }
 
@@ -204,15 +204,15 @@ func (d *door) importKeys(r *http.Request) (any, error) {
 }
 
 func (d *door) importKey(r *http.Request, accountID int64, k ImportedKey, dry bool, after int64) (Imported, error) {
-	n := keyring.NewKey{Name: k.Name, Reference: k.Reference, APIKey: k.APIKey, Secret: k.SecretKey}
+	n := keys.NewKey{Name: k.Name, Reference: k.Reference, APIKey: k.APIKey, Secret: k.SecretKey}
 	switch {
 	case n.APIKey == "":
 		return Imported{}, invalid("APIKey", "the API key is missing")
 	case n.Secret == "":
 		return Imported{}, invalid("SecretKey", "the secret key is missing")
 	case dry:
-		return Imported{}, d.Keyring.TrySubaccount(r.Context(), accountID, n, after)
+		return Imported{}, d.Keys.TrySubaccount(r.Context(), accountID, n, after)
 	}
-	made, err := d.Keyring.CreateSubaccount(r.Context(), operator(), accountID, n)
+	made, err := d.Keys.CreateSubaccount(r.Context(), operator(), accountID, n)
 	return Imported{KeyID: made.Key.ID}, err
 }

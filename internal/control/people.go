@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"postern/internal/keyring"
 	"postern/internal/mail"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -117,11 +117,11 @@ func (d *door) invite(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := keyring.Share{Email: in.Email, Role: in.Role, Days: in.Days}
+	s := people.Share{Email: in.Email, Role: in.Role, Days: in.Days}
 	for _, k := range keys {
 		s.KeyIDs = append(s.KeyIDs, k.ID)
 	}
-	i, err := d.Keyring.Invite(r.Context(), operator(), a.ID, s)
+	i, err := d.People.Invite(r.Context(), operator(), a.ID, s)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (d *door) changeAccess(r *http.Request) (any, error) {
 		return nil, notFound("Email", "%s has no access to that: invite them", in.Email)
 	}
 	for _, x := range list {
-		if _, err := d.Keyring.ChangeAccess(r.Context(), operator(), a.ID, x.ID, in.Role); err != nil {
+		if _, err := d.People.ChangeAccess(r.Context(), operator(), a.ID, x.ID, in.Role); err != nil {
 			return nil, err
 		}
 	}
@@ -170,7 +170,7 @@ func (d *door) removePerson(r *http.Request) (any, error) {
 	}
 	var out Shared
 	for _, x := range list { // that of the whole account is first: an only owner keeps all
-		if err := d.Keyring.RemoveAccess(r.Context(), operator(), a.ID, x.ID); err != nil {
+		if err := d.People.RemoveAccess(r.Context(), operator(), a.ID, x.ID); err != nil {
 			return nil, err
 		}
 		out.Accesses++
@@ -184,7 +184,7 @@ func (d *door) removePerson(r *http.Request) (any, error) {
 			if i.Email != in.Email || !i.Open(time.Now()) {
 				continue
 			}
-			if err := d.Keyring.Withdraw(r.Context(), operator(), a.ID, i.ID); err != nil {
+			if err := d.People.Withdraw(r.Context(), operator(), a.ID, i.ID); err != nil {
 				return nil, err
 			}
 			out.Invitations++
@@ -205,5 +205,5 @@ func (d *door) setOperator(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return OperatorOf{user.Email, in.Operator}, d.Keyring.SetOperator(r.Context(), operator(), user.Email, in.Operator)
+	return OperatorOf{user.Email, in.Operator}, d.People.SetOperator(r.Context(), operator(), user.Email, in.Operator)
 }

@@ -63,7 +63,7 @@ func (d *door) changePlan(r *http.Request) (any, error) {
 
 func (d *door) putPlan(r *http.Request, p store.Plan, c PlanChange) (any, error) {
 	c.apply(&p)
-	p, err := d.Keyring.PutPlan(r.Context(), operator(), p)
+	p, err := d.Accounts.PutPlan(r.Context(), operator(), p)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (d *door) removePlan(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, d.Keyring.RemovePlan(r.Context(), operator(), p.ID)
+	return struct{}{}, d.Accounts.RemovePlan(r.Context(), operator(), p.ID)
 }
 
 func (d *door) assignPlan(r *http.Request) (any, error) {
@@ -94,7 +94,7 @@ func (d *door) assignPlan(r *http.Request) (any, error) {
 			return nil, err
 		}
 	}
-	if err := d.Keyring.AssignPlan(r.Context(), operator(), a.ID, p.ID); err != nil {
+	if err := d.Accounts.AssignPlan(r.Context(), operator(), a.ID, p.ID); err != nil {
 		return nil, err
 	}
 	return d.accountDetails(r, a.ID)
@@ -143,7 +143,7 @@ func (d *door) makeRequest(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, err := d.Keyring.Ask(r.Context(), operator(), a.ID, in.Email, in.Kind, in.Wanted, in.Reason)
+	q, err := d.Accounts.Ask(r.Context(), operator(), a.ID, in.Email, in.Kind, in.Wanted, in.Reason)
 	return requestOf(q), err
 }
 
@@ -159,7 +159,7 @@ func (d *door) answerRequest(r *http.Request, grant bool) (any, error) {
 	if err != nil {
 		return nil, misused("ID", "%q is not the number of a request", r.PathValue("id"))
 	}
-	q, err := d.Keyring.Answer(r.Context(), operator(), id, grant, in.Limit, in.Words)
+	q, err := d.Accounts.Answer(r.Context(), operator(), id, grant, in.Limit, in.Words)
 	if err != nil && errorOf(err).Status == http.StatusNotFound {
 		err = notFound("ID", "there is no request %d", id)
 	}

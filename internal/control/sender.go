@@ -7,7 +7,7 @@ import (
 	"net/http"
 
 	"postern/internal/domain"
-	"postern/internal/keyring"
+	"postern/internal/senders"
 	"postern/internal/store"
 )
 
@@ -54,7 +54,7 @@ func (d *door) addSender(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.Keyring.AddSender(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, in.Email, in.Name)
+	s, err := d.Senders.AddSender(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, in.Email, in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +71,8 @@ func (d *door) changeSender(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := keyring.SenderChange{Name: in.Name, EmailType: in.EmailType, Default: in.Default, Lent: in.Lent, Description: in.Description}
-	if x, err = d.Keyring.ChangeSender(r.Context(), operator(), store.OfOperator(), x.ID, c); err != nil {
+	c := senders.SenderChange{Name: in.Name, EmailType: in.EmailType, Default: in.Default, Lent: in.Lent, Description: in.Description}
+	if x, err = d.Senders.ChangeSender(r.Context(), operator(), store.OfOperator(), x.ID, c); err != nil {
 		return nil, err
 	}
 	return senderOf(x, key), nil
@@ -88,7 +88,7 @@ func (d *door) mailSender(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return senderOf(x, key), d.Keyring.MailSenderLink(r.Context(), operator(), store.OfOperator(), x.ID)
+	return senderOf(x, key), d.Senders.MailSenderLink(r.Context(), operator(), store.OfOperator(), x.ID)
 }
 
 // findSender finds a sender of a key.
@@ -97,7 +97,7 @@ func (d *door) findSender(ctx context.Context, which, sender string) (store.Send
 	if err != nil {
 		return store.Sender{}, key, err
 	}
-	email, _, err := keyring.SplitSender(sender)
+	email, _, err := senders.Split(sender)
 	if err != nil {
 		return store.Sender{}, key, invalid("Email", "%v", err)
 	}
@@ -115,7 +115,7 @@ func (d *door) removeSender(r *http.Request) (any, error) {
 		return nil, err
 	}
 	x.Status = store.SenderDeleted
-	return senderOf(x, key), d.Keyring.RemoveSender(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, x.Email)
+	return senderOf(x, key), d.Senders.RemoveSender(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, x.Email)
 }
 
 // checkSender looks at the domain of a sender now: for its proof, when it has none, and at its records.

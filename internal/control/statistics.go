@@ -56,7 +56,7 @@ func (d *door) showStatistics(r *http.Request) (any, error) {
 		return nil, err
 	}
 	ctx := r.Context()
-	sum, err := report.New(d.Store).Totals(ctx, q.scope, q.series())
+	sum, err := d.Report.Totals(ctx, q.scope, q.series())
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +224,7 @@ func (d *door) statisticsOverTime(ctx context.Context, q *statisticsQuery) error
 
 // statisticsByKey has the keys side by side: those that are named, or the largest of all.
 func (d *door) statisticsByKey(ctx context.Context, q *statisticsQuery) error {
-	sums, err := report.New(d.Store).KeyTotals(ctx, q.scope, q.series())
+	sums, err := d.Report.KeyTotals(ctx, q.scope, q.series())
 	if err != nil {
 		return err
 	}
@@ -300,7 +300,7 @@ func (d *door) statisticsBy(ctx context.Context, q *statisticsQuery) error {
 			q.BySeveral = all > 1
 		}
 	}
-	rows, err := report.New(d.Store).Top(ctx, q.scope, report.By(q.By), store.BreakdownQuery{
+	rows, err := d.Report.Top(ctx, q.scope, report.By(q.By), store.BreakdownQuery{
 		KeyIDs: q.keyIDs(), ByKey: q.BySeveral, From: q.From, To: q.To, Page: store.Page{Limit: q.limit + 1},
 	})
 	if err != nil {

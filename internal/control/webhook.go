@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"postern/internal/change"
+	"postern/internal/webhooks"
 
-	"postern/internal/keyring"
 	"postern/internal/store"
 )
 
@@ -26,14 +26,14 @@ func (d *door) listWebhooks(r *http.Request) (any, error) {
 		}
 		f.KeyID = k.ID
 	}
-	list, _, err := d.Keyring.Hooks(r.Context(), store.OfOperator(), f, store.Page{})
+	list, _, err := d.Webhooks.Hooks(r.Context(), store.OfOperator(), f, store.Page{})
 	if err != nil {
 		return nil, err
 	}
 	return d.webhooksOf(r.Context(), list)
 }
 
-func (d *door) webhooksOf(ctx context.Context, list []keyring.Hook) ([]Webhook, error) {
+func (d *door) webhooksOf(ctx context.Context, list []webhooks.Hook) ([]Webhook, error) {
 	hooks, ids := make([]int64, 0, len(list)), make([]int64, 0, len(list))
 	for _, h := range list {
 		hooks, ids = append(hooks, h.ID), append(ids, h.KeyID)
@@ -65,9 +65,9 @@ func eventTypes(names []string) ([]store.EventType, error) {
 	var out []store.EventType
 	for _, name := range names {
 		if strings.EqualFold(name, "all") {
-			return keyring.HookTypes(), nil
+			return webhooks.HookTypes(), nil
 		}
-		t, err := keyring.HookTypeOf(name)
+		t, err := webhooks.HookTypeOf(name)
 		if err != nil {
 			return nil, err
 		}
@@ -85,11 +85,11 @@ func (d *door) setWebhooks(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := keyring.HookSet{URL: in.URL, Version: in.Version, Backup: in.Backup, Replace: true}
+	set := webhooks.HookSet{URL: in.URL, Version: in.Version, Backup: in.Backup, Replace: true}
 	if set.Types, err = eventTypes(in.Events); err != nil {
 		return nil, err
 	}
-	list, err := d.Keyring.SetHooks(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, set)
+	list, err := d.Webhooks.SetHooks(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, set)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (d *door) setWebhooks(r *http.Request) (any, error) {
 }
 
 // webhooks finds those that a request names. "all" is all that there are.
-func (d *door) webhooks(r *http.Request) ([]keyring.Hook, error) {
+func (d *door) webhooks(r *http.Request) ([]webhooks.Hook, error) {
 	var in WebhookOf
 	if err := read(r, &in); err != nil {
 		return nil, err
@@ -116,9 +116,9 @@ func (d *door) webhooks(r *http.Request) ([]keyring.Hook, error) {
 		what = "backup webhook"
 	}
 	all := len(in.Events) == 1 && strings.EqualFold(in.Events[0], "all")
-	var out []keyring.Hook
+	var out []webhooks.Hook
 	for _, t := range types {
-		h, err := d.Keyring.Hook(ctx, store.OfKey(key.AccountID, key.ID), store.HookFilter{KeyID: key.ID, Type: t, Backup: &in.Backup})
+		h, err := d.Webhooks.Hook(ctx, store.OfKey(key.AccountID, key.ID), store.HookFilter{KeyID: key.ID, Type: t, Backup: &in.Backup})
 		var missing *change.Error
 		switch {
 		case errors.As(err, &missing) && missing.Kind == change.NotFound && all:
@@ -147,7 +147,7 @@ func (d *door) removeWebhooks(r *http.Request) (any, error) {
 		return nil, err
 	}
 	for _, h := range list {
-		if err := d.Keyring.RemoveHook(r.Context(), operator(), store.OfOperator(), h.ID); err != nil {
+		if err := d.Webhooks.RemoveHook(r.Context(), operator(), store.OfOperator(), h.ID); err != nil {
 			return nil, err
 		}
 	}
@@ -162,7 +162,7 @@ func (d *door) testWebhook(r *http.Request) (any, error) {
 	}
 	tried := make([]store.HookAttempt, 0, len(list))
 	for _, h := range list {
-		a, err := d.Keyring.TestHook(r.Context(), store.OfOperator(), h.ID)
+		a, err := d.Webhooks.TestHook(r.Context(), store.OfOperator(), h.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -195,7 +195,7 @@ func (d *door) newWebhookSecret(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := d.Keyring.NewHookSecret(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, seconds(in.OverlapSeconds))
+	secret, err := d.Webhooks.NewHookSecret(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, seconds(in.OverlapSeconds))
 	if err != nil {
 		return nil, err
 	}
@@ -203,6 +203,6 @@ func (d *door) newWebhookSecret(r *http.Request) (any, error) {
 }
 
 func (d *door) webhookSecret(ctx context.Context, key store.Key, secret string) (any, error) {
-	x, err := d.Keyring.HookSecret(ctx, store.OfOperator(), store.KeyFilter{ID: key.ID})
+	x, err := d.Webhooks.HookSecret(ctx, store.OfOperator(), store.KeyFilter{ID: key.ID})
 	return WebhookSecret{CreatedAt: x.CreatedAt, OldEndsAt: x.OldEndsAt, Secret: secret, APIKey: key.APIKey, KeyName: key.Name}, err
 }

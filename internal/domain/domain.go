@@ -30,7 +30,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"postern/internal/dns"
-	"postern/internal/keyring"
+	"postern/internal/senders"
 	"postern/internal/store"
 	"postern/internal/webhook"
 )
@@ -47,7 +47,7 @@ type dialFunc = func(ctx context.Context, network, address string) (net.Conn, er
 // Config of a Checker.
 type Config struct {
 	Store    *store.Store
-	Keyring  *keyring.Keyring
+	Senders  *senders.Senders
 	Resolver Resolver
 	SPF      []string // mechanisms that a record must have for mail from here; none: nothing is known of it
 	Private  bool     // files may be read from private networks
@@ -188,7 +188,7 @@ func (c *Checker) look(ctx context.Context, by change.Actor, d store.Domain, bac
 		return errNoLook
 	}
 	if owns {
-		if err := c.Keyring.ProveDomain(ctx, by, store.OfKey(key.AccountID, key.ID), d.ID, store.ProofDNS); err != nil {
+		if err := c.Senders.ProveDomain(ctx, by, store.OfKey(key.AccountID, key.ID), d.ID, store.ProofDNS); err != nil {
 			return err
 		}
 	}
@@ -202,7 +202,7 @@ func (c *Checker) look(ctx context.Context, by change.Actor, d store.Domain, bac
 // record writes down what was found, and counts it.
 func (c *Checker) record(ctx context.Context, d store.Domain, background bool, dkim, spf finding, more func(*store.Domain)) error {
 	var broken, mended []string
-	err := c.Keyring.RecordLook(ctx, d.ID, func(d *store.Domain) ([]string, []string) {
+	err := c.Senders.RecordLook(ctx, d.ID, func(d *store.Domain) ([]string, []string) {
 		more(d)
 		broken, mended = c.found(d, dkim, spf, background)
 		return broken, mended

@@ -13,14 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/backend"
+	"postern/internal/backend/backendtest"
 	"postern/internal/change"
-	"postern/internal/notice"
-
-	"postern/internal/credential"
 	"postern/internal/dns"
 	"postern/internal/domain"
-	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/keys"
+	"postern/internal/notice"
+	"postern/internal/senders"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
 )
@@ -29,11 +29,11 @@ var operator = change.Actor{Kind: change.Operator, Origin: "test"}
 
 // office is an account with a key that wants to send from shop.test, and what looks at that.
 type office struct {
-	t       *testing.T
-	store   *store.Store
-	keyring *keyring.Keyring
+	t     *testing.T
+	store *store.Store
+	*backend.Backend
 	checker *domain.Checker
-	up      keyring.SignedUp
+	up      keys.SignedUp
 	scope   store.Scope
 	now     time.Time
 }
@@ -41,17 +41,14 @@ type office struct {
 func newOffice(t *testing.T, resolver domain.Resolver, change ...func(*domain.Config)) *office {
 	t.Helper()
 	o := &office{t: t, store: storetest.New(t), now: time.Now()}
-	serverKey := credential.NewServerKey()
-	d, err := credential.NewDigester(serverKey)
-	o.ok(err)
 	log := slog.New(slog.DiscardHandler)
-	o.keyring, err = keyring.New(keyring.Config{Store: o.store, Gate: gate.New(gate.Config{Digester: d}), Digester: d, ServerKey: serverKey, Log: log})
-	o.ok(err)
-	o.up, err = o.keyring.SignUp(t.Context(), operator, "Harbour", "owner@example.com")
+	o.Backend = backendtest.New(t, backend.Config{Store: o.store, Log: log})
+	var err error
+	o.up, err = o.Keys.SignUp(t.Context(), operator, "Harbour", "owner@example.com")
 	o.ok(err)
 	o.scope = store.OfAccount(o.up.Account.ID)
 	c := domain.Config{
-		Store: o.store, Keyring: o.keyring, Resolver: resolver, SPF: []string{"include:spf.mail.test"}, FilesBetween: 1, Log: log, Now: func() time.Time { return o.now },
+		Store: o.store, Senders: o.Senders, Resolver: resolver, SPF: []string{"include:spf.mail.test"}, FilesBetween: 1, Log: log, Now: func() time.Time { return o.now },
 		Dial: func(context.Context, string, string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Err: net.ErrClosed}
 		},
@@ -73,7 +70,7 @@ func (o *office) ok(err error) {
 
 func (o *office) propose(email string) store.Sender {
 	o.t.Helper()
-	x, err := o.keyring.ProposeSender(o.t.Context(), operator, o.scope, store.KeyFilter{ID: o.up.Key.ID}, keyring.NewSender{Email: email})
+	x, err := o.Senders.ProposeSender(o.t.Context(), operator, o.scope, store.KeyFilter{ID: o.up.Key.ID}, senders.NewSender{Email: email})
 	o.ok(err)
 	return x
 }
@@ -99,7 +96,7 @@ func (o *office) told() []notice.Notice {
 	o.ok(err)
 	var out []notice.Notice
 	for _, k := range kept {
-		n, err := o.keyring.OpenNotice(k)
+		n, err := o.Notices.Open(k)
 		o.ok(err)
 		if strings.HasPrefix(n.Kind, "domain.") {
 			out = append(out, n)
@@ -226,7 +223,7 @@ func TestInTheBackground(t *testing.T) {
 		t.Errorf("%+v", told)
 	}
 	// A domain without a sender is left alone.
-	o.ok(o.keyring.RemoveSender(t.Context(), operator, o.scope, store.KeyFilter{ID: o.up.Key.ID}, "shop.test"))
+	o.ok(o.Senders.RemoveSender(t.Context(), operator, o.scope, store.KeyFilter{ID: o.up.Key.ID}, "shop.test"))
 	before := o.checker.Stats()
 	o.now = o.now.Add(48 * time.Hour)
 	o.ok(o.checker.Round(t.Context()))
@@ -292,7 +289,7 @@ func TestLooksGrowRarer(t *testing.T) {
 			o.pausesAre("after it", 4*24*time.Hour, domain.Daily-time.Hour*3, domain.Daily)
 
 			// One that is removed and added anew is new.
-			o.ok(o.keyring.RemoveSender(t.Context(), operator, o.scope, store.KeyFilter{ID: o.up.Key.ID}, "shop.test"))
+			o.ok(o.Senders.RemoveSender(t.Context(), operator, o.scope, store.KeyFilter{ID: o.up.Key.ID}, "shop.test"))
 			o.propose("shop.test")
 			if p := o.untilNext(); p != 0 {
 				t.Errorf("what is added anew waits for %v", p)

@@ -15,7 +15,7 @@ import (
 
 	"postern/internal/change"
 
-	"postern/internal/keyring"
+	"postern/internal/senders"
 	"postern/internal/store"
 	"postern/internal/webhook"
 )
@@ -31,7 +31,7 @@ const (
 
 // ownsByDNS looks for a domain's token in its TXT record. What is wrong is said in words.
 func (c *Checker) ownsByDNS(ctx context.Context, d store.Domain) (bool, string) {
-	name := keyring.OwnershipRecordName(d)
+	name := senders.OwnershipRecordName(d)
 	texts, err := c.Resolver.TXT(ctx, name)
 	switch {
 	case err != nil && !notFound(err):
@@ -151,7 +151,7 @@ func (c *Checker) Validate(ctx context.Context, by change.Actor, scope store.Sco
 		v.Problem = fmt.Sprintf("%s is not proved to be yours: neither its TXT record nor the file is there.", d.Domain)
 		return v, nil
 	}
-	err = c.Keyring.MailSenderLink(ctx, by, scope, x.ID)
+	err = c.Senders.MailSenderLink(ctx, by, scope, x.ID)
 	var e *change.Error
 	switch {
 	case errors.As(err, &e) && e.Kind == change.LimitReached:
@@ -174,7 +174,7 @@ func (c *Checker) Prove(ctx context.Context, by change.Actor, scope store.Scope,
 		return v, nil
 	}
 	proof := map[string]string{MethodDNS: store.ProofDNS, MethodFile: store.ProofFile, MethodDomain: d.Proof}[v.Method]
-	return v, c.Keyring.ProveDomain(ctx, by, scope, d.ID, proof)
+	return v, c.Senders.ProveDomain(ctx, by, scope, d.ID, proof)
 }
 
 // lookForProof looks for both proofs at a time.

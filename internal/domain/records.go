@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"postern/internal/keyring"
+	"postern/internal/senders"
 	"postern/internal/store"
 )
 
@@ -27,7 +27,7 @@ type Records struct {
 // Records says what a domain of an account is to publish.
 func (c *Checker) Records(ctx context.Context, accountID int64, d store.Domain) (Records, error) {
 	r := Records{
-		Ownership: TXT{keyring.OwnershipRecordName(d), d.Token},
+		Ownership: TXT{senders.OwnershipRecordName(d), d.Token},
 		FileURL:   "http://" + d.Domain + "/" + d.Filename,
 		SPF:       TXT{Name: d.Domain},
 		DMARC:     TXT{"_dmarc." + d.Domain, "v=DMARC1; p=none"},
@@ -40,7 +40,7 @@ func (c *Checker) Records(ctx context.Context, accountID int64, d store.Domain) 
 		r.SPF.Value = strings.Join(append(words, "~all"), " ")
 	}
 	var err error
-	r.DKIM.Name, r.DKIM.Value, err = c.Keyring.DKIMRecord(ctx, accountID, d.Domain)
+	r.DKIM.Name, r.DKIM.Value, err = c.Senders.DKIMRecord(ctx, accountID, d.Domain)
 	return r, err
 }
 

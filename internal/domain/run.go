@@ -72,7 +72,7 @@ func (c *Checker) Round(ctx context.Context) error {
 func (c *Checker) visit(ctx context.Context, d store.Domain) {
 	var err error
 	if reserved(d.Domain) {
-		err = c.Keyring.RecordLook(ctx, d.ID, func(d *store.Domain) (broken, mended []string) {
+		err = c.Senders.RecordLook(ctx, d.ID, func(d *store.Domain) (broken, mended []string) {
 			d.DueAt = c.Now().Add(jittered(Daily))
 			return nil, nil
 		})

@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/submit"
@@ -45,7 +45,7 @@ const (
 // Config of a DSN.
 type Config struct {
 	Store    *store.Store
-	Keyring  *keyring.Keyring
+	Keys     *keys.Keys
 	Submit   *submit.Submit
 	From     mail.Address // of Postern's own mail
 	Hostname string       // the reporting MTA
@@ -234,7 +234,7 @@ func (d *DSN) send(ctx context.Context, list []store.DueNotice) error {
 		return fmt.Errorf("the mail that the notice is about: %w", err)
 	}
 	if d.key.ID == 0 {
-		if d.key, err = d.Keyring.System(ctx, d.From.Email); err != nil {
+		if d.key, err = d.Keys.System(ctx, d.From.Email); err != nil {
 			return fmt.Errorf("the account that notices are sent by: %w", err)
 		}
 	}

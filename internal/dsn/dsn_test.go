@@ -17,17 +17,16 @@ import (
 
 	"github.com/emersion/go-message"
 
+	"postern/internal/backend"
+	"postern/internal/backend/backendtest"
 	"postern/internal/courier"
-	"postern/internal/credential"
 	"postern/internal/dsn"
 	"postern/internal/gate"
-	"postern/internal/keyring"
 	"postern/internal/mail"
 	"postern/internal/outcome"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
 	"postern/internal/submit"
-	"postern/internal/webhook"
 )
 
 const returnPath = "bounces@example.com"
@@ -46,32 +45,18 @@ type desk struct {
 func newDesk(t *testing.T, s *store.Store, change func(*dsn.Config)) *desk {
 	t.Helper()
 	d := &desk{t: t, store: s, log: &bytes.Buffer{}}
-	serverKey := credential.NewServerKey()
-	digester, err := credential.NewDigester(serverKey)
-	if err != nil {
-		t.Fatal(err)
-	}
 	log := slog.New(slog.NewTextHandler(d.log, nil))
-	hook, err := webhook.New(webhook.Config{Store: s, ServerKey: serverKey, Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.way = submit.New(s, func() {}, log)
-	ring, err := keyring.New(keyring.Config{
-		Store: s, Gate: gate.New(gate.Config{Digester: digester}), Digester: digester, ServerKey: serverKey, RulesChanged: d.way.Forget, Webhook: hook, Log: log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := backendtest.New(t, backend.Config{Store: s, Log: log})
+	d.way = b.Submit
 	c := dsn.Config{
-		Store: s, Keyring: ring, Submit: d.way, From: mail.Address{Name: "Postern", Email: "postern@mail.example.net"}, Hostname: "mail.example.net", Default: true, Log: log,
+		Store: s, Keys: b.Keys, Submit: d.way, From: mail.Address{Name: "Postern", Email: "postern@mail.example.net"}, Hostname: "mail.example.net", Default: true, Log: log,
 		Now: func() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) },
 	}
 	if change != nil {
 		change(&c)
 	}
 	d.DSN = dsn.New(c)
-	err = s.Update(t.Context(), func(tx *store.Tx) error {
+	err := s.Update(t.Context(), func(tx *store.Tx) error {
 		a, err := tx.AddAccount(t.Context(), "one")
 		if err != nil {
 			return err

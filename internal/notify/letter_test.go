@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"postern/internal/notice"
-
 	"postern/internal/store/storetest"
 )
 

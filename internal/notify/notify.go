@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package notify tells people by mail, and accounts' webhooks, what the keyring left word of: notices that were written
+// Package notify tells people by mail, and accounts' webhooks, what was left in the outbox: notices that were written
 // in the transaction of what they tell of. It also reminds of secrets that are due for a reset.
 //
 // A notice goes out at least once. Its mail is accepted like all mail, by the system account, and the notice is removed
@@ -21,7 +21,7 @@ import (
 
 	"postern/internal/access"
 	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/submit"
@@ -42,7 +42,7 @@ const (
 // Config of a Notify.
 type Config struct {
 	Store   *store.Store
-	Keyring *keyring.Keyring
+	Keys    *keys.Keys
 	Notices *notice.Outbox
 	Submit  *submit.Submit
 	Webhook *webhook.Webhook
@@ -110,7 +110,7 @@ func (n *Notify) Run(ctx context.Context) error {
 
 // remind leaves word of secrets that are due, and counts them.
 func (n *Notify) remind(ctx context.Context) {
-	told, err := n.Keyring.Remind(ctx, n.Now())
+	told, err := n.Keys.Remind(ctx, n.Now())
 	if told > 0 {
 		n.Log.InfoContext(ctx, "secrets are due for a reset; their owners are told", "secrets", told)
 	}
@@ -207,7 +207,7 @@ func (n *Notify) send(ctx context.Context, kept store.Notice, notice notice.Noti
 		notice.AccountName = accountName
 	}
 	if n.key.ID == 0 {
-		if n.key, err = n.Keyring.System(ctx, n.From.Email); err != nil {
+		if n.key, err = n.Keys.System(ctx, n.From.Email); err != nil {
 			return fmt.Errorf("the account that notices are sent by: %w", err)
 		}
 	}

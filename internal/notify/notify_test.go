@@ -16,18 +16,18 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/change"
-	"postern/internal/notice"
-
 	"postern/internal/access"
+	"postern/internal/backend"
+	"postern/internal/backend/backendtest"
+	"postern/internal/change"
 	"postern/internal/credential"
-	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/mail"
+	"postern/internal/notice"
 	"postern/internal/notify"
+	"postern/internal/people"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
-	"postern/internal/submit"
 	"postern/internal/webhook"
 )
 
@@ -38,12 +38,12 @@ var operator = change.Actor{Kind: change.Operator, Origin: "command line"}
 // desk is a notifier over a fresh store, with an account of two owners and an analyst.
 type desk struct {
 	*notify.Notify
-	t       *testing.T
-	store   *store.Store
-	ring    *keyring.Keyring
+	t     *testing.T
+	store *store.Store
+	*backend.Backend
 	webhook *webhook.Webhook
 	seal    *credential.Sealer
-	up      keyring.SignedUp
+	up      keys.SignedUp
 	log     *bytes.Buffer
 	mailed  chan struct{}
 	ahead   atomic.Int64 // of the clock, in nanoseconds
@@ -53,34 +53,21 @@ func newDesk(t *testing.T, s *store.Store) *desk {
 	t.Helper()
 	d := &desk{t: t, store: s, log: &bytes.Buffer{}, mailed: make(chan struct{}, 100)}
 	serverKey := credential.NewServerKey()
-	digester, err := credential.NewDigester(serverKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var err error
 	if d.seal, err = credential.NewSealer(serverKey); err != nil {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) }
 	log := slog.New(slog.NewTextHandler(d.log, nil))
-	if d.webhook, err = webhook.New(webhook.Config{Store: s, ServerKey: serverKey, Private: true, Log: log, Now: now}); err != nil {
-		t.Fatal(err)
-	}
-	way := submit.New(s, func() { d.mailed <- struct{}{} }, log)
-	notices, err := notice.New(serverKey, func() { d.Wake() })
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.ring, err = keyring.New(keyring.Config{
-		Store: s, Gate: gate.New(gate.Config{Digester: digester}), Digester: digester, ServerKey: serverKey, RulesChanged: way.Forget,
-		Notices: notices, Webhook: d.webhook, Log: log,
+	d.Backend = backendtest.New(t, backend.Config{
+		Store: s, ServerKey: serverKey, Webhook: webhook.Config{Private: true, Now: now},
+		Accepted: func() { d.mailed <- struct{}{} }, Noticed: func() { d.Wake() }, Log: log,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	d.webhook = d.Webhook
 	d.Notify = notify.New(notify.Config{
-		Store: s, Keyring: d.ring, Notices: notices, Submit: way, Webhook: d.webhook, From: mail.Address{Name: "Postern", Email: "postern@mail.example.com"}, BaseURL: baseURL, Log: log, Now: now,
+		Store: s, Keys: d.Keys, Notices: d.Notices, Submit: d.Submit, Webhook: d.webhook, From: mail.Address{Name: "Postern", Email: "postern@mail.example.com"}, BaseURL: baseURL, Log: log, Now: now,
 	})
-	if d.up, err = d.ring.SignUp(t.Context(), operator, "Harbour", "owner@example.com"); err != nil {
+	if d.up, err = d.Keys.SignUp(t.Context(), operator, "Harbour", "owner@example.com"); err != nil {
 		t.Fatal(err)
 	}
 	err = s.Update(t.Context(), func(tx *store.Tx) error {
@@ -103,7 +90,7 @@ func newDesk(t *testing.T, s *store.Store) *desk {
 
 func (d *desk) pass(by time.Duration) { d.ahead.Add(int64(by)) }
 
-// tell leaves a notice as the keyring does.
+// tell leaves a notice as a change does.
 func (d *desk) tell(accountID int64, n notice.Notice) {
 	d.t.Helper()
 	n.At = time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
@@ -170,7 +157,7 @@ func to(mails []sent) string {
 func TestOwnersAreToldByMail(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		d := newDesk(t, s)
-		if _, err := d.ring.Suspend(t.Context(), operator, store.KeyFilter{ID: d.up.Key.ID}, "spam"); err != nil {
+		if _, err := d.Keys.Suspend(t.Context(), operator, store.KeyFilter{ID: d.up.Key.ID}, "spam"); err != nil {
 			t.Fatal(err)
 		}
 		d.Round(t.Context())
@@ -189,7 +176,7 @@ func TestOwnersAreToldByMail(t *testing.T) {
 			t.Errorf("the account sees %d messages of the system, %v", n, err)
 		}
 		key, err := s.Key(t.Context(), store.OfOperator(), store.KeyFilter{ID: m.KeyID})
-		if err != nil || key.Name != keyring.SystemName || len(key.Secrets) != 0 {
+		if err != nil || key.Name != keys.SystemName || len(key.Secrets) != 0 {
 			t.Errorf("%+v, %v", key, err)
 		}
 	})
@@ -202,7 +189,7 @@ func TestOperatorsAndNamedPeopleAreTold(t *testing.T) {
 	if len(d.mails()) != 0 || d.waiting() != 0 || !strings.Contains(d.log.String(), "nobody to be sent to") {
 		t.Errorf("with no operator: %s, %d wait", to(d.mails()), d.waiting())
 	}
-	if err := d.ring.SetOperator(t.Context(), operator, "second@example.com", true); err != nil {
+	if err := d.People.SetOperator(t.Context(), operator, "second@example.com", true); err != nil {
 		t.Fatal(err)
 	}
 	d.tell(0, notice.Notice{Kind: notice.RequestMade, AccountName: "Harbour", By: "user owner@example.com", What: "subaccounts", Wanted: 20, Reason: "we grow"})
@@ -220,9 +207,9 @@ func TestRunIsWoken(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- d.Run(ctx) }()
-		share := keyring.Share{Email: "new@example.org", Role: access.Sender}
+		share := people.Share{Email: "new@example.org", Role: access.Sender}
 		for range 2 {
-			if _, err := d.ring.Invite(t.Context(), change.Actor{Name: "user owner@example.com"}, d.up.Account.ID, share); err != nil {
+			if _, err := d.People.Invite(t.Context(), change.Actor{Kind: change.User, Name: "owner@example.com"}, d.up.Account.ID, share); err != nil {
 				t.Fatal(err)
 			}
 			select {
@@ -238,7 +225,7 @@ func TestRunIsWoken(t *testing.T) {
 		m := d.mails()[0]
 		link := m.Text[strings.Index(m.Text, baseURL):]
 		link, _, _ = strings.Cut(link, "\n")
-		if _, err := d.ring.Invitation(t.Context(), strings.TrimPrefix(strings.TrimSpace(link), baseURL+"/invitation/")); err != nil {
+		if _, err := d.People.Invitation(t.Context(), strings.TrimPrefix(strings.TrimSpace(link), baseURL+"/invitation/")); err != nil {
 			t.Errorf("the link %q opens nothing: %v", link, err)
 		}
 	})
@@ -314,7 +301,7 @@ func TestRemindersByMailAndWebhook(t *testing.T) {
 			told = append(told, body)
 		}))
 		defer receiver.Close()
-		if _, err := d.ring.SetWebhook(t.Context(), operator, d.up.Account.ID, receiver.URL); err != nil {
+		if _, err := d.Webhooks.SetWebhook(t.Context(), operator, d.up.Account.ID, receiver.URL); err != nil {
 			t.Fatal(err)
 		}
 		const day = 24 * time.Hour
@@ -337,7 +324,7 @@ func TestRemindersByMailAndWebhook(t *testing.T) {
 		expect("past day 90", 4, 1, 1)
 		d.pass(100 * day)
 		expect("long after", 4, 1, 1)
-		if _, err := d.ring.Reset(t.Context(), operator, store.OfAccount(d.up.Account.ID), store.KeyFilter{ID: d.up.Key.ID}, keyring.Reset{}); err != nil {
+		if _, err := d.Keys.Reset(t.Context(), operator, store.OfAccount(d.up.Account.ID), store.KeyFilter{ID: d.up.Key.ID}, keys.Reset{}); err != nil {
 			t.Fatal(err)
 		}
 		d.ahead.Store(0)

@@ -24,17 +24,12 @@ import (
 	"syscall"
 	"time"
 
+	"postern/internal/backend"
 	"postern/internal/config"
 	"postern/internal/credential"
 	"postern/internal/dns"
 	"postern/internal/domain"
-	"postern/internal/gate"
-	"postern/internal/keyring"
-	"postern/internal/notice"
 	"postern/internal/store"
-	"postern/internal/submit"
-	"postern/internal/suppress"
-	"postern/internal/track"
 	"postern/internal/webhook"
 )
 
@@ -47,23 +42,15 @@ const (
 // SocketPath is where the server of a data directory takes the command line's requests.
 func SocketPath(data string) string { return filepath.Join(data, socketFile) }
 
-// Core is a data directory opened by this process alone, and the engines that work on it.
+// Core is a data directory opened by this process alone, and what works on it.
 type Core struct {
-	Store    *store.Store
-	Gate     *gate.Gate
-	Keyring  *keyring.Keyring
-	Notices  *notice.Outbox
-	Submit   *submit.Submit
-	Suppress *suppress.List
-	Webhook  *webhook.Webhook
-	Domains  *domain.Checker
-	Links    *track.Signer // of tracked mail
-	Keys     int           // in the gate
+	*backend.Backend
+	Loaded int // keys in the gate
 
 	arrived func() // the queue's Wake, where there is a queue
 	baseURL string // what links begin with
-	hosts   func() // tells the door of tracked mail that keys' host names may have changed, where there is one
-	told    func() // the notifier's Wake, where there is one
+	hosts   func() // tells the entry point of tracked mail that keys' host names may have changed, where there is one
+	noticed func() // the notifier's Wake, where there is one
 }
 
 // Open opens the data directory, making what is missing. Errors are *config.Error; one that wraps store.ErrBusy says
@@ -147,42 +134,34 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 	if err != nil {
 		return nil, err
 	}
-	digester, err := credential.NewDigester(key)
-	if err != nil {
-		return nil, err
-	}
-	core := &Core{Store: st, arrived: func() {}, told: func() {}, hosts: func() {}, baseURL: OfflineURL(c)}
-	if core.Links, err = track.NewSigner(key); err != nil {
-		return nil, err
-	}
-	core.Gate = gate.New(gate.Config{
-		Digester: digester,
-		Flush:    func(ctx context.Context, uses []gate.Use) error { return core.Keyring.NoteUses(ctx, uses) },
-		Log:      log.With("part", "gate"),
-	})
-	core.Suppress = suppress.New(st, core.Links, log.With("part", "suppress"))
-	core.Submit = submit.New(st, func() { core.arrived() }, log.With("part", "submit"))
 	if err := own.rememberPrivate(ctx, st); err != nil {
 		return nil, err
 	}
-	core.Webhook, err = webhook.New(webhook.Config{Store: st, ServerKey: key, Private: own.private, Grace: own.grace, Log: log.With("part", "webhook")})
-	if err != nil {
+	if err := own.rememberSPF(ctx, st); err != nil {
 		return nil, err
 	}
-	if core.Notices, err = notice.New(key, func() { core.told() }); err != nil {
-		return nil, err
+	if own.resolver == nil {
+		own.resolver = dns.New("")
 	}
-	core.Keyring, err = keyring.New(keyring.Config{
-		Store: st, Gate: core.Gate, Digester: digester, ServerKey: key,
-		RulesChanged: core.rulesChanged, OwnHost: core.ownHost, Notices: core.Notices, Webhook: core.Webhook, Retention: own.retention, Log: log.With("part", "keyring"),
+	core := &Core{arrived: func() {}, noticed: func() {}, hosts: func() {}, baseURL: OfflineURL(c)}
+	core.Backend, err = backend.New(backend.Config{
+		Store: st, ServerKey: key, Retention: own.retention,
+		Webhook:  webhook.Config{Private: own.private, Grace: own.grace},
+		Domain:   domain.Config{Resolver: own.resolver.Uncached(), NetResolver: own.resolver.Net(), SPF: own.spf, Private: own.private},
+		Accepted: func() { core.arrived() }, Noticed: func() { core.noticed() }, Changed: func(int64) { core.hosts() }, OwnHost: core.ownHost,
+		Log: log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if core.Keys, err = core.Keyring.Warm(ctx); err != nil {
+	if core.Loaded, err = core.Keys.Warm(ctx); err != nil {
 		return nil, err
 	}
-	return core, core.senders(ctx, own, log)
+	n, err := core.Senders.AdoptSenders(ctx)
+	if n > 0 {
+		log.InfoContext(ctx, "senders of an older version have rows for their domains now", "senders", n)
+	}
+	return core, err
 }
 
 // privateSetting is the setting of the store that says whether webhooks may lead into private networks, for the command
@@ -205,31 +184,16 @@ func (own *serving) rememberPrivate(ctx context.Context, st *store.Store) error 
 // spfSetting is the setting of the store with the server's SPF mechanisms, for the command line when no server runs.
 const spfSetting = "spf-mechanisms"
 
-// senders makes what looks at the domains of senders.
-func (c *Core) senders(ctx context.Context, own serving, log *slog.Logger) error {
-	n, err := c.Keyring.AdoptSenders(ctx)
-	if err != nil {
-		return err
-	}
-	if n > 0 {
-		log.InfoContext(ctx, "senders of an older version have rows for their domains now", "senders", n)
-	}
-	if own.resolver == nil {
-		own.resolver = dns.New("")
-	}
+// rememberSPF notes the server's SPF mechanisms, or reads those of the last server.
+func (own *serving) rememberSPF(ctx context.Context, st *store.Store) error {
 	if own.on {
-		err = c.Store.Update(ctx, func(tx *store.Tx) error { return tx.Set(ctx, spfSetting, strings.Join(own.spf, " ")) })
-	} else {
-		var kept string
-		kept, err = c.Store.Setting(ctx, spfSetting)
-		own.spf = strings.Fields(kept)
+		return st.Update(ctx, func(tx *store.Tx) error { return tx.Set(ctx, spfSetting, strings.Join(own.spf, " ")) })
 	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
+	kept, err := st.Setting(ctx, spfSetting)
+	own.spf = strings.Fields(kept)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
 	}
-	c.Domains, err = domain.New(domain.Config{
-		Store: c.Store, Keyring: c.Keyring, Resolver: own.resolver.Uncached(), NetResolver: own.resolver.Net(), SPF: own.spf, Private: own.private, Log: log.With("part", "domain"),
-	})
 	return err
 }
 
@@ -237,12 +201,6 @@ func (c *Core) senders(ctx context.Context, own serving, log *slog.Logger) error
 func (c *Core) ownHost(host string) bool {
 	u, err := url.Parse(c.baseURL)
 	return err == nil && strings.EqualFold(u.Hostname(), host)
-}
-
-// rulesChanged makes the parts that remember something of a key, or with 0 of all keys, read it anew.
-func (c *Core) rulesChanged(keyID int64) {
-	c.Submit.Forget(keyID)
-	c.hosts()
 }
 
 // Close closes the store.

@@ -56,7 +56,7 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	e := emitter{out}
 	c.gate(e)
-	c.keyring(e)
+	c.ended(e)
 	c.submit(e)
 	c.suppress(e)
 	c.queue(e)
@@ -107,15 +107,15 @@ func (c *collector) gate(e emitter) {
 	}
 }
 
-// keyring are the things that end by themselves.
-func (c *collector) keyring(e emitter) {
-	k := c.s.core.Keyring.Tidied()
+// ended is what ends by itself.
+func (c *collector) ended(e emitter) {
+	k, r := c.s.core.Keys.Ended(), c.s.core.Retention.Stats()
 	e.count("keyring_overlaps_ended_total", "Old secret keys whose overlap came to its end.", float64(k.Overlaps))
 	e.count("keyring_cancelled_total", "Queued messages of deleted subaccounts that were given up.", float64(k.Cancelled))
-	e.count("keyring_forgotten_total", "Messages past their plan's retention that were deleted.", float64(k.Forgotten))
-	e.count("keyring_forgotten_campaigns_total", "Campaigns of fewer than ten messages that were deleted after the last of them.", float64(k.Campaigns))
-	e.count("keyring_forgotten_counters_total", "Counters of five minutes that were deleted after 92 days; hours and days stay.", float64(k.Fine))
-	e.count("keyring_errors_total", "Failures of these, each tried again.", float64(k.Errors))
+	e.count("keyring_forgotten_total", "Messages past their plan's retention that were deleted.", float64(r.Messages))
+	e.count("keyring_forgotten_campaigns_total", "Campaigns of fewer than ten messages that were deleted after the last of them.", float64(r.Campaigns))
+	e.count("keyring_forgotten_counters_total", "Counters of five minutes that were deleted after 92 days; hours and days stay.", float64(r.Counters))
+	e.count("keyring_errors_total", "Failures of these, each tried again.", float64(k.Errors+r.Errors))
 }
 
 func (c *collector) submit(e emitter) {

@@ -24,8 +24,8 @@ import (
 	"postern/internal/control"
 	"postern/internal/dns"
 	"postern/internal/dsn"
-	"postern/internal/keyring"
 	"postern/internal/notify"
+	"postern/internal/people"
 	"postern/internal/queue"
 	"postern/internal/search"
 	"postern/internal/tracking"
@@ -93,7 +93,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 			err = errors.Join(err, srv.close())
 		}
 	}()
-	if srv.courier, srv.route, err = newCourier(s.Route, hostname, core.Keyring.DKIMKey, resolver); err != nil {
+	if srv.courier, srv.route, err = newCourier(s.Route, hostname, core.Senders.DKIMKey, resolver); err != nil {
 		return nil, err
 	}
 	if srv.listeners, err = listenAll(c, s); err != nil {
@@ -110,11 +110,11 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	core.hosts = srv.tracking.HostsChanged
 	srv.search = search.New(core.Store, func() int64 { return core.Submit.Stats().Accepted }, log.With("part", "search"))
 	srv.notify = notify.New(notify.Config{
-		Store: core.Store, Keyring: core.Keyring, Notices: core.Notices, Submit: core.Submit, Webhook: core.Webhook, From: from, BaseURL: srv.baseURL, Log: log.With("part", "notify"),
+		Store: core.Store, Keys: core.Keys, Notices: core.Notices, Submit: core.Submit, Webhook: core.Webhook, From: from, BaseURL: srv.baseURL, Log: log.With("part", "notify"),
 	})
-	core.told = srv.notify.Wake
+	core.noticed = srv.notify.Wake
 	srv.dsn = dsn.New(dsn.Config{
-		Store: core.Store, Keyring: core.Keyring, Submit: core.Submit, From: from, Hostname: hostname, Default: s.FailureNotices != "asked", Log: log.With("part", "dsn"),
+		Store: core.Store, Keys: core.Keys, Submit: core.Submit, From: from, Hostname: hostname, Default: s.FailureNotices != "asked", Log: log.With("part", "dsn"),
 	})
 	if err := srv.doors(s); err != nil {
 		return nil, err
@@ -136,14 +136,14 @@ func (s *Server) doors(settings *config.Serve) error {
 	s.connections = s.proxies.newConnections(each)
 	s.mail = s.smtpDoors(each)
 	wire := api.New(api.Config{
-		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Domains: s.core.Domains, Suppress: s.core.Suppress, Client: s.proxies.client,
+		Backend: s.core.Backend, Client: s.proxies.client,
 		BaseURL: s.baseURL, Budget: s.budget, Log: s.log.With("part", "api"),
 	})
 	pages, err := console.New(console.Config{
-		Store: s.core.Store, Gate: s.core.Gate, Submit: s.core.Submit, Keyring: s.core.Keyring, Domains: s.core.Domains, Suppress: s.core.Suppress, Client: s.proxies.client,
+		Backend: s.core.Backend, Client: s.proxies.client,
 		BaseURL: s.baseURL, SMTPAddr: s.reachable(s.listeners.smtp), SMTPTLS: s.cert != nil, SMTPSAddr: s.reachable(s.listeners.smtps),
 		Hostname: s.hostname, Route: s.route, Log: s.log.With("part", "console"), Description: api.Description(), Programs: wire,
-		OIDC: keyring.OIDCConfig{Issuer: settings.OIDCIssuer, ClientID: settings.OIDCClientID, ClientSecret: settings.OIDCSecret, Name: settings.OIDCName},
+		OIDC: people.OIDCConfig{Issuer: settings.OIDCIssuer, ClientID: settings.OIDCClientID, ClientSecret: settings.OIDCSecret, Name: settings.OIDCName},
 	})
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (s *Server) doors(settings *config.Serve) error {
 	mux.Handle("GET /metrics", s.metricsHandler(settings.MetricsToken))
 	s.pages = unsniffed(s.tracking.Beside(s.proxies.strict(front(wire, mux)))) // accounts' own host names are theirs to bind to https
 	s.control = control.New(control.Config{
-		Store: s.core.Store, Keyring: s.core.Keyring, Domains: s.core.Domains, Submit: s.core.Submit, Suppress: s.core.Suppress, QueueStats: s.queue.Stats,
+		Backend: s.core.Backend, QueueStats: s.queue.Stats,
 		SignInURL: func(token string) string { return LinkURL(s.baseURL, token) }, Hostname: s.hostname, Log: s.log.With("part", "control"),
 	})
 	return nil
@@ -188,7 +188,7 @@ func (s *Server) parts() [][]part {
 	}
 	// Notices are mail: what sends them ends before the queue does.
 	return [][]part{
-		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keyring", s.core.Keyring.Run}, {"submit", s.core.Submit.Run}, {"search", s.search.Run}},
+		{{"store", s.core.Store.Watch}, {"gate", s.core.Gate.Run}, {"keys", s.core.Keys.Run}, {"retention", s.core.Retention.Run}, {"submit", s.core.Submit.Run}, {"search", s.search.Run}},
 		{{"queue", s.queue.Run}},
 		{{"notify", s.notify.Run}, {"dsn", s.dsn.Run}, {"webhook", s.core.Webhook.Run}, {"tracking", s.tracking.Run}, {"suppress", s.core.Suppress.Run}, {"domain", s.core.Domains.Run}},
 		doors,
@@ -347,7 +347,7 @@ func OfflineURL(c *config.Common) string {
 func Offline(c *config.Common, core *Core, log *slog.Logger) http.Handler {
 	base := OfflineURL(c)
 	return control.New(control.Config{
-		Store: core.Store, Keyring: core.Keyring, Domains: core.Domains, Submit: core.Submit, Suppress: core.Suppress,
+		Backend:   core.Backend,
 		SignInURL: func(token string) string { return LinkURL(base, token) }, Hostname: hostname(""), Log: log,
 	})
 }

@@ -264,7 +264,7 @@ func TestNoticesGoOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := core.Keyring.Suspend(t.Context(), change.Actor{Kind: change.Operator}, store.KeyFilter{ID: set.KeyID}, "a test"); err != nil {
+	if _, err := core.Keys.Suspend(t.Context(), change.Actor{Kind: change.Operator}, store.KeyFilter{ID: set.KeyID}, "a test"); err != nil {
 		t.Fatal(err)
 	}
 	if err := core.Close(); err != nil {

@@ -39,15 +39,15 @@ func (c *Core) SetUp(ctx context.Context, owner string) (*SetUp, error) {
 		return nil, &config.Error{Setting: "owner", Reason: fmt.Sprintf("%q: %v", owner, err), Err: err}
 	}
 	by := change.Actor{Kind: change.Operator, Origin: "first start"}
-	made, err := c.Keyring.SignUp(ctx, by, "Primary", owner)
+	made, err := c.Keys.SignUp(ctx, by, "Primary", owner)
 	if err != nil {
 		return nil, fmt.Errorf("set up: %w", err)
 	}
 	// Who sets a server up answers the requests of its accounts.
-	if err := c.Keyring.SetOperator(ctx, by, made.User.Email, true); err != nil {
+	if err := c.People.SetOperator(ctx, by, made.User.Email, true); err != nil {
 		return nil, fmt.Errorf("set up: %w", err)
 	}
-	token, err := c.Keyring.NewSignInLink(ctx, by, made.User)
+	token, err := c.People.NewSignInLink(ctx, by, made.User)
 	if err != nil {
 		return nil, fmt.Errorf("set up: %w", err)
 	}
@@ -57,7 +57,7 @@ func (c *Core) SetUp(ctx context.Context, owner string) (*SetUp, error) {
 // addTrySender lets the new key send from example.com.
 func (c *Core) addTrySender(ctx context.Context, s *SetUp) error {
 	by := change.Actor{Kind: change.Operator, Origin: "first start"}
-	_, err := c.Keyring.AddSender(ctx, by, store.OfOperator(), store.KeyFilter{ID: s.KeyID}, trySender, "")
+	_, err := c.Senders.AddSender(ctx, by, store.OfOperator(), store.KeyFilter{ID: s.KeyID}, trySender, "")
 	return err
 }
 

@@ -76,7 +76,7 @@ func TestDisplayNamesOfAuthors(t *testing.T) {
 
 func TestReturnPaths(t *testing.T) {
 	w := start(t, nil)
-	if _, err := w.keyring.AddSender(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, "me@freemail.example", ""); err != nil {
+	if _, err := w.Senders.AddSender(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, "me@freemail.example", ""); err != nil {
 		t.Fatal(err)
 	}
 	for from, want := range map[string]string{

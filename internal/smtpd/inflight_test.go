@@ -44,7 +44,7 @@ func (w *world) hold(t testing.TB) (release func()) {
 	return release
 }
 
-// kill are the ways in which a secret dies, at the gate: what the keyring does after its own commit.
+// kill are the ways in which a secret dies, at the gate: what keys does after its own commit.
 func (w *world) kill(t testing.TB) map[string]func() {
 	t.Helper()
 	key, err := credential.ParseAPIKey(w.key.APIKey)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/keys"
 	"postern/internal/mail"
 	"postern/internal/smtpd"
 	"postern/internal/store"
@@ -207,7 +208,7 @@ func TestAResetEndsSessions(t *testing.T) {
 	c.envelope()
 	c.data("250", mailOf("x"))
 	off := false
-	if _, err := w.keyring.Change(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, keyringChange(&off), 0); err != nil {
+	if _, err := w.Keys.Change(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, keys.KeyChange{Active: &off}, 0); err != nil {
 		t.Fatal(err)
 	}
 	c.gone()

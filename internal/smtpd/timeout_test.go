@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"postern/internal/access"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/mxtest"
 	"postern/internal/smtpd"
 	"postern/internal/store"
@@ -277,7 +277,7 @@ func TestAKeyThatMayNotSend(t *testing.T) {
 
 func (w *world) restrict(t testing.TB, may access.Permission) {
 	t.Helper()
-	if _, err := w.keyring.Change(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, keyring.KeyChange{Permissions: &may}, 0); err != nil {
+	if _, err := w.Keys.Change(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, keys.KeyChange{Permissions: &may}, 0); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -15,26 +15,26 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/backend"
+	"postern/internal/backend/backendtest"
 	"postern/internal/change"
-
 	"postern/internal/credential"
 	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/smtpd"
 	"postern/internal/store"
-	"postern/internal/store/storetest"
 	"postern/internal/submit"
 )
 
 // world is a door with all that is behind it, and one account that may send from example.com.
 type world struct {
-	store   *store.Store
-	gate    *gate.Gate
-	keyring *keyring.Keyring
-	server  *smtpd.Server
-	addr    string
-	key     store.Key
-	secret  string
+	store *store.Store
+	gate  *gate.Gate
+	*backend.Backend
+	server *smtpd.Server
+	addr   string
+	key    store.Key
+	secret string
 
 	digester *credential.Digester
 	submit   *submit.Submit
@@ -50,22 +50,17 @@ func start(t testing.TB, change func(*smtpd.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{store: storetest.New(t), gate: gate.New(gate.Config{Digester: digester, Burst: 1000}), digester: digester}
-	sub := submit.New(w.store, func() {}, log)
-	w.submit = sub
-	w.keyring, err = keyring.New(keyring.Config{Store: w.store, Gate: w.gate, Digester: digester, ServerKey: serverKey, RulesChanged: sub.Forget, Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	up, err := w.keyring.SignUp(t.Context(), operator, "One", "owner@example.com")
+	w := &world{digester: digester, Backend: backendtest.New(t, backend.Config{ServerKey: serverKey, Gate: gate.Config{Burst: 1000}, Log: log})}
+	w.store, w.gate, w.submit = w.Store, w.Gate, w.Submit
+	up, err := w.Keys.SignUp(t.Context(), operator, "One", "owner@example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.key, w.secret = up.Key, up.Secret
-	if _, err := w.keyring.AddSender(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, "example.com", ""); err != nil {
+	if _, err := w.Senders.AddSender(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, "example.com", ""); err != nil {
 		t.Fatal(err)
 	}
-	c := smtpd.Config{Gate: w.gate, Submit: sub, Hostname: "mail.postern.example", Log: log}
+	c := smtpd.Config{Gate: w.gate, Submit: w.submit, Hostname: "mail.postern.example", Log: log}
 	if change != nil {
 		change(&c)
 	}
@@ -93,7 +88,7 @@ func start(t testing.TB, change func(*smtpd.Config)) *world {
 // reset gives the key a new secret.
 func (w *world) reset(t testing.TB) {
 	t.Helper()
-	got, err := w.keyring.Reset(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, keyring.Reset{})
+	got, err := w.Keys.Reset(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, keys.Reset{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,5 +235,3 @@ func (c *client) data(want string, text string) string {
 func mailOf(body string) string {
 	return fmt.Sprintf("From: a@example.com\r\nSubject: x\r\n\r\n%s\r\n.\r\n", body)
 }
-
-func keyringChange(active *bool) keyring.KeyChange { return keyring.KeyChange{Active: active} }

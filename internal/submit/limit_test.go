@@ -17,7 +17,7 @@ import (
 	"postern/internal/submit"
 )
 
-// limit changes the desk's key, as the keyring does.
+// limit changes the desk's key, as accounts and keys do.
 func (d *desk) limit(t *testing.T, change func(*store.Key)) {
 	t.Helper()
 	err := d.store.Update(t.Context(), func(tx *store.Tx) error {
@@ -182,7 +182,7 @@ func TestLimitsOfADayAndAMonth(t *testing.T) {
 	})
 }
 
-// account changes the desk's account, as the keyring does.
+// account changes the desk's account, as accounts and keys do.
 func (d *desk) account(t *testing.T, change func(*store.Account)) {
 	t.Helper()
 	err := d.store.Update(t.Context(), func(tx *store.Tx) error {

@@ -51,7 +51,7 @@ type hooks struct {
 	mu    sync.Mutex
 	lanes map[int64]*lane
 
-	// Dead has word left of hooks that died, in the transaction that buries them. The keyring sets it.
+	// Dead has word left of hooks that died, in the transaction that buries them. Package webhooks sets it.
 	dead func(ctx context.Context, tx *store.Tx, d Dead) error
 
 	requests      [3]atomic.Int64 // by store.HookOutcome

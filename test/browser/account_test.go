@@ -7,13 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/change"
-	"postern/internal/notice"
-
 	"github.com/chromedp/chromedp"
 
 	"postern/internal/access"
-	"postern/internal/keyring"
+	"postern/internal/change"
+	"postern/internal/notice"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -21,30 +20,30 @@ import (
 // look at.
 func (p *place) company() {
 	t, ctx := p.t, p.t.Context()
-	mara := change.Actor{Name: "user mara@harbour-books.example", Origin: "203.0.113.40"}
+	mara := change.Actor{Kind: change.User, Name: "mara@harbour-books.example", Origin: "203.0.113.40"}
 	plan := func(plan store.Plan) store.Plan {
-		made, err := p.keyring.PutPlan(ctx, operator, plan)
+		made, err := p.Accounts.PutPlan(ctx, operator, plan)
 		ok(t, err)
 		return made
 	}
 	plan(store.Plan{Name: "Free", Subaccounts: 1, MonthMessages: 1000, HourMessages: 100, Users: 2, RetentionDays: 30})
 	team := plan(store.Plan{Name: "Team", Subaccounts: 7, MonthMessages: 50_000, HourMessages: 20, Users: 12, RetentionDays: 365})
-	ok(t, p.keyring.AssignPlan(ctx, operator, p.signed.Account.ID, team.ID))
+	ok(t, p.Accounts.AssignPlan(ctx, operator, p.signed.Account.ID, team.ID))
 	invite := func(email, role string, keys ...string) {
-		s := keyring.Share{Email: email, Role: role}
+		s := people.Share{Email: email, Role: role}
 		for _, k := range keys {
 			s.KeyIDs = append(s.KeyIDs, p.keys[k].ID)
 		}
-		_, err := p.keyring.Invite(ctx, mara, p.signed.Account.ID, s)
+		_, err := p.People.Invite(ctx, mara, p.signed.Account.ID, s)
 		ok(t, err)
 	}
 	join := func(email, role string, keys ...string) {
 		invite(email, role, keys...)
 		kept, err := p.store.DueNotices(ctx, p.signed.Account.CreatedAt.AddDate(1, 0, 0), 1000)
 		ok(t, err)
-		n, err := p.keyring.OpenNotice(kept[len(kept)-1])
+		n, err := p.Notices.Open(kept[len(kept)-1])
 		ok(t, err)
-		_, err = p.keyring.Accept(ctx, strings.TrimPrefix(n.Link, "/invitation/"), nil, p.signedFrom(), "Firefox")
+		_, err = p.People.Accept(ctx, strings.TrimPrefix(n.Link, "/invitation/"), nil, p.signedFrom(), "Firefox")
 		ok(t, err)
 	}
 	join("tomasz@harbour-books.example", access.Manager)
@@ -52,18 +51,18 @@ func (p *place) company() {
 	join("agency@letters-and-more.example", access.Sender, "Newsletter", "Shop")
 	invite("new.colleague@harbour-books.example", access.Manager)
 	invite("freelancer@example.com", access.Analyst, "Newsletter")
-	q, err := p.keyring.Ask(ctx, mara, p.signed.Account.ID, "mara@harbour-books.example", "users", 20, "The Rotterdam office joins in January.")
+	q, err := p.Accounts.Ask(ctx, mara, p.signed.Account.ID, "mara@harbour-books.example", "users", 20, "The Rotterdam office joins in January.")
 	ok(t, err)
-	_, err = p.keyring.Answer(ctx, operator, q.ID, true, 15, "Fifteen for now; ask again when they are there.")
+	_, err = p.Accounts.Answer(ctx, operator, q.ID, true, 15, "Fifteen for now; ask again when they are there.")
 	ok(t, err)
-	_, err = p.keyring.Ask(ctx, mara, p.signed.Account.ID, "mara@harbour-books.example", "hour", 500, "The autumn catalogue goes to all readers on one morning, and should be out before they open.")
+	_, err = p.Accounts.Ask(ctx, mara, p.signed.Account.ID, "mara@harbour-books.example", "hour", 500, "The autumn catalogue goes to all readers on one morning, and should be out before they open.")
 	ok(t, err)
-	ok(t, p.keyring.SetOperator(ctx, operator, "mara@harbour-books.example", true))
+	ok(t, p.People.SetOperator(ctx, operator, "mara@harbour-books.example", true))
 	for i, name := range []string{"Lighthouse Insurance", "Alder & Ash Joinery", "Verein der Freunde des Stadtarchivs Rotterdam und Umgebung"} {
-		x, err := p.keyring.SignUp(ctx, operator, name, fmt.Sprintf("owner@%c.example", 'a'+rune(i)))
+		x, err := p.Keys.SignUp(ctx, operator, name, fmt.Sprintf("owner@%c.example", 'a'+rune(i)))
 		ok(t, err)
 		if i == 1 {
-			_, err = p.keyring.Suspend(ctx, operator, store.KeyFilter{ID: x.Key.ID}, "The lists were bought: 14 per cent bounce.")
+			_, err = p.Keys.Suspend(ctx, operator, store.KeyFilter{ID: x.Key.ID}, "The lists were bought: 14 per cent bounce.")
 			ok(t, err)
 		}
 	}
@@ -75,7 +74,7 @@ func (p *place) lastLink() string {
 	ok(p.t, err)
 	link := ""
 	for _, k := range kept {
-		n, err := p.keyring.OpenNotice(k)
+		n, err := p.Notices.Open(k)
 		ok(p.t, err)
 		if n.Kind == notice.Invitation {
 			link = n.Link
@@ -128,7 +127,7 @@ func TestATourOfAccountAndOperator(t *testing.T) {
 		load(t, ctx, p.base+c.path, 200)
 		l.look(c.name)
 	}
-	_, err = p.keyring.SetWebhook(ctx, operator, p.signed.Account.ID, "https://hooks.harbour-books.example/postern")
+	_, err = p.Webhooks.SetWebhook(ctx, operator, p.signed.Account.ID, "https://hooks.harbour-books.example/postern")
 	ok(t, err)
 	for name, path := range map[string]string{"account-webhook-set": "/account", "account-webhook": "/account/webhook", "account-webhook-remove": "/account/webhook/remove"} {
 		load(t, ctx, p.base+path, 200)

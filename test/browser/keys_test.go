@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -15,7 +15,7 @@ import (
 func (p *place) used(secretID int64, protocol, address, client string, ago time.Duration, count int64) {
 	p.t.Helper()
 	last := time.Now().Add(-ago)
-	ok(p.t, p.keyring.NoteUses(p.t.Context(), []gate.Use{{SecretID: secretID, Protocol: protocol, Address: address, Client: client, First: last.AddDate(0, 0, -20), Last: last, Count: count}}))
+	ok(p.t, p.Keys.NoteUses(p.t.Context(), []gate.Use{{SecretID: secretID, Protocol: protocol, Address: address, Client: client, First: last.AddDate(0, 0, -20), Last: last, Count: count}}))
 }
 
 // volume gives a key a past of 30 days.
@@ -50,12 +50,12 @@ func (p *place) rotation() {
 	p.used(p.live("Shop")[0].ID, "http", "198.51.100.30", "mailjet-apiv3-go/4.0.7", 20*time.Second, 48_211)
 	p.used(p.live("Shop")[0].ID, "smtp", "198.51.100.31", "shop.harbour-books.example PLAIN", 11*time.Minute, 903)
 	scope := store.OfAccount(p.signed.Account.ID)
-	_, err := p.keyring.Reset(p.t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Billing"].ID}, keyring.Reset{Overlap: 7 * 24 * time.Hour})
+	_, err := p.Keys.Reset(p.t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Billing"].ID}, keys.Reset{Overlap: 7 * 24 * time.Hour})
 	ok(p.t, err)
 	p.used(p.live("Billing")[0].ID, "http", "198.51.100.21", "mailjet-apiv3-nodejs/6.0.8", time.Minute, 3)
-	_, err = p.keyring.Change(p.t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Billing"].ID}, keyring.KeyChange{Reference: new("erp-invoices"), HourLimit: new(int64(2000)), MonthLimit: new(int64(30_000))}, 0)
+	_, err = p.Keys.Change(p.t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Billing"].ID}, keys.KeyChange{Reference: new("erp-invoices"), HourLimit: new(int64(2000)), MonthLimit: new(int64(30_000))}, 0)
 	ok(p.t, err)
-	_, err = p.keyring.Suspend(p.t.Context(), operator, store.KeyFilter{ID: p.keys["Newsletter"].ID}, "Complaints about a list that was bought, ticket 4711")
+	_, err = p.Keys.Suspend(p.t.Context(), operator, store.KeyFilter{ID: p.keys["Newsletter"].ID}, "Complaints about a list that was bought, ticket 4711")
 	ok(p.t, err)
 	p.age("Support desk", 84, 35*time.Minute)
 	p.age("Warehouse and returns, Rotterdam", 95, 6*24*time.Hour)

@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/notice"
-
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 	"github.com/pquerna/otp/totp"
+
+	"postern/internal/notice"
 )
 
 // securityKey plugs an authenticator into the browser that agrees to everything.
@@ -126,7 +126,7 @@ func TestPasskeysAndCodes(t *testing.T) {
 	kept, err := p.store.DueNotices(t.Context(), time.Now().Add(time.Hour), 100)
 	ok(t, err)
 	for _, x := range kept {
-		n, err := p.keyring.OpenNotice(x)
+		n, err := p.Notices.Open(x)
 		ok(t, err)
 		if n.Kind == notice.PasswordReset {
 			load(t, ctx, p.base+n.Link, 200)

@@ -18,22 +18,22 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/change"
-	"postern/internal/notice"
-
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	_ "modernc.org/sqlite" // to age what was made just now
 
 	"postern/internal/api"
+	"postern/internal/backend"
+	"postern/internal/change"
 	"postern/internal/console"
-	"postern/internal/credential"
 	"postern/internal/dns"
 	"postern/internal/domain"
 	"postern/internal/gate"
-	"postern/internal/keyring"
+	"postern/internal/keys"
 	"postern/internal/mail"
+	"postern/internal/notice"
+	"postern/internal/senders"
 	"postern/internal/store"
 	"postern/internal/submit"
 	"postern/internal/suppress"
@@ -42,13 +42,13 @@ import (
 
 // place is an account with a past.
 type place struct {
-	t        *testing.T
-	file     string
-	store    *store.Store
-	keyring  *keyring.Keyring
+	t     *testing.T
+	file  string
+	store *store.Store
+	*backend.Backend
 	submit   *submit.Submit
 	suppress *suppress.List
-	signed   keyring.SignedUp
+	signed   keys.SignedUp
 	domains  *domain.Checker
 	dns      dns.Table
 	keys     map[string]store.Key
@@ -65,31 +65,27 @@ func newPlace(t *testing.T) *place {
 	ok(t, err)
 	t.Cleanup(func() { p.store.Close() }) //nolint:errcheck // the test is over
 	serverKey := []byte("0123456789abcdefghijklmnopqrstuv")
-	digester, err := credential.NewDigester(serverKey)
-	ok(t, err)
 	log := slog.New(slog.DiscardHandler)
-	g := gate.New(gate.Config{Digester: digester})
-	p.suppress = suppress.New(p.store, nil, log)
-	p.submit = submit.New(p.store, func() {}, log)
-	hooks, err := webhook.New(webhook.Config{Store: p.store, ServerKey: serverKey, Private: true, Log: log}) // receivers are on this machine
-	ok(t, err)
-	p.keyring, err = keyring.New(keyring.Config{Store: p.store, Gate: g, Digester: digester, ServerKey: serverKey, Webhook: hooks, RulesChanged: p.submit.Forget, Log: log})
-	ok(t, err)
-	p.domains, err = domain.New(domain.Config{
-		Store: p.store, Keyring: p.keyring, Resolver: p.dns, SPF: []string{"include:spf.harbour-books.example"}, Log: log,
-		Dial: func(context.Context, string, string) (net.Conn, error) {
-			return nil, errors.New("the connection was refused")
+	p.Backend, err = backend.New(backend.Config{
+		Store: p.store, ServerKey: serverKey, Log: log,
+		Webhook: webhook.Config{Private: true}, // receivers are on this machine
+		Domain: domain.Config{
+			Resolver: p.dns, SPF: []string{"include:spf.harbour-books.example"},
+			Dial: func(context.Context, string, string) (net.Conn, error) {
+				return nil, errors.New("the connection was refused")
+			},
 		},
 	})
 	ok(t, err)
-	p.signed, err = p.keyring.SignUp(t.Context(), operator, "Harbour Books", "mara@harbour-books.example")
+	p.suppress, p.submit, p.domains = p.Suppress, p.Submit, p.Domains
+	p.signed, err = p.Keys.SignUp(t.Context(), operator, "Harbour Books", "mara@harbour-books.example")
 	ok(t, err)
 	p.keys["Harbour Books"] = p.signed.Key
 	server := httptest.NewUnstartedServer(nil)
 	// A name, not an address: browsers bind passkeys to one.
 	p.base = strings.Replace("http://"+server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	server.Config.Handler, err = console.New(console.Config{
-		Store: p.store, Gate: g, Submit: p.submit, Keyring: p.keyring, Suppress: p.suppress, Domains: p.domains, BaseURL: p.base, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.harbour-books.example", Route: "capture", Log: log, Description: api.Description(),
+		Backend: p.Backend, BaseURL: p.base, SMTPAddr: "127.0.0.1:2525", Hostname: "mail.harbour-books.example", Route: "capture", Log: log, Description: api.Description(),
 	})
 	ok(t, err)
 	server.Start()
@@ -102,14 +98,14 @@ func (p *place) signedFrom() netip.Addr { return netip.MustParseAddr("203.0.113.
 
 func (p *place) link() string {
 	p.t.Helper()
-	token, err := p.keyring.NewSignInLink(p.t.Context(), operator, p.signed.User)
+	token, err := p.People.NewSignInLink(p.t.Context(), operator, p.signed.User)
 	ok(p.t, err)
 	return p.base + "/welcome/" + token
 }
 
 func (p *place) key(name string) {
 	p.t.Helper()
-	x, err := p.keyring.CreateSubaccount(p.t.Context(), operator, p.signed.Account.ID, keyring.NewKey{Name: name})
+	x, err := p.Keys.CreateSubaccount(p.t.Context(), operator, p.signed.Account.ID, keys.NewKey{Name: name})
 	ok(p.t, err)
 	p.keys[name] = x.Key
 }
@@ -128,7 +124,7 @@ func (p *place) age(name string, days int, used time.Duration) {
 
 func (p *place) sender(key, sender string) {
 	p.t.Helper()
-	_, err := p.keyring.AddSender(p.t.Context(), operator, store.OfAccount(p.signed.Account.ID), store.KeyFilter{ID: p.keys[key].ID}, sender, "")
+	_, err := p.Senders.AddSender(p.t.Context(), operator, store.OfAccount(p.signed.Account.ID), store.KeyFilter{ID: p.keys[key].ID}, sender, "")
 	ok(p.t, err)
 }
 
@@ -136,7 +132,7 @@ func (p *place) sender(key, sender string) {
 func (p *place) records() {
 	t := p.t
 	scope := store.OfAccount(p.signed.Account.ID)
-	name, value, err := p.keyring.DKIMRecord(t.Context(), p.signed.Account.ID, "harbour-books.example")
+	name, value, err := p.Senders.DKIMRecord(t.Context(), p.signed.Account.ID, "harbour-books.example")
 	ok(t, err)
 	p.dns[name] = dns.Records{TXT: []string{value}}
 	p.dns["harbour-books.example"] = dns.Records{TXT: []string{"v=spf1 mx include:_spf.elsewhere.example ~all"}}
@@ -144,9 +140,9 @@ func (p *place) records() {
 	ok(t, err)
 	_, err = p.domains.Check(t.Context(), operator, scope, d.ID)
 	ok(t, err)
-	_, err = p.keyring.ProposeSender(t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Newsletter"].ID}, keyring.NewSender{Email: "letters.example"})
+	_, err = p.Senders.ProposeSender(t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Newsletter"].ID}, senders.NewSender{Email: "letters.example"})
 	ok(t, err)
-	_, err = p.keyring.ProposeSender(t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Newsletter"].ID}, keyring.NewSender{Email: "mara@letters.example"})
+	_, err = p.Senders.ProposeSender(t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Newsletter"].ID}, senders.NewSender{Email: "mara@letters.example"})
 	ok(t, err)
 }
 
@@ -155,7 +151,7 @@ func (p *place) senderLink() string {
 	kept, err := p.store.DueNotices(p.t.Context(), time.Now().Add(time.Hour), 1000)
 	ok(p.t, err)
 	for _, k := range kept {
-		n, err := p.keyring.OpenNotice(k)
+		n, err := p.Notices.Open(k)
 		ok(p.t, err)
 		if n.Kind == notice.SenderLink {
 			return n.Link
@@ -224,7 +220,7 @@ func (p *place) past() (sent, bounced int64) {
 	p.age("Staging", 97, 80*24*time.Hour)
 	p.age("Support desk", 44, 35*time.Minute)
 	scope := store.OfAccount(p.signed.Account.ID)
-	_, err := p.keyring.Change(t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Staging"].ID}, keyring.KeyChange{Active: new(false)}, 0)
+	_, err := p.Keys.Change(t.Context(), operator, scope, store.KeyFilter{ID: p.keys["Staging"].ID}, keys.KeyChange{Active: new(false)}, 0)
 	ok(t, err)
 	p.sender("Harbour Books", "harbour-books.example")
 	p.sender("Billing", "invoices@harbour-books.example")

@@ -8,8 +8,8 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"postern/internal/keyring"
 	"postern/internal/store"
+	"postern/internal/webhooks"
 )
 
 // TestATourOfWebhooks: a key's webhook is set on the page, tried, looked at and removed.
@@ -29,9 +29,9 @@ func TestATourOfWebhooks(t *testing.T) {
 	defer receiver.Close()
 	set := func(key string, types ...store.EventType) int64 {
 		k := p.keys[key]
-		list, err := p.keyring.SetHooks(t.Context(), operator, store.OfAccount(k.AccountID), store.KeyFilter{ID: k.ID}, keyring.HookSet{URL: receiver.URL + "/mail/events", Types: types, Version: 2, Replace: true})
+		list, err := p.Webhooks.SetHooks(t.Context(), operator, store.OfAccount(k.AccountID), store.KeyFilter{ID: k.ID}, webhooks.HookSet{URL: receiver.URL + "/mail/events", Types: types, Version: 2, Replace: true})
 		ok(t, err)
-		_, err = p.keyring.TestHook(t.Context(), store.OfAccount(k.AccountID), list[0].ID)
+		_, err = p.Webhooks.TestHook(t.Context(), store.OfAccount(k.AccountID), list[0].ID)
 		ok(t, err)
 		return list[0].ID
 	}

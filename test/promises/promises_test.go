@@ -2,7 +2,7 @@
 
 // Package promises_test holds the promises that need the whole program, on both stores. A test is named after its
 // promise; the others are held where they can be: accepted means kept in test/crash, every change is in the audit log
-// in internal/keyring, the cost of a check in internal/gate, counters are the sum of the events in internal/store.
+// in internal/backend, the cost of a check in internal/gate, counters are the sum of the events in internal/store.
 package promises_test
 
 import (
