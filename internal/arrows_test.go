@@ -22,7 +22,7 @@ var level = map[string]int{
 	"notice": engines, "outcome": engines, "queue": engines, "search": engines, "submit": engines,
 	"webhook":  engines,
 	"accounts": subjects, "domain": subjects, "keys": subjects, "people": subjects, "retention": subjects, "senders": subjects,
-	"webhooks": subjects, "report": subjects, "suppress": subjects, "auditlog": subjects, "notify": subjects, "dsn": subjects,
+	"webhooks": subjects, "report": subjects, "suppress": subjects, "auditlog": subjects, "messages": subjects, "notify": subjects, "dsn": subjects,
 	"backend": 4,
 	"api":     entryPoints, "smtpd": entryPoints, "console": entryPoints, "control": entryPoints, "tracking": entryPoints,
 	"config": 6, "server": 6,

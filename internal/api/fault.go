@@ -126,6 +126,9 @@ func faultOfChange(e *change.Error) *fault {
 		f.message += ": " + e.Reason
 		return f
 	case change.Invalid, change.Conflict:
+		if e.Field == "" { // it is about the state of things
+			return badRequest(sentence(e.Reason))
+		}
 	}
 	// The reason may begin with a verb, and is no sentence without the property.
 	return badRequest("Property " + e.Field + ": " + ended(e.Reason))

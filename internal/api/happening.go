@@ -5,7 +5,6 @@ package api
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"time"
 
 	"postern/internal/mail"
@@ -45,11 +44,10 @@ func listHappenings[T any](a *api, c *call, wire func(store.Happening) T, types 
 		return rows[T](nil, 0), nil
 	}
 	f := s.happenings(c, types...)
-	total, err := a.Store.CountHappenings(c.Context(), c.own(), f)
-	if err != nil || l.countOnly || total == 0 {
-		return rows[T](nil, total), err
+	if l.countOnly {
+		l.Limit = 0
 	}
-	list, err := a.Store.Happenings(c.Context(), c.own(), f, l.Page)
+	list, total, err := a.Messages.Events(c.Context(), c.own(), f, l.Page)
 	if err != nil {
 		return reply{}, err
 	}
@@ -131,14 +129,10 @@ func (a *api) links(c *call, l listing, s selection) ([]store.LinkCount, int, er
 	if s.none {
 		return nil, 0, nil
 	}
-	f := s.happenings(c)
-	total, err := a.Store.CountLinks(c.Context(), c.own(), f)
-	if err != nil || l.countOnly || total == 0 {
-		return nil, total, err
+	if l.countOnly {
+		l.Limit = 0
 	}
-	l.Desc = false
-	list, err := a.Store.LinkCounts(c.Context(), c.own(), f, l.Page)
-	return list, total, err
+	return a.Messages.Links(c.Context(), c.own(), s.happenings(c), l.Page)
 }
 
 // topLinks lists the links that were clicked, the most clicked first. LinkId is the ID of a link's first click.
@@ -248,36 +242,33 @@ func (a *api) listSent(c *call) (reply, error) {
 }
 
 func (a *api) sentRows(c *call, f store.MessageFilter, l listing) (reply, error) {
-	total, err := a.Store.CountMessages(c.Context(), c.own(), f)
-	if err != nil || l.countOnly || total == 0 {
+	if l.countOnly {
+		total, err := a.Messages.Count(c.Context(), c.own(), f)
 		return rows[sentStatistic](nil, total), err
 	}
-	list, err := a.Store.Messages(c.Context(), c.own(), f, l.Page)
+	list, total, err := a.Messages.ListAndCount(c.Context(), c.own(), f, l.Page)
 	if err != nil {
 		return reply{}, err
 	}
-	ids := make([]int64, len(list))
-	for i, m := range list {
-		ids[i] = m.ID
-	}
-	endings, err := a.Store.Endings(c.Context(), c.own(), ids)
+	endings, err := a.Messages.Endings(c.Context(), c.own(), list)
 	if err != nil {
 		return reply{}, err
 	}
 	out := make([]sentStatistic, len(list))
 	for i, m := range list {
-		out[i] = wireSent(m, endings[m.ID])
+		out[i] = wireSent(m.Record, endings[m.ID])
 	}
 	return rows(out, total), nil
 }
 
 func (a *api) getSent(c *call) (reply, error) {
-	id, err := strconv.ParseInt(c.PathValue("id"), 10, 64)
-	if err != nil || id <= 0 {
-		return reply{}, notFound()
-	}
-	if _, err := a.Store.Message(c.Context(), c.own(), store.MessageFilter{ID: id}); err != nil {
+	id, err := c.pathID()
+	if err != nil {
 		return reply{}, err
 	}
-	return a.sentRows(c, store.MessageFilter{ID: id}, listing{Page: store.Page{Limit: 1}})
+	f := store.MessageFilter{ID: id}
+	if _, err := a.Messages.Message(c.Context(), c.own(), f); err != nil {
+		return reply{}, err
+	}
+	return a.sentRows(c, f, listing{Page: store.Page{Limit: 1}})
 }

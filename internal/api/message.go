@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"postern/internal/mail"
+	"postern/internal/messages"
 	"postern/internal/store"
 	"postern/internal/track"
 )
@@ -52,8 +51,9 @@ func (s show) wire(m store.Message) message {
 	out := message{
 		ArrivedAt: timestamp(m.ArrivedAt), AttachmentCount: m.Attachments, AttemptCount: m.Attempts, ID: m.ID,
 		CampaignID: m.CampaignID, ContactID: m.Contact, DestinationID: mail.DestinationID(mail.Domain(m.Recipient)), FromID: m.SenderID,
-		IsClickTracked: m.TrackClicks == trackOn, IsHTMLPartIncluded: m.HasHTML, IsOpenTracked: m.TrackOpens == trackOn, IsTextPartIncluded: m.HasText, IsUnsubTracked: track.Ways(m.Ways).Unsubscribes(),
-		MessageSize: m.Size, SenderID: m.SenderID, StateID: m.StateID, StatePermanent: m.StatePermanent, Status: m.Status.String(), UUID: m.UUID.String(),
+		IsClickTracked: m.TrackClicks == trackOn, IsHTMLPartIncluded: m.HasHTML, IsOpenTracked: m.TrackOpens == trackOn,
+		IsTextPartIncluded: m.HasText, IsUnsubTracked: track.Ways(m.Ways).Unsubscribes(), MessageSize: m.Size, SenderID: m.SenderID,
+		StateID: m.StateID, StatePermanent: m.StatePermanent, Status: m.Status.String(), UUID: m.UUID.String(),
 	}
 	if !m.DoneAt.IsZero() {
 		out.Delay = int64(m.DoneAt.Sub(m.ArrivedAt) / time.Second)
@@ -88,11 +88,18 @@ func (q query) show() (show, error) {
 func (q query) messageFilter() (f store.MessageFilter, none bool, err error) {
 	f.CustomID, f.FromDomain = q["customid"], q["fromdomain"]
 	for _, p := range []struct {
-		name, property string
-		into           *int64
-	}{{"id", "ID", &f.ID}, {"messageid", "MessageID", &f.ID}, {"senderid", "SenderID", &f.SenderID}, {"fromid", "FromID", &f.SenderID}, {"contactid", "ContactID", &f.Contact}, {"destinationid", "DestinationID", &f.Destination}} {
+		property string
+		into     *int64
+	}{
+		{"ID", &f.ID},
+		{"MessageID", &f.ID},
+		{"SenderID", &f.SenderID},
+		{"FromID", &f.SenderID},
+		{"ContactID", &f.Contact},
+		{"DestinationID", &f.Destination},
+	} {
 		if *p.into == 0 {
-			if *p.into, err = q.id(p.name, p.property); err != nil {
+			if *p.into, err = q.id(fold(p.property), p.property); err != nil {
 				return f, false, err
 			}
 		}
@@ -159,15 +166,15 @@ func (q query) named(f *store.MessageFilter) error {
 	default:
 		f.Domain = s
 	}
-	for _, name := range []string{"from", "sender"} {
-		switch s := q[name]; {
+	for _, property := range []string{"From", "Sender"} {
+		switch s := q[fold(property)]; {
 		case strings.HasPrefix(s, "*@"):
 			f.FromDomain = s[2:]
 		case strings.Contains(s, "@"):
 			f.FromEmail = s
 		case s != "":
 			if f.SenderID = number(s); f.SenderID == 0 {
-				return badRequest(fmt.Sprintf("%s: %q is neither an address nor an ID.", map[string]string{"from": "From", "sender": "Sender"}[name], cut(s)))
+				return badRequest(fmt.Sprintf("%s: %q is neither an address nor an ID.", property, cut(s)))
 			}
 		}
 	}
@@ -180,12 +187,11 @@ func (q query) state() (int, error) {
 	if v == "" {
 		return 0, nil
 	}
-	for _, s := range mail.States() {
-		if v == strconv.Itoa(int(s)) || strings.EqualFold(v, s.String()) {
-			return int(s), nil
-		}
+	s, ok := mail.ParseState(v)
+	if !ok {
+		return 0, badRequest(fmt.Sprintf("%s: %q is not in the list that GET /v3/REST/messagestate answers.", property, cut(v)))
 	}
-	return 0, badRequest(fmt.Sprintf("%s: %q is not in the list that GET /v3/REST/messagestate answers.", property, cut(v)))
+	return int(s), nil
 }
 
 // status reads MessageStatus, a number or a word.
@@ -194,16 +200,15 @@ func (q query) status() (*store.Status, error) {
 	if !ok {
 		return nil, nil //nolint:nilnil // not given
 	}
-	for s := store.StatusProcessed; s <= store.StatusDeferred; s++ {
-		if v == strconv.Itoa(int(s)) || strings.EqualFold(v, s.String()) {
-			return &s, nil
-		}
+	s, ok := store.ParseStatus(v)
+	if !ok {
+		return nil, badRequest(fmt.Sprintf("MessageStatus: %q is none of 0 (processed) to 11 (deferred).", cut(v)))
 	}
-	return nil, badRequest(fmt.Sprintf("MessageStatus: %q is none of 0 (processed) to 11 (deferred).", cut(v)))
+	return &s, nil
 }
 
 // foundMessages answers a listing of messages, for the resources that show them.
-func (a *api) foundMessages(c *call) (list []store.Message, total int, q query, err error) {
+func (a *api) foundMessages(c *call) (list []messages.Message, total int, q query, err error) {
 	if q, err = c.query(); err != nil {
 		return nil, 0, nil, err
 	}
@@ -215,15 +220,11 @@ func (a *api) foundMessages(c *call) (list []store.Message, total int, q query, 
 	if err != nil || none {
 		return nil, 0, q, err
 	}
-	if !l.countOnly {
-		if list, err = a.Store.Messages(c.Context(), c.own(), f, l.Page); err != nil {
-			return nil, 0, nil, err
-		}
-		if n := len(list); n < l.Limit && (n > 0 || l.Offset == 0) { // the last page says how many there are
-			return list, l.Offset + n, q, nil
-		}
+	if l.countOnly {
+		total, err = a.Messages.Count(c.Context(), c.own(), f)
+	} else {
+		list, total, err = a.Messages.ListAndCount(c.Context(), c.own(), f, l.Page)
 	}
-	total, err = a.Store.CountMessages(c.Context(), c.own(), f)
 	return list, total, q, err
 }
 
@@ -238,23 +239,27 @@ func (a *api) listMessages(c *call) (reply, error) {
 	}
 	var out []message
 	for _, m := range list {
-		out = append(out, s.wire(m))
+		out = append(out, s.wire(m.Record))
 	}
 	return rows(out, total), nil
 }
 
-// message reads the message that the path names by ID or UUID.
-func (a *api) message(c *call) (store.Message, error) {
-	var f store.MessageFilter
-	s := c.PathValue("id")
-	if id, err := strconv.ParseInt(s, 10, 64); err == nil && id > 0 {
-		f.ID = id
-	} else if u, err := uuid.Parse(s); err == nil && u != uuid.Nil && len(s) == 36 {
-		f.UUID = u
-	} else {
-		return store.Message{}, notFound()
+// messageNamed reads what message the path names, by ID or UUID. What is neither names no object.
+func (c *call) messageNamed() (store.MessageFilter, error) {
+	f, ok := messages.Named(c.PathValue("id"))
+	if !ok {
+		return f, notFound()
 	}
-	return a.Store.Message(c.Context(), c.own(), f)
+	return f, nil
+}
+
+// message reads the message that the path names.
+func (a *api) message(c *call) (messages.Message, error) {
+	f, err := c.messageNamed()
+	if err != nil {
+		return messages.Message{}, err
+	}
+	return a.Messages.Message(c.Context(), c.own(), f)
 }
 
 func (a *api) getMessage(c *call) (reply, error) {
@@ -270,5 +275,5 @@ func (a *api) getMessage(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return one(s.wire(m)), nil
+	return one(s.wire(m.Record)), nil
 }

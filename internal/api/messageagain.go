@@ -6,8 +6,7 @@ import (
 	"net/http"
 
 	"postern/internal/access"
-	"postern/internal/store"
-	"postern/internal/submit"
+	"postern/internal/messages"
 )
 
 // messageRoutes are the resources of messages.
@@ -30,48 +29,40 @@ func (a *api) messageRoutes() []route {
 
 // retryMessage makes a message that waits for its next attempt due now.
 func (a *api) retryMessage(c *call) (reply, error) {
-	m, err := a.message(c)
-	if err == nil {
-		err = a.Submit.Retry(c.Context(), c.own(), m.ID)
-	}
+	f, err := c.messageNamed()
 	if err != nil {
 		return reply{}, err
 	}
-	return a.messageNow(c, m.ID, http.StatusOK)
+	m, err := a.Messages.Retry(c.Context(), c.own(), f)
+	return messageNow(m, http.StatusOK, err)
 }
 
 // cancelMessage takes back a message that waits for its next attempt.
 func (a *api) cancelMessage(c *call) (reply, error) {
-	m, err := a.message(c)
-	if err == nil {
-		err = a.Submit.Cancel(c.Context(), c.own(), m.ID, "the API key "+c.who.APIKey)
-	}
+	f, err := c.messageNamed()
 	if err != nil {
 		return reply{}, err
 	}
-	return a.messageNow(c, m.ID, http.StatusOK)
+	m, err := a.Messages.Cancel(c.Context(), c.actor(), c.own(), f)
+	return messageNow(m, http.StatusOK, err)
 }
 
 // resendMessage sends a message that did not arrive again, and answers the new one.
 func (a *api) resendMessage(c *call) (reply, error) {
-	m, err := a.message(c)
+	f, err := c.messageNamed()
 	if err != nil {
 		return reply{}, err
 	}
-	x, err := a.Submit.Resend(c.Context(), c.own(), m.ID, submit.Again{Source: "http", Address: c.addr, Client: c.UserAgent()})
-	if err != nil {
-		return reply{}, err
-	}
-	return a.messageNow(c, x.ID, http.StatusCreated)
+	m, err := a.Messages.Resend(c.Context(), c.own(), f, messages.Via{Source: "http", Address: c.addr, Client: c.UserAgent()})
+	return messageNow(m, http.StatusCreated, err)
 }
 
-// messageNow answers a message as it now is, with all that can be shown.
-func (a *api) messageNow(c *call, id int64, status int) (reply, error) {
-	m, err := a.Store.Message(c.Context(), c.own(), store.MessageFilter{ID: id})
+// messageNow answers a message as a change has left it, with all that can be shown.
+func messageNow(m messages.Message, status int, err error) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	r := one(show{contact: true, customID: true, subject: true}.wire(m))
+	r := one(show{contact: true, customID: true, subject: true}.wire(m.Record))
 	r.status = status
 	return r, nil
 }

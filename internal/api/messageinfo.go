@@ -29,14 +29,14 @@ func (a *api) messageHistory(c *call) (reply, error) {
 		}
 		return reply{}, err
 	}
-	events, err := a.Store.Events(c.Context(), c.own(), m.ID)
+	events, err := a.Messages.History(c.Context(), c.own(), m.ID)
 	if err != nil {
 		return reply{}, err
 	}
 	var out []historyLine
 	for _, e := range events {
 		if !e.Machine {
-			out = append(out, wireHistory(e))
+			out = append(out, wireHistory(e.Record))
 		}
 	}
 	return rows(out, len(out)), nil
@@ -88,7 +88,10 @@ type spamRules struct {
 }
 
 func wireInformation(m store.Message) information {
-	out := information{CampaignID: m.CampaignID, ContactID: m.Contact, CreatedAt: timestamp(m.ArrivedAt), ID: m.ID, MessageSize: m.Size, SendEndAt: timestamp(m.DoneAt), SpamAssassinRules: spamRules{ID: -1}}
+	out := information{
+		CampaignID: m.CampaignID, ContactID: m.Contact, CreatedAt: timestamp(m.ArrivedAt), ID: m.ID, MessageSize: m.Size,
+		SendEndAt: timestamp(m.DoneAt), SpamAssassinRules: spamRules{ID: -1},
+	}
 	count := func(is bool) int {
 		if is {
 			return 1
@@ -110,7 +113,7 @@ func (a *api) messageInformation(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return one(wireInformation(m)), nil
+	return one(wireInformation(m.Record)), nil
 }
 
 func (a *api) listInformation(c *call) (reply, error) {
@@ -120,7 +123,7 @@ func (a *api) listInformation(c *call) (reply, error) {
 	}
 	var out []information
 	for _, m := range list {
-		out = append(out, wireInformation(m))
+		out = append(out, wireInformation(m.Record))
 	}
 	return rows(out, total), nil
 }

@@ -37,12 +37,9 @@ func (a *api) listStates(c *call) (reply, error) {
 
 func (a *api) getState(c *call) (reply, error) {
 	id, err := strconv.Atoi(c.PathValue("id"))
-	if err == nil && id > 0 {
-		for _, s := range mail.States() {
-			if int(s) == id {
-				return one(wireState(s)), nil
-			}
-		}
+	s := mail.State(id)
+	if err != nil || s.RelatedTo() == "" { // it is not in the catalogue
+		return reply{}, notFound()
 	}
-	return reply{}, notFound()
+	return one(wireState(s)), nil
 }

@@ -15,6 +15,7 @@ import (
 	"postern/internal/domain"
 	"postern/internal/gate"
 	"postern/internal/keys"
+	"postern/internal/messages"
 	"postern/internal/notice"
 	"postern/internal/people"
 	"postern/internal/report"
@@ -42,6 +43,7 @@ type Backend struct {
 	People    *people.People
 	Senders   *senders.Senders
 	Domains   *domain.Checker
+	Messages  *messages.Messages
 	Webhooks  *webhooks.Webhooks
 	Suppress  *suppress.List
 	Report    *report.Report
@@ -86,6 +88,7 @@ func New(c Config) (*Backend, error) {
 	c.Gate.Flush = func(ctx context.Context, uses []gate.Use) error { return b.Keys.NoteUses(ctx, uses) }
 	b.Gate = gate.New(c.Gate)
 	b.Submit = submit.NewAt(c.Store, c.Accepted, c.part("submit"), c.LimitsNow)
+	b.Messages = messages.New(messages.Config{Store: c.Store, Submit: b.Submit, Due: c.Accepted, Now: c.Now})
 	b.Suppress = suppress.New(c.Store, b.Links, c.part("suppress"))
 	changed := func(keyID int64) { b.Submit.Forget(keyID); c.Changed(keyID) }
 	b.Accounts = accounts.New(accounts.Config{

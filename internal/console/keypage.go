@@ -242,7 +242,7 @@ func (c *console) deleteForm(v *visit, status int, k store.Key, b deleteBody) er
 	if k.Master {
 		return &statusError{http.StatusConflict, "The primary key cannot be deleted", "It is the account's own. Deactivate it, and it opens nothing."}
 	}
-	n, err := c.Store.CountQueued(v.r.Context(), v.scope, k.ID)
+	n, err := c.Messages.Queued(v.r.Context(), v.scope, k.ID)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func TestStatesOfAKeysPage(t *testing.T) {
 	b.get(keyPath(sub.Key, "reset")).says("The key is deactivated: its new secret key opens nothing")
 	_, err := w.Keys.Suspend(t.Context(), operator, store.KeyFilter{ID: sub.Key.ID}, "A list that was <b>bought</b>")
 	ok(t, err)
-	b.get(keyPage(sub.Key)).says("Suspended by the operator of this server. The reason: A list that was <b>bought</b>", "The key is suspended: nothing is sent with it.").lacks("/activate?", "/deactivate?")
+	b.get(keyPage(sub.Key)).says("Suspended by the operator of this server. The reason: A list that was <b>bought</b>", "The API key is suspended: nothing is sent with it.").lacks("/activate?", "/deactivate?")
 	w.subaccountWithoutSecret(sub.Key)
 	b.get(keyPage(sub.Key)).says("There is no live secret key: nothing opens this API key.")
 	b.get("/keys").says("none")
@@ -244,7 +244,7 @@ func TestSendingATest(t *testing.T) {
 	b := w.signedIn()
 	sub := w.subaccount("Shop")
 	test := keyPath(sub.Key, "test")
-	b.post(test, nil).is(http.StatusUnprocessableEntity).says("The key has no sender yet: add the address or domain")
+	b.post(test, nil).is(http.StatusUnprocessableEntity).says("has no sender yet: add the address or domain")
 	_, err := w.Senders.AddSender(t.Context(), operator, store.OfAccount(sub.Key.AccountID), store.KeyFilter{ID: sub.Key.ID}, "acme.example", "")
 	ok(t, err)
 	b.get(keyPage(sub.Key)).says("A mail from postern@acme.example to you, owner@example.com.")
@@ -264,9 +264,9 @@ func TestSendingATest(t *testing.T) {
 	b.post(test, nil).is(http.StatusUnprocessableEntity).says("The limit of this API key is 1 messages a day")
 	read := access.MayRead
 	w.change(sub.Key, keys.KeyChange{DayLimit: new(int64(0)), Permissions: &read})
-	b.post(test, nil).is(http.StatusUnprocessableEntity).says("The key is not allowed to send")
+	b.post(test, nil).is(http.StatusUnprocessableEntity).says("The API key is not allowed to send")
 	w.change(sub.Key, keys.KeyChange{Active: new(false)})
-	b.post(test, nil).is(http.StatusUnprocessableEntity).says("The key is deactivated: nothing is sent with it.")
+	b.post(test, nil).is(http.StatusUnprocessableEntity).says("The API key is deactivated: nothing is sent with it.")
 	var e *submit.Error
 	if n, err := w.store.CountMessages(t.Context(), store.OfOperator(), store.MessageFilter{}); n != 2 || errors.As(err, &e) {
 		t.Errorf("%d messages are kept, want 2", n)

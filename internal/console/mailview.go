@@ -25,7 +25,7 @@ const inlineImages = 12 << 20
 
 // sourceOf reads the source of the message that the address names.
 func (c *console) sourceOf(v *visit) ([]byte, error) {
-	_, raw, err := c.messageOf(v.r.Context(), v)
+	_, raw, err := c.messageOf(v, c.Messages.Message)
 	if err == nil && raw == nil {
 		err = notFound("The source of this message is not kept any more.")
 	}

@@ -7,17 +7,19 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"postern/internal/access"
+	"postern/internal/change"
 	"postern/internal/mail"
+	"postern/internal/messages"
 	"postern/internal/store"
 )
 
 // messageBody is one message with its history and its mail.
 type messageBody struct {
-	messageRow
+	messages.Message
 	Steps   []step
 	View    *mail.View
 	Parts   []part
@@ -26,8 +28,8 @@ type messageBody struct {
 	Source  string
 	Cut     bool // Source is its beginning only
 	Problem string
-	Can     doable
-	Resent  []int64 // messages that send this one again
+	Can     messages.Possible
+	Nonce   string // of the form that sends again: reloading the answer does not do it twice
 }
 
 // part is an attachment, by its number from 1.
@@ -53,23 +55,21 @@ const shownSource = 200_000
 
 func (c *console) showMessage(v *visit) error {
 	ctx := v.r.Context()
-	m, raw, err := c.messageOf(ctx, v)
+	m, raw, err := c.messageOf(v, c.Messages.Show)
 	if err != nil {
 		return err
 	}
-	rows, err := c.messageRows(ctx, v, []store.Message{m})
-	if err != nil {
-		return err
+	b := messageBody{Message: m, Steps: c.steps(m)}
+	if v.may(access.SendTest, m.Record.KeyID) {
+		if b.Can, err = c.Messages.Possible(ctx, m, raw != nil); err != nil {
+			return err
+		}
 	}
-	b := messageBody{messageRow: rows[0]}
-	if b.Can, err = c.doable(v, m, raw != nil); err != nil {
-		return err
+	if b.Can.Why != "" {
+		b.Can.Why = sentence(b.Can.Why)
 	}
-	if b.Resent, err = c.Store.Resent(ctx, v.scope, m.ID); err != nil {
-		return err
-	}
-	if b.Steps, err = c.steps(ctx, v, m); err != nil {
-		return err
+	if b.Can.Resend {
+		b.Nonce = c.forms.nonce(v.user.ID)
 	}
 	b.View = &mail.View{}
 	if raw == nil {
@@ -94,7 +94,7 @@ func (c *console) showMessage(v *visit) error {
 	return c.show(v, http.StatusOK, "message", titleOf(m), "messages", b)
 }
 
-func titleOf(m store.Message) string {
+func titleOf(m messages.Message) string {
 	if m.Subject == "" {
 		return "(no subject)"
 	}
@@ -122,95 +122,83 @@ func (b *messageBody) tabs(asked string) {
 	}
 }
 
-// messageOf reads the message that the address names, within the user's account, and its source, nil when that is not
-// kept any more.
-func (c *console) messageOf(ctx context.Context, v *visit) (store.Message, []byte, error) {
-	missing := notFound("There is no such message in your account.")
-	id, err := strconv.ParseInt(v.r.PathValue("id"), 10, 64)
-	if err != nil || id <= 0 {
-		return store.Message{}, nil, missing
-	}
-	m, err := c.Store.Message(ctx, v.scope, store.MessageFilter{ID: id})
-	if errors.Is(err, store.ErrNotFound) {
-		return m, nil, missing
-	}
+// messageOf reads the message that the address names, within the user's account, by a question of Messages; and its source,
+// nil when that is not kept any more.
+func (c *console) messageOf(v *visit, ask askMessage) (messages.Message, []byte, error) {
+	f, err := v.messageNamed()
 	if err != nil {
-		return m, nil, err
+		return messages.Message{}, nil, err
 	}
-	raw, err := c.Store.Source(ctx, v.scope, id)
-	if errors.Is(err, store.ErrNotFound) {
+	m, err := ask(v.r.Context(), v.scope, f)
+	if err != nil {
+		return m, nil, messageError(err)
+	}
+	raw, err := c.Messages.Source(v.r.Context(), v.scope, m.ID)
+	if e := (*change.Error)(nil); errors.As(err, &e) && e.Kind == change.NotFound {
 		return m, nil, nil
 	}
 	return m, raw, err
 }
 
-// steps tells the life of a message, from its acceptance to what comes next.
-func (c *console) steps(ctx context.Context, v *visit, m store.Message) ([]step, error) {
-	events, err := c.Store.Events(ctx, v.scope, m.ID)
-	if err != nil {
-		return nil, err
+// askMessage is a question of Messages about one message.
+type askMessage = func(context.Context, store.Scope, store.MessageFilter) (messages.Message, error)
+
+// messageNamed reads which message the address names, by ID or UUID.
+func (v *visit) messageNamed() (store.MessageFilter, error) {
+	f, ok := messages.Named(v.r.PathValue("id"))
+	if !ok {
+		return f, messageError(change.Missing("message"))
 	}
-	by := map[string]string{"http": "Accepted by the HTTP API", "smtp": "Accepted by SMTP", "console": "Accepted from these pages", "cli": "Accepted from the command line"}[m.Source]
+	return f, nil
+}
+
+// steps is the life of a message in lines, from its acceptance to what comes next.
+func (c *console) steps(m messages.Message) []step {
+	by := map[string]string{
+		"http": "Accepted by the HTTP API", "smtp": "Accepted by SMTP", "console": "Accepted from these pages",
+		"cli": "Accepted from the command line",
+	}[m.Source]
 	if by == "" {
 		by = "Accepted"
 	}
 	out := []step{{At: m.ArrivedAt, Level: "plain", Title: by, Reply: store.Reply{Line: m.Client}}}
-	for _, e := range events {
-		out = append(out, stepOf(e))
+	for _, e := range m.History {
+		out = append(out, stepOf(e.Record))
 	}
-	notices, err := c.noticeSteps(ctx, v, m)
-	if err != nil {
-		return nil, err
-	}
-	out = append(out, notices...)
-	if !m.DoneAt.IsZero() {
-		return out, nil
-	}
-	next, err := c.Store.NextAttempt(ctx, v.scope, m.ID)
+	out = append(out, noticeSteps(m)...)
 	switch {
-	case errors.Is(err, store.ErrNotFound): // it has just been done
-	case err != nil:
-		return nil, err
-	case next.IsZero():
+	case !m.Queued:
+	case m.NextAttempt.IsZero():
 		out = append(out, step{Level: "next", Title: "Being tried now"})
-	case next.After(c.Now()):
-		out = append(out, step{At: next, Level: "next", Title: "Next attempt"})
+	case m.NextAttempt.After(c.Now()):
+		out = append(out, step{At: m.NextAttempt, Level: "next", Title: "Next attempt"})
 	default:
 		out = append(out, step{Level: "next", Title: "Waiting for its turn"})
 	}
-	return out, nil
+	return out
 }
 
 // noticeSteps are what the return path was notified of, and what it is to be notified of.
-func (c *console) noticeSteps(ctx context.Context, v *visit, m store.Message) ([]step, error) {
-	asked, err := c.Store.AskedOf(ctx, v.scope, m.ID)
-	if err != nil {
-		return nil, err
+func noticeSteps(m messages.Message) (out []step) {
+	if m.Notify != "" {
+		out = append(out, step{At: m.ArrivedAt, Level: "plain", Title: "Delivery status notifications requested: " + m.Notify})
 	}
-	sent, err := c.Store.SentNotices(ctx, v.scope, m.ID)
-	if err != nil {
-		return nil, err
-	}
-	var out []step
-	if asked.Notify != 0 {
-		out = append(out, step{At: m.ArrivedAt, Level: "plain", Title: "Delivery status notifications requested: " + asked.Notify.String()})
-	}
-	for _, n := range sent {
-		title := "Delivery status notification (" + n.Kind.String() + ") "
-		switch n.State {
+	for _, n := range m.Notices {
+		title := "Delivery status notification (" + n.Kind + ") "
+		switch store.NoticeState(n.State) {
 		case store.NoticeSent:
-			title += "sent to " + m.MailFrom
+			title += "sent to " + m.Record.MailFrom
 		case store.NoticeWaiting:
-			title += "waiting to be sent to " + m.MailFrom
+			title += "waiting to be sent to " + m.Record.MailFrom
 		case store.NoticeDropped:
 			title += "not sent: too many in that hour, turned off, or impossible to send"
 		}
 		out = append(out, step{At: n.At, Level: "plain", Title: title})
 	}
-	return out, nil
+	return out
 }
 
-// stepOf tells one event: what happened, and in whose words.
+// stepOf is one event: what happened, and in whose words.
 func stepOf(e store.Event) step {
 	s := step{At: e.At, Attempt: e.Attempt, Reply: e.Reply, State: mail.State(e.StateID).String(), Level: "ok", Doing: e.Doing}
 	switch e.Type {

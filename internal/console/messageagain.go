@@ -7,75 +7,37 @@ import (
 	"net/http"
 	"strconv"
 
-	"postern/internal/access"
-	"postern/internal/store"
+	"postern/internal/change"
+	"postern/internal/messages"
 	"postern/internal/submit"
 )
 
-// doable is what the visitor can do with a message: Retry and Cancel one that waits, Resend one that did not arrive. Why
-// says why one that did not arrive cannot be sent again.
-type doable struct {
-	Retry, Cancel, Resend bool
-	Why                   string
-	Nonce                 string // of the form that sends again: reloading the answer does not do it twice
-	Unwanted              bool   // the recipient is on the suppression list
-}
-
-func (c *console) doable(v *visit, m store.Message, kept bool) (d doable, err error) {
-	if !v.may(access.SendTest, m.KeyID) {
-		return d, nil
-	}
-	if m.DoneAt.IsZero() {
-		d.Retry, d.Cancel = true, true
-		return d, nil
-	}
-	if m.Status != store.StatusHardBounced && m.Status != store.StatusSoftBounced && m.Status != store.StatusBlocked {
-		return d, nil
-	}
-	d.Why = submit.MayResend(m)
-	if d.Why == "" && !kept {
-		d.Why = "Its source is not kept any more."
-	}
-	if d.Why == "" {
-		if d.Why, err = c.Submit.Closed(v.r.Context(), m); err != nil {
-			return d, err
-		}
-	}
-	if d.Why == "" {
-		if d.Why, err = c.Submit.Unwanted(v.r.Context(), m); d.Why != "" {
-			d.Unwanted = true
-		}
-	}
-	if d.Resend = err == nil && d.Why == ""; d.Resend {
-		d.Nonce = c.forms.nonce(v.user.ID)
-	}
-	return d, err
-}
-
 // retryMessage makes a message that waits due now.
 func (c *console) retryMessage(v *visit) error {
-	m, _, err := c.messageOf(v.r.Context(), v)
-	if err == nil {
-		err = c.Submit.Retry(v.r.Context(), v.scope, m.ID)
-	}
-	return c.didMessage(v, m, err)
-}
-
-func (c *console) showCancelMessage(v *visit) error {
-	m, _, err := c.messageOf(v.r.Context(), v)
+	f, err := v.messageNamed()
 	if err != nil {
 		return err
 	}
-	return c.show(v, http.StatusOK, "message-cancel", "Take a message back", "messages", messageRow{Message: m})
+	m, err := c.Messages.Retry(v.r.Context(), v.scope, f)
+	return v.didMessage(m, err)
+}
+
+func (c *console) showCancelMessage(v *visit) error {
+	m, _, err := c.messageOf(v, c.Messages.Message)
+	if err != nil {
+		return err
+	}
+	return c.show(v, http.StatusOK, "message-cancel", "Take a message back", "messages", m)
 }
 
 // cancelMessage takes a message that waits back.
 func (c *console) cancelMessage(v *visit) error {
-	m, _, err := c.messageOf(v.r.Context(), v)
-	if err == nil {
-		err = c.Submit.Cancel(v.r.Context(), v.scope, m.ID, v.user.Email)
+	f, err := v.messageNamed()
+	if err != nil {
+		return err
 	}
-	return c.didMessage(v, m, err)
+	m, err := c.Messages.Cancel(v.r.Context(), v.actor, v.scope, f)
+	return v.didMessage(m, err)
 }
 
 // resendMessage sends a message that did not arrive again, and shows the new one. A form works once.
@@ -83,30 +45,42 @@ func (c *console) resendMessage(v *visit) error {
 	if err := parseForm(v.r); err != nil {
 		return err
 	}
-	m, _, err := c.messageOf(v.r.Context(), v)
+	f, err := v.messageNamed()
 	if err != nil {
 		return err
 	}
-	if !c.forms.use(v.user.ID, v.r.PostForm.Get("nonce")) {
-		return v.redirect(messagePage(m.ID)) // sent already, as the page says
+	m, err := c.Messages.Message(v.r.Context(), v.scope, f)
+	if err != nil || !c.forms.use(v.user.ID, v.r.PostForm.Get("nonce")) {
+		return v.didMessage(m, err) // sent already, as the page says
 	}
-	x, err := c.Submit.Resend(v.r.Context(), v.scope, m.ID, submit.Again{Source: "console", Address: c.address(v.r), Client: v.user.Email})
-	if err == nil {
-		m.ID = x.ID
-	}
-	return c.didMessage(v, m, err)
+	m, err = c.Messages.Resend(v.r.Context(), v.scope, f, c.via(v))
+	return v.didMessage(m, err)
 }
 
-func messagePage(id int64) string { return "/messages/" + strconv.FormatInt(id, 10) }
+// via is how mail comes in that a user sends on the pages.
+func (c *console) via(v *visit) messages.Via {
+	return messages.Via{Source: "console", Address: c.address(v.r), Client: v.user.Email}
+}
 
 // didMessage goes on to the message's page, or says why it cannot be.
-func (c *console) didMessage(v *visit, m store.Message, err error) error {
-	var e *submit.Error
-	if errors.As(err, &e) {
-		return &statusError{http.StatusConflict, "That is not possible now", e.Reason}
-	}
+func (v *visit) didMessage(m messages.Message, err error) error {
 	if err != nil {
-		return err
+		return messageError(err)
 	}
-	return v.redirect(messagePage(m.ID))
+	return v.redirect("/messages/" + strconv.FormatInt(m.ID, 10))
+}
+
+// messageError is the page that says what is wrong with a question about a message or a change of it.
+func messageError(err error) error {
+	var e *change.Error
+	var refused *submit.Error
+	switch {
+	case errors.As(err, &e) && e.Kind == change.NotFound:
+		return notFound("There is no such message in your account.")
+	case errors.As(err, &e):
+		return &statusError{http.StatusConflict, "That is not possible now", sentence(e.Reason)}
+	case errors.As(err, &refused):
+		return &statusError{http.StatusConflict, "That is not possible now", refused.Reason}
+	}
+	return err
 }

@@ -7,12 +7,11 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
 	"postern/internal/credential"
-	"postern/internal/search"
+	"postern/internal/messages"
 	"postern/internal/store"
 )
 
@@ -24,7 +23,7 @@ const (
 
 // messagesBody is the list of messages.
 type messagesBody struct {
-	Rows     []messageRow
+	Rows     []messages.Message
 	Query    string
 	State    string
 	States   []string
@@ -47,24 +46,20 @@ type dates struct{ From, To, Problem string }
 // exact are filters that are compared whole.
 type exact struct{ CustomID, Campaign string }
 
-// maxCounted is up to how many messages a search counts what it finds.
-const maxCounted = 1000
-
-type messageRow struct {
-	store.Message
-	Key store.Key
-}
-
 // statesShown are the states to filter by, in the order of a message's life.
 func statesShown() []store.Status {
-	return []store.Status{store.StatusQueued, store.StatusDeferred, store.StatusSent, store.StatusOpened, store.StatusClicked, store.StatusHardBounced, store.StatusSoftBounced, store.StatusBlocked, store.StatusSpam, store.StatusUnsub}
+	return []store.Status{
+		store.StatusQueued, store.StatusDeferred, store.StatusSent, store.StatusOpened, store.StatusClicked, store.StatusHardBounced,
+		store.StatusSoftBounced, store.StatusBlocked, store.StatusSpam, store.StatusUnsub,
+	}
 }
 
 func (c *console) showMessages(v *visit) error {
 	ctx, q := v.r.Context(), v.r.URL.Query()
 	b := messagesBody{
 		Query: clean(q.Get("q")), State: q.Get("state"), Key: clean(q.Get("key")),
-		Period: dates{From: clean(q.Get("from")), To: clean(q.Get("to"))}, Exact: exact{CustomID: clean(q.Get("custom")), Campaign: clean(q.Get("campaign"))},
+		Period: dates{From: clean(q.Get("from")), To: clean(q.Get("to"))},
+		Exact:  exact{CustomID: clean(q.Get("custom")), Campaign: clean(q.Get("campaign"))},
 	}
 	for _, s := range statesShown() {
 		b.States = append(b.States, s.String())
@@ -82,14 +77,10 @@ func (c *console) showMessages(v *visit) error {
 	if err != nil {
 		return err
 	}
-	var list []store.Message
 	if ok {
-		if list, err = c.pageOfMessages(v, f, &b); err != nil {
+		if err := c.pageOfMessages(v, f, &b); err != nil {
 			return err
 		}
-	}
-	if b.Rows, err = c.messageRows(ctx, v, list); err != nil {
-		return err
 	}
 	if len(b.Rows) == 0 && !b.Filtered && len(keys) > 0 {
 		if b.Empty, err = c.smtpBody(v, keys[0]); err != nil {
@@ -110,11 +101,11 @@ func (c *console) messageFilter(ctx context.Context, v *visit, b *messagesBody) 
 		return f, false, nil
 	}
 	if b.State != "" {
-		at := slices.IndexFunc(statesShown(), func(s store.Status) bool { return s.String() == b.State })
-		if at < 0 {
+		status, known := store.ParseStatus(b.State)
+		if !known {
 			return f, false, nil
 		}
-		f.Status = &statesShown()[at]
+		f.Status = &status
 	}
 	if b.Key != "" {
 		kf := store.KeyFilter{Name: b.Key}
@@ -130,7 +121,7 @@ func (c *console) messageFilter(ctx context.Context, v *visit, b *messagesBody) 
 		}
 		f.KeyID = k.ID
 	}
-	f, err = search.Narrow(ctx, c.Store, v.scope, f, b.Query)
+	f, err = c.Messages.Narrow(ctx, v.scope, f, b.Query)
 	return f, err == nil, err
 }
 
@@ -160,7 +151,10 @@ func (d dates) times() (from, to time.Time, problem string) {
 // values is the search as the page's address has it.
 func (b *messagesBody) values() url.Values {
 	q := url.Values{}
-	for k, s := range map[string]string{"q": b.Query, "state": b.State, "key": b.Key, "from": b.Period.From, "to": b.Period.To, "custom": b.Exact.CustomID, "campaign": b.Exact.Campaign} {
+	for k, s := range map[string]string{
+		"q": b.Query, "state": b.State, "key": b.Key, "from": b.Period.From, "to": b.Period.To,
+		"custom": b.Exact.CustomID, "campaign": b.Exact.Campaign,
+	} {
 		if s != "" {
 			q.Set(k, s)
 		}
@@ -168,73 +162,39 @@ func (b *messagesBody) values() url.Values {
 	return q
 }
 
-// pageOfMessages reads a page, newest first, and sets the ways to its neighbours. A page begins at a message, not at
-// a number of messages: while mail comes in, nothing is skipped or seen twice.
-func (c *console) pageOfMessages(v *visit, f store.MessageFilter, b *messagesBody) ([]store.Message, error) {
+// pageOfMessages reads a page, newest first, and sets the ways to its neighbours.
+func (c *console) pageOfMessages(v *visit, f store.MessageFilter, b *messagesBody) error {
 	q := v.r.URL.Query()
 	f.Below, _ = strconv.ParseInt(q.Get("before"), 10, 64) //nolint:errcheck // without a number: from the newest
 	f.Above, _ = strconv.ParseInt(q.Get("after"), 10, 64)  //nolint:errcheck // same
-	list, err := c.Store.Messages(v.r.Context(), v.scope, f, store.Page{Limit: messagesAPage + 1, Desc: f.Above == 0})
-	if err != nil {
-		return nil, err
+	p, err := c.Messages.Page(v.r.Context(), v.scope, f, messagesAPage)
+	if err != nil || len(p.Messages) == 0 {
+		return err
 	}
-	more := len(list) > messagesAPage
-	list = list[:min(len(list), messagesAPage)]
-	newer, older := f.Below != 0, more
-	if f.Above != 0 {
-		slices.Reverse(list)
-		newer, older = more, true
-	}
-	if len(list) == 0 {
-		return nil, nil
-	}
+	b.Rows = p.Messages
 	at := func(name string, id int64) string {
 		q := b.values()
 		q.Set(name, strconv.FormatInt(id, 10))
 		return "/messages?" + q.Encode()
 	}
-	if b.Filtered && !newer {
-		if b.Found, err = c.foundMessages(v, f, len(list), more); err != nil {
-			return nil, err
-		}
+	if p.Newer {
+		b.Newer = at("after", b.Rows[0].ID)
+	} else if b.Filtered {
+		b.Found = foundMessages(p.Total)
 	}
-	if newer {
-		b.Newer = at("after", list[0].ID)
+	if p.Older {
+		b.Older = at("before", b.Rows[len(b.Rows)-1].ID)
 	}
-	if older {
-		b.Older = at("before", list[len(list)-1].ID)
-	}
-	return list, nil
+	return nil
 }
 
-// foundMessages says how many messages match, of which the first page has so many. Millions are not counted.
-func (c *console) foundMessages(v *visit, f store.MessageFilter, onPage int, more bool) (string, error) {
-	n := onPage
-	if more {
-		f.Below, f.Above = 0, 0
-		var err error
-		if n, err = c.Store.CountMessagesTo(v.r.Context(), v.scope, f, maxCounted+1); err != nil {
-			return "", err
-		}
-	}
+// foundMessages says how many messages match.
+func foundMessages(n int) string {
 	switch {
-	case n > maxCounted:
-		return "more than " + number(maxCounted) + " messages", nil
+	case n > messages.MaxCounted:
+		return "more than " + number(messages.MaxCounted) + " messages"
 	case n == 1:
-		return "1 message", nil
+		return "1 message"
 	}
-	return number(n) + " messages", nil
-}
-
-func (c *console) messageRows(ctx context.Context, v *visit, list []store.Message) ([]messageRow, error) {
-	ids := make([]int64, len(list))
-	for i := range list {
-		ids[i] = list[i].KeyID
-	}
-	keys, err := c.Store.KeysByID(ctx, v.scope, ids)
-	rows := make([]messageRow, 0, len(list))
-	for _, m := range list {
-		rows = append(rows, messageRow{m, keys[m.KeyID]})
-	}
-	return rows, err
+	return number(n) + " messages"
 }

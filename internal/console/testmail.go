@@ -3,16 +3,12 @@
 package console
 
 import (
-	"crypto/rand"
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 
-	"postern/internal/access"
-	"postern/internal/gate"
-	"postern/internal/mail"
+	"postern/internal/change"
+	"postern/internal/messages"
 	"postern/internal/store"
 	"postern/internal/submit"
 )
@@ -21,101 +17,48 @@ import (
 type testMail struct {
 	From, To string
 	NoSender bool
-	Why      string         // it cannot be sent, "" when it can
-	Sent     *store.Message // the one that was sent just now
+	Why      string            // it cannot be sent, "" when it can
+	Sent     *messages.Message // the one that was sent just now
 }
 
-// testMail finds the key's first sender that its restrictions allow.
 func (c *console) testMail(v *visit, k store.Key) (testMail, error) {
-	t := testMail{To: v.user.Email}
+	from, err := c.Messages.TestSender(v.r.Context(), k)
+	t := testMail{From: from, To: v.user.Email}
+	var e *change.Error
+	if t.NoSender = errors.As(err, &e) && e.Kind == change.Conflict; t.NoSender {
+		return t, nil
+	}
+	t.Why, err = testProblem(err)
+	return t, err
+}
+
+// testProblem says in a sentence why a test mail cannot be sent. Other errors it gives back.
+func testProblem(err error) (string, error) {
+	var e *change.Error
+	var refused *submit.Error
 	switch {
-	case c.Submit == nil:
-		t.Why = "This server takes no mail at the moment."
-	case k.State != store.KeyActive:
-		t.Why = "The key is " + k.State + ": nothing is sent with it."
-	case k.Permissions&int(access.MaySend) == 0:
-		t.Why = "The key is not allowed to send: see its restrictions."
+	case errors.As(err, &e):
+		return sentence(e.Reason), nil
+	case errors.As(err, &refused):
+		return refused.Reason, nil
 	}
-	if t.Why != "" {
-		return t, nil
-	}
-	senders, err := c.Store.KeySenders(v.r.Context(), k.ID)
-	if err != nil {
-		return t, err
-	}
-	slices.SortFunc(senders, func(a, b store.Sender) int { return int(a.ID - b.ID) })
-	if t.NoSender = len(senders) == 0; t.NoSender {
-		return t, nil
-	}
-	for _, x := range senders {
-		email := x.Email
-		if domain, whole := strings.CutPrefix(email, "*@"); whole {
-			email = "postern@" + domain
-		}
-		_, err := c.Submit.CheckSender(v.r.Context(), principal(k), email)
-		if err == nil {
-			t.From = email
-			return t, nil
-		}
-		var e *submit.Error
-		if !errors.As(err, &e) || e.Code != submit.SenderNotAllowed {
-			return t, err
-		}
-	}
-	t.Why = "The key has senders, but its restrictions allow none of them."
-	return t, nil
+	return "", err
 }
-
-func principal(k store.Key) gate.Principal {
-	return gate.Principal{KeyID: k.ID, AccountID: k.AccountID, APIKey: k.APIKey, Master: k.Master}
-}
-
-const testText = `This is a test from the page of the API key "%NAME%".
-
-It went the way of all mail that is sent with this key: what reaches you, reaches others.
-`
 
 // sendTest sends a mail with the key to the user's own address.
 func (c *console) sendTest(v *visit) error {
-	ctx := v.r.Context()
-	k, err := c.keyOf(ctx, v)
+	k, err := c.keyOf(v.r.Context(), v)
 	if err != nil {
 		return err
 	}
-	t, err := c.testMail(v, k)
+	sent, err := c.Messages.SendTest(v.r.Context(), k, messages.Test{To: []string{v.user.Email}}, c.via(v))
+	if err == nil {
+		return v.redirect("/keys/" + strconv.FormatInt(k.ID, 10) + "?sent=" + strconv.FormatInt(sent.Messages[0].ID, 10))
+	}
+	why, err := testProblem(err)
 	if err != nil {
 		return err
 	}
-	if t.NoSender {
-		t.Why = "The key has no sender yet: add the address or domain that it sends from."
-	}
-	if t.Why != "" {
-		return c.testRefused(v, k, t.Why)
-	}
-	from, to := mail.Address{Name: "Postern", Email: t.From}, mail.Address{Email: t.To}
-	d := mail.Draft{
-		From: from, To: []mail.Address{to}, Subject: "A test with " + k.Name, Text: strings.ReplaceAll(testText, "%NAME%", k.Name),
-		Date: c.Now(), MessageID: rand.Text() + "@" + mail.Domain(t.From),
-	}
-	raw, err := mail.Compose(d)
-	if err != nil {
-		return err
-	}
-	receipt, err := c.Submit.Accept(ctx, principal(k), submit.Envelope{From: from.Email, Recipients: []submit.Recipient{{Email: to.Email, Kind: store.To}}}, submit.Message{
-		Raw: raw, From: from, Subject: d.Subject, MessageID: d.MessageID, HasText: true, UTF8: mail.NeedsUTF8(from.Email) || mail.NeedsUTF8(to.Email), Priority: 2,
-		Source: "console", Address: c.address(v.r), Client: v.user.Email,
-	})
-	var e *submit.Error
-	if errors.As(err, &e) {
-		return c.testRefused(v, k, e.Reason)
-	}
-	if err != nil {
-		return err
-	}
-	return v.redirect("/keys/" + strconv.FormatInt(k.ID, 10) + "?sent=" + strconv.FormatInt(receipt.Messages[0].ID, 10))
-}
-
-func (c *console) testRefused(v *visit, k store.Key, why string) error {
 	b, err := c.keyBody(v, k)
 	if err != nil {
 		return err
@@ -125,14 +68,15 @@ func (c *console) testRefused(v *visit, k store.Key, why string) error {
 }
 
 // testSent is the test mail that the address names, when it is one of this key.
-func (c *console) testSent(v *visit, k store.Key) (*store.Message, error) {
-	id, err := strconv.ParseInt(v.r.URL.Query().Get("sent"), 10, 64)
-	if err != nil || id <= 0 {
-		return nil, nil //nolint:nilerr // it names none
+func (c *console) testSent(v *visit, k store.Key) (*messages.Message, error) {
+	f, ok := messages.Named(v.r.URL.Query().Get("sent"))
+	if !ok {
+		return nil, nil //nolint:nilnil // it names none
 	}
-	m, err := c.Store.Message(v.r.Context(), v.scope, store.MessageFilter{ID: id, KeyID: k.ID})
-	if errors.Is(err, store.ErrNotFound) || err == nil && m.Source != "console" {
-		return nil, nil
+	f.KeyID = k.ID
+	m, err := c.Messages.Message(v.r.Context(), v.scope, f)
+	if e := (*change.Error)(nil); errors.As(err, &e) || err == nil && m.Source != "console" {
+		return nil, nil //nolint:nilnil // it is none
 	}
 	return &m, err
 }

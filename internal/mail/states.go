@@ -2,7 +2,10 @@
 
 package mail
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // State says why a message did not arrive: an id of the wire format's
 // messagestate catalogue. 0 is no state.
@@ -84,6 +87,16 @@ func (s State) String() string {
 		return "spam reporter"
 	}
 	return "state " + strconv.Itoa(int(s))
+}
+
+// ParseState reads a state as people and programs write it: its number, or its text in any case. false: it is none.
+func ParseState(text string) (State, bool) {
+	for _, s := range States() {
+		if text == strconv.Itoa(int(s)) || strings.EqualFold(text, s.String()) {
+			return s, true
+		}
+	}
+	return 0, false
 }
 
 // RelatedTo returns the group of the state: recipient, domain, spam, system or

@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,6 +41,16 @@ func (s Status) String() string {
 		return "unknown"
 	}
 	return statusNames[s]
+}
+
+// ParseStatus reads a status as people and programs write it: its number, or its word in any case. false: it is none.
+func ParseStatus(text string) (Status, bool) {
+	for s := StatusProcessed; s <= StatusDeferred; s++ {
+		if text == strconv.Itoa(int(s)) || strings.EqualFold(text, s.String()) {
+			return s, true
+		}
+	}
+	return 0, false
 }
 
 // Flags are what happened to a message at least once.
