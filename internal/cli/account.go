@@ -39,9 +39,9 @@ func (accountCreateCmd) Help() string {
 
 // Run makes an account.
 func (c *accountCreateCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var made control.Credential
-		if err := d.Post(ctx, "/accounts", control.NewAccount{Name: c.Name, Email: c.Email}, &made); err != nil {
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
+		made, err := calls.CreateAccount(ctx, control.NewAccount{Name: c.Name, Email: c.Email})
+		if err != nil {
 			return err
 		}
 		return s.credential(made, c.JSON)
@@ -68,14 +68,9 @@ type accountListCmd struct{ asJSON }
 
 // Run lists accounts.
 func (c *accountListCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var list []control.Account
-		if err := d.Get(ctx, "/accounts", &list); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(list)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Account, error) {
+		return calls.ListAccounts(ctx)
+	}, func(list []control.Account) error {
 		rows := make([][]string, 0, len(list))
 		for _, a := range list {
 			rows = append(rows, []string{strconv.FormatInt(a.ID, 10), a.Name, strings.Join(a.Users, ", "), a.APIKey, strconv.Itoa(a.Keys), orDash(a.Plan), when(a.CreatedAt, "")})

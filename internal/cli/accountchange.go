@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"postern/internal/config"
@@ -26,14 +25,6 @@ func (w whose) Validate() error {
 	return nil
 }
 
-func (w whose) path(what string) string {
-	path := "/accounts/" + url.PathEscape(w.Account)
-	if what != "" {
-		path += "/" + what
-	}
-	return path
-}
-
 type accountShowCmd struct {
 	whose
 	asJSON
@@ -47,31 +38,20 @@ func (accountShowCmd) Help() string {
 
 // Run shows an account.
 func (c *accountShowCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var a control.AccountDetails
-		if err := d.Get(ctx, c.path(""), &a); err != nil {
-			return err
-		}
-		return s.account(a, c.JSON)
-	})
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.AccountDetails, error) {
+		return calls.ShowAccount(ctx, c.Account)
+	}, s.account)
 }
 
-// changeAccount asks for a change of an account and shows it after it.
-func changeAccount(common *config.Common, s *streams, path string, change any, asJSON bool) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var a control.AccountDetails
-		if err := d.Post(ctx, path, change, &a); err != nil {
-			return err
-		}
-		return s.account(a, asJSON)
-	})
+// change asks for a change of an account and shows it after it.
+func (w whose) change(common *config.Common, s *streams, change control.AccountChange, asJSON bool) error {
+	return show(common, s, asJSON, func(ctx context.Context, calls control.Calls) (control.AccountDetails, error) {
+		return calls.ChangeAccount(ctx, w.Account, change)
+	}, s.account)
 }
 
 // account prints all of an account.
-func (s *streams) account(a control.AccountDetails, asJSON bool) error {
-	if asJSON {
-		return s.printJSON(a)
-	}
+func (s *streams) account(a control.AccountDetails) error {
 	overdue := "go on working"
 	if a.Policy.StopOverdue {
 		overdue = "stop working"
@@ -125,7 +105,7 @@ func (c *accountPolicyCmd) Run(common *config.Common, s *streams) error {
 	if c.Days == nil && c.Remind == nil && c.StopOverdue == nil {
 		return &usageError{errors.New("say what to change: --days, --remind, --stop-overdue or --no-stop-overdue")}
 	}
-	return changeAccount(common, s, c.path("change"), control.AccountChange{SecretDays: c.Days, RemindDays: c.Remind, StopOverdue: c.StopOverdue}, c.JSON)
+	return c.change(common, s, control.AccountChange{SecretDays: c.Days, RemindDays: c.Remind, StopOverdue: c.StopOverdue}, c.JSON)
 }
 
 type accountLimitCmd struct {
@@ -144,7 +124,7 @@ Example:
 
 // Run changes the limit.
 func (c *accountLimitCmd) Run(common *config.Common, s *streams) error {
-	return changeAccount(common, s, c.path("change"), control.AccountChange{DayLimit: &c.Day}, c.JSON)
+	return c.change(common, s, control.AccountChange{DayLimit: &c.Day}, c.JSON)
 }
 
 type accountRenameCmd struct {
@@ -155,7 +135,7 @@ type accountRenameCmd struct {
 
 // Run renames an account.
 func (c *accountRenameCmd) Run(common *config.Common, s *streams) error {
-	return changeAccount(common, s, c.path("change"), control.AccountChange{Name: &c.Name}, c.JSON)
+	return c.change(common, s, control.AccountChange{Name: &c.Name}, c.JSON)
 }
 
 type accountPlanCmd struct {
@@ -179,7 +159,9 @@ func (c *accountPlanCmd) Run(common *config.Common, s *streams) error {
 	if strings.EqualFold(plan, "none") {
 		plan = ""
 	}
-	return changeAccount(common, s, c.path("plan"), control.PlanOf{Plan: plan}, c.JSON)
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.AccountDetails, error) {
+		return calls.AssignPlan(ctx, c.Account, plan)
+	}, s.account)
 }
 
 type accountSuspendCmd struct {
@@ -198,7 +180,11 @@ Example:
 
 // Run suspends an account's keys.
 func (c *accountSuspendCmd) Run(common *config.Common, s *streams) error {
-	return changeKeysOf(common, s, c.path("suspend"), control.Suspension{Reason: c.Reason}, "keys suspended: %d; suspended before: %d\n", c.JSON)
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.KeysChanged, error) {
+		return calls.SuspendAccount(ctx, c.Account, c.Reason)
+	}, func(out control.KeysChanged) error {
+		return s.printf("keys suspended: %d; suspended before: %d\n", out.Changed, out.Left)
+	})
 }
 
 type accountRestoreCmd struct {
@@ -208,18 +194,9 @@ type accountRestoreCmd struct {
 
 // Run restores an account's keys.
 func (c *accountRestoreCmd) Run(common *config.Common, s *streams) error {
-	return changeKeysOf(common, s, c.path("restore"), struct{}{}, "keys restored: %d; suspended for themselves, and still so: %d\n", c.JSON)
-}
-
-func changeKeysOf(common *config.Common, s *streams, path string, in any, words string, asJSON bool) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var out control.KeysChanged
-		if err := d.Post(ctx, path, in, &out); err != nil {
-			return err
-		}
-		if asJSON {
-			return s.printJSON(out)
-		}
-		return s.printf(words, out.Changed, out.Left)
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.KeysChanged, error) {
+		return calls.RestoreAccount(ctx, c.Account)
+	}, func(out control.KeysChanged) error {
+		return s.printf("keys restored: %d; suspended for themselves, and still so: %d\n", out.Changed, out.Left)
 	})
 }

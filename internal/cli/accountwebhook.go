@@ -33,9 +33,9 @@ Example:
 
 // Run shows an account's webhook.
 func (c *accountWebhookShowCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var w control.AccountWebhook
-		if err := d.Get(ctx, c.path("webhook"), &w); err != nil {
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
+		w, err := calls.ShowAccountWebhook(ctx, c.Account)
+		if err != nil {
 			return err
 		}
 		return s.accountWebhook(w, c.JSON)
@@ -88,14 +88,9 @@ func (c *accountWebhookSetCmd) Run(common *config.Common, s *streams) error {
 	if err != nil {
 		return err
 	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var w control.AccountWebhook
-		if err := d.Post(ctx, c.path("webhook"), control.AccountWebhookSet{URL: to}, &w); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(w)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.AccountWebhook, error) {
+		return calls.SetAccountWebhook(ctx, c.Account, to)
+	}, func(w control.AccountWebhook) error {
 		return s.printf("%s is told at %s\n  Signing secret  %s\nIt is shown once: keep it now.\n", plain(w.AccountName), plain(w.URL), w.Secret)
 	})
 }
@@ -123,9 +118,8 @@ Example:
 
 // Run tries an account's webhook.
 func (c *accountWebhookTestCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var x control.Sample
-		err := d.Post(ctx, c.path("webhook/test"), struct{}{}, &x)
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
+		x, err := calls.TestAccountWebhook(ctx, c.Account)
 		if err != nil {
 			return err
 		}
@@ -156,14 +150,9 @@ Example:
 
 // Run removes an account's webhook.
 func (c *accountWebhookRemoveCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var was control.AccountWebhook
-		if err := d.Post(ctx, c.path("webhook/remove"), struct{}{}, &was); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(was)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.AccountWebhook, error) {
+		return calls.RemoveAccountWebhook(ctx, c.Account)
+	}, func(was control.AccountWebhook) error {
 		to := ""
 		if was.URL != "" {
 			to = " at " + was.URL

@@ -7,7 +7,6 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -33,8 +32,31 @@ type auditFilter struct {
 	To      string `placeholder:"TIME" help:"To the end of this day, or before this time."`
 }
 
-func (f auditFilter) query() url.Values {
-	return url.Values{"account": {f.Account}, "action": {f.Action}, "search": {f.Search}, "from": {f.From}, "to": {f.To}}
+// query is the filter in the form that it is asked in.
+func (f auditFilter) query() (q control.AuditQuery, err error) {
+	q = control.AuditQuery{Account: f.Account, Action: f.Action, Search: f.Search}
+	if q.From, err = moment("--from", f.From, false); err == nil {
+		q.To, err = moment("--to", f.To, true)
+	}
+	return q, err
+}
+
+// moment is the date or time of an option, zero for none. A date as an end is the end of that day, in UTC.
+func moment(flag, text string, end bool) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		if end {
+			t = t.AddDate(0, 0, 1)
+		}
+		return t, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		err = &usageError{fmt.Errorf("%s: %q is neither a date (2026-01-31) nor a time (2026-01-31T12:00:00Z)", flag, text)}
+	}
+	return t, err
 }
 
 type auditListCmd struct {
@@ -53,16 +75,14 @@ func (auditListCmd) Help() string {
 
 // Run lists entries.
 func (c *auditListCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		q := c.query()
-		q.Set("limit", strconv.Itoa(c.Limit))
-		var list []auditlog.Entry
-		if err := d.Get(ctx, "/audit?"+q.Encode(), &list); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(list)
-		}
+	q, err := c.query()
+	if err != nil {
+		return err
+	}
+	q.Limit = &c.Limit
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]auditlog.Entry, error) {
+		return calls.ListAudit(ctx, q)
+	}, func(list []auditlog.Entry) error {
 		rows := make([][]string, 0, len(list))
 		for _, e := range list {
 			rows = append(rows, []string{number(e.ID), when(e.At, ""), e.Actor, e.Origin, e.Action, e.Target, e.Detail})
@@ -93,13 +113,13 @@ func (c *auditVerifyCmd) Run(common *config.Common, s *streams) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		check, err := walkAudit(ctx, d, s)
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
+		check, err := walkAudit(ctx, calls, s)
 		if err != nil {
 			return err
 		}
 		if check.BrokenAt == 0 && id != 0 {
-			if err := compareKnown(ctx, d, &check, id, hash); err != nil {
+			if err := compareKnown(ctx, calls, &check, id, hash); err != nil {
 				return err
 			}
 		}
@@ -119,15 +139,13 @@ func (c *auditVerifyCmd) Run(common *config.Common, s *streams) error {
 }
 
 // walkAudit checks the chain from its beginning to its end.
-func walkAudit(ctx context.Context, d *control.Client, s *streams) (check auditlog.Check, err error) {
+func walkAudit(ctx context.Context, calls control.Calls, s *streams) (check auditlog.Check, err error) {
 	say := s.progress("checking")
 	defer say.end()
 	for !check.Done {
-		next := auditlog.Check{}
-		if err := d.Post(ctx, "/audit/check", check, &next); err != nil {
+		if check, err = calls.CheckAudit(ctx, check); err != nil {
 			return check, err
 		}
-		check = next
 		say.at(check.Entries, check.Total)
 	}
 	return check, nil
@@ -147,9 +165,9 @@ func (c *auditVerifyCmd) known() (id int64, hash string, err error) {
 }
 
 // compareKnown looks whether an entry that was there is there: the chain itself is whole.
-func compareKnown(ctx context.Context, d *control.Client, check *auditlog.Check, id int64, hash string) error {
-	var list []auditlog.Entry
-	if err := d.Get(ctx, "/audit?limit=1&above="+number(id-1), &list); err != nil {
+func compareKnown(ctx context.Context, calls control.Calls, check *auditlog.Check, id int64, hash string) error {
+	list, err := calls.ListAudit(ctx, control.AuditQuery{Above: new(id - 1), Limit: new(1)})
+	if err != nil {
 		return err
 	}
 	switch {
@@ -178,15 +196,15 @@ Examples:
 
 // Run exports entries.
 func (c *auditExportCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
 		if c.JSON || c.Format == "json" {
-			return c.json(ctx, d, s)
+			return c.json(ctx, calls, s)
 		}
 		w := csv.NewWriter(s.out)
 		if err := w.Write([]string{"entry", "at", "account", "actor", "origin", "action", "target", "detail", "hash"}); err != nil {
 			return err
 		}
-		err := c.each(ctx, d, func(e auditlog.Entry) error {
+		err := c.each(ctx, calls, func(e auditlog.Entry) error {
 			return w.Write([]string{number(e.ID), e.At.UTC().Format(time.RFC3339Nano), number(e.AccountID), sheet.Cell(e.Actor), sheet.Cell(e.Origin), e.Action, sheet.Cell(e.Target), sheet.Cell(e.Detail), e.Hash})
 		})
 		w.Flush()
@@ -198,9 +216,9 @@ func (c *auditExportCmd) Run(common *config.Common, s *streams) error {
 }
 
 // json prints an array, entry by entry: the log may be long.
-func (c *auditExportCmd) json(ctx context.Context, d *control.Client, s *streams) error {
+func (c *auditExportCmd) json(ctx context.Context, calls control.Calls, s *streams) error {
 	before := "[\n  "
-	err := c.each(ctx, d, func(e auditlog.Entry) error {
+	err := c.each(ctx, calls, func(e auditlog.Entry) error {
 		raw, err := json.Marshal(e)
 		if err != nil {
 			return err
@@ -219,16 +237,16 @@ func (c *auditExportCmd) json(ctx context.Context, d *control.Client, s *streams
 }
 
 // each reads the entries that are wanted, the oldest first.
-func (c *auditExportCmd) each(ctx context.Context, d *control.Client, fn func(auditlog.Entry) error) error {
-	q := c.query()
+func (c *auditExportCmd) each(ctx context.Context, calls control.Calls, fn func(auditlog.Entry) error) error {
+	q, err := c.query()
+	if err != nil {
+		return err
+	}
 	for above := int64(0); ; {
-		q.Set("above", number(above))
-		var list []auditlog.Entry
-		if err := d.Get(ctx, "/audit?"+q.Encode(), &list); err != nil {
+		q.Above = &above
+		list, err := calls.ListAudit(ctx, q)
+		if err != nil || len(list) == 0 {
 			return err
-		}
-		if len(list) == 0 {
-			return nil
 		}
 		for _, e := range list {
 			if err := fn(e); err != nil {

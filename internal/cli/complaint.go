@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"net/url"
 
 	"postern/internal/config"
 	"postern/internal/control"
@@ -35,15 +34,9 @@ func (c *complaintCmd) Run(common *config.Common, s *streams) error {
 		return err
 	}
 	defer file.Close()
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var got suppress.Complained
-		q := url.Values{"key": {c.Key}, "source": {c.Source}}
-		if err := d.Upload(ctx, "/complaints?"+q.Encode(), file, &got); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(got)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (suppress.Complained, error) {
+		return calls.ReportComplaint(ctx, c.Key, c.Source, file)
+	}, func(got suppress.Complained) error {
 		if !got.Recorded {
 			return s.printf("nothing to record: a report of type %s about message %d to %s\n", plain(got.Type), got.MessageID, got.Email)
 		}

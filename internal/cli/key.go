@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 
@@ -47,14 +46,6 @@ func (w which) Validate() error {
 	return nil
 }
 
-func (w which) path(what string) string {
-	path := "/keys/" + url.PathEscape(w.Key)
-	if what != "" {
-		path += "/" + what
-	}
-	return path
-}
-
 type keyListCmd struct {
 	Account string `placeholder:"ACCOUNT" help:"Only of this account, by number or name."`
 	Due     bool   `help:"Only those with a secret that is due for a reset."`
@@ -75,27 +66,16 @@ Examples:
   postern key list --json | jq -r '.[] | select(.SecretDaysLeft < 7) | .Name'`
 }
 
-// query is the filter of a listing.
-func (c *keyListCmd) query() string {
-	q := url.Values{"account": {c.Account}, "search": {c.Search}, "state": {c.State}}
-	for name, is := range map[string]bool{"due": c.Due, "overdue": c.Overdue, "deleted": c.Deleted} {
-		if is {
-			q.Set(name, "yes")
-		}
-	}
-	return "/keys?" + q.Encode()
+// filter is which keys are wanted.
+func (c *keyListCmd) filter() control.KeyList {
+	return control.KeyList{Account: c.Account, Search: c.Search, State: c.State, Deleted: c.Deleted, Due: c.Due, Overdue: c.Overdue}
 }
 
 // Run lists keys.
 func (c *keyListCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var list []control.Key
-		if err := d.Get(ctx, c.query(), &list); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(list)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Key, error) {
+		return calls.ListKeys(ctx, c.filter())
+	}, func(list []control.Key) error {
 		rows := make([][]string, 0, len(list))
 		for _, k := range list {
 			rows = append(rows, []string{number(k.ID), k.Name, kind(k), k.APIKey, state(k), k.Reference, hints(k), due(k), when(k.LastUsedAt, "never")})
@@ -164,14 +144,9 @@ Example:
 
 // Run shows a key.
 func (c *keyShowCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var k control.KeyDetails
-		if err := d.Get(ctx, c.path(""), &k); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(k)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.KeyDetails, error) {
+		return calls.ShowKey(ctx, c.Key)
+	}, func(k control.KeyDetails) error {
 		return s.key(k)
 	})
 }
@@ -310,14 +285,10 @@ Example:
 
 // Run lists connections.
 func (c *keyConnectionsCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var list []control.Connection
-		if err := d.Get(ctx, c.path("connections"), &list); err != nil {
-			return err
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Connection, error) {
+		return calls.ListConnections(ctx, c.Key)
+	}, func(list []control.Connection) error {
 		switch {
-		case c.JSON:
-			return s.printJSON(list)
 		case len(list) == 0:
 			return s.printf("Nothing has used its live secrets yet.\n")
 		}

@@ -9,6 +9,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/keys"
 )
 
 type keyCreateCmd struct {
@@ -27,9 +28,9 @@ func (keyCreateCmd) Help() string {
 
 // Run makes a subaccount.
 func (c *keyCreateCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var made control.Credential
-		if err := d.Post(ctx, "/keys", control.NewKey{Account: c.Account, Name: c.Name, Reference: c.Reference}, &made); err != nil {
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
+		made, err := calls.CreateKey(ctx, control.NewKey{Account: c.Account, Name: c.Name, Reference: c.Reference})
+		if err != nil {
 			return err
 		}
 		return s.credential(made, c.JSON)
@@ -58,13 +59,9 @@ func (c *keyResetCmd) Run(common *config.Common, s *streams) error {
 	if c.EndSecret != 0 && c.Overlap == 0 {
 		return &usageError{fmt.Errorf("--end-secret: only with --overlap; a reset without one ends all old secrets")}
 	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var made control.Credential
-		how := control.KeyReset{OverlapSeconds: int64(time.Duration(c.Overlap) / time.Second), EndSecretID: int64(c.EndSecret)}
-		if time.Duration(c.Overlap)%time.Second != 0 {
-			how.OverlapSeconds++ // too short in any case: to be refused, not taken for none
-		}
-		if err := d.Post(ctx, c.path("reset"), how, &made); err != nil {
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
+		made, err := calls.ResetKey(ctx, c.Key, keys.Reset{Overlap: time.Duration(c.Overlap), EndSecretID: int64(c.EndSecret)})
+		if err != nil {
 			return err
 		}
 		if err := s.credential(made, c.JSON); err != nil || c.JSON {
@@ -95,14 +92,9 @@ Examples:
 
 // Run retires a secret.
 func (c *keyRetireCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var k control.KeyDetails
-		if err := d.Post(ctx, c.path("retire"), control.KeyRetire{SecretID: int64(c.Secret)}, &k); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(k)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.KeyDetails, error) {
+		return calls.RetireSecret(ctx, c.Key, int64(c.Secret))
+	}, func(k control.KeyDetails) error {
 		return s.printf("%s  %s  what works is %s\n", k.APIKey, plain(k.Name), hints(k.Key))
 	})
 }
@@ -124,14 +116,10 @@ func (c *keyLeakedCmd) Run(common *config.Common, s *streams) error {
 	if err != nil {
 		return err
 	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var a control.LeakAnswer
-		if err := d.Post(ctx, "/leaked", control.Leak{SecretKey: secret}, &a); err != nil {
-			return err
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.LeakAnswer, error) {
+		return calls.ReportLeak(ctx, secret)
+	}, func(a control.LeakAnswer) error {
 		switch {
-		case c.JSON:
-			return s.printJSON(a)
 		case a.Live:
 			return s.printf("It was live, and is dead now. The key's owners are told.\n")
 		}
@@ -147,7 +135,7 @@ type keyDeactivateCmd struct {
 // Run deactivates a key.
 func (c *keyDeactivateCmd) Run(common *config.Common, s *streams) error {
 	off := false
-	return changeKey(common, s, c.path("change"), control.KeyChange{Active: &off}, c.JSON)
+	return c.changeKey(common, s, control.KeyChange{Active: &off}, c.JSON)
 }
 
 type keyActivateCmd struct {
@@ -158,7 +146,7 @@ type keyActivateCmd struct {
 // Run activates a key.
 func (c *keyActivateCmd) Run(common *config.Common, s *streams) error {
 	on := true
-	return changeKey(common, s, c.path("change"), control.KeyChange{Active: &on}, c.JSON)
+	return c.changeKey(common, s, control.KeyChange{Active: &on}, c.JSON)
 }
 
 type keyRenameCmd struct {
@@ -170,21 +158,19 @@ type keyRenameCmd struct {
 
 // Run renames a key.
 func (c *keyRenameCmd) Run(common *config.Common, s *streams) error {
-	return changeKey(common, s, c.path("change"), control.KeyChange{Name: &c.Name, Reference: c.Reference}, c.JSON)
+	return c.changeKey(common, s, control.KeyChange{Name: &c.Name, Reference: c.Reference}, c.JSON)
 }
 
 // changeKey asks for a change of a key and says how it is after it.
-func changeKey(common *config.Common, s *streams, path string, change any, asJSON bool) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var k control.KeyDetails
-		if err := d.Post(ctx, path, change, &k); err != nil {
-			return err
-		}
-		if asJSON {
-			return s.printJSON(k)
-		}
-		return s.printf("%s  %s  %s\n", k.APIKey, plain(k.Name), k.State)
-	})
+func (w which) changeKey(common *config.Common, s *streams, change control.KeyChange, asJSON bool) error {
+	return show(common, s, asJSON, func(ctx context.Context, calls control.Calls) (control.ChangedKey, error) {
+		return calls.ChangeKey(ctx, w.Key, change)
+	}, func(k control.ChangedKey) error { return s.keyState(k.KeyDetails) })
+}
+
+// keyState says in a line how a key is.
+func (s *streams) keyState(k control.KeyDetails) error {
+	return s.printf("%s  %s  %s\n", k.APIKey, plain(k.Name), k.State)
 }
 
 type keySuspendCmd struct {
@@ -203,7 +189,9 @@ Example:
 
 // Run suspends a key.
 func (c *keySuspendCmd) Run(common *config.Common, s *streams) error {
-	return changeKey(common, s, c.path("suspend"), control.Suspension{Reason: c.Reason}, c.JSON)
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.KeyDetails, error) {
+		return calls.SuspendKey(ctx, c.Key, c.Reason)
+	}, s.keyState)
 }
 
 type keyRestoreCmd struct {
@@ -213,7 +201,9 @@ type keyRestoreCmd struct {
 
 // Run ends a suspension.
 func (c *keyRestoreCmd) Run(common *config.Common, s *streams) error {
-	return changeKey(common, s, c.path("restore"), struct{}{}, c.JSON)
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.KeyDetails, error) {
+		return calls.RestoreKey(ctx, c.Key)
+	}, s.keyState)
 }
 
 type keyDeleteCmd struct {
@@ -233,9 +223,9 @@ Example:
 
 // Run deletes a key.
 func (c *keyDeleteCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var k control.KeyDetails
-		if err := d.Get(ctx, c.path(""), &k); err != nil {
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
+		k, err := calls.ShowKey(ctx, c.Key)
+		if err != nil {
 			return err
 		}
 		if !c.Yes {
@@ -248,7 +238,7 @@ func (c *keyDeleteCmd) Run(common *config.Common, s *streams) error {
 				return err
 			}
 		}
-		if err := d.Post(ctx, which{k.APIKey}.path("delete"), control.KeyDelete{CancelQueued: c.Queued == "cancel"}, nil); err != nil {
+		if err := calls.DeleteKey(ctx, k.APIKey, c.Queued == "cancel"); err != nil {
 			return err
 		}
 		if c.JSON {

@@ -85,12 +85,12 @@ func (c *keyImportCmd) Run(common *config.Common, s *streams) error {
 		return err
 	}
 	twice(lines)
-	return door(common, s, func(ctx context.Context, d *control.Client) error { return c.bring(ctx, d, s, lines) })
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error { return c.bring(ctx, calls, s, lines) })
 }
 
 // bring gives the lines to the door, and says what became of them.
-func (c *keyImportCmd) bring(ctx context.Context, d *control.Client, s *streams, lines []importLine) error {
-	if err := c.send(ctx, d, s, lines); err != nil {
+func (c *keyImportCmd) bring(ctx context.Context, calls control.Calls, s *streams, lines []importLine) error {
+	if err := c.send(ctx, calls, s, lines); err != nil {
 		return c.broken(s, lines, err)
 	}
 	out := importResult{DryRun: c.DryRun, Lines: lines}
@@ -155,7 +155,7 @@ func (c *keyImportCmd) tell(s *streams, out importResult) error {
 }
 
 // send gives the lines to the door, some at a time.
-func (c *keyImportCmd) send(ctx context.Context, d *control.Client, s *streams, lines []importLine) error {
+func (c *keyImportCmd) send(ctx context.Context, calls control.Calls, s *streams, lines []importLine) error {
 	say := s.progress("importing")
 	defer say.end()
 	good := int64(0)
@@ -170,8 +170,8 @@ func (c *keyImportCmd) send(ctx context.Context, d *control.Client, s *streams, 
 		if len(in.Keys) == 0 {
 			return nil
 		}
-		var out []control.Imported
-		if err := d.Post(ctx, "/keys/import", in, &out); err != nil {
+		out, err := calls.ImportKeys(ctx, in)
+		if err != nil {
 			return err
 		}
 		if len(out) != len(from) {
@@ -354,14 +354,9 @@ Example:
 
 // Run exports keys.
 func (c *keyExportCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var list []control.Key
-		if err := d.Get(ctx, (&keyListCmd{Account: c.Account}).query(), &list); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(list)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Key, error) {
+		return calls.ListKeys(ctx, control.KeyList{Account: c.Account})
+	}, func(list []control.Key) error {
 		w := csv.NewWriter(s.out)
 		rows := [][]string{{"key", "account", "name", "kind", "api_key", "reference", "state", "created_at", "secret_hint", "secret_created_at", "secret_days_left", "last_used_at"}}
 		for _, k := range list {

@@ -6,8 +6,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -19,29 +19,21 @@ import (
 func TestImportThatBreaksOff(t *testing.T) {
 	for _, inJSON := range []bool{false, true} {
 		asked := 0
-		d := control.Local(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls := control.Calls{ImportKeys: func(_ context.Context, in control.KeyImport) ([]control.Imported, error) {
 			if asked++; asked > 1 {
-				w.WriteHeader(http.StatusInternalServerError)
-				fmt.Fprint(w, `{"reason": "the disk is full"}`)
-				return
-			}
-			var in control.KeyImport
-			if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-				t.Error(err)
+				return nil, errors.New("the disk is full")
 			}
 			out := make([]control.Imported, len(in.Keys))
 			out[1] = control.Imported{Field: "Name", Reason: "it is there"}
-			if err := json.NewEncoder(w).Encode(out); err != nil {
-				t.Error(err)
-			}
-		}))
+			return out, nil
+		}}
 		lines := make([]importLine, control.MaxImport+50)
 		for i := range lines {
 			lines[i] = newImportLine(i+2, control.ImportedKey{Name: fmt.Sprint("n", i)})
 		}
 		var out, errs bytes.Buffer
 		c := keyImportCmd{DryRun: true, asJSON: asJSON{JSON: inJSON}}
-		err := c.bring(context.Background(), d, &streams{out: &out, err: &errs}, lines)
+		err := c.bring(context.Background(), calls, &streams{out: &out, err: &errs}, lines)
 		if err == nil || !strings.Contains(err.Error(), "the disk is full") {
 			t.Fatalf("json %v: the error is %v", inJSON, err)
 		}

@@ -44,12 +44,12 @@ func (c *keyRestrictCmd) Run(common *config.Common, s *streams) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
 		if c.Suggest {
-			return c.suggest(ctx, d, s)
+			return c.suggest(ctx, calls, s)
 		}
-		var k control.ChangedKey
-		if err := d.Post(ctx, c.path("change"), change, &k); err != nil {
+		k, err := calls.ChangeKey(ctx, c.Key, change)
+		if err != nil {
 			return err
 		}
 		if c.JSON {
@@ -129,9 +129,9 @@ func list(flag string, given, otherwise *string) (*string, error) {
 	return &text, nil
 }
 
-func (c *keyRestrictCmd) suggest(ctx context.Context, d *control.Client, s *streams) error {
-	var out control.Suggestion
-	if err := d.Get(ctx, c.path("suggestion"), &out); err != nil {
+func (c *keyRestrictCmd) suggest(ctx context.Context, calls control.Calls, s *streams) error {
+	out, err := calls.SuggestNetworks(ctx, c.Key)
+	if err != nil {
 		return err
 	}
 	if c.JSON {

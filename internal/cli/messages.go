@@ -5,7 +5,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -65,30 +64,36 @@ func (c *messagesCmd) Run(common *config.Common, s *streams) error {
 	if err := oneOrList("<message>", c.Message, c.bounds()...); err != nil {
 		return err
 	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
 		switch {
 		case c.Source:
-			return c.source(ctx, d, s)
+			return c.source(ctx, calls, s)
 		case c.Retry:
-			return c.act(ctx, d, s, "retry", "It is tried now.")
+			return c.act(ctx, calls.RetryMessage, s, "It is tried now.")
 		case c.Cancel:
-			return c.act(ctx, d, s, "cancel", "It is taken back.")
+			return c.act(ctx, calls.CancelMessage, s, "It is taken back.")
 		case c.Resend:
-			return c.act(ctx, d, s, "resend", "It is sent again.")
+			return c.act(ctx, calls.ResendMessage, s, "It is sent again.")
 		case c.Message != "":
-			return c.show(ctx, d, s)
+			return c.show(ctx, calls, s)
 		}
-		return c.list(ctx, d, s)
+		return c.list(ctx, calls, s)
 	})
 }
 
-func (c *messagesCmd) list(ctx context.Context, d *control.Client, s *streams) error {
-	q := url.Values{
-		"limit": {strconv.Itoa(c.Limit)}, "search": {c.Search}, "custom-id": {c.CustomID}, "campaign": {c.Campaign}, "key": {c.Key},
-		"status": {c.Status}, "state": {c.State}, "from": {c.From}, "to": {c.To},
+func (c *messagesCmd) list(ctx context.Context, calls control.Calls, s *streams) error {
+	q := control.MessageQuery{
+		Limit: &c.Limit, Search: c.Search, CustomID: c.CustomID, Campaign: c.Campaign, Key: c.Key, Status: c.Status, State: c.State,
 	}
-	var list []control.Message
-	if err := d.Get(ctx, "/messages?"+q.Encode(), &list); err != nil {
+	var err error
+	if q.From, err = moment("--from", c.From, false); err != nil {
+		return err
+	}
+	if q.To, err = moment("--to", c.To, true); err != nil {
+		return err
+	}
+	list, err := calls.ListMessages(ctx, q)
+	if err != nil {
 		return err
 	}
 	if c.JSON {
@@ -101,19 +106,19 @@ func (c *messagesCmd) list(ctx context.Context, d *control.Client, s *streams) e
 	return s.table([]string{"MESSAGE", "ARRIVED (UTC)", "STATUS", "FROM", "TO", "SUBJECT"}, rows)
 }
 
-func (c *messagesCmd) source(ctx context.Context, d *control.Client, s *streams) error {
-	var src control.Source
-	if err := d.Get(ctx, "/messages/"+url.PathEscape(c.Message)+"/source", &src); err != nil {
+func (c *messagesCmd) source(ctx context.Context, calls control.Calls, s *streams) error {
+	raw, err := calls.ShowSource(ctx, c.Message)
+	if err != nil {
 		return err
 	}
-	_, err := s.out.Write(src.Raw)
+	_, err = s.out.Write(raw)
 	return err
 }
 
 // act does something with one message, and shows the message that it left: sending again makes a new one.
-func (c *messagesCmd) act(ctx context.Context, d *control.Client, s *streams, what, done string) error {
-	var m control.Message
-	if err := d.Post(ctx, "/messages/"+url.PathEscape(c.Message)+"/"+what, struct{}{}, &m); err != nil {
+func (c *messagesCmd) act(ctx context.Context, call func(context.Context, string) (control.Message, error), s *streams, done string) error {
+	m, err := call(ctx, c.Message)
+	if err != nil {
 		return err
 	}
 	if c.JSON {
@@ -122,9 +127,9 @@ func (c *messagesCmd) act(ctx context.Context, d *control.Client, s *streams, wh
 	return s.printf("%s Message %d to %s is %s.\n", done, m.ID, m.To, m.Status)
 }
 
-func (c *messagesCmd) show(ctx context.Context, d *control.Client, s *streams) error {
-	var m control.Message
-	if err := d.Get(ctx, "/messages/"+url.PathEscape(c.Message), &m); err != nil {
+func (c *messagesCmd) show(ctx context.Context, calls control.Calls, s *streams) error {
+	m, err := calls.ShowMessage(ctx, c.Message)
+	if err != nil {
 		return err
 	}
 	if c.JSON {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"postern/internal/change"
 	"postern/internal/config"
 	"postern/internal/control"
 )
@@ -66,12 +67,12 @@ func report(w io.Writer, err error, of *kong.Node) int {
 	if err == nil {
 		return 0
 	}
-	var e *control.Error
-	if errors.As(err, &e) {
+	if e := new(change.Error); errors.As(err, &e) {
 		e.Field = typed(of, e.Field)
 	}
 	var u *usageError
 	bad := errors.As(err, &u)
+	var misuse *control.Misuse
 	text := err.Error()
 	if bad {
 		text = plainly(text)
@@ -81,7 +82,7 @@ func report(w io.Writer, err error, of *kong.Node) int {
 	switch {
 	case errors.Is(err, errForced):
 		return exitForced
-	case bad, e != nil && e.Usage:
+	case bad, errors.As(err, &misuse):
 		command := "postern"
 		if of != nil {
 			command = of.FullPath()

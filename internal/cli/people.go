@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"net/url"
 
 	"postern/internal/config"
 	"postern/internal/control"
@@ -17,14 +16,9 @@ type userListCmd struct {
 
 // Run lists people.
 func (c *userListCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var list []control.Person
-		if err := d.Get(ctx, "/users?account="+url.QueryEscape(c.Account), &list); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(list)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Person, error) {
+		return calls.ListPeople(ctx, c.Account)
+	}, func(list []control.Person) error {
 		return s.people("", list)
 	})
 }
@@ -76,14 +70,9 @@ Examples:
 
 // Run invites somebody.
 func (c *userInviteCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var p control.Person
-		if err := d.Post(ctx, "/users/invite", control.Share{Account: c.Account, Email: c.Email, Role: c.Role, Keys: c.Key, Days: int(c.Days)}, &p); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(p)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Person, error) {
+		return calls.Invite(ctx, control.Share{Account: c.Account, Email: c.Email, Role: c.Role, Keys: c.Key, Days: int(c.Days)})
+	}, func(p control.Person) error {
 		return s.printf("%s is invited to %s as %s; the link is in the mail that is on its way, and is good until %s UTC\n", plain(p.Email), plain(p.AccountName), p.Role, when(p.Until, ""))
 	})
 }
@@ -104,14 +93,9 @@ Example:
 
 // Run changes a role.
 func (c *userAccessCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var list []control.Person
-		if err := d.Post(ctx, "/users/access", control.Share{Account: c.Account, Email: c.Email, Role: c.Role, Keys: c.Key}, &list); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(list)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Person, error) {
+		return calls.ChangeAccess(ctx, control.Share{Account: c.Account, Email: c.Email, Role: c.Role, Keys: c.Key})
+	}, func(list []control.Person) error {
 		return s.people("", list)
 	})
 }
@@ -132,14 +116,9 @@ Examples:
 
 // Run takes access away.
 func (c *userRemoveCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var out control.Shared
-		if err := d.Post(ctx, "/users/remove", control.Share{Account: c.Account, Email: c.Email, Keys: c.Key}, &out); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(out)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Shared, error) {
+		return calls.RemovePerson(ctx, control.Share{Account: c.Account, Email: c.Email, Keys: c.Key})
+	}, func(out control.Shared) error {
 		return s.printf("%s: accesses removed %d, invitations withdrawn %d\n", plain(c.Email), out.Accesses, out.Invitations)
 	})
 }
@@ -161,14 +140,10 @@ Examples:
 
 // Run makes an operator.
 func (c *userOperatorCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var out control.OperatorOf
-		if err := d.Post(ctx, "/users/operator", control.OperatorOf{Email: c.Email, Operator: !c.Off}, &out); err != nil {
-			return err
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.OperatorOf, error) {
+		return calls.SetOperator(ctx, c.Email, !c.Off)
+	}, func(out control.OperatorOf) error {
 		switch {
-		case c.JSON:
-			return s.printJSON(out)
 		case out.Operator:
 			return s.printf("%s is an operator\n", plain(out.Email))
 		}

@@ -5,7 +5,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"net/url"
 	"strings"
 
 	"postern/internal/config"
@@ -23,16 +22,9 @@ type planListCmd struct{ asJSON }
 
 // Run lists plans.
 func (c *planListCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var plans []control.Plan
-		if err := d.Get(ctx, "/plans", &plans); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(plans)
-		}
-		return s.plans(plans)
-	})
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Plan, error) {
+		return calls.ListPlans(ctx)
+	}, s.plans)
 }
 
 func (s *streams) plans(plans []control.Plan) error {
@@ -77,21 +69,12 @@ Example:
 
 // Run makes a plan.
 func (c *planCreateCmd) Run(common *config.Common, s *streams) error {
-	return putPlan(common, s, "/plans", c.change(&c.Name), c.JSON)
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Plan, error) {
+		return calls.CreatePlan(ctx, c.change(&c.Name))
+	}, s.plan)
 }
 
-func putPlan(common *config.Common, s *streams, path string, in control.PlanChange, asJSON bool) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var p control.Plan
-		if err := d.Post(ctx, path, in, &p); err != nil {
-			return err
-		}
-		if asJSON {
-			return s.printJSON(p)
-		}
-		return s.plans([]control.Plan{p})
-	})
-}
+func (s *streams) plan(p control.Plan) error { return s.plans([]control.Plan{p}) }
 
 // ofPlan is the argument that names a plan.
 type ofPlan struct {
@@ -127,7 +110,9 @@ func (c *planChangeCmd) Run(common *config.Common, s *streams) error {
 	if change == (control.PlanChange{}) {
 		return &usageError{errors.New("say what to change: --name, --subaccounts, --month, --hour, --users or --retention")}
 	}
-	return putPlan(common, s, "/plans/"+url.PathEscape(c.Plan)+"/change", change, c.JSON)
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Plan, error) {
+		return calls.ChangePlan(ctx, c.Plan, change)
+	}, s.plan)
 }
 
 type planRemoveCmd struct {
@@ -137,8 +122,8 @@ type planRemoveCmd struct {
 
 // Run removes a plan.
 func (c *planRemoveCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		if err := d.Post(ctx, "/plans/"+url.PathEscape(c.Plan)+"/remove", struct{}{}, nil); err != nil {
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
+		if err := calls.RemovePlan(ctx, c.Plan); err != nil {
 			return err
 		}
 		if c.JSON {

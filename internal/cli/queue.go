@@ -17,14 +17,9 @@ type queueCmd struct {
 
 // Run shows the queue.
 func (c *queueCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var q control.Queue
-		if err := d.Get(ctx, "/queue", &q); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(q)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Queue, error) {
+		return calls.ShowQueue(ctx)
+	}, func(q control.Queue) error {
 		n := func(v int64) string { return strconv.FormatInt(v, 10) }
 		rows := [][]string{{"being delivered", n(q.Waiting.Held)}, {"set aside to go alone", n(q.Waiting.Careful)}}
 		if !q.Waiting.Oldest.IsZero() {

@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"postern/internal/config"
 	"postern/internal/control"
@@ -24,20 +23,9 @@ type requestListCmd struct {
 
 // Run lists requests.
 func (c *requestListCmd) Run(common *config.Common, s *streams) error {
-	path := "/requests"
-	if c.All {
-		path += "?all=yes"
-	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var list []control.Request
-		if err := d.Get(ctx, path, &list); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(list)
-		}
-		return s.requests("", list)
-	})
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Request, error) {
+		return calls.ListRequests(ctx, c.All)
+	}, func(list []control.Request) error { return s.requests("", list) })
 }
 
 func (s *streams) requests(title string, list []control.Request) error {
@@ -72,22 +60,12 @@ Example:
 
 // Run makes a request.
 func (c *requestMakeCmd) Run(common *config.Common, s *streams) error {
-	return answerRequest(common, s, "/requests", control.NewRequest{Account: c.Account, Email: c.Email, Kind: c.Kind, Wanted: c.Wanted, Reason: c.Reason}, c.JSON)
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Request, error) {
+		return calls.MakeRequest(ctx, control.NewRequest{Account: c.Account, Email: c.Email, Kind: c.Kind, Wanted: c.Wanted, Reason: c.Reason})
+	}, s.request)
 }
 
-// answerRequest posts something of a request and shows how it is after it.
-func answerRequest(common *config.Common, s *streams, path string, in any, asJSON bool) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var q control.Request
-		if err := d.Post(ctx, path, in, &q); err != nil {
-			return err
-		}
-		if asJSON {
-			return s.printJSON(q)
-		}
-		return s.requests("", []control.Request{q})
-	})
-}
+func (s *streams) request(q control.Request) error { return s.requests("", []control.Request{q}) }
 
 type requestGrantCmd struct {
 	ID    int64    `arg:"" help:"The request's number."`
@@ -107,7 +85,9 @@ Examples:
 
 // Run grants a request.
 func (c *requestGrantCmd) Run(common *config.Common, s *streams) error {
-	return answerRequest(common, s, fmt.Sprintf("/requests/%d/grant", c.ID), control.RequestAnswer{Limit: int64(c.Limit), Words: c.Note}, c.JSON)
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Request, error) {
+		return calls.GrantRequest(ctx, c.ID, int64(c.Limit), c.Note)
+	}, s.request)
 }
 
 type requestDeclineCmd struct {
@@ -124,5 +104,7 @@ func (requestDeclineCmd) Help() string {
 
 // Run declines a request.
 func (c *requestDeclineCmd) Run(common *config.Common, s *streams) error {
-	return answerRequest(common, s, fmt.Sprintf("/requests/%d/decline", c.ID), control.RequestAnswer{Words: c.Reason}, c.JSON)
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Request, error) {
+		return calls.DeclineRequest(ctx, c.ID, c.Reason)
+	}, s.request)
 }

@@ -29,14 +29,9 @@ Examples:
 
 // Run sends a mail.
 func (c *sendCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var sent control.Sent
-		if err := d.Post(ctx, "/send", control.NewMail{Key: c.Key, From: c.From, To: c.To, Subject: c.Subject, Text: c.Text}, &sent); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(sent)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Sent, error) {
+		return calls.Send(ctx, control.NewMail{Key: c.Key, From: c.From, To: c.To, Subject: c.Subject, Text: c.Text})
+	}, func(sent control.Sent) error {
 		for _, m := range sent.Messages {
 			if err := s.printf("accepted: message %d from %s to %s; see postern messages %d\n", m.ID, sent.From, plain(m.To), m.ID); err != nil {
 				return err

@@ -5,7 +5,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"postern/internal/config"
@@ -49,14 +48,9 @@ Examples:
 
 // Run adds a sender.
 func (c *senderAddCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var made control.Sender
-		if err := d.Post(ctx, "/senders", control.SenderOf{Key: c.Key, Email: c.Sender, Name: c.Name}, &made); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(made)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Sender, error) {
+		return calls.AddSender(ctx, c.Key, c.Sender, c.Name)
+	}, func(made control.Sender) error {
 		return s.printf("%s may send from %s\n", plain(made.KeyName), made.Email)
 	})
 }
@@ -68,14 +62,9 @@ type senderListCmd struct {
 
 // Run lists senders.
 func (c *senderListCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var list []control.Sender
-		if err := d.Get(ctx, "/senders?key="+url.QueryEscape(c.Key), &list); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(list)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Sender, error) {
+		return calls.ListSenders(ctx, c.Key)
+	}, func(list []control.Sender) error {
 		rows := make([][]string, 0, len(list))
 		for _, x := range list {
 			rows = append(rows, []string{x.Email, x.Name, x.Status, proofWords(x), x.EmailType, x.KeyName, x.APIKey, when(x.CreatedAt, "")})
@@ -115,14 +104,9 @@ Examples:
 
 // Run looks at a sender's domain.
 func (c *senderCheckCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var is control.SenderCheck
-		if err := d.Post(ctx, "/senders/check", control.SenderOf{Key: c.Key, Email: c.Sender}, &is); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(is)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.SenderCheck, error) {
+		return calls.CheckSender(ctx, c.Key, c.Sender)
+	}, func(is control.SenderCheck) error {
 		return s.printf("%s", checkWords(is))
 	})
 }
@@ -170,14 +154,9 @@ type senderRemoveCmd struct {
 
 // Run removes a sender.
 func (c *senderRemoveCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var gone control.Sender
-		if err := d.Post(ctx, "/senders/remove", control.SenderOf{Key: c.Key, Email: c.Sender}, &gone); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(gone)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Sender, error) {
+		return calls.RemoveSender(ctx, c.Key, c.Sender)
+	}, func(gone control.Sender) error {
 		return s.printf("%s may no longer send from %s\n", plain(gone.KeyName), gone.Email)
 	})
 }

@@ -16,18 +16,11 @@ type ofSender struct {
 	asJSON
 }
 
-// ask posts a change of a sender, and says what it is after it.
-func (o ofSender) ask(common *config.Common, s *streams, path string, in any, say func(control.Sender) string) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var x control.Sender
-		if err := d.Post(ctx, path, in, &x); err != nil {
-			return err
-		}
-		if o.JSON {
-			return s.printJSON(x)
-		}
-		return s.printf("%s\n", plain(say(x)))
-	})
+// change asks for a change of a sender, and says what it is after it.
+func (o ofSender) change(common *config.Common, s *streams, change control.SenderChange, say func(control.Sender) string) error {
+	return show(common, s, o.JSON, func(ctx context.Context, calls control.Calls) (control.Sender, error) {
+		return calls.ChangeSender(ctx, o.Key, o.Sender, change)
+	}, func(x control.Sender) error { return s.printf("%s\n", plain(say(x))) })
 }
 
 type senderRenameCmd struct {
@@ -45,7 +38,7 @@ Example:
 
 // Run renames a sender.
 func (c *senderRenameCmd) Run(common *config.Common, s *streams) error {
-	return c.ask(common, s, "/senders/change", control.SenderChange{Key: c.Key, Email: c.Sender, Name: &c.Name}, func(x control.Sender) string {
+	return c.change(common, s, control.SenderChange{Name: &c.Name}, func(x control.Sender) string {
 		if x.Name == "" {
 			return x.Email + " of " + x.KeyName + " has no name"
 		}
@@ -70,7 +63,7 @@ Examples:
 // Run makes a sender the default.
 func (c *senderDefaultCmd) Run(common *config.Common, s *streams) error {
 	on := !c.Off
-	return c.ask(common, s, "/senders/change", control.SenderChange{Key: c.Key, Email: c.Sender, Default: &on}, func(x control.Sender) string {
+	return c.change(common, s, control.SenderChange{Default: &on}, func(x control.Sender) string {
 		if x.Default {
 			return x.Email + " is the default sender of " + x.KeyName
 		}
@@ -93,7 +86,7 @@ Example:
 
 // Run says what kind of mail a sender is for.
 func (c *senderTypeCmd) Run(common *config.Common, s *streams) error {
-	return c.ask(common, s, "/senders/change", control.SenderChange{Key: c.Key, Email: c.Sender, EmailType: &c.Type}, func(x control.Sender) string {
+	return c.change(common, s, control.SenderChange{EmailType: &c.Type}, func(x control.Sender) string {
 		if x.EmailType == "unknown" {
 			return "what " + x.Email + " of " + x.KeyName + " is for is unknown"
 		}
@@ -119,7 +112,7 @@ Examples:
 // Run lends a sender.
 func (c *senderLendCmd) Run(common *config.Common, s *streams) error {
 	on := !c.Off
-	return c.ask(common, s, "/senders/change", control.SenderChange{Key: c.Key, Email: c.Sender, Lent: &on, Description: c.Description}, func(x control.Sender) string {
+	return c.change(common, s, control.SenderChange{Lent: &on, Description: c.Description}, func(x control.Sender) string {
 		if x.Lent {
 			return "all subaccounts may send from " + x.Email
 		}
@@ -139,7 +132,7 @@ Example:
 
 // Run mails the link.
 func (c *senderMailCmd) Run(common *config.Common, s *streams) error {
-	return c.ask(common, s, "/senders/mail", control.SenderOf{Key: c.Key, Email: c.Sender}, func(x control.Sender) string {
-		return "a link is on its way to " + x.Email
-	})
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Sender, error) {
+		return calls.MailSender(ctx, c.Key, c.Sender)
+	}, func(x control.Sender) error { return s.printf("a link is on its way to %s\n", plain(x.Email)) })
 }

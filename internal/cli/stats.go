@@ -6,9 +6,7 @@ import (
 	"context"
 	"encoding/csv"
 	"errors"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"postern/internal/config"
@@ -52,23 +50,20 @@ func (c *statsCmd) Run(common *config.Common, s *streams) error {
 	case c.Limit != nil && c.By == "":
 		return &usageError{errors.New("--limit: it bounds the lines of --by, and without that there is one for each hour or day")}
 	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		q := url.Values{
-			"key": c.Key, "account": {c.Account}, "from": {c.From}, "to": {c.To}, "by": {c.By}, "resolution": {c.Resolution}, "timing": {c.Timing},
-		}
-		for name, n := range map[string]*int{"days": c.Days, "limit": c.Limit} {
-			if n != nil {
-				q.Set(name, strconv.Itoa(*n))
-			}
-		}
-		var got control.Statistics
-		if err := d.Get(ctx, "/statistics?"+q.Encode(), &got); err != nil {
-			return err
-		}
-		switch {
-		case c.JSON:
-			return s.printJSON(got)
-		case c.CSV:
+	q := control.StatisticsQuery{
+		Keys: c.Key, Account: c.Account, Days: c.Days, By: c.By, Resolution: c.Resolution, Timing: c.Timing, Limit: c.Limit,
+	}
+	var err error
+	if q.From, err = moment("--from", c.From, false); err != nil {
+		return err
+	}
+	if q.To, err = moment("--to", c.To, true); err != nil {
+		return err
+	}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Statistics, error) {
+		return calls.ShowStatistics(ctx, q)
+	}, func(got control.Statistics) error {
+		if c.CSV {
 			return s.statisticsCSV(got)
 		}
 		return s.statistics(got)

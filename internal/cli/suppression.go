@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 
 	"postern/internal/config"
@@ -44,15 +43,9 @@ Examples:
 
 // Run lists suppressions.
 func (c *suppressionListCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var got control.Suppressions
-		q := url.Values{"key": {c.Key}, "search": {c.Search}, "reason": {c.Reason}, "limit": {number(int64(c.Limit))}}
-		if err := d.Get(ctx, "/suppressions?"+q.Encode(), &got); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(got)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Suppressions, error) {
+		return calls.ListSuppressions(ctx, control.SuppressionQuery{Key: c.Key, Search: c.Search, Reason: c.Reason, Limit: &c.Limit})
+	}, func(got control.Suppressions) error {
 		rows := make([][]string, 0, len(got.List))
 		for _, x := range got.List {
 			rows = append(rows, []string{x.Email, x.Reason, when(x.CreatedAt, ""), x.Note})
@@ -82,14 +75,9 @@ Example:
 
 // Run adds suppressions.
 func (c *suppressionAddCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var made []suppress.Suppression
-		if err := d.Post(ctx, "/suppressions", control.NewSuppressions{Key: c.Key, Emails: c.Emails, Reason: c.Reason, Note: c.Note}, &made); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(made)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]suppress.Suppression, error) {
+		return calls.AddSuppressions(ctx, control.NewSuppressions{Key: c.Key, Emails: c.Emails, Reason: c.Reason, Note: c.Note})
+	}, func(made []suppress.Suppression) error {
 		for _, x := range made {
 			if err := s.printf("%s sends nothing to %s (%s)\n", plain(x.KeyName), x.Email, x.Reason); err != nil {
 				return err
@@ -115,14 +103,9 @@ Example:
 
 // Run removes a suppression.
 func (c *suppressionRemoveCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var gone suppress.Suppression
-		if err := d.Post(ctx, "/suppressions/remove", control.SuppressionOf{Key: c.Key, Email: c.Email}, &gone); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(gone)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (suppress.Suppression, error) {
+		return calls.RemoveSuppression(ctx, c.Key, c.Email)
+	}, func(gone suppress.Suppression) error {
 		return s.printf("%s sends to %s again (it was there for %s)\n", plain(gone.KeyName), gone.Email, gone.Reason)
 	})
 }
@@ -150,11 +133,9 @@ func (c *suppressionImportCmd) Run(common *config.Common, s *streams) error {
 		return err
 	}
 	defer file.Close()
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
 		say := s.progress("importing, bytes")
-		var got suppress.Report
-		q := url.Values{"key": {c.Key}, "reason": {c.Reason}}
-		err := d.Upload(ctx, "/suppressions/import?"+q.Encode(), &watched{file, size, 0, say}, &got)
+		got, err := calls.ImportSuppressions(ctx, c.Key, c.Reason, &watched{file, size, 0, say})
 		say.end()
 		if err != nil {
 			return err
@@ -219,16 +200,15 @@ Example:
 
 // Run exports a list.
 func (c *suppressionExportCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
 		out := csv.NewWriter(s.out)
 		if !c.JSON {
 			out.Write([]string{"email", "reason", "note", "created_at", "message_id", "api_key"}) //nolint:errcheck // Flush says it
 		}
 		all := []suppress.Suppression{}
 		for above := int64(0); ; {
-			var got control.Suppressions
-			q := url.Values{"key": {c.Key}, "above": {number(above)}}
-			if err := d.Get(ctx, "/suppressions?"+q.Encode(), &got); err != nil {
+			got, err := calls.ListSuppressions(ctx, control.SuppressionQuery{Key: c.Key, Above: &above})
+			if err != nil {
 				return err
 			}
 			for _, x := range got.List {

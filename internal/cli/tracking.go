@@ -38,7 +38,7 @@ func (c *accountTrackingCmd) Run(common *config.Common, s *streams) error {
 	if c.Unsubscribe != "" {
 		change.Unsubscribe = &c.Unsubscribe
 	}
-	return changeAccount(common, s, c.path("change"), change, c.JSON)
+	return c.change(common, s, change, c.JSON)
 }
 
 // tells is an account's tracking in words.
@@ -87,14 +87,9 @@ func (c *keyTrackHostCmd) Run(common *config.Common, s *streams) error {
 	case strings.EqualFold(host, "none"):
 		host = ""
 	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var k control.ChangedKey
-		if err := d.Post(ctx, c.path("change"), control.KeyChange{TrackHost: &host}, &k); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(k)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.ChangedKey, error) {
+		return calls.ChangeKey(ctx, c.Key, control.KeyChange{TrackHost: &host})
+	}, func(k control.ChangedKey) error {
 		return s.table([]string{"Key", fmt.Sprintf("%s (%d)", k.Name, k.ID)}, [][]string{{"Links are under", linkHost(k.Key)}})
 	})
 }

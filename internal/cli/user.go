@@ -26,14 +26,9 @@ type userLinkCmd struct {
 
 // Run makes a link.
 func (c *userLinkCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var l control.Link
-		if err := d.Post(ctx, "/sign-in-links", control.NewLink{Email: c.Email, ForgetsSecondFactor: c.ForgetSecondFactor}, &l); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(l)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Link, error) {
+		return calls.CreateSignInLink(ctx, c.Email, c.ForgetSecondFactor)
+	}, func(l control.Link) error {
 		if c.ForgetSecondFactor {
 			return s.printf("%s\nsigns in %s, once, until %s UTC, and forgets the second factor\n", l.SignInURL, l.Email, when(l.ExpiresAt, ""))
 		}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 
@@ -53,19 +52,12 @@ Example:
 
 // Run lists webhooks.
 func (c *webhookListCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var list []control.Webhook
-		if err := d.Get(ctx, "/webhooks?key="+url.QueryEscape(c.Key), &list); err != nil {
-			return err
-		}
-		return s.webhooks(list, c.JSON)
-	})
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Webhook, error) {
+		return calls.ListWebhooks(ctx, c.Key)
+	}, s.webhooks)
 }
 
-func (s *streams) webhooks(list []control.Webhook, asJSON bool) error {
-	if asJSON {
-		return s.printJSON(list)
-	}
+func (s *streams) webhooks(list []control.Webhook) error {
 	rows := make([][]string, 0, len(list))
 	for _, h := range list {
 		event, state, to := h.Event, h.State, h.URL
@@ -115,13 +107,9 @@ func (c *webhookSetCmd) Run(common *config.Common, s *streams) error {
 	if err != nil {
 		return err
 	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var list []control.Webhook
-		if err := d.Post(ctx, "/webhooks", control.WebhookSet{Key: c.Key, URL: to, Events: c.Events, Version: int(c.Version), Backup: c.Backup}, &list); err != nil {
-			return err
-		}
-		return s.webhooks(list, c.JSON)
-	})
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Webhook, error) {
+		return calls.SetWebhooks(ctx, control.WebhookSet{Key: c.Key, URL: to, Events: c.Events, Version: int(c.Version), Backup: c.Backup})
+	}, s.webhooks)
 }
 
 type webhookRemoveCmd struct{ events }
@@ -137,14 +125,9 @@ Examples:
 
 // Run removes webhooks.
 func (c *webhookRemoveCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var gone []control.Webhook
-		if err := d.Post(ctx, "/webhooks/remove", c.of(), &gone); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(gone)
-		}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Webhook, error) {
+		return calls.RemoveWebhooks(ctx, c.of())
+	}, func(gone []control.Webhook) error {
 		for _, h := range gone {
 			if err := s.printf("%s: %s events are told no more to %s\n", plain(h.KeyName), h.Event, plain(h.URL)); err != nil {
 				return err
@@ -166,9 +149,9 @@ Example:
 
 // Run tries webhooks.
 func (c *webhookTestCmd) Run(common *config.Common, s *streams) error {
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var tried []control.Delivery
-		if err := d.Post(ctx, "/webhooks/test", c.of(), &tried); err != nil {
+	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
+		tried, err := calls.TestWebhooks(ctx, c.of())
+		if err != nil {
 			return err
 		}
 		failed := 0
@@ -179,7 +162,6 @@ func (c *webhookTestCmd) Run(common *config.Common, s *streams) error {
 			}
 			rows = append(rows, []string{strings.Join(x.Events, ", "), x.Target, outcome(x), answer(x.Status), took(x), x.Error})
 		}
-		var err error
 		if c.JSON {
 			err = s.printJSON(tried)
 		} else {
@@ -220,20 +202,12 @@ func (c *webhookSecretCmd) Run(common *config.Common, s *streams) error {
 	case overlap%time.Second != 0:
 		return &usageError{errors.New("--overlap: it is not in whole seconds")}
 	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var x control.WebhookSecret
-		var err error
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.WebhookSecret, error) {
 		if c.New {
-			err = d.Post(ctx, "/webhooks/secret", control.NewWebhookSecret{Key: c.Key, OverlapSeconds: int64(overlap / time.Second)}, &x)
-		} else {
-			err = d.Get(ctx, "/webhooks/secret?key="+url.QueryEscape(c.Key), &x)
+			return calls.NewWebhookSecret(ctx, c.Key, overlap)
 		}
-		if err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(x)
-		}
+		return calls.ShowWebhookSecret(ctx, c.Key)
+	}, func(x control.WebhookSecret) error {
 		return s.printf("%s", secretWords(x))
 	})
 }

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 
@@ -43,21 +42,22 @@ func (c *webhookLogCmd) Run(common *config.Common, s *streams) error {
 	if err := oneOrList("<delivery>", c.Delivery, list...); err != nil {
 		return err
 	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		if c.Delivery != "" {
-			return c.show(ctx, d, s)
-		}
-		q := url.Values{"key": {c.Key}, "event": {c.Event}, "from": {c.From}, "to": {c.To}, "limit": {number(int64(c.Limit))}}
-		if c.Failed {
-			q.Set("failed", "yes")
-		}
-		var list []control.Delivery
-		if err := d.Get(ctx, "/deliveries?"+q.Encode(), &list); err != nil {
-			return err
-		}
-		if c.JSON {
-			return s.printJSON(list)
-		}
+	if c.Delivery != "" {
+		return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Delivery, error) {
+			return calls.ShowDelivery(ctx, c.Delivery)
+		}, s.delivery)
+	}
+	q := control.DeliveryQuery{Key: c.Key, Event: c.Event, Failed: c.Failed, Limit: &c.Limit}
+	var err error
+	if q.From, err = moment("--from", c.From, false); err != nil {
+		return err
+	}
+	if q.To, err = moment("--to", c.To, true); err != nil {
+		return err
+	}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Delivery, error) {
+		return calls.ListDeliveries(ctx, q)
+	}, func(list []control.Delivery) error {
 		rows := make([][]string, 0, len(list))
 		for _, x := range list {
 			rows = append(rows, []string{number(x.ID), when(x.At, ""), x.KeyName, told(x), number(int64(x.Attempt)), outcome(x), answer(x.Status), took(x), x.Target, x.Error})
@@ -66,14 +66,8 @@ func (c *webhookLogCmd) Run(common *config.Common, s *streams) error {
 	})
 }
 
-func (c *webhookLogCmd) show(ctx context.Context, d *control.Client, s *streams) error {
-	var x control.Delivery
-	if err := d.Get(ctx, "/deliveries/"+url.PathEscape(c.Delivery), &x); err != nil {
-		return err
-	}
-	if c.JSON {
-		return s.printJSON(x)
-	}
+// delivery prints one request with what was posted.
+func (s *streams) delivery(x control.Delivery) error {
 	err := s.table([]string{"Delivery", number(x.ID)}, [][]string{
 		{"Time", when(x.At, "")},
 		{"Key", x.KeyName + " (" + x.APIKey + ")"},
@@ -158,23 +152,22 @@ Examples:
 
 // Run tells events again.
 func (c *webhookReplayCmd) Run(common *config.Common, s *streams) error {
-	path, in := "/deliveries/replay", any(control.ReplayFailed{Key: c.Key, Since: since(c.Since, time.Now())})
 	switch {
 	case c.Delivery == "" && c.Since == "":
 		return &usageError{errors.New("say what is to be told again: a delivery's number, or --since")}
 	case c.Delivery != "" && (c.Since != "" || c.Key != ""):
 		return &usageError{errors.New("<delivery>: it goes without --since and --key")}
-	case c.Delivery != "":
-		path, in = "/deliveries/"+url.PathEscape(c.Delivery)+"/replay", struct{}{}
 	}
-	return door(common, s, func(ctx context.Context, d *control.Client) error {
-		var got control.Replayed
-		if err := d.Post(ctx, path, in, &got); err != nil {
-			return err
+	from, err := since(c.Since, time.Now())
+	if err != nil {
+		return err
+	}
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Replayed, error) {
+		if c.Delivery != "" {
+			return calls.ReplayDelivery(ctx, c.Delivery)
 		}
-		if c.JSON {
-			return s.printJSON(got)
-		}
+		return calls.ReplayFailed(ctx, c.Key, from)
+	}, func(got control.Replayed) error {
 		if got.Events == 0 {
 			return s.printf("Nothing is told again: nothing failed, it waits already, or no webhook takes it now.\n")
 		}
@@ -182,11 +175,15 @@ func (c *webhookReplayCmd) Run(common *config.Common, s *streams) error {
 	})
 }
 
-// since is a time that is said as so long ago; any other text is left to the door.
-func since(text string, now time.Time) string {
+// since is a date, a time, or a time that is said as so long ago; zero for none.
+func since(text string, now time.Time) (time.Time, error) {
 	var ago span
-	if ago.UnmarshalText([]byte(text)) != nil {
-		return text
+	if ago.UnmarshalText([]byte(text)) == nil {
+		return now.Add(-time.Duration(ago)).UTC().Truncate(time.Second), nil
 	}
-	return now.Add(-time.Duration(ago)).UTC().Format(time.RFC3339)
+	t, err := moment("--since", text, false)
+	if err != nil {
+		err = &usageError{fmt.Errorf("--since: %q is neither a date (2026-01-31), a time (2026-01-31T12:00:00Z) nor so long ago (90m, 24h)", text)}
+	}
+	return t, err
 }

@@ -4,7 +4,6 @@ package control
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -15,18 +14,18 @@ import (
 	"postern/internal/store"
 )
 
-func (d *door) listAccounts(r *http.Request) (any, error) {
-	accounts, err := d.Store.Accounts(r.Context())
+func (o *operator) listAccounts(ctx context.Context) ([]Account, error) {
+	accounts, err := o.Store.Accounts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	plans, err := d.Store.Plans(r.Context())
+	plans, err := o.Store.Plans(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Account, 0, len(accounts))
 	for _, a := range accounts {
-		x, err := d.accountOf(r.Context(), a)
+		x, err := o.accountOf(ctx, a)
 		if err != nil {
 			return nil, err
 		}
@@ -38,9 +37,9 @@ func (d *door) listAccounts(r *http.Request) (any, error) {
 	return out, nil
 }
 
-func (d *door) accountOf(ctx context.Context, a store.Account) (Account, error) {
+func (o *operator) accountOf(ctx context.Context, a store.Account) (Account, error) {
 	x := Account{ID: a.ID, Name: a.Name, CreatedAt: a.CreatedAt}
-	users, err := d.Store.Users(ctx, a.ID)
+	users, err := o.Store.Users(ctx, a.ID)
 	if err != nil {
 		return x, err
 	}
@@ -48,30 +47,26 @@ func (d *door) accountOf(ctx context.Context, a store.Account) (Account, error) 
 		x.Users = append(x.Users, u.Email)
 	}
 	master := true
-	key, err := d.Store.Key(ctx, store.OfAccount(a.ID), store.KeyFilter{Master: &master})
+	key, err := o.Store.Key(ctx, store.OfAccount(a.ID), store.KeyFilter{Master: &master})
 	if err != nil {
 		return x, err
 	}
 	x.APIKey = key.APIKey
-	_, x.Keys, err = d.Store.Keys(ctx, store.OfAccount(a.ID), store.KeyFilter{}, store.Page{Limit: 1})
+	_, x.Keys, err = o.Store.Keys(ctx, store.OfAccount(a.ID), store.KeyFilter{}, store.Page{Limit: 1})
 	return x, err
 }
 
-func (d *door) createAccount(r *http.Request) (any, error) {
-	var in NewAccount
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	made, err := d.Keys.SignUp(r.Context(), operator(), in.Name, in.Email)
+func (o *operator) createAccount(ctx context.Context, in NewAccount) (Credential, error) {
+	made, err := o.Keys.SignUp(ctx, actor(), in.Name, in.Email)
 	if err != nil {
-		return nil, err
+		return Credential{}, err
 	}
-	token, err := d.People.NewSignInLink(r.Context(), operator(), made.User)
+	token, err := o.People.NewSignInLink(ctx, actor(), made.User)
 	if err != nil {
-		return nil, err
+		return Credential{}, err
 	}
 	out := credentialOf(made.Issued)
-	out.Email, out.SignInURL = made.User.Email, d.SignInURL(token)
+	out.Email, out.SignInURL = made.User.Email, o.SignInURL(token)
 	return out, nil
 }
 
@@ -79,64 +74,59 @@ func credentialOf(i keys.Issued) Credential {
 	return Credential{AccountID: i.Key.AccountID, KeyID: i.Key.ID, Name: i.Key.Name, APIKey: i.Key.APIKey, SecretKey: i.Secret}
 }
 
-func (d *door) createLink(r *http.Request) (any, error) {
-	var in NewLink
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	user, err := d.findUser(r.Context(), in.Email)
+func (o *operator) createLink(ctx context.Context, email string, forgetsSecondFactor bool) (Link, error) {
+	user, err := o.findUser(ctx, email)
 	if err != nil {
-		return nil, err
+		return Link{}, err
 	}
-	link := d.People.NewSignInLink
-	if in.ForgetsSecondFactor {
-		link = d.People.NewRescueLink
+	link := o.People.NewSignInLink
+	if forgetsSecondFactor {
+		link = o.People.NewRescueLink
 	}
-	token, err := link(r.Context(), operator(), user)
+	token, err := link(ctx, actor(), user)
 	if err != nil {
-		return nil, err
+		return Link{}, err
 	}
-	return Link{Email: user.Email, SignInURL: d.SignInURL(token), ExpiresAt: time.Now().Add(people.LinkLifetime).UTC().Truncate(time.Second)}, nil
+	return Link{Email: user.Email, SignInURL: o.SignInURL(token), ExpiresAt: time.Now().Add(people.LinkLifetime).UTC().Truncate(time.Second)}, nil
 }
 
-func (d *door) showAccount(r *http.Request) (any, error) {
-	a, err := d.findAccount(r.Context(), r.PathValue("account"))
+func (o *operator) showAccount(ctx context.Context, account string) (AccountDetails, error) {
+	a, err := o.findAccount(ctx, account)
 	if err != nil {
-		return nil, err
+		return AccountDetails{}, err
 	}
-	return d.accountDetails(r, a.ID)
+	return o.accountDetails(ctx, a.ID)
 }
 
 // accountDetails gathers all of an account.
-func (d *door) accountDetails(r *http.Request, id int64) (AccountDetails, error) {
-	ctx := r.Context()
-	a, err := d.Store.Account(ctx, id)
+func (o *operator) accountDetails(ctx context.Context, id int64) (AccountDetails, error) {
+	a, err := o.Store.Account(ctx, id)
 	if err != nil {
 		return AccountDetails{}, err
 	}
 	out := AccountDetails{Policy: Policy{a.SecretDays, a.RemindDays, a.StopOverdue}, Tracking: Tracking{a.Tracking.Opens, a.Tracking.Clicks, accounts.UnsubscribeWord(a.Tracking.Unsubscribe)}, DayLimit: a.DayLimit, States: map[string]int{}}
-	if out.Account, err = d.accountOf(ctx, a); err != nil {
+	if out.Account, err = o.accountOf(ctx, a); err != nil {
 		return out, err
 	}
-	may, err := d.Accounts.Allowance(ctx, id)
+	may, err := o.Accounts.Allowance(ctx, id)
 	if err != nil {
 		return out, err
 	}
 	out.Plan = may.Plan
 	out.Allowance = Allowance{Plan: may.Plan, Subaccounts: may.Subaccounts, Month: may.Month, Hour: may.Hour, Users: may.Users, RetentionDays: may.RetentionDays}
 	for _, state := range []string{store.KeyActive, store.KeyDeactivated, store.KeySuspended} {
-		if _, out.States[state], err = d.Store.Keys(ctx, store.OfAccount(id), store.KeyFilter{State: state}, store.Page{Limit: 1}); err != nil {
+		if _, out.States[state], err = o.Store.Keys(ctx, store.OfAccount(id), store.KeyFilter{State: state}, store.Page{Limit: 1}); err != nil {
 			return out, err
 		}
 	}
 	now := time.Now()
-	hours, err := d.Store.AccountUse(ctx, id, monthOf(now))
+	hours, err := o.Store.AccountUse(ctx, id, monthOf(now))
 	if err != nil {
 		return out, err
 	}
 	use := useOf(hours, now)
 	out.Used.Subaccounts, out.Used.Month, out.Used.Hour = int64(out.Keys-1), use.ThisMonth, use.ThisHour
-	if out.People, err = d.people(ctx, a); err != nil {
+	if out.People, err = o.people(ctx, a); err != nil {
 		return out, err
 	}
 	emails := map[string]bool{}
@@ -144,78 +134,70 @@ func (d *door) accountDetails(r *http.Request, id int64) (AccountDetails, error)
 		emails[p.Email] = true
 	}
 	out.Used.Users = int64(len(emails))
-	out.Requests, err = d.requests(r, store.OfAccount(id), store.RequestFilter{State: store.RequestOpen})
+	out.Requests, err = o.requests(ctx, store.OfAccount(id), store.RequestFilter{State: store.RequestOpen})
 	return out, err
 }
 
-func (d *door) changeAccount(r *http.Request) (any, error) {
-	var in AccountChange
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	a, err := d.findAccount(r.Context(), r.PathValue("account"))
+func (o *operator) changeAccount(ctx context.Context, account string, in AccountChange) (AccountDetails, error) {
+	a, err := o.findAccount(ctx, account)
 	if err != nil {
-		return nil, err
+		return AccountDetails{}, err
 	}
 	c := accounts.AccountChange{
 		Name: in.Name, SecretDays: in.SecretDays, RemindDays: in.RemindDays, StopOverdue: in.StopOverdue, DayLimit: in.DayLimit,
 		TrackOpens: in.TrackOpens, TrackClicks: in.TrackClicks, Unsubscribe: in.Unsubscribe,
 	}
-	if _, err := d.Accounts.ChangeAccount(r.Context(), operator(), a.ID, c); err != nil {
-		return nil, err
+	if _, err := o.Accounts.ChangeAccount(ctx, actor(), a.ID, c); err != nil {
+		return AccountDetails{}, err
 	}
-	return d.accountDetails(r, a.ID)
+	return o.accountDetails(ctx, a.ID)
 }
 
 // ofAccount begins the reason of a key that is suspended with its account, so that the account's restoration leaves
 // those alone that were suspended for themselves.
 const ofAccount = "the account is suspended: "
 
-func (d *door) suspendAccount(r *http.Request) (any, error) {
-	var in Suspension
-	if err := read(r, &in); err != nil {
-		return nil, err
+func (o *operator) suspendAccount(ctx context.Context, account, reason string) (KeysChanged, error) {
+	reason = strings.TrimSpace(reason)
+	if reason == "" {
+		return KeysChanged{}, invalid("Reason", "a reason is needed: the owners are told it")
 	}
-	in.Reason = strings.TrimSpace(in.Reason)
-	if in.Reason == "" {
-		return nil, invalid("Reason", "a reason is needed: the owners are told it")
-	}
-	return d.eachKeyOf(r, func(k store.Key) (bool, error) {
+	return o.eachKeyOf(ctx, account, func(k store.Key) (bool, error) {
 		if k.State == store.KeySuspended {
 			return false, nil
 		}
-		_, err := d.Keys.Suspend(r.Context(), operator(), store.KeyFilter{ID: k.ID}, ofAccount+in.Reason)
+		_, err := o.Keys.Suspend(ctx, actor(), store.KeyFilter{ID: k.ID}, ofAccount+reason)
 		return true, err
 	})
 }
 
-func (d *door) restoreAccount(r *http.Request) (any, error) {
-	return d.eachKeyOf(r, func(k store.Key) (bool, error) {
+func (o *operator) restoreAccount(ctx context.Context, account string) (KeysChanged, error) {
+	return o.eachKeyOf(ctx, account, func(k store.Key) (bool, error) {
 		if k.State != store.KeySuspended || !strings.HasPrefix(k.StateReason, ofAccount) {
 			return false, nil
 		}
-		_, err := d.Keys.Restore(r.Context(), operator(), store.KeyFilter{ID: k.ID})
+		_, err := o.Keys.Restore(ctx, actor(), store.KeyFilter{ID: k.ID})
 		return true, err
 	})
 }
 
 // eachKeyOf changes the keys of the account that a request names, one by one. When it fails, calling it again goes on.
-func (d *door) eachKeyOf(r *http.Request, change func(store.Key) (bool, error)) (any, error) {
-	a, err := d.findAccount(r.Context(), r.PathValue("account"))
-	if err != nil {
-		return nil, err
-	}
+func (o *operator) eachKeyOf(ctx context.Context, account string, change func(store.Key) (bool, error)) (KeysChanged, error) {
 	var out KeysChanged
+	a, err := o.findAccount(ctx, account)
+	if err != nil {
+		return out, err
+	}
 	for at := 0; ; {
-		keys, total, err := d.Store.Keys(r.Context(), store.OfAccount(a.ID), store.KeyFilter{}, store.Page{Limit: 1000, Offset: at})
+		keys, total, err := o.Store.Keys(ctx, store.OfAccount(a.ID), store.KeyFilter{}, store.Page{Limit: 1000, Offset: at})
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		for _, k := range keys {
 			done, err := change(k)
 			switch {
 			case err != nil:
-				return nil, err
+				return out, err
 			case done:
 				out.Changed++
 			case k.State == store.KeySuspended:

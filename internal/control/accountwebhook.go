@@ -3,22 +3,22 @@
 package control
 
 import (
-	"net/http"
+	"context"
 
 	"postern/internal/store"
 )
 
-func (d *door) showAccountWebhook(r *http.Request) (any, error) {
-	a, err := d.findAccount(r.Context(), r.PathValue("account"))
+func (o *operator) showAccountWebhook(ctx context.Context, account string) (AccountWebhook, error) {
+	a, err := o.findAccount(ctx, account)
 	if err != nil {
-		return nil, err
+		return AccountWebhook{}, err
 	}
-	return d.accountWebhook(r, a, "")
+	return o.accountWebhook(ctx, a, "")
 }
 
 // accountWebhook is an account's webhook, with a signing secret that was just made.
-func (d *door) accountWebhook(r *http.Request, a store.Account, secret string) (AccountWebhook, error) {
-	w, err := d.Webhooks.Webhook(r.Context(), a.ID)
+func (o *operator) accountWebhook(ctx context.Context, a store.Account, secret string) (AccountWebhook, error) {
+	w, err := o.Webhooks.Webhook(ctx, a.ID)
 	if err != nil {
 		return AccountWebhook{}, err
 	}
@@ -28,31 +28,27 @@ func (d *door) accountWebhook(r *http.Request, a store.Account, secret string) (
 	}, nil
 }
 
-func (d *door) setAccountWebhook(r *http.Request) (any, error) {
-	var in AccountWebhookSet
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	a, err := d.findAccount(r.Context(), r.PathValue("account"))
+func (o *operator) setAccountWebhook(ctx context.Context, account, url string) (AccountWebhook, error) {
+	a, err := o.findAccount(ctx, account)
 	if err != nil {
-		return nil, err
+		return AccountWebhook{}, err
 	}
-	secret, err := d.Webhooks.SetWebhook(r.Context(), operator(), a.ID, in.URL)
+	secret, err := o.Webhooks.SetWebhook(ctx, actor(), a.ID, url)
 	if err != nil {
-		return nil, err
+		return AccountWebhook{}, err
 	}
-	return d.accountWebhook(r, a, secret)
+	return o.accountWebhook(ctx, a, secret)
 }
 
 // testAccountWebhook posts a sample, and says what came of it.
-func (d *door) testAccountWebhook(r *http.Request) (any, error) {
-	a, err := d.findAccount(r.Context(), r.PathValue("account"))
+func (o *operator) testAccountWebhook(ctx context.Context, account string) (Sample, error) {
+	a, err := o.findAccount(ctx, account)
 	if err != nil {
-		return nil, err
+		return Sample{}, err
 	}
-	x, err := d.Webhooks.SampleWebhook(r.Context(), operator(), a.ID)
+	x, err := o.Webhooks.SampleWebhook(ctx, actor(), a.ID)
 	if err != nil {
-		return nil, err
+		return Sample{}, err
 	}
 	out := Sample{Target: x.Target, WebhookID: x.WebhookID, Result: "delivered", Status: x.Status, Error: x.Error, TookMS: x.Took.Milliseconds()}
 	if x.Error != "" {
@@ -62,14 +58,14 @@ func (d *door) testAccountWebhook(r *http.Request) (any, error) {
 }
 
 // removeAccountWebhook answers with the webhook as it was.
-func (d *door) removeAccountWebhook(r *http.Request) (any, error) {
-	a, err := d.findAccount(r.Context(), r.PathValue("account"))
+func (o *operator) removeAccountWebhook(ctx context.Context, account string) (AccountWebhook, error) {
+	a, err := o.findAccount(ctx, account)
 	if err != nil {
-		return nil, err
+		return AccountWebhook{}, err
 	}
-	was, err := d.accountWebhook(r, a, "")
+	was, err := o.accountWebhook(ctx, a, "")
 	if err != nil {
-		return nil, err
+		return AccountWebhook{}, err
 	}
-	return was, d.Webhooks.RemoveWebhook(r.Context(), operator(), a.ID)
+	return was, o.Webhooks.RemoveWebhook(ctx, actor(), a.ID)
 }

@@ -1,236 +1,258 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package control is the operator's door: JSON over HTTP on a unix socket in the data directory, which nobody but the
-// server's own user can open. The command line speaks to it through a [Client]: over the socket when a server runs, so
-// that a reset is at once in force, and otherwise with the same handler in its own process.
+// Package control is what the operator can ask for at the command line: a table of typed calls, [Calls]. The running server
+// answers them on a unix socket in the data directory, which nobody but the server's own user can open, so that a reset is
+// at once in force; when no server runs, the command line opens the data directory and makes the same calls in its own
+// process.
 //
 // There are no credentials here: who can open the socket can read the database. Every change is the operator's in the
-// audit log. An answer is an object; an error is {"field": …, "reason": …} with a status of 400 or more.
+// audit log. What a caller did wrong is a *change.Error on either side of the socket.
 package control
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"net/http"
-	"strconv"
+	"io"
+	"time"
 
+	"postern/internal/auditlog"
 	"postern/internal/backend"
 	"postern/internal/change"
-
+	"postern/internal/keys"
 	"postern/internal/queue"
 	"postern/internal/store"
 	"postern/internal/submit"
 	"postern/internal/suppress"
 )
 
-// Config is what the door needs.
+// Calls are the questions and changes of the operator. An argument that names a thing is the text that the operator typed.
+type Calls struct {
+	// Accounts, by number or name; "" is the only one.
+	ListAccounts   func(ctx context.Context) ([]Account, error)
+	CreateAccount  func(ctx context.Context, in NewAccount) (Credential, error)
+	ShowAccount    func(ctx context.Context, account string) (AccountDetails, error)
+	ChangeAccount  func(ctx context.Context, account string, in AccountChange) (AccountDetails, error)
+	AssignPlan     func(ctx context.Context, account, plan string) (AccountDetails, error) // plan "": none
+	SuspendAccount func(ctx context.Context, account, reason string) (KeysChanged, error)
+	RestoreAccount func(ctx context.Context, account string) (KeysChanged, error)
+
+	// An account's webhook.
+	ShowAccountWebhook   func(ctx context.Context, account string) (AccountWebhook, error)
+	SetAccountWebhook    func(ctx context.Context, account, url string) (AccountWebhook, error)
+	TestAccountWebhook   func(ctx context.Context, account string) (Sample, error)
+	RemoveAccountWebhook func(ctx context.Context, account string) (AccountWebhook, error) // as it was
+
+	// Plans, by name or number, and what accounts ask for beyond theirs.
+	ListPlans      func(ctx context.Context) ([]Plan, error)
+	CreatePlan     func(ctx context.Context, in PlanChange) (Plan, error)
+	ChangePlan     func(ctx context.Context, plan string, in PlanChange) (Plan, error)
+	RemovePlan     func(ctx context.Context, plan string) error
+	ListRequests   func(ctx context.Context, all bool) ([]Request, error) // or the open ones
+	MakeRequest    func(ctx context.Context, in NewRequest) (Request, error)
+	GrantRequest   func(ctx context.Context, id, limit int64, note string) (Request, error) // limit 0: what was wanted
+	DeclineRequest func(ctx context.Context, id int64, reason string) (Request, error)
+
+	// People, by email address; "" is the only user.
+	ListPeople       func(ctx context.Context, account string) ([]Person, error) // account "": of all
+	Invite           func(ctx context.Context, in Share) (Person, error)
+	ChangeAccess     func(ctx context.Context, in Share) ([]Person, error) // all of the account after it
+	RemovePerson     func(ctx context.Context, in Share) (Shared, error)
+	SetOperator      func(ctx context.Context, email string, on bool) (OperatorOf, error)
+	CreateSignInLink func(ctx context.Context, email string, forgetsSecondFactor bool) (Link, error)
+
+	// Keys, by API key, name, number or reference; "" is the only account's master key.
+	ListKeys        func(ctx context.Context, in KeyList) ([]Key, error)
+	ShowKey         func(ctx context.Context, key string) (KeyDetails, error)
+	ListConnections func(ctx context.Context, key string) ([]Connection, error)
+	SuggestNetworks func(ctx context.Context, key string) (Suggestion, error)
+	CreateKey       func(ctx context.Context, in NewKey) (Credential, error)
+	ImportKeys      func(ctx context.Context, in KeyImport) ([]Imported, error) // one for each, in order
+	ResetKey        func(ctx context.Context, key string, how keys.Reset) (Credential, error)
+	RetireSecret    func(ctx context.Context, key string, secretID int64) (KeyDetails, error) // 0: the one that has an end
+	ChangeKey       func(ctx context.Context, key string, in KeyChange) (ChangedKey, error)
+	SuspendKey      func(ctx context.Context, key, reason string) (KeyDetails, error)
+	RestoreKey      func(ctx context.Context, key string) (KeyDetails, error)
+	DeleteKey       func(ctx context.Context, key string, cancelQueued bool) error
+	ReportLeak      func(ctx context.Context, secret string) (LeakAnswer, error)
+
+	// Senders: addresses and domains of a key.
+	ListSenders  func(ctx context.Context, key string) ([]Sender, error) // key "": of all
+	AddSender    func(ctx context.Context, key, sender, name string) (Sender, error)
+	RemoveSender func(ctx context.Context, key, sender string) (Sender, error) // as it is after it
+	CheckSender  func(ctx context.Context, key, sender string) (SenderCheck, error)
+	ChangeSender func(ctx context.Context, key, sender string, in SenderChange) (Sender, error)
+	MailSender   func(ctx context.Context, key, sender string) (Sender, error)
+
+	// A key's webhooks and what was posted to them.
+	ListWebhooks      func(ctx context.Context, key string) ([]Webhook, error) // key "": of all
+	SetWebhooks       func(ctx context.Context, in WebhookSet) ([]Webhook, error)
+	RemoveWebhooks    func(ctx context.Context, in WebhookOf) ([]Webhook, error) // as they were
+	TestWebhooks      func(ctx context.Context, in WebhookOf) ([]Delivery, error)
+	ShowWebhookSecret func(ctx context.Context, key string) (WebhookSecret, error)
+	NewWebhookSecret  func(ctx context.Context, key string, overlap time.Duration) (WebhookSecret, error)
+	ListDeliveries    func(ctx context.Context, in DeliveryQuery) ([]Delivery, error)
+	ShowDelivery      func(ctx context.Context, id string) (Delivery, error)
+	ReplayDelivery    func(ctx context.Context, id string) (Replayed, error)
+	ReplayFailed      func(ctx context.Context, key string, since time.Time) (Replayed, error)
+
+	// Mail, by number or UUID.
+	ListMessages  func(ctx context.Context, in MessageQuery) ([]Message, error)
+	ShowMessage   func(ctx context.Context, message string) (Message, error)
+	ShowSource    func(ctx context.Context, message string) ([]byte, error)
+	RetryMessage  func(ctx context.Context, message string) (Message, error)
+	CancelMessage func(ctx context.Context, message string) (Message, error)
+	ResendMessage func(ctx context.Context, message string) (Message, error) // the new one
+	Send          func(ctx context.Context, in NewMail) (Sent, error)
+	ShowQueue     func(ctx context.Context) (Queue, error)
+
+	// Suppression lists, complaints and statistics.
+	ListSuppressions   func(ctx context.Context, in SuppressionQuery) (Suppressions, error)
+	AddSuppressions    func(ctx context.Context, in NewSuppressions) ([]suppress.Suppression, error)
+	RemoveSuppression  func(ctx context.Context, key, email string) (suppress.Suppression, error)
+	ImportSuppressions func(ctx context.Context, key, reason string, file io.Reader) (suppress.Report, error)       // CSV
+	ReportComplaint    func(ctx context.Context, key, source string, report io.Reader) (suppress.Complained, error) // a mail of ARF
+	ShowStatistics     func(ctx context.Context, in StatisticsQuery) (Statistics, error)
+
+	// The audit log.
+	ListAudit  func(ctx context.Context, in AuditQuery) ([]auditlog.Entry, error)
+	CheckAudit func(ctx context.Context, in auditlog.Check) (auditlog.Check, error) // some of it: how far it has come
+}
+
+// Config is what the calls need.
 type Config struct {
 	*backend.Backend
 	QueueStats func() queue.Stats        // nil when no queue runs
 	SignInURL  func(token string) string // the page that a one-time link leads to
 	Hostname   string                    // for Message-IDs
-	Log        *slog.Logger
 }
 
-// maxBody bounds a request: a test mail's text is the largest thing in one.
-const maxBody = 4 << 20
+// operator answers the calls.
+type operator struct{ Config }
 
-// operator is who all of this is done by.
-func operator() change.Actor { return change.Actor{Kind: change.Operator, Origin: "command line"} }
+// New makes the calls over the parts below the entry points.
+func New(c Config) Calls {
+	o := &operator{c}
+	return Calls{
+		ListAccounts:   o.listAccounts,
+		CreateAccount:  o.createAccount,
+		ShowAccount:    o.showAccount,
+		ChangeAccount:  o.changeAccount,
+		AssignPlan:     o.assignPlan,
+		SuspendAccount: o.suspendAccount,
+		RestoreAccount: o.restoreAccount,
 
-// New makes the door's handler.
-func New(c Config) http.Handler {
-	d := &door{c}
-	mux := http.NewServeMux()
-	for pattern, h := range map[string]func(*http.Request) (any, error){
-		"GET /accounts":                           d.listAccounts,
-		"POST /accounts":                          d.createAccount,
-		"GET /accounts/{account}":                 d.showAccount,
-		"POST /accounts/{account}/change":         d.changeAccount,
-		"POST /accounts/{account}/plan":           d.assignPlan,
-		"POST /accounts/{account}/suspend":        d.suspendAccount,
-		"POST /accounts/{account}/restore":        d.restoreAccount,
-		"GET /accounts/{account}/webhook":         d.showAccountWebhook,
-		"POST /accounts/{account}/webhook":        d.setAccountWebhook,
-		"POST /accounts/{account}/webhook/test":   d.testAccountWebhook,
-		"POST /accounts/{account}/webhook/remove": d.removeAccountWebhook,
-		"GET /plans":                              d.listPlans,
-		"POST /plans":                             d.createPlan,
-		"POST /plans/{plan}/change":               d.changePlan,
-		"POST /plans/{plan}/remove":               d.removePlan,
-		"GET /requests":                           d.listRequests,
-		"POST /requests":                          d.makeRequest,
-		"POST /requests/{id}/grant":               d.grantRequest,
-		"POST /requests/{id}/decline":             d.declineRequest,
-		"GET /users":                              d.listPeople,
-		"POST /users/invite":                      d.invite,
-		"POST /users/access":                      d.changeAccess,
-		"POST /users/remove":                      d.removePerson,
-		"POST /users/operator":                    d.setOperator,
-		"POST /sign-in-links":                     d.createLink,
-		"GET /keys":                               d.listKeys,
-		"POST /keys":                              d.createKey,
-		"POST /keys/import":                       d.importKeys,
-		"GET /keys/{key}":                         d.showKey,
-		"GET /keys/{key}/connections":             d.listConnections,
-		"GET /keys/{key}/suggestion":              d.suggestNetworks,
-		"POST /keys/{key}/reset":                  d.resetKey,
-		"POST /keys/{key}/retire":                 d.retireSecret,
-		"POST /keys/{key}/change":                 d.changeKey,
-		"POST /keys/{key}/suspend":                d.suspendKey,
-		"POST /keys/{key}/restore":                d.restoreKey,
-		"POST /keys/{key}/delete":                 d.deleteKey,
-		"POST /leaked":                            d.reportLeak,
-		"GET /audit":                              d.listAudit,
-		"POST /audit/check":                       d.checkAudit,
-		"GET /senders":                            d.listSenders,
-		"POST /senders":                           d.addSender,
-		"POST /senders/remove":                    d.removeSender,
-		"POST /senders/check":                     d.checkSender,
-		"POST /senders/change":                    d.changeSender,
-		"POST /senders/mail":                      d.mailSender,
-		"GET /webhooks":                           d.listWebhooks,
-		"POST /webhooks":                          d.setWebhooks,
-		"POST /webhooks/remove":                   d.removeWebhooks,
-		"POST /webhooks/test":                     d.testWebhook,
-		"GET /webhooks/secret":                    d.showWebhookSecret,
-		"POST /webhooks/secret":                   d.newWebhookSecret,
-		"GET /deliveries":                         d.listDeliveries,
-		"GET /deliveries/{id}":                    d.showDelivery,
-		"POST /deliveries/{id}/replay":            d.replayDelivery,
-		"POST /deliveries/replay":                 d.replayFailed,
-		"GET /suppressions":                       d.listSuppressions,
-		"POST /suppressions":                      d.addSuppressions,
-		"POST /suppressions/remove":               d.removeSuppression,
-		"GET /statistics":                         d.showStatistics,
-		"GET /messages":                           d.listMessages,
-		"GET /messages/{id}":                      d.showMessage,
-		"GET /messages/{id}/source":               d.showSource,
-		"POST /messages/{id}/retry":               d.retryMessage,
-		"POST /messages/{id}/cancel":              d.cancelMessage,
-		"POST /messages/{id}/resend":              d.resendMessage,
-		"POST /send":                              d.send,
-		"GET /queue":                              d.queueStats,
-	} {
-		mux.Handle(pattern, d.answer(maxBody, h))
+		ShowAccountWebhook:   o.showAccountWebhook,
+		SetAccountWebhook:    o.setAccountWebhook,
+		TestAccountWebhook:   o.testAccountWebhook,
+		RemoveAccountWebhook: o.removeAccountWebhook,
+
+		ListPlans:      o.listPlans,
+		CreatePlan:     o.createPlan,
+		ChangePlan:     o.changePlan,
+		RemovePlan:     o.removePlan,
+		ListRequests:   o.listRequests,
+		MakeRequest:    o.makeRequest,
+		GrantRequest:   o.grantRequest,
+		DeclineRequest: o.declineRequest,
+
+		ListPeople:       o.listPeople,
+		Invite:           o.invite,
+		ChangeAccess:     o.changeAccess,
+		RemovePerson:     o.removePerson,
+		SetOperator:      o.setOperator,
+		CreateSignInLink: o.createLink,
+
+		ListKeys:        o.listKeys,
+		ShowKey:         o.showKey,
+		ListConnections: o.listConnections,
+		SuggestNetworks: o.suggestNetworks,
+		CreateKey:       o.createKey,
+		ImportKeys:      o.importKeys,
+		ResetKey:        o.resetKey,
+		RetireSecret:    o.retireSecret,
+		ChangeKey:       o.changeKey,
+		SuspendKey:      o.suspendKey,
+		RestoreKey:      o.restoreKey,
+		DeleteKey:       o.deleteKey,
+		ReportLeak:      o.reportLeak,
+
+		ListSenders:  o.listSenders,
+		AddSender:    o.addSender,
+		RemoveSender: o.removeSender,
+		CheckSender:  o.checkSender,
+		ChangeSender: o.changeSender,
+		MailSender:   o.mailSender,
+
+		ListWebhooks:      o.listWebhooks,
+		SetWebhooks:       o.setWebhooks,
+		RemoveWebhooks:    o.removeWebhooks,
+		TestWebhooks:      o.testWebhooks,
+		ShowWebhookSecret: o.showWebhookSecret,
+		NewWebhookSecret:  o.newWebhookSecret,
+		ListDeliveries:    o.listDeliveries,
+		ShowDelivery:      o.showDelivery,
+		ReplayDelivery:    o.replayDelivery,
+		ReplayFailed:      o.replayFailed,
+
+		ListMessages:  o.listMessages,
+		ShowMessage:   o.showMessage,
+		ShowSource:    o.showSource,
+		RetryMessage:  o.retryMessage,
+		CancelMessage: o.cancelMessage,
+		ResendMessage: o.resendMessage,
+		Send:          o.send,
+		ShowQueue:     o.queueStats,
+
+		ListSuppressions:   o.listSuppressions,
+		AddSuppressions:    o.addSuppressions,
+		RemoveSuppression:  o.removeSuppression,
+		ImportSuppressions: o.importSuppressions,
+		ReportComplaint:    o.reportComplaint,
+		ShowStatistics:     o.showStatistics,
+
+		ListAudit:  o.listAudit,
+		CheckAudit: o.checkAudit,
 	}
-	mux.Handle("POST /suppressions/import", d.answer(suppress.MaxFile+1, d.importSuppressions))
-	mux.Handle("POST /complaints", d.answer(suppress.MaxReport, d.reportComplaint))
-	return mux
 }
 
-type door struct {
-	Config
-}
-
-// answer writes what h returns as JSON, or its error. A request has at most limit bytes.
-func (d *door) answer(limit int64, h func(*http.Request) (any, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, limit)
-		status := http.StatusOK
-		body, err := h(r)
-		if err != nil {
-			var e *Error
-			if e = errorOf(err); e.Status == http.StatusInternalServerError {
-				d.Log.ErrorContext(r.Context(), "the command line's request failed", "request", r.Method+" "+r.URL.Path, "error", err)
-			}
-			status, body = e.Status, e
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		if err := json.NewEncoder(w).Encode(body); err != nil {
-			d.Log.WarnContext(r.Context(), "an answer to the command line was not written", "error", err)
-		}
-	})
-}
-
-// Error is what the caller did wrong, or what failed. Reason has no full stop. Usage says that the words themselves are
-// wrong, whatever the store holds.
-type Error struct {
-	Status int    `json:"-"`
-	Field  string `json:"field,omitempty"`
-	Reason string `json:"reason"`
-	Usage  bool   `json:"usage,omitempty"`
-}
-
-func (e *Error) Error() string {
-	if e.Field == "" {
-		return e.Reason
-	}
-	return e.Field + ": " + e.Reason
-}
+// actor is who all of this is done by.
+func actor() change.Actor { return change.Actor{Kind: change.Operator, Origin: "command line"} }
 
 func invalid(field, format string, args ...any) error {
-	return &Error{Status: http.StatusBadRequest, Field: field, Reason: fmt.Sprintf(format, args...)}
+	return change.Errorf(change.Invalid, field, format, args...)
 }
 
 // misused is a value that no store could make sense of.
-func misused(field, format string, args ...any) error {
-	return &Error{Status: http.StatusBadRequest, Field: field, Reason: fmt.Sprintf(format, args...), Usage: true}
-}
+func misused(field, format string, args ...any) error { return misuse(invalid(field, format, args...)) }
 
-// misuse makes what the layer below refuses of a question an error of usage: no store could make sense of it.
+// misuse makes what the layer below refuses of a question a misuse of the command.
 func misuse(err error) error {
-	var mistake *change.Error
-	if !errors.As(err, &mistake) || mistake.Kind != change.Invalid {
-		return err
+	if e := new(change.Error); errors.As(err, &e) && e.Kind == change.Invalid {
+		return &Misuse{e}
 	}
-	return &Error{Status: http.StatusBadRequest, Field: mistake.Field, Reason: mistake.Reason, Usage: true}
+	return err
 }
 
 func notFound(field, format string, args ...any) error {
-	return &Error{Status: http.StatusNotFound, Field: field, Reason: fmt.Sprintf(format, args...)}
+	return change.Errorf(change.NotFound, field, format, args...)
 }
 
-// errorOf maps the errors of the engines.
-func errorOf(err error) *Error {
-	var own *Error
-	var ring *change.Error
+// failureOf is how an error is written on the wire; of none it is empty.
+func failureOf(err error) failure {
+	var wrong *change.Error
+	var misuse *Misuse
 	var mail *submit.Error
 	switch {
-	case errors.As(err, &own):
-		return own
-	case errors.As(err, &ring):
-		status := http.StatusBadRequest
-		if ring.Kind == change.NotFound {
-			status = http.StatusNotFound
-		}
-		return &Error{Status: status, Field: ring.Field, Reason: ring.Reason}
+	case err == nil:
+		return failure{}
+	case errors.As(err, &wrong):
+		return failure{Kind: wrong.Kind, Field: wrong.Field, Reason: wrong.Reason, Misuse: errors.As(err, &misuse)}
 	case errors.As(err, &mail):
-		status := http.StatusBadRequest
-		if mail.Code.Temporary() {
-			status = http.StatusServiceUnavailable
-		}
-		return &Error{Status: status, Field: mail.Field, Reason: mail.Reason}
+		return failure{Kind: change.Invalid, Field: mail.Field, Reason: mail.Reason}
 	case errors.Is(err, store.ErrNotFound):
-		return &Error{Status: http.StatusNotFound, Reason: "there is no such thing"}
+		return failure{Kind: change.NotFound, Reason: "there is no such thing"}
 	}
-	return &Error{Status: http.StatusInternalServerError, Reason: err.Error()}
-}
-
-// read decodes a request's body. Unknown properties are refused: client and server may be of different versions.
-func read(r *http.Request, into any) error {
-	dec := json.NewDecoder(r.Body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return invalid("", "the request cannot be read: %v", err)
-	}
-	return nil
-}
-
-// number reads an optional number of the query.
-func number(r *http.Request, name string) (int64, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0, misused(name, "%q is not a number", text)
-	}
-	return n, nil
+	return failure{Reason: err.Error()}
 }
 
 // usualRows and maxListed are how many rows a listing has where nobody says it, and at most.
@@ -240,16 +262,12 @@ const (
 )
 
 // listed reads how many rows are asked for, or answers as many as are usual.
-func listed(r *http.Request, usual int) (int, error) {
-	if r.URL.Query().Get("limit") == "" {
+func listed(limit *int, usual int) (int, error) {
+	if limit == nil {
 		return usual, nil
 	}
-	n, err := number(r, "limit")
-	if err == nil && (n < 1 || n > maxListed) {
-		err = misused("limit", "%d is not between 1 and %d", n, maxListed)
+	if *limit < 1 || *limit > maxListed {
+		return 0, misused("limit", "%d is not between 1 and %d", *limit, maxListed)
 	}
-	return int(n), err
+	return *limit, nil
 }
-
-// yes reads a yes or no of the query: it is there, or not.
-func yes(r *http.Request, name string) bool { return r.URL.Query().Get(name) != "" }

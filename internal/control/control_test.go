@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,23 +13,42 @@ import (
 
 	"postern/internal/backend"
 	"postern/internal/backend/backendtest"
+	"postern/internal/change"
 	"postern/internal/control"
 	"postern/internal/gate"
+	"postern/internal/keys"
 )
 
-// open gives a client of a door over a fresh store with one account, and the gate that it changes.
-func open(t *testing.T) (*control.Client, *gate.Gate, control.Credential) {
+// open gives the calls over a fresh store with one account, and the gate that it changes.
+func open(t *testing.T) (control.Calls, *gate.Gate, control.Credential) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	b := backendtest.New(t, backend.Config{Log: log})
 	d := control.Local(control.New(control.Config{
-		Backend: b, SignInURL: func(token string) string { return "http://x/" + token }, Hostname: "mail.example.com", Log: log,
-	}))
-	var made control.Credential
-	if err := d.Post(t.Context(), "/accounts", control.NewAccount{Name: "Acme", Email: "owner@example.com"}, &made); err != nil {
-		t.Fatal(err)
-	}
+		Backend: b, SignInURL: func(token string) string { return "http://x/" + token }, Hostname: "mail.example.com",
+	}), log)
+	made := ok(d.CreateAccount(t.Context(), control.NewAccount{Name: "Acme", Email: "owner@example.com"}))
 	return d, b.Gate, made
+}
+
+// ok is the answer of a call that has to work.
+func ok[T any](answer T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return answer
+}
+
+// errOf is the error of a call.
+func errOf(_ any, err error) error { return err }
+
+// refusedOn wants a mistake about a field, or about any where it is "".
+func refusedOn(t *testing.T, i int, err error, missing bool, field string) {
+	t.Helper()
+	var e *change.Error
+	if !errors.As(err, &e) || (e.Kind == change.NotFound) != missing || e.Reason == "" || field != "" && e.Field != field {
+		t.Errorf("%d: %v; want it on %q, missing %v", i, err, field, missing)
+	}
 }
 
 func verify(g *gate.Gate, c control.Credential) error {
@@ -38,16 +56,13 @@ func verify(g *gate.Gate, c control.Credential) error {
 	return err
 }
 
-// TestResetReachesTheGate: when the door has answered, the old secret opens nothing and the new one does.
+// TestResetReachesTheGate: when the call has returned, the old secret opens nothing and the new one does.
 func TestResetReachesTheGate(t *testing.T) {
 	d, g, old := open(t)
 	if err := verify(g, old); err != nil {
 		t.Fatal(err)
 	}
-	var fresh control.Credential
-	if err := d.Post(t.Context(), "/keys/Acme/reset", struct{}{}, &fresh); err != nil {
-		t.Fatal(err)
-	}
+	fresh := ok(d.ResetKey(t.Context(), "Acme", keys.Reset{}))
 	if verify(g, old) == nil {
 		t.Error("the old secret is let in after the reset")
 	}
@@ -60,18 +75,13 @@ func TestResetReachesTheGate(t *testing.T) {
 func TestKeysAreNamed(t *testing.T) {
 	d, _, made := open(t)
 	for _, which := range []string{"", "Acme", made.APIKey, strings.ToUpper(made.APIKey), fmt.Sprint(made.KeyID)} {
-		var s control.Sender
-		if err := d.Post(t.Context(), "/senders", control.SenderOf{Key: which, Email: "a@example.com"}, &s); err != nil || s.APIKey != made.APIKey {
+		if s, err := d.AddSender(t.Context(), which, "a@example.com", ""); err != nil || s.APIKey != made.APIKey {
 			t.Errorf("%q: %+v, %v", which, s, err)
 		}
 	}
 	// A name that is a number goes before the number.
-	var other control.Credential
-	if err := d.Post(t.Context(), "/keys", control.NewKey{Name: fmt.Sprint(made.KeyID)}, &other); err != nil {
-		t.Fatal(err)
-	}
-	var s control.Sender
-	if err := d.Post(t.Context(), "/senders", control.SenderOf{Key: other.Name, Email: "a@example.com"}, &s); err != nil || s.APIKey != other.APIKey {
+	other := ok(d.CreateKey(t.Context(), control.NewKey{Name: fmt.Sprint(made.KeyID)}))
+	if s, err := d.AddSender(t.Context(), other.Name, "a@example.com", ""); err != nil || s.APIKey != other.APIKey {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -79,28 +89,20 @@ func TestKeysAreNamed(t *testing.T) {
 // TestSentMailIsKept: a test mail is found with its source, by number and by UUID.
 func TestSentMailIsKept(t *testing.T) {
 	d, _, _ := open(t)
-	if err := d.Post(t.Context(), "/senders", control.SenderOf{Email: "example.com"}, nil); err != nil {
-		t.Fatal(err)
-	}
-	var sent control.Sent
-	if err := d.Post(t.Context(), "/send", control.NewMail{To: []string{"Freund <ä@example.org>", "b@example.org"}, Subject: "Grüße", Text: "Hallo"}, &sent); err != nil {
-		t.Fatal(err)
-	}
+	ok(d.AddSender(t.Context(), "", "example.com", ""))
+	sent := ok(d.Send(t.Context(), control.NewMail{To: []string{"Freund <ä@example.org>", "b@example.org"}, Subject: "Grüße", Text: "Hallo"}))
 	if len(sent.Messages) != 2 || sent.From != "postern@example.com" {
 		t.Fatalf("%+v", sent)
 	}
 	for _, which := range []string{fmt.Sprint(sent.Messages[0].ID), sent.Messages[0].UUID} {
-		var m control.Message
-		if err := d.Get(t.Context(), "/messages/"+which, &m); err != nil || m.To != "ä@example.org" || m.Subject != "Grüße" || m.Status != "queued" {
+		if m, err := d.ShowMessage(t.Context(), which); err != nil || m.To != "ä@example.org" || m.Subject != "Grüße" || m.Status != "queued" {
 			t.Errorf("%s: %+v, %v", which, m, err)
 		}
 	}
-	var src control.Source
-	if err := d.Get(t.Context(), fmt.Sprintf("/messages/%d/source", sent.Messages[1].ID), &src); err != nil || !strings.Contains(string(src.Raw), "\r\n\r\nHallo") {
-		t.Errorf("%s, %v", src.Raw, err)
+	if raw, err := d.ShowSource(t.Context(), fmt.Sprint(sent.Messages[1].ID)); err != nil || !strings.Contains(string(raw), "\r\n\r\nHallo") {
+		t.Errorf("%s, %v", raw, err)
 	}
-	var list []control.Message
-	if err := d.Get(t.Context(), "/messages?limit=1&search=b@example", &list); err != nil || len(list) != 1 || list[0].To != "b@example.org" {
+	if list, err := d.ListMessages(t.Context(), control.MessageQuery{Limit: new(1), Search: "b@example"}); err != nil || len(list) != 1 || list[0].To != "b@example.org" {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
@@ -108,43 +110,34 @@ func TestSentMailIsKept(t *testing.T) {
 // TestErrorsNameTheField: each mistake says where it is, and changes nothing.
 func TestErrorsNameTheField(t *testing.T) {
 	d, _, _ := open(t)
-	for _, x := range []struct {
-		path   string
-		in     any
-		status int
-		field  string
+	for i, x := range []struct {
+		missing bool // it names what is not there
+		field   string
+		err     error
 	}{
-		{"/accounts", control.NewAccount{Name: " ", Email: "a@example.com"}, 400, "Name"},
-		{"/accounts", control.NewAccount{Name: "B", Email: "nobody"}, 400, "Email"},
-		{"/accounts", control.NewAccount{Name: "B", Email: "OWNER@example.com"}, 400, "Email"},
-		{"/keys", control.NewKey{Name: "Acme"}, 400, "Name"},
-		{"/keys", control.NewKey{Account: "Nobody", Name: "x"}, 404, "Account"},
-		{"/keys/nobody/reset", struct{}{}, 404, "Key"},
-		{"/keys/nobody/change", control.KeyChange{}, 404, "Key"},
-		{"/senders", control.SenderOf{Email: "a b@example.com"}, 400, "Email"},
-		{"/senders/remove", control.SenderOf{Email: "a@example.com"}, 404, "Email"},
-		{"/send", control.NewMail{To: []string{"a@example.org"}}, 400, "From"},
-		{"/send", control.NewMail{From: "a@example.com", To: []string{"a@example.org"}}, 400, ""},
-		{"/send", control.NewMail{From: "a@example.com", To: []string{"@"}}, 400, "To"},
-		{"/send", control.NewMail{From: "a\r\nBcc: x@example.org", To: []string{"a@example.org"}}, 400, "From"},
-		{"/sign-in-links", control.NewLink{Email: "stranger@example.com"}, 404, "Email"},
-		{"/keys", map[string]string{"Title": "x"}, 400, ""},
-		{"/nothing", struct{}{}, http.StatusNotFound, ""},
+		{false, "Name", errOf(d.CreateAccount(t.Context(), control.NewAccount{Name: " ", Email: "a@example.com"}))},
+		{false, "Email", errOf(d.CreateAccount(t.Context(), control.NewAccount{Name: "B", Email: "nobody"}))},
+		{false, "Email", errOf(d.CreateAccount(t.Context(), control.NewAccount{Name: "B", Email: "OWNER@example.com"}))},
+		{false, "Name", errOf(d.CreateKey(t.Context(), control.NewKey{Name: "Acme"}))},
+		{true, "Account", errOf(d.CreateKey(t.Context(), control.NewKey{Account: "Nobody", Name: "x"}))},
+		{true, "Key", errOf(d.ResetKey(t.Context(), "nobody", keys.Reset{}))},
+		{true, "Key", errOf(d.ChangeKey(t.Context(), "nobody", control.KeyChange{}))},
+		{false, "Email", errOf(d.AddSender(t.Context(), "", "a b@example.com", ""))},
+		{true, "Email", errOf(d.RemoveSender(t.Context(), "", "a@example.com"))},
+		{false, "From", errOf(d.Send(t.Context(), control.NewMail{To: []string{"a@example.org"}}))},
+		{false, "", errOf(d.Send(t.Context(), control.NewMail{From: "a@example.com", To: []string{"a@example.org"}}))},
+		{false, "To", errOf(d.Send(t.Context(), control.NewMail{From: "a@example.com", To: []string{"@"}}))},
+		{false, "From", errOf(d.Send(t.Context(), control.NewMail{From: "a\r\nBcc: x@example.org", To: []string{"a@example.org"}}))},
+		{true, "Email", errOf(d.CreateSignInLink(t.Context(), "stranger@example.com", false))},
+		{false, "limit", errOf(d.ListMessages(t.Context(), control.MessageQuery{Limit: new(1001)}))},
+		{false, "Message", errOf(d.ShowMessage(t.Context(), "x"))},
+		{true, "Message", errOf(d.ShowMessage(t.Context(), "1"))},
+		{true, "Account", errOf(d.ListKeys(t.Context(), control.KeyList{Account: "x"}))},
+		{true, "Key", errOf(d.ListSenders(t.Context(), "x"))},
 	} {
-		err := d.Post(t.Context(), x.path, x.in, nil)
-		var e *control.Error
-		if !errors.As(err, &e) || e.Status != x.status || e.Reason == "" || x.field != "" && e.Field != x.field {
-			t.Errorf("POST %s %+v: %v; want %d on %q", x.path, x.in, err, x.status, x.field)
-		}
+		refusedOn(t, i, x.err, x.missing, x.field)
 	}
-	for _, path := range []string{"/messages?limit=x", "/messages?limit=1001", "/messages/x", "/messages/1", "/keys?account=x", "/senders?key=x"} {
-		var e *control.Error
-		if err := d.Get(t.Context(), path, nil); !errors.As(err, &e) || e.Status >= 500 {
-			t.Errorf("GET %s: %v", path, err)
-		}
-	}
-	var list []control.Account
-	if err := d.Get(t.Context(), "/accounts", &list); err != nil || len(list) != 1 || list[0].Keys != 1 {
+	if list, err := d.ListAccounts(t.Context()); err != nil || len(list) != 1 || list[0].Keys != 1 {
 		t.Errorf("%+v, %v", list, err)
 	}
 }

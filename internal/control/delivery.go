@@ -4,56 +4,49 @@ package control
 
 import (
 	"context"
-	"net/http"
 	"strconv"
+	"time"
 
 	"postern/internal/store"
 	"postern/internal/webhooks"
 )
 
 // listDeliveries lists the latest requests to webhooks, newest first.
-func (d *door) listDeliveries(r *http.Request) (any, error) {
-	q := r.URL.Query()
-	var f store.AttemptFilter
-	if which := q.Get("key"); which != "" {
-		k, err := d.findKey(r.Context(), which)
+func (o *operator) listDeliveries(ctx context.Context, in DeliveryQuery) ([]Delivery, error) {
+	f := store.AttemptFilter{From: in.From, To: in.To}
+	if in.Key != "" {
+		k, err := o.findKey(ctx, in.Key)
 		if err != nil {
 			return nil, err
 		}
 		f.KeyID = k.ID
 	}
 	var err error
-	if name := q.Get("event"); name != "" {
-		if f.Type, err = webhooks.HookTypeOf(name); err != nil {
+	if in.Event != "" {
+		if f.Type, err = webhooks.HookTypeOf(in.Event); err != nil {
 			return nil, err
 		}
 	}
-	if failed := yes(r, "failed"); failed {
-		f.Failed = &failed
+	if in.Failed {
+		f.Failed = &in.Failed
 	}
-	if f.From, err = moment(r, "from", false); err != nil {
-		return nil, err
-	}
-	if f.To, err = moment(r, "to", true); err != nil {
-		return nil, err
-	}
-	limit, err := listed(r, usualRows)
+	limit, err := listed(in.Limit, usualRows)
 	if err != nil {
 		return nil, err
 	}
-	list, err := d.Store.HookAttempts(r.Context(), store.OfOperator(), f, limit)
+	list, err := o.Store.HookAttempts(ctx, store.OfOperator(), f, limit)
 	if err != nil {
 		return nil, err
 	}
-	return d.deliveriesOf(r.Context(), list)
+	return o.deliveriesOf(ctx, list)
 }
 
-func (d *door) deliveriesOf(ctx context.Context, list []store.HookAttempt) ([]Delivery, error) {
+func (o *operator) deliveriesOf(ctx context.Context, list []store.HookAttempt) ([]Delivery, error) {
 	ids := make([]int64, 0, len(list))
 	for _, a := range list {
 		ids = append(ids, a.KeyID)
 	}
-	keys, err := d.Store.KeysByID(ctx, store.OfOperator(), ids)
+	keys, err := o.Store.KeysByID(ctx, store.OfOperator(), ids)
 	if err != nil {
 		return nil, err
 	}
@@ -76,14 +69,13 @@ func deliveryOf(a store.HookAttempt, key store.Key) Delivery {
 	return out
 }
 
-// pathDelivery is the request that the path names.
-func (d *door) pathDelivery(r *http.Request) (store.HookAttempt, error) {
-	which := r.PathValue("id")
+// delivery finds a request by its number.
+func (o *operator) delivery(ctx context.Context, which string) (store.HookAttempt, error) {
 	id, err := strconv.ParseInt(which, 10, 64)
 	if err != nil || id <= 0 {
 		return store.HookAttempt{}, misused("Delivery", "%q is not the number of a delivery", which)
 	}
-	list, err := d.Store.HookAttempts(r.Context(), store.OfOperator(), store.AttemptFilter{ID: id}, 1)
+	list, err := o.Store.HookAttempts(ctx, store.OfOperator(), store.AttemptFilter{ID: id}, 1)
 	if err == nil && len(list) == 0 {
 		err = notFound("Delivery", "there is no delivery %d in the log", id)
 	}
@@ -94,46 +86,38 @@ func (d *door) pathDelivery(r *http.Request) (store.HookAttempt, error) {
 }
 
 // showDelivery has one request with its body, made again of the events that are still kept.
-func (d *door) showDelivery(r *http.Request) (any, error) {
-	a, err := d.pathDelivery(r)
+func (o *operator) showDelivery(ctx context.Context, which string) (Delivery, error) {
+	a, err := o.delivery(ctx, which)
 	if err != nil {
-		return nil, err
+		return Delivery{}, err
 	}
-	list, err := d.deliveriesOf(r.Context(), []store.HookAttempt{a})
+	list, err := o.deliveriesOf(ctx, []store.HookAttempt{a})
 	if err != nil {
-		return nil, err
+		return Delivery{}, err
 	}
-	body, kept, err := d.Webhooks.HookBody(r.Context(), a)
+	body, kept, err := o.Webhooks.HookBody(ctx, a)
 	list[0].Body, list[0].Kept = string(body), kept
 	return list[0], err
 }
 
-func (d *door) replayDelivery(r *http.Request) (any, error) {
-	a, err := d.pathDelivery(r)
+func (o *operator) replayDelivery(ctx context.Context, which string) (Replayed, error) {
+	a, err := o.delivery(ctx, which)
 	if err != nil {
-		return nil, err
+		return Replayed{}, err
 	}
-	n, err := d.Webhooks.ReplayAttempt(r.Context(), operator(), store.OfOperator(), a.ID)
+	n, err := o.Webhooks.ReplayAttempt(ctx, actor(), store.OfOperator(), a.ID)
 	return Replayed{n}, err
 }
 
 // replayFailed tells a key's webhooks again what failed since a time, and was not told after.
-func (d *door) replayFailed(r *http.Request) (any, error) {
-	var in ReplayFailed
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	key, err := d.findKey(r.Context(), in.Key)
+func (o *operator) replayFailed(ctx context.Context, which string, since time.Time) (Replayed, error) {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return nil, err
-	}
-	since, err := momentOf("since", in.Since, false)
-	if err != nil { // the command line turns so long ago into a time
-		return nil, misused("since", "%q is neither a date (2026-01-31), a time (2026-01-31T12:00:00Z) nor so long ago (90m, 24h)", in.Since)
+		return Replayed{}, err
 	}
 	if since.IsZero() {
-		return nil, invalid("since", "say from which time on")
+		return Replayed{}, invalid("since", "say from which time on")
 	}
-	n, err := d.Webhooks.ReplayFailed(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, since)
+	n, err := o.Webhooks.ReplayFailed(ctx, actor(), store.OfOperator(), store.KeyFilter{ID: key.ID}, since)
 	return Replayed{n}, err
 }

@@ -5,32 +5,32 @@ package control
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strconv"
 	"strings"
 
+	"postern/internal/change"
 	"postern/internal/credential"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
 
 // findUser finds a user by email address, or the only one there is.
-func (d *door) findUser(ctx context.Context, email string) (store.User, error) {
+func (o *operator) findUser(ctx context.Context, email string) (store.User, error) {
 	if email != "" {
 		// Also who has but a single key shared with him.
-		u, err := d.Store.UserByEmail(ctx, mail.Canonical(email))
+		u, err := o.Store.UserByEmail(ctx, mail.Canonical(email))
 		if !errors.Is(err, store.ErrNotFound) {
 			return u, err
 		}
 	}
-	accounts, err := d.Store.Accounts(ctx)
+	accounts, err := o.Store.Accounts(ctx)
 	if err != nil {
 		return store.User{}, err
 	}
 	var all []store.User
 	var emails []string
 	for _, a := range accounts {
-		users, err := d.Store.Users(ctx, a.ID)
+		users, err := o.Store.Users(ctx, a.ID)
 		if err != nil {
 			return store.User{}, err
 		}
@@ -50,8 +50,8 @@ func (d *door) findUser(ctx context.Context, email string) (store.User, error) {
 }
 
 // findAccount finds an account by number or name, or the only one there is.
-func (d *door) findAccount(ctx context.Context, which string) (store.Account, error) {
-	accounts, err := d.Store.Accounts(ctx)
+func (o *operator) findAccount(ctx context.Context, which string) (store.Account, error) {
+	accounts, err := o.Store.Accounts(ctx)
 	if err != nil {
 		return store.Account{}, err
 	}
@@ -75,54 +75,54 @@ func (d *door) findAccount(ctx context.Context, which string) (store.Account, er
 }
 
 // findKey finds a key by API key, name, number or reference (with "ref:" before it by that alone), or the only account's master key.
-func (d *door) findKey(ctx context.Context, which string) (store.Key, error) {
+func (o *operator) findKey(ctx context.Context, which string) (store.Key, error) {
 	if which == "" {
-		a, err := d.findAccount(ctx, "")
+		a, err := o.findAccount(ctx, "")
 		if err != nil {
-			return store.Key{}, d.askForKey(err)
+			return store.Key{}, o.askForKey(err)
 		}
 		master := true
-		return d.Store.Key(ctx, store.OfAccount(a.ID), store.KeyFilter{Master: &master})
+		return o.Store.Key(ctx, store.OfAccount(a.ID), store.KeyFilter{Master: &master})
 	}
-	return d.keyIn(ctx, store.OfOperator(), which)
+	return o.keyIn(ctx, store.OfOperator(), which)
 }
 
 // findKeyOf finds a key of an account.
-func (d *door) findKeyOf(ctx context.Context, a store.Account, which string) (store.Key, error) {
-	return d.keyIn(ctx, store.OfAccount(a.ID), which)
+func (o *operator) findKeyOf(ctx context.Context, a store.Account, which string) (store.Key, error) {
+	return o.keyIn(ctx, store.OfAccount(a.ID), which)
 }
 
-func (d *door) keyIn(ctx context.Context, scope store.Scope, which string) (store.Key, error) {
+func (o *operator) keyIn(ctx context.Context, scope store.Scope, which string) (store.Key, error) {
 	reference, ok := strings.CutPrefix(which, "ref:")
 	switch {
 	case reference == "": // an empty filter would find any key
 		return store.Key{}, invalid("Key", "it is empty: say which key, by API key, name, number or reference")
 	case ok:
-		return d.oneKey(ctx, scope, which, store.KeyFilter{Reference: reference})
+		return o.oneKey(ctx, scope, which, store.KeyFilter{Reference: reference})
 	}
 	if _, err := credential.ParseAPIKey(strings.ToLower(which)); err == nil {
-		return d.oneKey(ctx, scope, which, store.KeyFilter{APIKey: strings.ToLower(which)})
+		return o.oneKey(ctx, scope, which, store.KeyFilter{APIKey: strings.ToLower(which)})
 	}
-	key, err := d.oneKey(ctx, scope, which, store.KeyFilter{Name: which})
+	key, err := o.oneKey(ctx, scope, which, store.KeyFilter{Name: which})
 	if id, bad := strconv.ParseInt(which, 10, 64); err != nil && bad == nil && id > 0 {
-		key, err = d.oneKey(ctx, scope, which, store.KeyFilter{ID: id})
+		key, err = o.oneKey(ctx, scope, which, store.KeyFilter{ID: id})
 	}
-	if e := new(Error); errors.As(err, &e) && e.Status == http.StatusNotFound {
-		return d.oneKey(ctx, scope, which, store.KeyFilter{Reference: which})
+	if failureOf(err).Kind == change.NotFound {
+		return o.oneKey(ctx, scope, which, store.KeyFilter{Reference: which})
 	}
 	return key, err
 }
 
 // askForKey turns "say which account" into what can be said where a key is wanted.
-func (d *door) askForKey(err error) error {
-	if e := errorOf(err); e.Status == http.StatusBadRequest {
+func (o *operator) askForKey(err error) error {
+	if failureOf(err).Kind == change.Invalid {
 		return invalid("Key", "there are several accounts: say which key, by API key, number or name")
 	}
 	return err
 }
 
-func (d *door) oneKey(ctx context.Context, scope store.Scope, which string, f store.KeyFilter) (store.Key, error) {
-	keys, total, err := d.Store.Keys(ctx, scope, f, store.Page{Limit: 1})
+func (o *operator) oneKey(ctx context.Context, scope store.Scope, which string, f store.KeyFilter) (store.Key, error) {
+	keys, total, err := o.Store.Keys(ctx, scope, f, store.Page{Limit: 1})
 	switch {
 	case err != nil:
 		return store.Key{}, err
@@ -135,8 +135,8 @@ func (d *door) oneKey(ctx context.Context, scope store.Scope, which string, f st
 }
 
 // findPlan finds a plan by name or number.
-func (d *door) findPlan(ctx context.Context, which string) (store.Plan, error) {
-	plans, err := d.Store.Plans(ctx)
+func (o *operator) findPlan(ctx context.Context, which string) (store.Plan, error) {
+	plans, err := o.Store.Plans(ctx)
 	if err != nil {
 		return store.Plan{}, err
 	}

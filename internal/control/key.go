@@ -3,7 +3,7 @@
 package control
 
 import (
-	"net/http"
+	"context"
 	"net/netip"
 	"strings"
 	"time"
@@ -15,40 +15,39 @@ import (
 	"postern/internal/store"
 )
 
-func (d *door) listKeys(r *http.Request) (any, error) {
+func (o *operator) listKeys(ctx context.Context, in KeyList) ([]Key, error) {
 	scope := store.OfOperator()
-	q := r.URL.Query()
-	if which := q.Get("account"); which != "" {
-		a, err := d.findAccount(r.Context(), which)
+	if in.Account != "" {
+		a, err := o.findAccount(ctx, in.Account)
 		if err != nil {
 			return nil, err
 		}
 		scope = store.OfAccount(a.ID)
 	}
-	f := store.KeyFilter{Search: q.Get("search"), State: q.Get("state"), Deleted: yes(r, "deleted")}
+	f := store.KeyFilter{Search: in.Search, State: in.State, Deleted: in.Deleted}
 	switch f.State {
 	case "", store.KeyActive, store.KeyDeactivated, store.KeySuspended:
 	default:
 		return nil, misused("state", "%q is not a state: there are active, deactivated and suspended", f.State)
 	}
-	policies, err := d.policies(r)
+	policies, err := o.policies(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := []Key{}
 	for at := 0; ; {
-		keys, total, err := d.Store.Keys(r.Context(), scope, f, store.Page{Limit: 1000, Offset: at})
+		keys, total, err := o.Store.Keys(ctx, scope, f, store.Page{Limit: 1000, Offset: at})
 		if err != nil {
 			return nil, err
 		}
-		used, err := d.lastUses(r, keys)
+		used, err := o.lastUses(ctx, keys)
 		if err != nil {
 			return nil, err
 		}
 		for _, k := range keys {
 			x := keyOf(k, policies[k.AccountID], used[k.ID], time.Now())
 			due, overdue := x.aged()
-			if yes(r, "due") && !due || yes(r, "overdue") && !overdue {
+			if in.Due && !due || in.Overdue && !overdue {
 				continue
 			}
 			out = append(out, x)
@@ -68,8 +67,8 @@ func (k *Key) aged() (due, overdue bool) {
 }
 
 // policies are the rotation policies of the accounts.
-func (d *door) policies(r *http.Request) (map[int64]credential.Policy, error) {
-	list, err := d.Store.Accounts(r.Context())
+func (o *operator) policies(ctx context.Context) (map[int64]credential.Policy, error) {
+	list, err := o.Store.Accounts(ctx)
 	out := map[int64]credential.Policy{}
 	for _, a := range list {
 		out[a.ID] = accounts.PolicyOf(a)
@@ -78,12 +77,12 @@ func (d *door) policies(r *http.Request) (map[int64]credential.Policy, error) {
 }
 
 // lastUses says when keys were last used, with whichever secret: one that has ended counts too.
-func (d *door) lastUses(r *http.Request, keys []store.Key) (map[int64]time.Time, error) {
+func (o *operator) lastUses(ctx context.Context, keys []store.Key) (map[int64]time.Time, error) {
 	ids := make([]int64, 0, len(keys))
 	for _, k := range keys {
 		ids = append(ids, k.ID)
 	}
-	return d.Store.LastUses(r.Context(), store.OfOperator(), ids)
+	return o.Store.LastUses(ctx, store.OfOperator(), ids)
 }
 
 func keyOf(k store.Key, policy credential.Policy, used, now time.Time) Key {
@@ -113,21 +112,21 @@ func secretOf(x store.Secret, policy credential.Policy, now time.Time) Secret {
 	return s
 }
 
-func (d *door) showKey(r *http.Request) (any, error) {
-	key, err := d.findKey(r.Context(), r.PathValue("key"))
-	if err != nil {
-		return nil, err
-	}
-	return d.details(r, key)
-}
-
-// details gathers all of a key.
-func (d *door) details(r *http.Request, key store.Key) (KeyDetails, error) {
-	a, err := d.Store.Account(r.Context(), key.AccountID)
+func (o *operator) showKey(ctx context.Context, which string) (KeyDetails, error) {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
 		return KeyDetails{}, err
 	}
-	used, err := d.lastUses(r, []store.Key{key})
+	return o.details(ctx, key)
+}
+
+// details gathers all of a key.
+func (o *operator) details(ctx context.Context, key store.Key) (KeyDetails, error) {
+	a, err := o.Store.Account(ctx, key.AccountID)
+	if err != nil {
+		return KeyDetails{}, err
+	}
+	used, err := o.lastUses(ctx, []store.Key{key})
 	if err != nil {
 		return KeyDetails{}, err
 	}
@@ -135,19 +134,19 @@ func (d *door) details(r *http.Request, key store.Key) (KeyDetails, error) {
 	out := KeyDetails{Key: keyOf(key, accounts.PolicyOf(a), used[key.ID], now), AccountName: a.Name, ACL: key.ACL, Senders: []string{}}
 	out.Restrictions = restrictionsOf(key.Limits)
 	out.Restrictions.AccountDay = a.DayLimit
-	uses, err := d.Store.KeyUse(r.Context(), key.ID, monthOf(now))
+	uses, err := o.Store.KeyUse(ctx, key.ID, monthOf(now))
 	if err != nil {
 		return out, err
 	}
 	out.Use = useOf(uses, now)
-	senders, err := d.Store.KeySenders(r.Context(), key.ID)
+	senders, err := o.Store.KeySenders(ctx, key.ID)
 	if err != nil {
 		return out, err
 	}
 	for _, s := range senders {
 		out.Senders = append(out.Senders, s.Email)
 	}
-	out.Connections, err = d.connections(r, key, store.ConnectionFilter{})
+	out.Connections, err = o.connections(ctx, key, store.ConnectionFilter{})
 	return out, err
 }
 
@@ -185,22 +184,22 @@ func useOf(hours []store.HourUse, now time.Time) (u Use) {
 	return u
 }
 
-func (d *door) listConnections(r *http.Request) (any, error) {
-	key, err := d.findKey(r.Context(), r.PathValue("key"))
+func (o *operator) listConnections(ctx context.Context, which string) ([]Connection, error) {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
 		return nil, err
 	}
-	return d.connections(r, key, store.ConnectionFilter{})
+	return o.connections(ctx, key, store.ConnectionFilter{})
 }
 
 // connections lists how the live secrets of a key are used.
-func (d *door) connections(r *http.Request, key store.Key, f store.ConnectionFilter) ([]Connection, error) {
+func (o *operator) connections(ctx context.Context, key store.Key, f store.ConnectionFilter) ([]Connection, error) {
 	hints := map[int64]string{}
 	for _, x := range key.Secrets {
 		hints[x.ID] = x.Hint
 	}
 	f.KeyID = key.ID
-	list, err := d.Store.Connections(r.Context(), store.OfAccount(key.AccountID), f)
+	list, err := o.Store.Connections(ctx, store.OfAccount(key.AccountID), f)
 	out := []Connection{}
 	for _, c := range list {
 		if hint, live := hints[c.SecretID]; live { // an overlap that is over may not be noted yet
@@ -216,14 +215,14 @@ func (d *door) connections(r *http.Request, key store.Key, f store.ConnectionFil
 // suggestDays is how far back a suggestion looks.
 const suggestDays = 30
 
-func (d *door) suggestNetworks(r *http.Request) (any, error) {
-	key, err := d.findKey(r.Context(), r.PathValue("key"))
+func (o *operator) suggestNetworks(ctx context.Context, which string) (Suggestion, error) {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return nil, err
+		return Suggestion{}, err
 	}
-	list, err := d.connections(r, key, store.ConnectionFilter{Since: time.Now().AddDate(0, 0, -suggestDays)})
+	list, err := o.connections(ctx, key, store.ConnectionFilter{Since: time.Now().AddDate(0, 0, -suggestDays)})
 	if err != nil {
-		return nil, err
+		return Suggestion{}, err
 	}
 	out := Suggestion{Networks: []string{}}
 	seen := map[netip.Addr]bool{}

@@ -3,7 +3,7 @@
 package control
 
 import (
-	"net/http"
+	"context"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,81 +13,58 @@ import (
 	"postern/internal/store"
 )
 
-func (d *door) createKey(r *http.Request) (any, error) {
-	var in NewKey
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	a, err := d.findAccount(r.Context(), in.Account)
+func (o *operator) createKey(ctx context.Context, in NewKey) (Credential, error) {
+	a, err := o.findAccount(ctx, in.Account)
 	if err != nil {
-		return nil, err
+		return Credential{}, err
 	}
-	made, err := d.Keys.CreateSubaccount(r.Context(), operator(), a.ID, keys.NewKey{Name: in.Name, Reference: in.Reference})
+	made, err := o.Keys.CreateSubaccount(ctx, actor(), a.ID, keys.NewKey{Name: in.Name, Reference: in.Reference})
 	if err != nil {
-		return nil, err
+		return Credential{}, err
 	}
 	return credentialOf(made), nil
 }
 
-func (d *door) resetKey(r *http.Request) (any, error) {
-	var in KeyReset
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	key, err := d.findKey(r.Context(), r.PathValue("key"))
+func (o *operator) resetKey(ctx context.Context, which string, how keys.Reset) (Credential, error) {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return nil, err
+		return Credential{}, err
 	}
-	how := keys.Reset{Overlap: seconds(in.OverlapSeconds), EndSecretID: in.EndSecretID}
-	made, err := d.Keys.Reset(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, how)
+	made, err := o.Keys.Reset(ctx, actor(), store.OfOperator(), store.KeyFilter{ID: key.ID}, how)
 	if err != nil {
-		return nil, err
+		return Credential{}, err
 	}
 	out := credentialOf(made)
-	policies, err := d.policies(r)
+	policies, err := o.policies(ctx)
 	out.Old = keyOf(made.Key, policies[key.AccountID], time.Time{}, time.Now()).Secrets[1:]
 	return out, err
 }
 
-// seconds is a length of time, or one that is too long for any overlap.
-func seconds(n int64) time.Duration {
-	const year = 365 * 24 * 60 * 60
-	return time.Duration(min(max(n, -year), year)) * time.Second
-}
-
-func (d *door) retireSecret(r *http.Request) (any, error) {
-	var in KeyRetire
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	key, err := d.findKey(r.Context(), r.PathValue("key"))
+func (o *operator) retireSecret(ctx context.Context, which string, secretID int64) (KeyDetails, error) {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return nil, err
+		return KeyDetails{}, err
 	}
-	if in.SecretID == 0 {
+	if secretID == 0 {
 		i := slices.IndexFunc(key.Secrets, func(x store.Secret) bool { return !x.ExpiresAt.IsZero() })
 		if i < 0 {
-			return nil, invalid("SecretID", "no live secret key of %q has an end: there is no overlap to cut short", key.Name)
+			return KeyDetails{}, invalid("SecretID", "no live secret key of %q has an end: there is no overlap to cut short", key.Name)
 		}
-		in.SecretID = key.Secrets[i].ID
+		secretID = key.Secrets[i].ID
 	}
-	left, err := d.Keys.Retire(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, in.SecretID)
-	return d.changed(r, left, err)
+	left, err := o.Keys.Retire(ctx, actor(), store.OfOperator(), store.KeyFilter{ID: key.ID}, secretID)
+	return o.changed(ctx, left, err)
 }
 
 // changed answers with a key as it is after a change.
-func (d *door) changed(r *http.Request, key store.Key, err error) (any, error) {
+func (o *operator) changed(ctx context.Context, key store.Key, err error) (KeyDetails, error) {
 	if err != nil {
-		return nil, err
+		return KeyDetails{}, err
 	}
-	return d.details(r, key)
+	return o.details(ctx, key)
 }
 
-func (d *door) changeKey(r *http.Request) (any, error) {
-	var in KeyChange
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
+func (o *operator) changeKey(ctx context.Context, which string, in KeyChange) (ChangedKey, error) {
 	c := keys.KeyChange{
 		Name: in.Name, Reference: in.Reference, TrackHost: in.TrackHost, Active: in.Active, Networks: in.Networks, AllowedSenders: in.AllowedSenders,
 		HourLimit: in.HourLimit, DayLimit: in.DayLimit, MonthLimit: in.MonthLimit, OverHourWaits: in.OverHourWaits,
@@ -95,19 +72,19 @@ func (d *door) changeKey(r *http.Request) (any, error) {
 	if in.Permissions != nil {
 		p, err := access.ParsePermissions(*in.Permissions)
 		if err != nil {
-			return nil, invalid("Permissions", "%v", err)
+			return ChangedKey{}, invalid("Permissions", "%v", err)
 		}
 		c.Permissions = &p
 	}
-	key, err := d.findKey(r.Context(), r.PathValue("key"))
+	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return nil, err
+		return ChangedKey{}, err
 	}
-	if key, err = d.Keys.Change(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, c, 0); err != nil {
-		return nil, err
+	if key, err = o.Keys.Change(ctx, actor(), store.OfOperator(), store.KeyFilter{ID: key.ID}, c, 0); err != nil {
+		return ChangedKey{}, err
 	}
 	out := ChangedKey{}
-	if out.KeyDetails, err = d.details(r, key); err != nil || in.Networks == nil {
+	if out.KeyDetails, err = o.details(ctx, key); err != nil || in.Networks == nil {
 		return out, err
 	}
 	out.ShutOut, err = shutOut(key.Networks, out.Connections, time.Now())
@@ -127,75 +104,59 @@ func shutOut(networks string, list []Connection, now time.Time) ([]Connection, e
 	}), nil
 }
 
-func (d *door) suspendKey(r *http.Request) (any, error) {
-	var in Suspension
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	key, err := d.findKey(r.Context(), r.PathValue("key"))
+func (o *operator) suspendKey(ctx context.Context, which, reason string) (KeyDetails, error) {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return nil, err
+		return KeyDetails{}, err
 	}
-	key, err = d.Keys.Suspend(r.Context(), operator(), store.KeyFilter{ID: key.ID}, in.Reason)
-	return d.changed(r, key, err)
+	key, err = o.Keys.Suspend(ctx, actor(), store.KeyFilter{ID: key.ID}, reason)
+	return o.changed(ctx, key, err)
 }
 
-func (d *door) restoreKey(r *http.Request) (any, error) {
-	key, err := d.findKey(r.Context(), r.PathValue("key"))
+func (o *operator) restoreKey(ctx context.Context, which string) (KeyDetails, error) {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return nil, err
+		return KeyDetails{}, err
 	}
-	key, err = d.Keys.Restore(r.Context(), operator(), store.KeyFilter{ID: key.ID})
-	return d.changed(r, key, err)
+	key, err = o.Keys.Restore(ctx, actor(), store.KeyFilter{ID: key.ID})
+	return o.changed(ctx, key, err)
 }
 
-func (d *door) deleteKey(r *http.Request) (any, error) {
-	var in KeyDelete
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	key, err := d.findKey(r.Context(), r.PathValue("key"))
+func (o *operator) deleteKey(ctx context.Context, which string, cancelQueued bool) error {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return struct{}{}, d.Keys.Delete(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, in.CancelQueued)
+	return o.Keys.Delete(ctx, actor(), store.OfOperator(), store.KeyFilter{ID: key.ID}, cancelQueued)
 }
 
-func (d *door) reportLeak(r *http.Request) (any, error) {
-	var in Leak
-	if err := read(r, &in); err != nil {
-		return nil, err
+func (o *operator) reportLeak(ctx context.Context, secret string) (LeakAnswer, error) {
+	if secret == "" {
+		return LeakAnswer{}, invalid("SecretKey", "the secret key that leaked is needed")
 	}
-	if in.SecretKey == "" {
-		return nil, invalid("SecretKey", "the secret key that leaked is needed")
-	}
-	live, err := d.Keys.Leaked(r.Context(), operator(), in.SecretKey)
+	live, err := o.Keys.Leaked(ctx, actor(), secret)
 	return LeakAnswer{live}, err
 }
 
 // importKeys brings pairs in one by one: what is wrong with one does not keep the others out.
-func (d *door) importKeys(r *http.Request) (any, error) {
-	var in KeyImport
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
+func (o *operator) importKeys(ctx context.Context, in KeyImport) ([]Imported, error) {
 	if len(in.Keys) > MaxImport {
 		return nil, invalid("Keys", "%d keys at a time; at most %d", len(in.Keys), MaxImport)
 	}
-	a, err := d.findAccount(r.Context(), in.Account)
+	a, err := o.findAccount(ctx, in.Account)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Imported, len(in.Keys))
 	good := in.After
 	for i, k := range in.Keys {
-		out[i], err = d.importKey(r, a.ID, k, in.DryRun, good)
+		out[i], err = o.importKey(ctx, a.ID, k, in.DryRun, good)
 		if err != nil {
-			e := errorOf(err)
-			if e.Status >= http.StatusInternalServerError {
+			f := failureOf(err)
+			if f.Kind == 0 {
 				return nil, err
 			}
-			out[i] = Imported{Field: e.Field, Reason: e.Reason}
+			out[i] = Imported{Field: f.Field, Reason: f.Reason}
 			continue
 		}
 		good++
@@ -203,7 +164,7 @@ func (d *door) importKeys(r *http.Request) (any, error) {
 	return out, nil
 }
 
-func (d *door) importKey(r *http.Request, accountID int64, k ImportedKey, dry bool, after int64) (Imported, error) {
+func (o *operator) importKey(ctx context.Context, accountID int64, k ImportedKey, dry bool, after int64) (Imported, error) {
 	n := keys.NewKey{Name: k.Name, Reference: k.Reference, APIKey: k.APIKey, Secret: k.SecretKey}
 	switch {
 	case n.APIKey == "":
@@ -211,8 +172,8 @@ func (d *door) importKey(r *http.Request, accountID int64, k ImportedKey, dry bo
 	case n.Secret == "":
 		return Imported{}, invalid("SecretKey", "the secret key is missing")
 	case dry:
-		return Imported{}, d.Keys.TrySubaccount(r.Context(), accountID, n, after)
+		return Imported{}, o.Keys.TrySubaccount(ctx, accountID, n, after)
 	}
-	made, err := d.Keys.CreateSubaccount(r.Context(), operator(), accountID, n)
+	made, err := o.Keys.CreateSubaccount(ctx, actor(), accountID, n)
 	return Imported{KeyID: made.Key.ID}, err
 }

@@ -22,7 +22,7 @@ import (
 // other forgets it. Both are made for who has but a single key shared with him.
 func TestALinkForWhoHasLostEverything(t *testing.T) {
 	b := backendtest.New(t, backend.Config{})
-	d := control.Local(control.New(control.Config{Backend: b, SignInURL: func(token string) string { return "http://x/" + token }, Log: slog.New(slog.DiscardHandler)}))
+	d := control.Local(control.New(control.Config{Backend: b, SignInURL: func(token string) string { return "http://x/" + token }}), slog.New(slog.DiscardHandler))
 	up, err := b.Keys.SignUp(t.Context(), change.Actor{Kind: change.Operator}, "Acme", "owner@example.com")
 	if err != nil {
 		t.Fatal(err)
@@ -36,10 +36,7 @@ func TestALinkForWhoHasLostEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, forget := range []bool{false, true} {
-		var l control.Link
-		if err := d.Post(t.Context(), "/sign-in-links", control.NewLink{Email: "Guest@example.com", ForgetsSecondFactor: forget}, &l); err != nil {
-			t.Fatal(err)
-		}
+		l := ok(d.CreateSignInLink(t.Context(), "Guest@example.com", forget))
 		session, _, err := b.People.UseSignInLink(t.Context(), strings.TrimPrefix(l.SignInURL, "http://x/"), netip.Addr{}, "")
 		var step *people.SecondStep
 		if forget && (err != nil || session == "") || !forget && !errors.As(err, &step) {

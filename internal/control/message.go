@@ -5,7 +5,6 @@ package control
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -17,30 +16,30 @@ import (
 	"postern/internal/submit"
 )
 
-func (d *door) listMessages(r *http.Request) (any, error) {
-	limit, err := listed(r, maxListed)
+func (o *operator) listMessages(ctx context.Context, in MessageQuery) ([]Message, error) {
+	limit, err := listed(in.Limit, maxListed)
 	if err != nil {
 		return nil, err
 	}
-	f, err := messageFilter(r)
+	f, err := messageFilter(in)
 	if err != nil {
 		return nil, err
 	}
-	if which := r.URL.Query().Get("key"); which != "" {
-		key, err := d.findKey(r.Context(), which)
+	if in.Key != "" {
+		key, err := o.findKey(ctx, in.Key)
 		if err != nil {
 			return nil, err
 		}
 		f.KeyID = key.ID
 	}
-	if f, err = search.Narrow(r.Context(), d.Store, store.OfOperator(), f, r.URL.Query().Get("search")); err != nil {
+	if f, err = search.Narrow(ctx, o.Store, store.OfOperator(), f, in.Search); err != nil {
 		return nil, err
 	}
-	messages, err := d.Store.Messages(r.Context(), store.OfOperator(), f, store.Page{Limit: limit, Desc: true})
+	messages, err := o.Store.Messages(ctx, store.OfOperator(), f, store.Page{Limit: limit, Desc: true})
 	if err != nil {
 		return nil, err
 	}
-	keys, err := d.keysByID(r)
+	keys, err := o.keysByID(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -52,10 +51,9 @@ func (d *door) listMessages(r *http.Request) (any, error) {
 }
 
 // messageFilter reads the conditions of a listing but the words and the key.
-func messageFilter(r *http.Request) (f store.MessageFilter, err error) {
-	q := r.URL.Query()
-	f = store.MessageFilter{CustomID: q.Get("custom-id"), Campaign: q.Get("campaign")}
-	if word := q.Get("status"); word != "" {
+func messageFilter(in MessageQuery) (f store.MessageFilter, err error) {
+	f = store.MessageFilter{CustomID: in.CustomID, Campaign: in.Campaign, From: in.From, To: in.To}
+	if word := in.Status; word != "" {
 		for s := store.StatusProcessed; s <= store.StatusDeferred; s++ {
 			if s.String() == word {
 				f.Status = &s
@@ -65,7 +63,7 @@ func messageFilter(r *http.Request) (f store.MessageFilter, err error) {
 			return f, misused("status", "%q is no state of a message", word)
 		}
 	}
-	if word := q.Get("state"); word != "" {
+	if word := in.State; word != "" {
 		for _, s := range mail.States() {
 			if strings.EqualFold(s.String(), word) || strconv.Itoa(int(s)) == word {
 				f.StateID = int(s)
@@ -75,47 +73,44 @@ func messageFilter(r *http.Request) (f store.MessageFilter, err error) {
 			return f, misused("state", "%q is no reason in the catalogue of states", word)
 		}
 	}
-	if f.From, err = moment(r, "from", false); err == nil {
-		f.To, err = moment(r, "to", true)
-	}
-	return f, err
+	return f, nil
 }
 
-func (d *door) retryMessage(r *http.Request) (any, error) {
-	m, err := d.message(r)
+func (o *operator) retryMessage(ctx context.Context, which string) (Message, error) {
+	m, err := o.message(ctx, which)
 	if err == nil {
-		err = d.Submit.Retry(r.Context(), store.OfOperator(), m.ID)
+		err = o.Submit.Retry(ctx, store.OfOperator(), m.ID)
 	}
-	return d.messageNow(r, m.ID, err)
+	return o.messageNow(ctx, m.ID, err)
 }
 
-func (d *door) cancelMessage(r *http.Request) (any, error) {
-	m, err := d.message(r)
+func (o *operator) cancelMessage(ctx context.Context, which string) (Message, error) {
+	m, err := o.message(ctx, which)
 	if err == nil {
-		err = d.Submit.Cancel(r.Context(), store.OfOperator(), m.ID, "the operator")
+		err = o.Submit.Cancel(ctx, store.OfOperator(), m.ID, "the operator")
 	}
-	return d.messageNow(r, m.ID, err)
+	return o.messageNow(ctx, m.ID, err)
 }
 
-func (d *door) resendMessage(r *http.Request) (any, error) {
-	m, err := d.message(r)
+func (o *operator) resendMessage(ctx context.Context, which string) (Message, error) {
+	m, err := o.message(ctx, which)
 	if err != nil {
-		return nil, err
+		return Message{}, err
 	}
-	x, err := d.Submit.Resend(r.Context(), store.OfOperator(), m.ID, submit.Again{Source: "cli", Client: "operator"})
-	return d.messageNow(r, x.ID, err)
+	x, err := o.Submit.Resend(ctx, store.OfOperator(), m.ID, submit.Again{Source: "cli", Client: "operator"})
+	return o.messageNow(ctx, x.ID, err)
 }
 
 // messageNow answers a message as a change has left it.
-func (d *door) messageNow(r *http.Request, id int64, err error) (any, error) {
+func (o *operator) messageNow(ctx context.Context, id int64, err error) (Message, error) {
 	if err != nil {
-		return nil, err
+		return Message{}, err
 	}
-	m, err := d.Store.Message(r.Context(), store.OfOperator(), store.MessageFilter{ID: id})
+	m, err := o.Store.Message(ctx, store.OfOperator(), store.MessageFilter{ID: id})
 	if err != nil {
-		return nil, err
+		return Message{}, err
 	}
-	key, err := d.Store.Key(r.Context(), store.OfOperator(), store.KeyFilter{ID: m.KeyID})
+	key, err := o.Store.Key(ctx, store.OfOperator(), store.KeyFilter{ID: m.KeyID})
 	return messageOf(m, key), err
 }
 
@@ -127,9 +122,8 @@ func messageOf(m store.Message, k store.Key) Message {
 	}
 }
 
-// message finds the message that a request's path names, by number or UUID.
-func (d *door) message(r *http.Request) (store.Message, error) {
-	which := r.PathValue("id")
+// message finds a message by number or UUID.
+func (o *operator) message(ctx context.Context, which string) (store.Message, error) {
 	var f store.MessageFilter
 	if id, err := strconv.ParseInt(which, 10, 64); err == nil && id > 0 {
 		f.ID = id
@@ -138,29 +132,29 @@ func (d *door) message(r *http.Request) (store.Message, error) {
 	} else {
 		return store.Message{}, misused("Message", "%q is neither the number nor the UUID of a message", which)
 	}
-	m, err := d.Store.Message(r.Context(), store.OfOperator(), f)
+	m, err := o.Store.Message(ctx, store.OfOperator(), f)
 	if errors.Is(err, store.ErrNotFound) {
 		err = notFound("Message", "there is no message %s", which)
 	}
 	return m, err
 }
 
-func (d *door) showMessage(r *http.Request) (any, error) {
-	m, err := d.message(r)
+func (o *operator) showMessage(ctx context.Context, which string) (Message, error) {
+	m, err := o.message(ctx, which)
 	if err != nil {
-		return nil, err
+		return Message{}, err
 	}
-	key, err := d.Store.Key(r.Context(), store.OfOperator(), store.KeyFilter{ID: m.KeyID})
+	key, err := o.Store.Key(ctx, store.OfOperator(), store.KeyFilter{ID: m.KeyID})
 	if err != nil {
-		return nil, err
+		return Message{}, err
 	}
 	out := messageOf(m, key)
-	if out.NextAttempt, err = d.Store.NextAttempt(r.Context(), store.OfOperator(), m.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
+	if out.NextAttempt, err = o.Store.NextAttempt(ctx, store.OfOperator(), m.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Message{}, err
 	}
-	events, err := d.Store.Events(r.Context(), store.OfOperator(), m.ID)
+	events, err := o.Store.Events(ctx, store.OfOperator(), m.ID)
 	if err != nil {
-		return nil, err
+		return Message{}, err
 	}
 	for _, e := range events {
 		out.History = append(out.History, Event{
@@ -168,40 +162,39 @@ func (d *door) showMessage(r *http.Request) (any, error) {
 			IP: e.IP, Agent: e.Agent, URL: e.URL, Machine: e.Machine,
 		})
 	}
-	return out, d.notices(r.Context(), &out)
+	return out, o.notices(ctx, &out)
 }
 
 // notices adds the delivery status notifications about a message.
-func (d *door) notices(ctx context.Context, m *Message) error {
-	asked, err := d.Store.AskedOf(ctx, store.OfOperator(), m.ID)
+func (o *operator) notices(ctx context.Context, m *Message) error {
+	asked, err := o.Store.AskedOf(ctx, store.OfOperator(), m.ID)
 	if err != nil {
 		return err
 	}
 	m.Notify = asked.Notify.String()
-	sent, err := d.Store.SentNotices(ctx, store.OfOperator(), m.ID)
+	sent, err := o.Store.SentNotices(ctx, store.OfOperator(), m.ID)
 	for _, n := range sent {
 		m.Notices = append(m.Notices, Notice{Kind: n.Kind.String(), State: string(n.State), At: n.At})
 	}
 	return err
 }
 
-func (d *door) showSource(r *http.Request) (any, error) {
-	m, err := d.message(r)
+func (o *operator) showSource(ctx context.Context, which string) ([]byte, error) {
+	m, err := o.message(ctx, which)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := d.Store.Source(r.Context(), store.OfOperator(), m.ID)
-	return Source{raw}, err
+	return o.Store.Source(ctx, store.OfOperator(), m.ID)
 }
 
-func (d *door) queueStats(r *http.Request) (any, error) {
-	waiting, err := d.Store.QueueStats(r.Context())
+func (o *operator) queueStats(ctx context.Context) (Queue, error) {
+	waiting, err := o.Store.QueueStats(ctx)
 	if err != nil {
-		return nil, err
+		return Queue{}, err
 	}
 	out := Queue{Waiting: waiting}
-	if d.QueueStats != nil {
-		s := d.QueueStats()
+	if o.QueueStats != nil {
+		s := o.QueueStats()
 		out.Running = &s
 	}
 	return out, nil

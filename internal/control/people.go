@@ -4,7 +4,6 @@ package control
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"time"
 
@@ -13,32 +12,31 @@ import (
 	"postern/internal/store"
 )
 
-func (d *door) listPeople(r *http.Request) (any, error) {
-	which := r.URL.Query().Get("account")
+func (o *operator) listPeople(ctx context.Context, account string) ([]Person, error) {
 	var accounts []store.Account
 	var err error
-	if which == "" {
-		accounts, err = d.Store.Accounts(r.Context())
+	if account == "" {
+		accounts, err = o.Store.Accounts(ctx)
 	} else {
 		accounts = make([]store.Account, 1)
-		accounts[0], err = d.findAccount(r.Context(), which)
+		accounts[0], err = o.findAccount(ctx, account)
 	}
 	if err != nil {
 		return nil, err
 	}
 	out := []Person{}
 	for _, a := range accounts {
-		people, err := d.people(r.Context(), a)
+		people, err := o.people(ctx, a)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, people...)
 	}
-	if which != "" {
+	if account != "" {
 		return out, nil
 	}
 	// An operator may have no account at all.
-	operators, err := d.Store.Operators(r.Context())
+	operators, err := o.Store.Operators(ctx)
 	for _, u := range operators {
 		if !slices.ContainsFunc(out, func(p Person) bool { return p.Email == u.Email && !p.Invited }) {
 			out = append(out, Person{Email: u.Email, Operator: true, Since: u.CreatedAt, LastSignInAt: u.LastSignInAt})
@@ -48,12 +46,12 @@ func (d *door) listPeople(r *http.Request) (any, error) {
 }
 
 // people are who may do something on an account, and who is invited to.
-func (d *door) people(ctx context.Context, a store.Account) ([]Person, error) {
-	operators, err := d.Store.Operators(ctx)
+func (o *operator) people(ctx context.Context, a store.Account) ([]Person, error) {
+	operators, err := o.Store.Operators(ctx)
 	if err != nil {
 		return nil, err
 	}
-	list, err := d.Store.Accesses(ctx, store.OfAccount(a.ID), store.AccessFilter{})
+	list, err := o.Store.Accesses(ctx, store.OfAccount(a.ID), store.AccessFilter{})
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +62,7 @@ func (d *door) people(ctx context.Context, a store.Account) ([]Person, error) {
 			Operator: slices.ContainsFunc(operators, func(u store.User) bool { return u.ID == x.UserID }),
 		})
 	}
-	invited, err := d.Store.Invitations(ctx, a.ID)
+	invited, err := o.Store.Invitations(ctx, a.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +70,7 @@ func (d *door) people(ctx context.Context, a store.Account) ([]Person, error) {
 		if !i.Open(time.Now()) {
 			continue
 		}
-		keys, err := d.Store.KeysByID(ctx, store.OfAccount(a.ID), i.KeyIDs)
+		keys, err := o.Store.KeysByID(ctx, store.OfAccount(a.ID), i.KeyIDs)
 		if err != nil {
 			return nil, err
 		}
@@ -91,19 +89,16 @@ func (d *door) people(ctx context.Context, a store.Account) ([]Person, error) {
 }
 
 // readShare reads whom a request is about: the account and its keys that it names.
-func (d *door) readShare(r *http.Request) (in Share, a store.Account, keys []store.Key, err error) {
-	if err = read(r, &in); err != nil {
-		return in, a, nil, err
-	}
+func (o *operator) readShare(ctx context.Context, in Share) (_ Share, a store.Account, keys []store.Key, err error) {
 	if err := mail.CheckEmail(in.Email); err != nil {
 		return in, a, nil, invalid("Email", "%v", err)
 	}
 	in.Email = mail.Canonical(in.Email)
-	if a, err = d.findAccount(r.Context(), in.Account); err != nil {
+	if a, err = o.findAccount(ctx, in.Account); err != nil {
 		return in, a, nil, err
 	}
 	for _, which := range in.Keys {
-		key, err := d.findKeyOf(r.Context(), a, which)
+		key, err := o.findKeyOf(ctx, a, which)
 		if err != nil {
 			return in, a, nil, err
 		}
@@ -112,25 +107,25 @@ func (d *door) readShare(r *http.Request) (in Share, a store.Account, keys []sto
 	return in, a, keys, nil
 }
 
-func (d *door) invite(r *http.Request) (any, error) {
-	in, a, keys, err := d.readShare(r)
+func (o *operator) invite(ctx context.Context, in Share) (Person, error) {
+	in, a, keys, err := o.readShare(ctx, in)
 	if err != nil {
-		return nil, err
+		return Person{}, err
 	}
 	s := people.Share{Email: in.Email, Role: in.Role, Days: in.Days}
 	for _, k := range keys {
 		s.KeyIDs = append(s.KeyIDs, k.ID)
 	}
-	i, err := d.People.Invite(r.Context(), operator(), a.ID, s)
+	i, err := o.People.Invite(ctx, actor(), a.ID, s)
 	if err != nil {
-		return nil, err
+		return Person{}, err
 	}
 	return Person{Email: i.Email, AccountID: a.ID, AccountName: a.Name, Role: i.Role, Invited: true, Since: i.CreatedAt, Until: i.ExpiresAt}, nil
 }
 
 // accesses are what a person may do of what a request names: on the whole account where it names no key.
-func (d *door) accesses(r *http.Request, in Share, a store.Account, keys []store.Key) ([]store.Access, error) {
-	list, err := d.Store.Accesses(r.Context(), store.OfAccount(a.ID), store.AccessFilter{Email: in.Email})
+func (o *operator) accesses(ctx context.Context, in Share, a store.Account, keys []store.Key) ([]store.Access, error) {
+	list, err := o.Store.Accesses(ctx, store.OfAccount(a.ID), store.AccessFilter{Email: in.Email})
 	if err != nil || len(keys) == 0 {
 		return list, err
 	}
@@ -139,12 +134,12 @@ func (d *door) accesses(r *http.Request, in Share, a store.Account, keys []store
 	}), nil
 }
 
-func (d *door) changeAccess(r *http.Request) (any, error) {
-	in, a, keys, err := d.readShare(r)
+func (o *operator) changeAccess(ctx context.Context, in Share) ([]Person, error) {
+	in, a, keys, err := o.readShare(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	list, err := d.accesses(r, in, a, keys)
+	list, err := o.accesses(ctx, in, a, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -152,58 +147,54 @@ func (d *door) changeAccess(r *http.Request) (any, error) {
 		return nil, notFound("Email", "%s has no access to that: invite them", in.Email)
 	}
 	for _, x := range list {
-		if _, err := d.People.ChangeAccess(r.Context(), operator(), a.ID, x.ID, in.Role); err != nil {
+		if _, err := o.People.ChangeAccess(ctx, actor(), a.ID, x.ID, in.Role); err != nil {
 			return nil, err
 		}
 	}
-	return d.people(r.Context(), a)
+	return o.people(ctx, a)
 }
 
-func (d *door) removePerson(r *http.Request) (any, error) {
-	in, a, keys, err := d.readShare(r)
+func (o *operator) removePerson(ctx context.Context, in Share) (Shared, error) {
+	in, a, keys, err := o.readShare(ctx, in)
 	if err != nil {
-		return nil, err
+		return Shared{}, err
 	}
-	list, err := d.accesses(r, in, a, keys)
+	list, err := o.accesses(ctx, in, a, keys)
 	if err != nil {
-		return nil, err
+		return Shared{}, err
 	}
 	var out Shared
 	for _, x := range list { // that of the whole account is first: an only owner keeps all
-		if err := d.People.RemoveAccess(r.Context(), operator(), a.ID, x.ID); err != nil {
-			return nil, err
+		if err := o.People.RemoveAccess(ctx, actor(), a.ID, x.ID); err != nil {
+			return Shared{}, err
 		}
 		out.Accesses++
 	}
 	if len(keys) == 0 {
-		invited, err := d.Store.Invitations(r.Context(), a.ID)
+		invited, err := o.Store.Invitations(ctx, a.ID)
 		if err != nil {
-			return nil, err
+			return Shared{}, err
 		}
 		for _, i := range invited {
 			if i.Email != in.Email || !i.Open(time.Now()) {
 				continue
 			}
-			if err := d.People.Withdraw(r.Context(), operator(), a.ID, i.ID); err != nil {
-				return nil, err
+			if err := o.People.Withdraw(ctx, actor(), a.ID, i.ID); err != nil {
+				return Shared{}, err
 			}
 			out.Invitations++
 		}
 	}
 	if out == (Shared{}) {
-		return nil, notFound("Email", "%s has no access to that, and is not invited", in.Email)
+		return Shared{}, notFound("Email", "%s has no access to that, and is not invited", in.Email)
 	}
 	return out, nil
 }
 
-func (d *door) setOperator(r *http.Request) (any, error) {
-	var in OperatorOf
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	user, err := d.findUser(r.Context(), in.Email)
+func (o *operator) setOperator(ctx context.Context, email string, on bool) (OperatorOf, error) {
+	user, err := o.findUser(ctx, email)
 	if err != nil {
-		return nil, err
+		return OperatorOf{}, err
 	}
-	return OperatorOf{user.Email, in.Operator}, d.People.SetOperator(r.Context(), operator(), user.Email, in.Operator)
+	return OperatorOf{user.Email, on}, o.People.SetOperator(ctx, actor(), user.Email, on)
 }

@@ -3,15 +3,15 @@
 package control
 
 import (
-	"net/http"
-	"strconv"
+	"context"
 
+	"postern/internal/change"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
 
-func (d *door) listPlans(r *http.Request) (any, error) {
-	plans, err := d.Store.Plans(r.Context())
+func (o *operator) listPlans(ctx context.Context) ([]Plan, error) {
+	plans, err := o.Store.Plans(ctx)
 	out := make([]Plan, 0, len(plans))
 	for _, p := range plans {
 		out = append(out, planOf(p))
@@ -41,78 +41,66 @@ func set[T any](from, to *T) {
 	}
 }
 
-func (d *door) createPlan(r *http.Request) (any, error) {
-	var in PlanChange
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	return d.putPlan(r, store.Plan{}, in)
+func (o *operator) createPlan(ctx context.Context, in PlanChange) (Plan, error) {
+	return o.putPlan(ctx, store.Plan{}, in)
 }
 
-func (d *door) changePlan(r *http.Request) (any, error) {
-	var in PlanChange
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	p, err := d.findPlan(r.Context(), r.PathValue("plan"))
+func (o *operator) changePlan(ctx context.Context, plan string, in PlanChange) (Plan, error) {
+	p, err := o.findPlan(ctx, plan)
 	if err != nil {
-		return nil, err
+		return Plan{}, err
 	}
-	return d.putPlan(r, p, in)
+	return o.putPlan(ctx, p, in)
 }
 
-func (d *door) putPlan(r *http.Request, p store.Plan, c PlanChange) (any, error) {
+func (o *operator) putPlan(ctx context.Context, p store.Plan, c PlanChange) (Plan, error) {
 	c.apply(&p)
-	p, err := d.Accounts.PutPlan(r.Context(), operator(), p)
+	p, err := o.Accounts.PutPlan(ctx, actor(), p)
 	if err != nil {
-		return nil, err
+		return Plan{}, err
 	}
-	p, err = d.Store.Plan(r.Context(), p.ID)
+	p, err = o.Store.Plan(ctx, p.ID)
 	return planOf(p), err
 }
 
-func (d *door) removePlan(r *http.Request) (any, error) {
-	p, err := d.findPlan(r.Context(), r.PathValue("plan"))
+func (o *operator) removePlan(ctx context.Context, plan string) error {
+	p, err := o.findPlan(ctx, plan)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return struct{}{}, d.Accounts.RemovePlan(r.Context(), operator(), p.ID)
+	return o.Accounts.RemovePlan(ctx, actor(), p.ID)
 }
 
-func (d *door) assignPlan(r *http.Request) (any, error) {
-	var in PlanOf
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	a, err := d.findAccount(r.Context(), r.PathValue("account"))
+func (o *operator) assignPlan(ctx context.Context, account, plan string) (AccountDetails, error) {
+	a, err := o.findAccount(ctx, account)
 	if err != nil {
-		return nil, err
+		return AccountDetails{}, err
 	}
 	var p store.Plan
-	if in.Plan != "" {
-		if p, err = d.findPlan(r.Context(), in.Plan); err != nil {
-			return nil, err
+	if plan != "" {
+		if p, err = o.findPlan(ctx, plan); err != nil {
+			return AccountDetails{}, err
 		}
 	}
-	if err := d.Accounts.AssignPlan(r.Context(), operator(), a.ID, p.ID); err != nil {
-		return nil, err
+	if err := o.Accounts.AssignPlan(ctx, actor(), a.ID, p.ID); err != nil {
+		return AccountDetails{}, err
 	}
-	return d.accountDetails(r, a.ID)
+	return o.accountDetails(ctx, a.ID)
 }
 
-func (d *door) listRequests(r *http.Request) (any, error) {
+func (o *operator) listRequests(ctx context.Context, all bool) ([]Request, error) {
 	f := store.RequestFilter{State: store.RequestOpen}
-	if yes(r, "all") {
+	if all {
 		f.State = ""
 	}
-	return d.requests(r, store.OfOperator(), f)
+	return o.requests(ctx, store.OfOperator(), f)
 }
 
 // requests lists requests of a scope, the newest first.
-func (d *door) requests(r *http.Request, scope store.Scope, f store.RequestFilter) ([]Request, error) {
+func (o *operator) requests(ctx context.Context, scope store.Scope, f store.RequestFilter) ([]Request, error) {
 	out := []Request{}
 	for {
-		list, total, err := d.Store.Requests(r.Context(), scope, f, store.Page{Limit: 1000, Offset: len(out)})
+		list, total, err := o.Store.Requests(ctx, scope, f, store.Page{Limit: 1000, Offset: len(out)})
 		for _, q := range list {
 			out = append(out, requestOf(q))
 		}
@@ -129,38 +117,31 @@ func requestOf(q store.Request) Request {
 	}
 }
 
-func (d *door) makeRequest(r *http.Request) (any, error) {
-	var in NewRequest
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
+func (o *operator) makeRequest(ctx context.Context, in NewRequest) (Request, error) {
 	if in.Email != "" {
 		if err := mail.CheckEmail(in.Email); err != nil {
-			return nil, invalid("Email", "%v", err)
+			return Request{}, invalid("Email", "%v", err)
 		}
 	}
-	a, err := d.findAccount(r.Context(), in.Account)
+	a, err := o.findAccount(ctx, in.Account)
 	if err != nil {
-		return nil, err
+		return Request{}, err
 	}
-	q, err := d.Accounts.Ask(r.Context(), operator(), a.ID, in.Email, in.Kind, in.Wanted, in.Reason)
+	q, err := o.Accounts.Ask(ctx, actor(), a.ID, in.Email, in.Kind, in.Wanted, in.Reason)
 	return requestOf(q), err
 }
 
-func (d *door) grantRequest(r *http.Request) (any, error)   { return d.answerRequest(r, true) }
-func (d *door) declineRequest(r *http.Request) (any, error) { return d.answerRequest(r, false) }
+func (o *operator) grantRequest(ctx context.Context, id, limit int64, note string) (Request, error) {
+	return o.answerRequest(ctx, id, true, limit, note)
+}
 
-func (d *door) answerRequest(r *http.Request, grant bool) (any, error) {
-	var in RequestAnswer
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil {
-		return nil, misused("ID", "%q is not the number of a request", r.PathValue("id"))
-	}
-	q, err := d.Accounts.Answer(r.Context(), operator(), id, grant, in.Limit, in.Words)
-	if err != nil && errorOf(err).Status == http.StatusNotFound {
+func (o *operator) declineRequest(ctx context.Context, id int64, reason string) (Request, error) {
+	return o.answerRequest(ctx, id, false, 0, reason)
+}
+
+func (o *operator) answerRequest(ctx context.Context, id int64, grant bool, limit int64, words string) (Request, error) {
+	q, err := o.Accounts.Answer(ctx, actor(), id, grant, limit, words)
+	if failureOf(err).Kind == change.NotFound {
 		err = notFound("ID", "there is no request %d", id)
 	}
 	return requestOf(q), err

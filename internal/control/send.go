@@ -3,9 +3,9 @@
 package control
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
-	"net/http"
 	"strings"
 	"time"
 
@@ -17,28 +17,24 @@ import (
 
 // send submits a test mail as a key that the operator names. It goes the way of all mail: the sender must be one of
 // the key's, and a key that is not active sends nothing.
-func (d *door) send(r *http.Request) (any, error) {
-	var in NewMail
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	key, err := d.findKey(r.Context(), in.Key)
+func (o *operator) send(ctx context.Context, in NewMail) (Sent, error) {
+	key, err := o.findKey(ctx, in.Key)
 	if err != nil {
-		return nil, err
+		return Sent{}, err
 	}
 	if key.State != store.KeyActive {
-		return nil, invalid("Key", "the key %q is %s", key.Name, key.State)
+		return Sent{}, invalid("Key", "the key %q is %s", key.Name, key.State)
 	}
-	from, err := d.from(r, in.From, key)
+	from, err := o.from(ctx, in.From, key)
 	if err != nil {
-		return nil, err
+		return Sent{}, err
 	}
-	draft := mail.Draft{From: from, Subject: in.Subject, Text: in.Text, Date: time.Now(), MessageID: rand.Text() + "@" + d.Hostname}
+	draft := mail.Draft{From: from, Subject: in.Subject, Text: in.Text, Date: time.Now(), MessageID: rand.Text() + "@" + o.Hostname}
 	env := submit.Envelope{From: from.Email}
 	for _, text := range in.To {
 		to, err := mail.ParseAddress(text)
 		if err != nil {
-			return nil, invalid("To", "%v", err)
+			return Sent{}, invalid("To", "%v", err)
 		}
 		draft.To = append(draft.To, to)
 		env.Recipients = append(env.Recipients, submit.Recipient{Email: to.Email, Kind: store.To})
@@ -46,20 +42,20 @@ func (d *door) send(r *http.Request) (any, error) {
 	raw, err := mail.Compose(draft)
 	var bad *mail.SyntaxError
 	if errors.As(err, &bad) {
-		return nil, invalid(bad.Field, "%s", bad.Reason)
+		return Sent{}, invalid(bad.Field, "%s", bad.Reason)
 	}
 	if err != nil {
-		return nil, err
+		return Sent{}, err
 	}
 	utf8 := mail.NeedsUTF8(from.Email)
 	for _, to := range env.Recipients {
 		utf8 = utf8 || mail.NeedsUTF8(to.Email)
 	}
-	receipt, err := d.Submit.Accept(r.Context(), gate.Principal{KeyID: key.ID, AccountID: key.AccountID, APIKey: key.APIKey, Master: key.Master}, env, submit.Message{
+	receipt, err := o.Submit.Accept(ctx, gate.Principal{KeyID: key.ID, AccountID: key.AccountID, APIKey: key.APIKey, Master: key.Master}, env, submit.Message{
 		Raw: raw, From: from, Subject: in.Subject, MessageID: draft.MessageID, HasText: true, UTF8: utf8, Priority: 2, Source: "cli", Client: "postern send",
 	})
 	if err != nil {
-		return nil, err
+		return Sent{}, err
 	}
 	out := Sent{From: from.Email}
 	for _, m := range receipt.Messages {
@@ -69,7 +65,7 @@ func (d *door) send(r *http.Request) (any, error) {
 }
 
 // from reads the sender, or takes the first that the key has: the default one, if there is one.
-func (d *door) from(r *http.Request, text string, key store.Key) (mail.Address, error) {
+func (o *operator) from(ctx context.Context, text string, key store.Key) (mail.Address, error) {
 	if text != "" {
 		a, err := mail.ParseAddress(text)
 		if err != nil {
@@ -77,7 +73,7 @@ func (d *door) from(r *http.Request, text string, key store.Key) (mail.Address, 
 		}
 		return a, nil
 	}
-	senders, err := d.Store.KeySenders(r.Context(), key.ID)
+	senders, err := o.Store.KeySenders(ctx, key.ID)
 	if err != nil {
 		return mail.Address{}, err
 	}

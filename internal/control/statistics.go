@@ -4,8 +4,6 @@ package control
 
 import (
 	"context"
-	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -50,24 +48,23 @@ func (q *statisticsQuery) keyIDs() []int64 {
 	return out
 }
 
-func (d *door) showStatistics(r *http.Request) (any, error) {
-	q, err := d.statisticsQuery(r)
+func (o *operator) showStatistics(ctx context.Context, in StatisticsQuery) (Statistics, error) {
+	q, err := o.statisticsQuery(ctx, in)
 	if err != nil {
-		return nil, err
+		return Statistics{}, err
 	}
-	ctx := r.Context()
-	sum, err := d.Report.Totals(ctx, q.scope, q.series())
+	sum, err := o.Report.Totals(ctx, q.scope, q.series())
 	if err != nil {
-		return nil, err
+		return Statistics{}, err
 	}
 	q.All = StatisticsRow{Counts: sum.Counts, Waiting: sum.Waiting}
 	switch q.By {
 	case "":
-		err = d.statisticsOverTime(ctx, q)
+		err = o.statisticsOverTime(ctx, q)
 	case "key":
-		err = d.statisticsByKey(ctx, q)
+		err = o.statisticsByKey(ctx, q)
 	default:
-		err = d.statisticsBy(ctx, q)
+		err = o.statisticsBy(ctx, q)
 	}
 	if q.Rows == nil {
 		q.Rows = []StatisticsRow{}
@@ -76,18 +73,18 @@ func (d *door) showStatistics(r *http.Request) (any, error) {
 }
 
 // statisticsQuery reads what is asked for.
-func (d *door) statisticsQuery(r *http.Request) (*statisticsQuery, error) {
-	v, now := r.URL.Query(), time.Now()
+func (o *operator) statisticsQuery(ctx context.Context, in StatisticsQuery) (*statisticsQuery, error) {
+	now := time.Now()
 	q := &statisticsQuery{}
-	q.By, q.Timing, q.Resolution = v.Get("by"), v.Get("timing"), v.Get("resolution")
-	if err := d.statisticsKeys(r.Context(), q, v); err != nil {
+	q.By, q.Timing, q.Resolution = in.By, in.Timing, in.Resolution
+	if err := o.statisticsKeys(ctx, q, in); err != nil {
 		return nil, err
 	}
 	var err error
-	if q.limit, err = listed(r, usualRows); err != nil {
+	if q.limit, err = listed(in.Limit, usualRows); err != nil {
 		return nil, err
 	}
-	if err := q.choosePeriod(r, now); err != nil {
+	if err := q.choosePeriod(in, now); err != nil {
 		return nil, err
 	}
 	if err := q.check(); err != nil {
@@ -97,17 +94,17 @@ func (d *door) statisticsQuery(r *http.Request) (*statisticsQuery, error) {
 }
 
 // statisticsKeys reads of which keys they are: those that are named, or all of an account.
-func (d *door) statisticsKeys(ctx context.Context, q *statisticsQuery, v url.Values) error {
+func (o *operator) statisticsKeys(ctx context.Context, q *statisticsQuery, in StatisticsQuery) error {
 	q.scope = store.OfOperator()
-	if len(v["key"]) == 0 || v.Get("account") != "" {
-		a, err := d.findAccount(ctx, v.Get("account"))
+	if len(in.Keys) == 0 || in.Account != "" {
+		a, err := o.findAccount(ctx, in.Account)
 		if err != nil {
 			return err
 		}
 		q.scope = store.OfAccount(a.ID)
 	}
-	for _, which := range v["key"] {
-		k, err := d.keyIn(ctx, q.scope, which)
+	for _, which := range in.Keys {
+		k, err := o.keyIn(ctx, q.scope, which)
 		if err != nil {
 			return err
 		}
@@ -119,23 +116,15 @@ func (d *door) statisticsKeys(ctx context.Context, q *statisticsQuery, v url.Val
 }
 
 // choosePeriod reads the last days, or from and to.
-func (q *statisticsQuery) choosePeriod(r *http.Request, now time.Time) error {
-	if r.URL.Query().Get("days") != "" {
-		days, err := number(r, "days")
-		if err == nil && (days < 1 || days > statisticsDaily) {
-			err = misused("days", "%d is not between 1 and %d", days, statisticsDaily)
+func (q *statisticsQuery) choosePeriod(in StatisticsQuery, now time.Time) error {
+	if in.Days != nil {
+		if *in.Days < 1 || *in.Days > statisticsDaily {
+			return misused("days", "%d is not between 1 and %d", *in.Days, statisticsDaily)
 		}
-		q.period = report.Last(int(days), now)
-		return err
+		q.period = report.Last(*in.Days, now)
+		return nil
 	}
-	from, err := moment(r, "from", false)
-	if err != nil {
-		return err
-	}
-	to, err := moment(r, "to", true)
-	if err != nil {
-		return err
-	}
+	from, to := in.From, in.To
 	if to.IsZero() {
 		to = report.Last(1, now).To
 	}
@@ -209,13 +198,13 @@ func (q *statisticsQuery) cut(now time.Time) error {
 }
 
 // statisticsOverTime has a row for each slot, or none for a total.
-func (d *door) statisticsOverTime(ctx context.Context, q *statisticsQuery) error {
+func (o *operator) statisticsOverTime(ctx context.Context, q *statisticsQuery) error {
 	if q.Resolution == total {
 		return nil
 	}
 	sq := q.series()
 	sq.Step, sq.Together = q.step.Length(), true
-	rows, err := d.Store.Series(ctx, q.scope, sq)
+	rows, err := o.Store.Series(ctx, q.scope, sq)
 	for _, x := range report.Fill(rows, q.period, q.step) {
 		q.Rows = append(q.Rows, StatisticsRow{At: x.At, Counts: x.Counts, Waiting: x.Waiting})
 	}
@@ -223,8 +212,8 @@ func (d *door) statisticsOverTime(ctx context.Context, q *statisticsQuery) error
 }
 
 // statisticsByKey has the keys side by side: those that are named, or the largest of all.
-func (d *door) statisticsByKey(ctx context.Context, q *statisticsQuery) error {
-	sums, err := d.Report.KeyTotals(ctx, q.scope, q.series())
+func (o *operator) statisticsByKey(ctx context.Context, q *statisticsQuery) error {
+	sums, err := o.Report.KeyTotals(ctx, q.scope, q.series())
 	if err != nil {
 		return err
 	}
@@ -240,7 +229,7 @@ func (d *door) statisticsByKey(ctx context.Context, q *statisticsQuery) error {
 	for i, x := range sums {
 		ids[i] = x.KeyID
 	}
-	keys, err := d.Store.KeysByID(ctx, store.OfOperator(), ids)
+	keys, err := o.Store.KeysByID(ctx, store.OfOperator(), ids)
 	if err != nil {
 		return err
 	}
@@ -262,7 +251,7 @@ func (d *door) statisticsByKey(ctx context.Context, q *statisticsQuery) error {
 	}
 	sq := q.series()
 	sq.Step, sq.KeyIDs = q.step.Length(), ids
-	read, err := d.Store.Series(ctx, q.scope, sq)
+	read, err := o.Store.Series(ctx, q.scope, sq)
 	if err != nil {
 		return err
 	}
@@ -290,17 +279,17 @@ func sideBySide(rows []store.SeriesRow, ids []int64, q *statisticsQuery) [][]sto
 
 // statisticsBy has the largest recipient domains, campaigns or senders. Campaigns and senders of several keys may have one
 // name: then each row says whose mail it was.
-func (d *door) statisticsBy(ctx context.Context, q *statisticsQuery) error {
+func (o *operator) statisticsBy(ctx context.Context, q *statisticsQuery) error {
 	if q.By != string(report.ByDomain) {
 		if q.BySeveral = len(q.keys) > 1; len(q.keys) == 0 {
-			_, all, err := d.Store.Keys(ctx, q.scope, store.KeyFilter{}, store.Page{Limit: 1})
+			_, all, err := o.Store.Keys(ctx, q.scope, store.KeyFilter{}, store.Page{Limit: 1})
 			if err != nil {
 				return err
 			}
 			q.BySeveral = all > 1
 		}
 	}
-	rows, err := d.Report.Top(ctx, q.scope, report.By(q.By), store.BreakdownQuery{
+	rows, err := o.Report.Top(ctx, q.scope, report.By(q.By), store.BreakdownQuery{
 		KeyIDs: q.keyIDs(), ByKey: q.BySeveral, From: q.From, To: q.To, Page: store.Page{Limit: q.limit + 1},
 	})
 	if err != nil {
@@ -313,7 +302,7 @@ func (d *door) statisticsBy(ctx context.Context, q *statisticsQuery) error {
 	for i, x := range rows {
 		ids[i] = x.KeyID
 	}
-	keys, err := d.Store.KeysByID(ctx, q.scope, ids)
+	keys, err := o.Store.KeysByID(ctx, q.scope, ids)
 	for _, x := range rows {
 		if x.Name == "" {
 			x.Name = "(removed)"

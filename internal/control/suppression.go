@@ -3,45 +3,35 @@
 package control
 
 import (
+	"context"
 	"io"
-	"net/http"
 
 	"postern/internal/store"
 	"postern/internal/suppress"
 )
 
-func (d *door) listSuppressions(r *http.Request) (any, error) {
-	q := r.URL.Query()
-	key, err := d.findKey(r.Context(), q.Get("key"))
+func (o *operator) listSuppressions(ctx context.Context, in SuppressionQuery) (out Suppressions, err error) {
+	key, err := o.findKey(ctx, in.Key)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	f := suppress.Filter{Search: q.Get("search"), Reason: q.Get("reason")}
-	limit, err := listed(r, maxListed)
+	f := suppress.Filter{Search: in.Search, Reason: in.Reason}
+	limit, err := listed(in.Limit, maxListed)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	scope := store.OfKey(key.AccountID, key.ID)
-	var out Suppressions
-	all := q.Has("above") // a walk through the whole list, which needs no count
-	if !all {
-		if out.Total, err = d.Suppress.Count(r.Context(), scope, f); err != nil {
-			return nil, misuse(err)
-		}
+	if in.Above != nil { // a walk through the whole list, which needs no count
+		f.Above = *in.Above
+	} else if out.Total, err = o.Suppress.Count(ctx, scope, f); err != nil {
+		return out, misuse(err)
 	}
-	if f.Above, err = number(r, "above"); err != nil {
-		return nil, err
-	}
-	out.List, err = d.Suppress.Entries(r.Context(), scope, f, store.Page{Limit: limit, Desc: !all})
+	out.List, err = o.Suppress.Entries(ctx, scope, f, store.Page{Limit: limit, Desc: in.Above == nil})
 	return out, misuse(err)
 }
 
-func (d *door) addSuppressions(r *http.Request) (any, error) {
-	var in NewSuppressions
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	key, err := d.findKey(r.Context(), in.Key)
+func (o *operator) addSuppressions(ctx context.Context, in NewSuppressions) ([]suppress.Suppression, error) {
+	key, err := o.findKey(ctx, in.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -49,44 +39,40 @@ func (d *door) addSuppressions(r *http.Request) (any, error) {
 	for i, email := range in.Emails {
 		entries[i] = suppress.Entry{Email: email, Reason: in.Reason, Note: in.Note}
 	}
-	return d.Suppress.Add(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, entries)
+	return o.Suppress.Add(ctx, actor(), store.OfOperator(), store.KeyFilter{ID: key.ID}, entries)
 }
 
-func (d *door) removeSuppression(r *http.Request) (any, error) {
-	var in SuppressionOf
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	key, err := d.findKey(r.Context(), in.Key)
+func (o *operator) removeSuppression(ctx context.Context, which, email string) (suppress.Suppression, error) {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return nil, err
+		return suppress.Suppression{}, err
 	}
-	return d.Suppress.Remove(r.Context(), operator(), store.OfKey(key.AccountID, key.ID), in.Email)
+	return o.Suppress.Remove(ctx, actor(), store.OfKey(key.AccountID, key.ID), email)
 }
 
-// importSuppressions takes a CSV file as the request's body.
-func (d *door) importSuppressions(r *http.Request) (any, error) {
-	key, err := d.findKey(r.Context(), r.URL.Query().Get("key"))
+func (o *operator) importSuppressions(ctx context.Context, which, reason string, file io.Reader) (suppress.Report, error) {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return nil, err
+		return suppress.Report{}, err
 	}
-	reason := r.URL.Query().Get("reason")
-	return d.Suppress.Import(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, r.Body, reason, nil)
+	return o.Suppress.Import(ctx, actor(), store.OfOperator(), store.KeyFilter{ID: key.ID}, file, reason, nil)
 }
 
-// reportComplaint takes a mailbox provider's report of a complaint as the request's body.
-func (d *door) reportComplaint(r *http.Request) (any, error) {
-	raw, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, invalid("Report", "it cannot be read: %v", err)
+func (o *operator) reportComplaint(ctx context.Context, which, source string, report io.Reader) (suppress.Complained, error) {
+	raw, err := io.ReadAll(io.LimitReader(report, suppress.MaxReport+1))
+	switch {
+	case err != nil:
+		return suppress.Complained{}, invalid("Report", "it cannot be read: %v", err)
+	case len(raw) > suppress.MaxReport:
+		return suppress.Complained{}, invalid("Report", "it has more than %d bytes", suppress.MaxReport)
 	}
 	scope := store.OfOperator()
-	if which := r.URL.Query().Get("key"); which != "" {
-		key, err := d.findKey(r.Context(), which)
+	if which != "" {
+		key, err := o.findKey(ctx, which)
 		if err != nil {
-			return nil, err
+			return suppress.Complained{}, err
 		}
 		scope = store.OfKey(key.AccountID, key.ID)
 	}
-	return d.Suppress.Complain(r.Context(), scope, suppress.Complaint{Report: raw, Source: r.URL.Query().Get("source")})
+	return o.Suppress.Complain(ctx, scope, suppress.Complaint{Report: raw, Source: source})
 }

@@ -5,8 +5,8 @@ package control
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
+	"time"
 
 	"postern/internal/change"
 	"postern/internal/webhooks"
@@ -17,32 +17,32 @@ import (
 // WaitingCounted is how far events that wait for a webhook are counted.
 const WaitingCounted = 1000
 
-func (d *door) listWebhooks(r *http.Request) (any, error) {
+func (o *operator) listWebhooks(ctx context.Context, which string) ([]Webhook, error) {
 	var f store.HookFilter
-	if which := r.URL.Query().Get("key"); which != "" {
-		k, err := d.findKey(r.Context(), which)
+	if which != "" {
+		k, err := o.findKey(ctx, which)
 		if err != nil {
 			return nil, err
 		}
 		f.KeyID = k.ID
 	}
-	list, _, err := d.Webhooks.Hooks(r.Context(), store.OfOperator(), f, store.Page{})
+	list, _, err := o.Webhooks.Hooks(ctx, store.OfOperator(), f, store.Page{})
 	if err != nil {
 		return nil, err
 	}
-	return d.webhooksOf(r.Context(), list)
+	return o.webhooksOf(ctx, list)
 }
 
-func (d *door) webhooksOf(ctx context.Context, list []webhooks.Hook) ([]Webhook, error) {
+func (o *operator) webhooksOf(ctx context.Context, list []webhooks.Hook) ([]Webhook, error) {
 	hooks, ids := make([]int64, 0, len(list)), make([]int64, 0, len(list))
 	for _, h := range list {
 		hooks, ids = append(hooks, h.ID), append(ids, h.KeyID)
 	}
-	keys, err := d.Store.KeysByID(ctx, store.OfOperator(), ids)
+	keys, err := o.Store.KeysByID(ctx, store.OfOperator(), ids)
 	if err != nil {
 		return nil, err
 	}
-	waiting, err := d.Store.HooksWaiting(ctx, store.OfOperator(), hooks, WaitingCounted)
+	waiting, err := o.Store.HooksWaiting(ctx, store.OfOperator(), hooks, WaitingCounted)
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +76,8 @@ func eventTypes(names []string) ([]store.EventType, error) {
 	return out, nil
 }
 
-func (d *door) setWebhooks(r *http.Request) (any, error) {
-	var in WebhookSet
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	key, err := d.findKey(r.Context(), in.Key)
+func (o *operator) setWebhooks(ctx context.Context, in WebhookSet) ([]Webhook, error) {
+	key, err := o.findKey(ctx, in.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -89,21 +85,16 @@ func (d *door) setWebhooks(r *http.Request) (any, error) {
 	if set.Types, err = eventTypes(in.Events); err != nil {
 		return nil, err
 	}
-	list, err := d.Webhooks.SetHooks(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, set)
+	list, err := o.Webhooks.SetHooks(ctx, actor(), store.OfOperator(), store.KeyFilter{ID: key.ID}, set)
 	if err != nil {
 		return nil, err
 	}
-	return d.webhooksOf(r.Context(), list)
+	return o.webhooksOf(ctx, list)
 }
 
 // webhooks finds those that a request names. "all" is all that there are.
-func (d *door) webhooks(r *http.Request) ([]webhooks.Hook, error) {
-	var in WebhookOf
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	ctx := r.Context()
-	key, err := d.findKey(ctx, in.Key)
+func (o *operator) webhooks(ctx context.Context, in WebhookOf) ([]webhooks.Hook, error) {
+	key, err := o.findKey(ctx, in.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +109,7 @@ func (d *door) webhooks(r *http.Request) ([]webhooks.Hook, error) {
 	all := len(in.Events) == 1 && strings.EqualFold(in.Events[0], "all")
 	var out []webhooks.Hook
 	for _, t := range types {
-		h, err := d.Webhooks.Hook(ctx, store.OfKey(key.AccountID, key.ID), store.HookFilter{KeyID: key.ID, Type: t, Backup: &in.Backup})
+		h, err := o.Webhooks.Hook(ctx, store.OfKey(key.AccountID, key.ID), store.HookFilter{KeyID: key.ID, Type: t, Backup: &in.Backup})
 		var missing *change.Error
 		switch {
 		case errors.As(err, &missing) && missing.Kind == change.NotFound && all:
@@ -137,17 +128,17 @@ func (d *door) webhooks(r *http.Request) ([]webhooks.Hook, error) {
 }
 
 // removeWebhooks removes all that are named, or none where one is not there.
-func (d *door) removeWebhooks(r *http.Request) (any, error) {
-	list, err := d.webhooks(r)
+func (o *operator) removeWebhooks(ctx context.Context, in WebhookOf) ([]Webhook, error) {
+	list, err := o.webhooks(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	out, err := d.webhooksOf(r.Context(), list)
+	out, err := o.webhooksOf(ctx, list)
 	if err != nil {
 		return nil, err
 	}
 	for _, h := range list {
-		if err := d.Webhooks.RemoveHook(r.Context(), operator(), store.OfOperator(), h.ID); err != nil {
+		if err := o.Webhooks.RemoveHook(ctx, actor(), store.OfOperator(), h.ID); err != nil {
 			return nil, err
 		}
 	}
@@ -155,20 +146,20 @@ func (d *door) removeWebhooks(r *http.Request) (any, error) {
 }
 
 // testWebhook posts a sample to each that is named.
-func (d *door) testWebhook(r *http.Request) (any, error) {
-	list, err := d.webhooks(r)
+func (o *operator) testWebhooks(ctx context.Context, in WebhookOf) ([]Delivery, error) {
+	list, err := o.webhooks(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	tried := make([]store.HookAttempt, 0, len(list))
 	for _, h := range list {
-		a, err := d.Webhooks.TestHook(r.Context(), store.OfOperator(), h.ID)
+		a, err := o.Webhooks.TestHook(ctx, store.OfOperator(), h.ID)
 		if err != nil {
 			return nil, err
 		}
 		tried = append(tried, a)
 	}
-	out, err := d.deliveriesOf(r.Context(), tried)
+	out, err := o.deliveriesOf(ctx, tried)
 	if err != nil {
 		return nil, err
 	}
@@ -178,31 +169,27 @@ func (d *door) testWebhook(r *http.Request) (any, error) {
 	return out, nil
 }
 
-func (d *door) showWebhookSecret(r *http.Request) (any, error) {
-	key, err := d.findKey(r.Context(), r.URL.Query().Get("key"))
+func (o *operator) showWebhookSecret(ctx context.Context, which string) (WebhookSecret, error) {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return nil, err
+		return WebhookSecret{}, err
 	}
-	return d.webhookSecret(r.Context(), key, "")
+	return o.webhookSecret(ctx, key, "")
 }
 
-func (d *door) newWebhookSecret(r *http.Request) (any, error) {
-	var in NewWebhookSecret
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	key, err := d.findKey(r.Context(), in.Key)
+func (o *operator) newWebhookSecret(ctx context.Context, which string, overlap time.Duration) (WebhookSecret, error) {
+	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return nil, err
+		return WebhookSecret{}, err
 	}
-	secret, err := d.Webhooks.NewHookSecret(r.Context(), operator(), store.OfOperator(), store.KeyFilter{ID: key.ID}, seconds(in.OverlapSeconds))
+	secret, err := o.Webhooks.NewHookSecret(ctx, actor(), store.OfOperator(), store.KeyFilter{ID: key.ID}, overlap)
 	if err != nil {
-		return nil, err
+		return WebhookSecret{}, err
 	}
-	return d.webhookSecret(r.Context(), key, secret)
+	return o.webhookSecret(ctx, key, secret)
 }
 
-func (d *door) webhookSecret(ctx context.Context, key store.Key, secret string) (any, error) {
-	x, err := d.Webhooks.HookSecret(ctx, store.OfOperator(), store.KeyFilter{ID: key.ID})
+func (o *operator) webhookSecret(ctx context.Context, key store.Key, secret string) (WebhookSecret, error) {
+	x, err := o.Webhooks.HookSecret(ctx, store.OfOperator(), store.KeyFilter{ID: key.ID})
 	return WebhookSecret{CreatedAt: x.CreatedAt, OldEndsAt: x.OldEndsAt, Secret: secret, APIKey: key.APIKey, KeyName: key.Name}, err
 }

@@ -62,8 +62,14 @@ type Event struct {
 	Machine  bool   `json:",omitempty"` // no person did it
 }
 
-// Source is a message's source, RFC 5322.
-type Source struct{ Raw []byte }
+// MessageQuery is which messages are wanted: the newest first. What is empty bounds nothing.
+type MessageQuery struct {
+	Search, CustomID, Campaign, Key string
+	Status                          string // "queued", "sent", …
+	State                           string // of the catalogue, by name or number
+	From, To                        time.Time
+	Limit                           *int
+}
 
 // NewMail asks for a mail to be sent. Empty: the only account's master key; a sender of the key; some words.
 type NewMail struct {

@@ -65,9 +65,6 @@ type AccountChange struct {
 	Unsubscribe *string `json:",omitempty"` // never, campaigns, all
 }
 
-// PlanOf gives an account a plan, by name or number; "" none.
-type PlanOf struct{ Plan string }
-
 // KeysChanged says how many keys of an account were changed, and how many were left as they were.
 type KeysChanged struct {
 	Changed int
@@ -122,12 +119,6 @@ type NewRequest struct {
 	Reason  string
 }
 
-// RequestAnswer answers a request. Limit is what is granted, 0: what was wanted. A declined one needs words.
-type RequestAnswer struct {
-	Limit int64  `json:",omitempty"`
-	Words string `json:",omitempty"`
-}
-
 // Person is what somebody may do: on an account, or on one key of it; or an open invitation to that.
 type Person struct {
 	Email        string
@@ -168,8 +159,10 @@ type Link struct {
 	ExpiresAt time.Time `json:",omitzero"`
 }
 
-// NewLink asks for a sign-in link; Email may be empty when there is one user.
-type NewLink struct {
-	Email               string
-	ForgetsSecondFactor bool `json:",omitempty"` // using it removes the second factor and the passkeys
+// AuditQuery is which entries of the audit log are wanted. What is empty bounds nothing.
+type AuditQuery struct {
+	Account, Action, Search string
+	From, To                time.Time
+	Above                   *int64 // those after this number, the oldest first: to read all
+	Limit                   *int
 }

@@ -88,21 +88,19 @@ type Connection struct {
 	Count       int64
 }
 
+// KeyList is which keys are wanted. What is empty bounds nothing.
+type KeyList struct {
+	Account, Search, State string
+	Due, Overdue           bool
+	Deleted                bool // instead of those that are not
+}
+
 // NewKey asks for a subaccount. Account is a number or a name, and may be empty when there is one.
 type NewKey struct {
 	Account   string
 	Name      string
 	Reference string `json:",omitempty"`
 }
-
-// KeyReset asks for a new secret; the zero value ends the old one at once.
-type KeyReset struct {
-	OverlapSeconds int64 `json:",omitempty"` // how long the old one goes on working
-	EndSecretID    int64 `json:",omitempty"` // which of two live ones ends at once
-}
-
-// KeyRetire ends a live secret early; 0: the one that has an end.
-type KeyRetire struct{ SecretID int64 }
 
 // KeyChange is what to change of a key; nil leaves a property as it is.
 type KeyChange struct {
@@ -131,17 +129,6 @@ type Suggestion struct {
 	Addresses int // that they are made of
 	Unknown   int // connections without an address, which no network holds
 }
-
-// Suspension closes a key, or all keys of an account; its owners are told the reason.
-type Suspension struct{ Reason string }
-
-// KeyDelete ends a subaccount for good.
-type KeyDelete struct {
-	CancelQueued bool // what waits is given up instead of sent
-}
-
-// Leak reports a secret that was found where it should not be.
-type Leak struct{ SecretKey string }
 
 // LeakAnswer says whether a leaked secret opened something.
 type LeakAnswer struct{ Live bool }
@@ -186,7 +173,6 @@ type Sender struct {
 
 // SenderChange is what to change of a sender of a key; nil leaves a property as it is.
 type SenderChange struct {
-	Key, Email  string
 	Name        *string `json:",omitempty"`
 	EmailType   *string `json:",omitempty"`
 	Default     *bool   `json:",omitempty"`
@@ -213,6 +199,3 @@ type Record struct {
 	Current     []string `json:",omitempty"` // what is there
 	Errors      []string `json:",omitempty"` // what is wrong
 }
-
-// SenderOf names a sender of a key. Key may be empty: the only account's master key.
-type SenderOf struct{ Key, Email, Name string }

@@ -8,6 +8,18 @@ import (
 	"postern/internal/store"
 )
 
+// StatisticsQuery is what is asked for: the last Days, or From To; of all of an account, or of Keys.
+type StatisticsQuery struct {
+	Keys       []string
+	Account    string
+	Days       *int
+	From, To   time.Time
+	By         string // key, domain, campaign, sender; "" over time
+	Resolution string // hour, day, total; "" as fits
+	Timing     string // message, event; "" message
+	Limit      *int   // of what they are by
+}
+
 // Statistics are what became of mail in a period.
 type Statistics struct {
 	From, To   time.Time // To is excluded

@@ -18,8 +18,9 @@ type NewSuppressions struct {
 	Note   string
 }
 
-// SuppressionOf names an entry.
-type SuppressionOf struct {
-	Key   string
-	Email string
+// SuppressionQuery is which entries of a key's list are wanted: the newest, or those Above a number, the oldest first.
+type SuppressionQuery struct {
+	Key, Search, Reason string
+	Above               *int64
+	Limit               *int
 }

@@ -61,10 +61,12 @@ type Delivery struct {
 	Kept      int    `json:",omitempty"` // how many those are
 }
 
-// ReplayFailed asks for what a key's webhooks were not told since a time.
-type ReplayFailed struct {
-	Key   string
-	Since string // a date or a time
+// DeliveryQuery is which requests are wanted: the newest first. What is empty bounds nothing.
+type DeliveryQuery struct {
+	Key, Event string
+	Failed     bool
+	From, To   time.Time
+	Limit      *int
 }
 
 // Replayed says how many events are told again.
@@ -77,12 +79,6 @@ type WebhookSecret struct {
 	Secret    string    `json:",omitempty"`
 	APIKey    string
 	KeyName   string
-}
-
-// NewWebhookSecret asks for a new signing secret.
-type NewWebhookSecret struct {
-	Key            string
-	OverlapSeconds int64 // how long the old one signs beside it; 0: it ends at once
 }
 
 // AccountWebhook is where an account is told of what happens to its credentials.
@@ -100,9 +96,6 @@ type AccountWebhook struct {
 	Dropped      int64     // deliveries that were given up
 	Secret       string    `json:",omitempty"` // signs deliveries: in the answer that made it, and in no other
 }
-
-// AccountWebhookSet says where an account is to be told; xxxxx for a password keeps the one that is there.
-type AccountWebhookSet struct{ URL string }
 
 // Sample is what came of a post to try an account's webhook.
 type Sample struct {

@@ -40,7 +40,7 @@ func TestDeliveryStatusNotifications(t *testing.T) {
 			srv, out := start(t, c, s)
 			text := <-out
 			user, secret := regexp.MustCompile(`\b[0-9a-f]{32}\b`).FindString(text), regexp.MustCompile(`pstn[0-9A-Za-z]{36}`).FindString(text)
-			if err := control.Dial(server.SocketPath(c.Data)).Post(t.Context(), "/senders", control.SenderOf{Key: user, Email: "*@shop.example"}, nil); err != nil {
+			if _, err := control.Dial(server.SocketPath(c.Data)).AddSender(t.Context(), user, "*@shop.example", ""); err != nil {
 				t.Fatal(err)
 			}
 			uuid := talk(t, srv.SMTPAddr().String(), []string{
@@ -75,8 +75,8 @@ func TestDeliveryStatusNotifications(t *testing.T) {
 			if !slices.Equal(got, x.want) {
 				t.Errorf("%q", got)
 			}
-			var m control.Message
-			if err := control.Dial(server.SocketPath(c.Data)).Get(t.Context(), "/messages/"+uuid, &m); err != nil {
+			m, err := control.Dial(server.SocketPath(c.Data)).ShowMessage(t.Context(), uuid)
+			if err != nil {
 				t.Fatal(err)
 			}
 			relayed := slices.Contains(x.want, "relayed good@example.org")

@@ -156,10 +156,10 @@ func (s *Server) doors(settings *config.Serve) error {
 	mux.Handle("GET /healthz", s.health)
 	mux.Handle("GET /metrics", s.metricsHandler(settings.MetricsToken))
 	s.pages = unsniffed(s.tracking.Beside(s.proxies.strict(front(wire, mux)))) // accounts' own host names are theirs to bind to https
-	s.control = control.New(control.Config{
+	s.control = control.Handler(control.New(control.Config{
 		Backend: s.core.Backend, QueueStats: s.queue.Stats,
-		SignInURL: func(token string) string { return LinkURL(s.baseURL, token) }, Hostname: s.hostname, Log: s.log.With("part", "control"),
-	})
+		SignInURL: func(token string) string { return LinkURL(s.baseURL, token) }, Hostname: s.hostname,
+	}), s.log.With("part", "control"))
 	return nil
 }
 
@@ -343,12 +343,12 @@ func OfflineURL(c *config.Common) string {
 	return "http://" + name
 }
 
-// Offline is the control door of an opened data directory, for the command line when no server runs.
-func Offline(c *config.Common, core *Core, log *slog.Logger) http.Handler {
+// Offline are the operator's calls on an opened data directory, for the command line when no server runs.
+func Offline(c *config.Common, core *Core) control.Calls {
 	base := OfflineURL(c)
 	return control.New(control.Config{
 		Backend:   core.Backend,
-		SignInURL: func(token string) string { return LinkURL(base, token) }, Hostname: hostname(""), Log: log,
+		SignInURL: func(token string) string { return LinkURL(base, token) }, Hostname: hostname(""),
 	})
 }
 

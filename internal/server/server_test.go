@@ -271,10 +271,11 @@ func TestNoticesGoOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv, _ := start(t, c, s)
-	door := control.Dial(server.SocketPath(c.Data))
+	calls := control.Dial(server.SocketPath(c.Data))
 	var list []control.Message
 	for end := time.Now().Add(2 * time.Minute); len(list) == 0; time.Sleep(10 * time.Millisecond) {
-		if err := door.Get(t.Context(), "/messages?limit=10", &list); err != nil {
+		var err error
+		if list, err = calls.ListMessages(t.Context(), control.MessageQuery{Limit: new(10)}); err != nil {
 			t.Fatal(err)
 		}
 		if time.Now().After(end) {
@@ -284,15 +285,14 @@ func TestNoticesGoOut(t *testing.T) {
 	if m := list[0]; m.KeyName != "Postern" || m.From != "mail@example.com" || m.To != "owner@postern.localhost" || !strings.Contains(m.Subject, "is suspended") {
 		t.Errorf("%+v", m)
 	}
-	var src control.Source
-	if err := door.Get(t.Context(), fmt.Sprintf("/messages/%d/source", list[0].ID), &src); err != nil {
+	raw, err := calls.ShowSource(t.Context(), fmt.Sprint(list[0].ID))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(src.Raw, fmt.Appendf(nil, "%s/keys/%d", srv.BaseURL(), set.KeyID)) || !bytes.Contains(src.Raw, []byte("From: \"Harbour Mail\" <mail@example.com>")) {
-		t.Errorf("%s", src.Raw)
+	if !bytes.Contains(raw, fmt.Appendf(nil, "%s/keys/%d", srv.BaseURL(), set.KeyID)) || !bytes.Contains(raw, []byte("From: \"Harbour Mail\" <mail@example.com>")) {
+		t.Errorf("%s", raw)
 	}
-	var keys []control.Key
-	if err := door.Get(t.Context(), "/keys", &keys); err != nil || len(keys) != 1 {
+	if keys, err := calls.ListKeys(t.Context(), control.KeyList{}); err != nil || len(keys) != 1 {
 		t.Errorf("the system's key is in the list: %+v, %v", keys, err)
 	}
 }

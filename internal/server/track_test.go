@@ -57,7 +57,7 @@ func TestTrackedMail(t *testing.T) {
 		}
 		return got
 	}
-	if err := control.Dial(server.SocketPath(c.Data)).Post(t.Context(), "/senders", control.SenderOf{Key: user, Email: "*@shop.example"}, nil); err != nil {
+	if _, err := control.Dial(server.SocketPath(c.Data)).AddSender(t.Context(), user, "*@shop.example", ""); err != nil {
 		t.Fatal(err)
 	}
 	must(200, "PUT", "", "/v3/REST/apikey/"+user, `{"TrackHost": "links.shop.example"}`)

@@ -18,9 +18,23 @@ import (
 	"postern/internal/store"
 )
 
-// door gives fn the running server's control door, or, when no server runs, the door of the data directory, opened
-// for the time of fn. A server that is starting or stopping is waited for.
-func door(c *config.Common, s *streams, fn func(ctx context.Context, d *control.Client) error) error {
+// show makes a call and prints what it answers: as JSON, or by text.
+func show[T any](c *config.Common, s *streams, asJSON bool, call func(context.Context, control.Calls) (T, error), text func(T) error) error {
+	return operate(c, s, func(ctx context.Context, calls control.Calls) error {
+		x, err := call(ctx, calls)
+		switch {
+		case err != nil:
+			return err
+		case asJSON:
+			return s.printJSON(x)
+		}
+		return text(x)
+	})
+}
+
+// operate gives fn the calls of the running server, or, when no server runs, those of the data directory, opened for the
+// time of fn. A server that is starting or stopping is waited for.
+func operate(c *config.Common, s *streams, fn func(context.Context, control.Calls) error) error {
 	ctx := context.Background()
 	log := quiet(c, s.err)
 	deadline := time.Now().Add(5 * time.Second)
@@ -45,7 +59,7 @@ func door(c *config.Common, s *streams, fn func(ctx context.Context, d *control.
 		if err != nil {
 			return err
 		}
-		return errors.Join(fn(ctx, control.Local(server.Offline(c, core, log))), core.Close())
+		return errors.Join(fn(ctx, control.Local(server.Offline(c, core), log)), core.Close())
 	}
 }
 
