@@ -46,8 +46,6 @@ type api struct {
 	mux   *http.ServeMux
 	leaks *connlimit.Limiter // reports of leaked secrets under way
 	cross *http.CrossOriginProtection
-
-	mostCounters int
 }
 
 // New makes the handler of /v3/, /v3.1/, /openapi.yaml and /openapi.json.
@@ -67,7 +65,7 @@ func New(c Config) http.Handler {
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	a := &api{
 		Config: c, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(),
-		leaks: connlimit.New(connlimit.Config{All: leaksOnce, PerSource: leaksOfSource}), mostCounters: mostCounters,
+		leaks: connlimit.New(connlimit.Config{All: leaksOnce, PerSource: leaksOfSource}),
 	}
 	if err := a.cross.AddTrustedOrigin(c.BaseURL); c.BaseURL != "" && err != nil {
 		c.Log.Warn("requests whose origin is the base URL are told from those of other sites by their host name alone", "url", c.BaseURL, "error", err)

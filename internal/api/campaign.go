@@ -4,7 +4,6 @@ package api
 
 import (
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -42,9 +41,10 @@ const transactional = 1
 
 func wireCampaign(x store.Campaign) campaign {
 	return campaign{
-		CampaignType: transactional, ClickTracked: x.ClicksTracked, CreatedAt: timestamp(x.CreatedAt), CustomValue: x.Name, FirstMessageID: x.FirstMessageID,
-		FromEmail: x.FromEmail, FromID: x.SenderID, FromName: x.FromName, HasHtmlCount: x.WithHTML, HasTxtCount: x.WithText, ID: x.ID, IsDeleted: x.Deleted, IsStarred: x.Starred,
-		OpenTracked: x.OpensTracked, SendEndAt: timestamp(x.LastAt), SendStartAt: timestamp(x.CreatedAt), Status: "sent", Subject: x.Subject,
+		CampaignType: transactional, ClickTracked: x.ClicksTracked, CreatedAt: timestamp(x.CreatedAt), CustomValue: x.Name,
+		FirstMessageID: x.FirstMessageID, FromEmail: x.FromEmail, FromID: x.SenderID, FromName: x.FromName,
+		HasHtmlCount: x.WithHTML, HasTxtCount: x.WithText, ID: x.ID, IsDeleted: x.Deleted, IsStarred: x.Starred, OpenTracked: x.OpensTracked,
+		SendEndAt: timestamp(x.LastAt), SendStartAt: timestamp(x.CreatedAt), Status: "sent", Subject: x.Subject,
 	}
 }
 
@@ -98,9 +98,9 @@ func (a *api) listCampaigns(c *call) (reply, error) {
 		return reply{}, err
 	}
 	f.From, f.To = s.From, s.To
-	list, total, err := a.Store.Campaigns(c.Context(), c.own(), f, l.Page)
+	list, total, err := a.Report.Campaigns(c.Context(), c.own(), f, l.Page)
 	if err != nil || l.countOnly {
-		return rows[campaign](nil, total), err
+		return rows[campaign](nil, total), filterFault(err)
 	}
 	var out []campaign
 	for _, x := range list {
@@ -109,33 +109,17 @@ func (a *api) listCampaigns(c *call) (reply, error) {
 	return rows(out, total), nil
 }
 
-// campaign reads the campaign that the path names by ID or CustomValue. A value that is a number is an ID first.
-func (a *api) campaign(c *call) (store.Campaign, error) {
+// campaignNames are the spellings of what the path names by ID or CustomValue: the SDKs differ in how often they escape.
+func campaignNames(c *call) []string {
 	v := c.PathValue("id")
-	if id, err := strconv.ParseInt(v, 10, 64); err == nil && id > 0 {
-		if x, err := a.Store.Campaign(c.Context(), c.own(), id); err == nil {
-			return x, nil
-		}
-	}
-	// The SDKs differ in how often they escape.
-	names := []string{v}
 	if s, err := url.PathUnescape(strings.ReplaceAll(v, "+", "%20")); err == nil && s != v {
-		names = append(names, s)
+		return []string{v, s}
 	}
-	for _, name := range names {
-		list, _, err := a.Store.Campaigns(c.Context(), c.own(), store.CampaignFilter{Name: name}, store.Page{Limit: 1})
-		if err != nil {
-			return store.Campaign{}, err
-		}
-		if len(list) == 1 {
-			return list[0], nil
-		}
-	}
-	return store.Campaign{}, notFound()
+	return []string{v}
 }
 
 func (a *api) getCampaign(c *call) (reply, error) {
-	x, err := a.campaign(c)
+	x, err := a.Report.Campaign(c.Context(), c.own(), campaignNames(c)...)
 	if err != nil {
 		return reply{}, err
 	}
@@ -148,23 +132,16 @@ func (a *api) changeCampaign(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	x, err := a.campaign(c)
+	starred, err := o.flag("IsStarred")
 	if err != nil {
 		return reply{}, err
 	}
-	for _, p := range []struct {
-		name string
-		into *bool
-	}{{"IsStarred", &x.Starred}, {"IsDeleted", &x.Deleted}} {
-		v, err := o.flag(p.name)
-		if err != nil {
-			return reply{}, err
-		}
-		if v != nil {
-			*p.into = *v
-		}
+	deleted, err := o.flag("IsDeleted")
+	if err != nil {
+		return reply{}, err
 	}
-	if err := a.Store.SetCampaign(c.Context(), c.who.KeyID, x.ID, x.Starred, x.Deleted); err != nil {
+	x, err := a.Report.ChangeCampaign(c.Context(), c.own(), starred, deleted, campaignNames(c)...)
+	if err != nil {
 		return reply{}, err
 	}
 	return one(wireCampaign(x)), nil

@@ -39,8 +39,3 @@ func FillLeaks(h http.Handler) (free func()) {
 		}
 	}
 }
-
-// BoundCounters sets how many counters a request to a handler of New may ask for.
-func BoundCounters(h http.Handler, n int) {
-	h.(*api).mostCounters = n //nolint:errcheck,forcetypeassert // New made it
-}

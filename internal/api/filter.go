@@ -47,7 +47,8 @@ func (q query) checkServed(resource string) error {
 
 // filterNames are the filters of the wire that stand for properties of the domain, where they are called otherwise.
 var filterNames = map[string]string{
-	"Campaign": "CampaignID", "Contact": "ContactID", "Events": "EventFromTs", "From": "FromTS", "Message": "MessageID", "Sender": "FromID", "Step": "CounterResolution", "To": "ToTS",
+	"Campaign": "CampaignID", "Contact": "ContactID", "Events": "EventFromTs", "EventsTo": "EventToTs", "From": "FromTS", "Message": "MessageID",
+	"Sender": "FromID", "Source": "SourceID", "To": "ToTS",
 }
 
 // filterFault is the fault of a filter that the layer below refuses; other errors are what they are.

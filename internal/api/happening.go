@@ -20,14 +20,6 @@ func sorted[T any, K cmp.Ordered](l listing, all []T, property string, key func(
 	return pageOf(l, all)
 }
 
-// happenings is the selection as a filter of the calling key's events.
-func (s selection) happenings(c *call, types ...store.EventType) store.HappeningFilter {
-	return store.HappeningFilter{
-		Types: types, KeyID: c.who.KeyID, MessageID: s.message, CampaignID: s.campaign, Contact: s.contact, SenderID: s.sender,
-		From: s.From, To: s.To, EventFrom: s.events.From, EventTo: s.events.To,
-	}
-}
-
 // listHappenings answers a listing of events. A path may name the message that they are of.
 func listHappenings[T any](a *api, c *call, wire func(store.Happening) T, types ...store.EventType) (reply, error) {
 	_, l, s, err := a.asked(c)
@@ -35,15 +27,15 @@ func listHappenings[T any](a *api, c *call, wire func(store.Happening) T, types 
 		return reply{}, err
 	}
 	if c.PathValue("id") != "" {
-		s = selection{}
-		if s.message, err = c.pathID(); err != nil {
+		s = report.Selection{}
+		if s.Message, err = c.pathID(); err != nil {
 			return reply{}, err
 		}
 	}
-	if s.none {
+	if s.None {
 		return rows[T](nil, 0), nil
 	}
-	f := s.happenings(c, types...)
+	f := s.Happenings(c.who.KeyID, types...)
 	if l.countOnly {
 		l.Limit = 0
 	}
@@ -125,14 +117,14 @@ type topLink struct {
 }
 
 // links reads a page of the links that were clicked.
-func (a *api) links(c *call, l listing, s selection) ([]store.LinkCount, int, error) {
-	if s.none {
+func (a *api) links(c *call, l listing, s report.Selection) ([]store.LinkCount, int, error) {
+	if s.None {
 		return nil, 0, nil
 	}
 	if l.countOnly {
 		l.Limit = 0
 	}
-	return a.Messages.Links(c.Context(), c.own(), s.happenings(c), l.Page)
+	return a.Messages.Links(c.Context(), c.own(), s.Happenings(c.who.KeyID), l.Page)
 }
 
 // topLinks lists the links that were clicked, the most clicked first. LinkId is the ID of a link's first click.
@@ -165,7 +157,7 @@ func (a *api) linkClicks(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if s.campaign == 0 && !s.none {
+	if s.Campaign == 0 && !s.None {
 		return reply{}, badRequest("CampaignID is missing: which campaign is asked about.")
 	}
 	list, total, err := a.links(c, l, s)
@@ -222,7 +214,7 @@ func wireSent(m store.Message, e store.Ending) sentStatistic {
 // listSent lists messages with what became of them; AllMessages takes away the period.
 func (a *api) listSent(c *call) (reply, error) {
 	q, l, s, err := a.asked(c, "ArrivedAt", "ArrivalTS")
-	if err != nil || s.none {
+	if err != nil || s.None {
 		return rows[sentStatistic](nil, 0), err
 	}
 	everything, err := q.flag("allmessages", "AllMessages")
@@ -233,7 +225,7 @@ func (a *api) listSent(c *call) (reply, error) {
 		s.Period = report.Period{}
 	}
 	f := store.MessageFilter{
-		KeyID: c.who.KeyID, ID: s.message, CampaignID: s.campaign, SenderID: s.sender, Contact: s.contact, CustomID: q["customid"], From: s.From, To: s.To,
+		KeyID: c.who.KeyID, ID: s.Message, CampaignID: s.Campaign, SenderID: s.Sender, Contact: s.Contact, CustomID: q["customid"], From: s.From, To: s.To,
 	}
 	if f.Status, err = q.status(); err != nil {
 		return reply{}, err

@@ -331,7 +331,7 @@ func (a *api) keyTotals(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	n, last, err := a.Store.Totals(c.Context(), c.own())
+	n, last, err := a.Report.Lifetime(c.Context(), c.own())
 	if err != nil {
 		return reply{}, err
 	}

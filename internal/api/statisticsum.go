@@ -3,14 +3,12 @@
 package api
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strings"
 	"time"
 
 	"postern/internal/report"
-	"postern/internal/store"
 )
 
 // graphStatistic is what was counted in one slot of time.
@@ -31,17 +29,11 @@ type graphStatistic struct {
 	UnsubscribedCount  int64
 }
 
-// scale reads Scale, the length of a slot; usually it is what the period asks for.
-func (q query) scale(p report.Period) (report.Step, error) {
+// scale reads Scale, the length of a slot; "" is what the period asks for.
+func (q query) scale() (report.Step, error) {
 	v, ok := q["scale"]
 	if !ok {
-		if p.To.IsZero() {
-			p.To = time.Now()
-		}
-		if p.From.IsZero() || p.To.Sub(p.From) > report.Day {
-			return report.Daily, nil
-		}
-		return report.Hourly, nil
+		return "", nil
 	}
 	for _, s := range []report.Step{report.Hourly, report.Daily, report.Weekly, report.Monthly} {
 		if strings.EqualFold(v, string(s)) {
@@ -56,44 +48,23 @@ func (a *api) graphStatistics(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	step, err := q.scale(s.Period)
+	step, err := q.scale()
 	if err != nil {
 		return reply{}, err
 	}
-	sq, err := s.counters()
-	if err != nil || s.none {
-		return rows[graphStatistic](nil, 0), err
-	}
-	sq.Step, sq.Together = step.Length(), true
-	toSlots(&sq, time.Now())
-	list, err := a.Store.Series(c.Context(), c.own(), sq)
+	list, err := a.Report.Graph(c.Context(), c.own(), s, step, time.Now())
 	if err != nil {
-		return reply{}, err
+		return reply{}, filterFault(err)
 	}
 	var out []graphStatistic
-	for _, r := range folded(list, step) {
+	for _, r := range list {
 		out = append(out, graphStatistic{
-			BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, ClickedCount: r.Clicked, DeferredCount: r.Deferred, DeliveredCount: r.Sent, HardBouncedCount: r.Hard,
-			OpenedCount: r.Opened, ProcessedCount: r.Total, QueuedCount: r.Waiting, RefTimestamp: timestamp(r.At), SendtimeStart: r.At.Unix(), SoftBouncedCount: r.Soft,
-			SpamcomplaintCount: r.Spam, UnsubscribedCount: r.Unsub,
+			BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, ClickedCount: r.Clicked, DeferredCount: r.Deferred, DeliveredCount: r.Sent,
+			HardBouncedCount: r.Hard, OpenedCount: r.Opened, ProcessedCount: r.Total, QueuedCount: r.Waiting, RefTimestamp: timestamp(r.At),
+			SendtimeStart: r.At.Unix(), SoftBouncedCount: r.Soft, SpamcomplaintCount: r.Spam, UnsubscribedCount: r.Unsub,
 		})
 	}
 	return pageOf(l, out), nil
-}
-
-// folded sums rows, oldest first, in the slots of a step.
-func folded(list []store.SeriesRow, step report.Step) []store.SeriesRow {
-	var out []store.SeriesRow
-	for _, r := range list {
-		at := step.Of(r.At)
-		if n := len(out); n == 0 || !out[n-1].At.Equal(at) {
-			out = append(out, store.SeriesRow{At: at})
-		}
-		last := &out[len(out)-1]
-		last.Add(r.Counts)
-		last.Waiting += r.Waiting
-	}
-	return out
 }
 
 // messageStatistic is one row of totals.
@@ -133,26 +104,22 @@ func (a *api) messageStatistics(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	r, err := a.totals(c, s)
+	r, err := a.Report.Sum(c.Context(), c.own(), s)
+	if err != nil {
+		return reply{}, filterFault(err)
+	}
+	campaigns, err := a.Report.CountCampaigns(c.Context(), c.own(), s)
 	if err != nil {
 		return reply{}, err
 	}
-	out := messageStatistic{
-		AverageClickDelay: ratio(r.ClickDelay, r.ClickEvents), AverageClickedCount: ratio(r.ClickEvents, r.Sent), AverageOpenDelay: ratio(r.OpenDelay, r.OpenEvents), AverageOpenedCount: ratio(r.OpenEvents, r.Sent),
-		BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, ClickedCount: r.Clicked, DeferredCount: r.Deferred, DeliveredCount: r.Sent, HardBouncedCount: r.Hard, OpenedCount: r.Opened,
-		ProcessedCount: r.Total, QueuedCount: r.Waiting, SoftBouncedCount: r.Soft, SpamComplaintCount: r.Spam, TotalClicksCount: r.ClickEvents, TotalOpensCount: r.OpenEvents,
-		TransactionalCount: r.Total, UnsubscribedCount: r.Unsub,
-	}
-	if s.campaign != 0 {
-		out.CampaignCount = 1
-	} else if !s.none {
-		campaigns, err := a.Report.Breakdown(c.Context(), c.own(), report.ByCampaign, store.BreakdownQuery{From: s.From, To: s.To})
-		if err != nil {
-			return reply{}, err
-		}
-		out.CampaignCount = int64(len(campaigns))
-	}
-	return pageOf(l, []messageStatistic{out}), nil
+	return pageOf(l, []messageStatistic{{
+		AverageClickDelay: ratio(r.ClickDelay, r.ClickEvents), AverageClickedCount: ratio(r.ClickEvents, r.Sent),
+		AverageOpenDelay: ratio(r.OpenDelay, r.OpenEvents), AverageOpenedCount: ratio(r.OpenEvents, r.Sent),
+		BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, CampaignCount: int64(campaigns), ClickedCount: r.Clicked,
+		DeferredCount: r.Deferred, DeliveredCount: r.Sent, HardBouncedCount: r.Hard, OpenedCount: r.Opened, ProcessedCount: r.Total,
+		QueuedCount: r.Waiting, SoftBouncedCount: r.Soft, SpamComplaintCount: r.Spam, TotalClicksCount: r.ClickEvents,
+		TotalOpensCount: r.OpenEvents, TransactionalCount: r.Total, UnsubscribedCount: r.Unsub,
+	}}), nil
 }
 
 // openStatistic is one row of how much was opened, and how many seconds after it was delivered.
@@ -167,11 +134,12 @@ func (a *api) openStatistics(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	r, err := a.totals(c, s)
+	r, err := a.Report.Sum(c.Context(), c.own(), s)
 	if err != nil {
-		return reply{}, err
+		return reply{}, filterFault(err)
 	}
-	return pageOf(l, []openStatistic{{OpenedCount: r.Opened, OpenedDelay: ratio(r.OpenDelay, r.OpenEvents), ProcessedCount: r.Total}}), nil
+	out := openStatistic{OpenedCount: r.Opened, OpenedDelay: ratio(r.OpenDelay, r.OpenEvents), ProcessedCount: r.Total}
+	return pageOf(l, []openStatistic{out}), nil
 }
 
 // geoStatistic is what happened in one country. Where recipients are is not looked up: the one row's country is "".
@@ -186,33 +154,14 @@ func (a *api) geoStatistics(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	r, err := a.totals(c, s)
+	r, err := a.Report.Sum(c.Context(), c.own(), s)
 	if err != nil {
-		return reply{}, err
+		return reply{}, filterFault(err)
 	}
 	if r.OpenEvents+r.ClickEvents == 0 {
 		return rows[geoStatistic](nil, 0), nil
 	}
 	return pageOf(l, []geoStatistic{{ClickedCount: r.Clicked, OpenedCount: r.Opened}}), nil
-}
-
-// breakdown reads a breakdown of what a request selects.
-func (a *api) breakdown(c *call, s selection, by report.By) ([]store.BreakdownRow, error) {
-	switch {
-	case s.none:
-		return nil, nil
-	case s.byEvents():
-		return nil, badRequest("EventFromTs: these are counted by when mail arrived. Give FromTS and ToTS instead.")
-	case s.message != 0:
-		return nil, badRequest("MessageID: these are counts of many messages.")
-	case s.contact != 0:
-		return nil, badRequest("ContactID: mail is not counted by recipient.")
-	case s.campaign != 0 && by == report.BySender:
-		return nil, badRequest("CampaignID: mail is counted by campaign or by sender, not by both.")
-	case s.sender != 0 && by == report.ByDomain:
-		return nil, badRequest("FromID: mail is counted by recipient domain or by sender, not by both.")
-	}
-	return a.Report.Breakdown(c.Context(), c.own(), by, store.BreakdownQuery{CampaignID: s.campaign, SenderID: s.sender, From: s.From, To: s.To})
 }
 
 // domainStatistic is what became of the mail to one domain.
@@ -235,15 +184,15 @@ func (a *api) domainStatistics(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	list, err := a.breakdown(c, s, report.ByDomain)
+	list, err := a.Report.Breakdown(c.Context(), c.own(), s, report.ByDomain)
 	if err != nil {
-		return reply{}, err
+		return reply{}, filterFault(err)
 	}
 	var out []domainStatistic
 	for _, r := range list {
 		out = append(out, domainStatistic{
-			BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, ClickedCount: r.Clicked, DeliveredCount: r.Sent, Domain: r.Name, ID: -1, OpenedCount: r.Opened,
-			ProcessedCount: r.Total, QueuedCount: r.Queued(), SpamComplaintCount: r.Spam, UnsubscribedCount: r.Unsub,
+			BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, ClickedCount: r.Clicked, DeliveredCount: r.Sent, Domain: r.Name, ID: -1,
+			OpenedCount: r.Opened, ProcessedCount: r.Total, QueuedCount: r.Queued(), SpamComplaintCount: r.Spam, UnsubscribedCount: r.Unsub,
 		})
 	}
 	if l.sort == "ProcessedCount" {
@@ -279,28 +228,28 @@ func (a *api) senderStatistics(c *call) (reply, error) {
 		return reply{}, err
 	}
 	if v := c.PathValue("id"); v != "" {
-		s.sender = 0
-		if err := a.selectSender(c, query{"from": v}, &s); err != nil {
+		s.Sender, s.SenderName = 0, v
+		if s, err = a.Report.Select(c.Context(), c.own(), s, time.Now()); err != nil {
 			return reply{}, err
 		}
-		if s.none {
+		if s.None {
 			return reply{}, notFound()
 		}
 	}
-	list, err := a.breakdown(c, s, report.BySender)
+	list, err := a.Report.Breakdown(c.Context(), c.own(), s, report.BySender)
 	if err != nil {
-		return reply{}, err
+		return reply{}, filterFault(err)
 	}
 	var out []senderStatistic
 	for _, r := range list {
 		out = append(out, senderStatistic{
-			BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, ClickedCount: r.Clicked, DeferredCount: r.Deferred, DeliveredCount: r.Sent, HardBouncedCount: r.Hard,
-			LastActivityAt: timestamp(r.Last), OpenedCount: r.Opened, ProcessedCount: r.Total, QueuedCount: r.Queued(), SenderID: r.ID, SoftBouncedCount: r.Soft,
-			SpamComplaintCount: r.Spam, UnsubscribedCount: r.Unsub,
+			BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, ClickedCount: r.Clicked, DeferredCount: r.Deferred, DeliveredCount: r.Sent,
+			HardBouncedCount: r.Hard, LastActivityAt: timestamp(r.Last), OpenedCount: r.Opened, ProcessedCount: r.Total,
+			QueuedCount: r.Queued(), SenderID: r.ID, SoftBouncedCount: r.Soft, SpamComplaintCount: r.Spam, UnsubscribedCount: r.Unsub,
 		})
 	}
 	if c.PathValue("id") != "" && len(out) == 0 {
-		out = []senderStatistic{{SenderID: s.sender}}
+		out = []senderStatistic{{SenderID: s.Sender}}
 	}
 	if l.sort == "ProcessedCount" {
 		return sorted(l, out, l.sort, func(x senderStatistic) int64 { return x.ProcessedCount }), nil
@@ -318,15 +267,12 @@ type agentStatistic struct {
 
 func (a *api) agentStatistics(c *call) (reply, error) {
 	_, l, s, err := a.asked(c)
-	if err != nil || s.none {
-		return rows[agentStatistic](nil, 0), err
-	}
-	list, err := a.Report.Agents(c.Context(), c.own(), s.happenings(c, store.EventOpen, store.EventClick), a.mostCounters)
-	if errors.Is(err, report.ErrTooMany) {
-		return reply{}, badRequest(fmt.Sprintf("FromTS: more than %d programs of recipients opened and clicked in this period. Ask for a shorter one.", a.mostCounters))
-	}
 	if err != nil {
 		return reply{}, err
+	}
+	list, err := a.Report.Agents(c.Context(), c.own(), c.who.KeyID, s)
+	if err != nil {
+		return reply{}, filterFault(err)
 	}
 	var out []agentStatistic
 	for _, r := range list {
@@ -362,14 +308,12 @@ func (a *api) recipientProviders(c *call) (reply, error) {
 	switch {
 	case err != nil:
 		return reply{}, err
-	case s.none:
-		return rows[providerStatistic](nil, 0), nil
-	case s.campaign == 0:
+	case s.Campaign == 0 && !s.None:
 		return reply{}, badRequest("CampaignID is missing: which campaign is asked about.")
 	}
-	list, err := a.Report.Providers(c.Context(), c.own(), store.BreakdownQuery{CampaignID: s.campaign, From: s.From, To: s.To})
+	list, err := a.Report.Providers(c.Context(), c.own(), s)
 	if err != nil {
-		return reply{}, err
+		return reply{}, filterFault(err)
 	}
 	var out []providerStatistic
 	for _, r := range list {
@@ -377,10 +321,12 @@ func (a *api) recipientProviders(c *call) (reply, error) {
 			continue
 		}
 		out = append(out, providerStatistic{
-			ESPName: r.Name, AttemptedMessagesCount: r.Total, DeliveredMessagesCount: r.Sent, OpenedMessagesCount: r.Opened, ClickedMessagesCount: r.Clicked, DeferredMessagesCount: r.Deferred,
-			SoftBouncedMessagesCount: r.Soft, HardBouncedMessagesCount: r.Hard, UnsubscribedMessagesCount: r.Unsub, SpamReportsCount: r.Spam,
-			OpenRate: ratio(r.Opened, r.Sent), ClickThroughRate: ratio(r.Clicked, r.Sent), UnsubscribedRate: ratio(r.Unsub, r.Sent), SpamReportsRate: ratio(r.Spam, r.Sent),
-			SoftBouncedRate: ratio(r.Soft, r.Total), HardBouncedRate: ratio(r.Hard, r.Total), DeferredRate: ratio(r.Deferred, r.Total),
+			ESPName: r.Name, AttemptedMessagesCount: r.Total, DeliveredMessagesCount: r.Sent, OpenedMessagesCount: r.Opened,
+			ClickedMessagesCount: r.Clicked, DeferredMessagesCount: r.Deferred, SoftBouncedMessagesCount: r.Soft,
+			HardBouncedMessagesCount: r.Hard, UnsubscribedMessagesCount: r.Unsub, SpamReportsCount: r.Spam,
+			OpenRate: ratio(r.Opened, r.Sent), ClickThroughRate: ratio(r.Clicked, r.Sent), UnsubscribedRate: ratio(r.Unsub, r.Sent),
+			SpamReportsRate: ratio(r.Spam, r.Sent), SoftBouncedRate: ratio(r.Soft, r.Total), HardBouncedRate: ratio(r.Hard, r.Total),
+			DeferredRate: ratio(r.Deferred, r.Total),
 		})
 	}
 	return pageOf(l, out), nil

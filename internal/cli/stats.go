@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"postern/internal/config"
 	"postern/internal/control"
 	reports "postern/internal/report" // report prints errors here
-	"postern/internal/sheet"
 	"postern/internal/store"
 )
 
@@ -60,56 +58,20 @@ func (c *statsCmd) Run(common *config.Common, s *streams) error {
 	if q.To, err = moment("--to", c.To, true); err != nil {
 		return err
 	}
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Statistics, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (reports.Statistics, error) {
 		return calls.ShowStatistics(ctx, q)
-	}, func(got control.Statistics) error {
+	}, func(got reports.Statistics) error {
 		if c.CSV {
-			return s.statisticsCSV(got)
+			return got.WriteCSV(s.out)
 		}
 		return s.statistics(got)
 	})
 }
 
-// lineOf is how a row begins: its slot, its name, or both.
-func lineOf(got control.Statistics, x control.StatisticsRow) []string {
-	var out []string
-	if got.Resolution != "total" {
-		out = append(out, reports.Step(got.Resolution).Format(x.At))
-	}
-	if got.By != "" {
-		out = append(out, x.Name)
-	}
-	if got.BySeveral {
-		out = append(out, x.KeyName)
-	}
-	if len(out) == 0 {
-		out = append(out, stamp(got.From)+"/"+stamp(got.To)) // ISO 8601
-	}
-	return out
-}
-
-// headOf is what stands over how a row begins.
-func headOf(got control.Statistics) []string {
-	var out []string
-	if got.Resolution != "total" {
-		out = append(out, reports.Step(got.Resolution).Heading())
-	}
-	if name := map[string]string{"key": "API key", "domain": "Domain", "campaign": "Campaign", "sender": "Sender"}[got.By]; name != "" {
-		out = append(out, name)
-	}
-	if got.BySeveral {
-		out = append(out, "API key")
-	}
-	if len(out) == 0 {
-		out = append(out, "Period")
-	}
-	return out
-}
-
 // statistics prints a table with a line for the whole and one of rates.
-func (s *streams) statistics(got control.Statistics) error {
+func (s *streams) statistics(got reports.Statistics) error {
 	ms := reports.MessageMeasures(true)
-	head := headOf(got)
+	head := got.Head()
 	for i := range head {
 		head[i] = strings.ToUpper(head[i])
 	}
@@ -124,9 +86,9 @@ func (s *streams) statistics(got control.Statistics) error {
 	}
 	var rows [][]string
 	for _, x := range got.Rows {
-		rows = append(rows, line(lineOf(got, x), x.Counts))
+		rows = append(rows, line(got.Line(x), x.Counts))
 	}
-	begin := make([]string, len(headOf(got)))
+	begin := make([]string, len(got.Head()))
 	begin[0] = "all mail"
 	rows = append(rows, line(slices.Clone(begin), got.All.Counts))
 	if got.Timing == "message" && got.All.Total > 0 {
@@ -148,34 +110,4 @@ func (s *streams) statistics(got control.Statistics) error {
 	const form = "2006-01-02 15:04"
 	when := map[bool]string{true: "when it happened", false: "when the message arrived"}[got.Timing == "event"]
 	return s.printf("From %s to %s UTC, counted by %s.\n", got.From.Format(form), got.To.Format(form), when)
-}
-
-// statisticsCSV prints the columns of the Statistics page's file.
-func (s *streams) statisticsCSV(got control.Statistics) error {
-	ms := reports.FileMeasures()
-	if got.By != "" && got.By != "key" {
-		ms = reports.MessageMeasures(true)
-	}
-	head := headOf(got)
-	for _, m := range ms {
-		head = append(head, m.Name)
-	}
-	rows := got.Rows
-	if got.By == "" && got.Resolution == "total" {
-		rows = []control.StatisticsRow{got.All}
-	}
-	out := csv.NewWriter(s.out)
-	out.Write(head) //nolint:errcheck // Flush says it
-	for _, x := range rows {
-		record := lineOf(got, x)
-		for i := range record {
-			record[i] = sheet.Cell(record[i])
-		}
-		for _, n := range reports.Numbers(x.Counts, ms) {
-			record = append(record, number(n))
-		}
-		out.Write(record) //nolint:errcheck // Flush says it
-	}
-	out.Flush()
-	return out.Error()
 }

@@ -3,8 +3,6 @@
 package console
 
 import (
-	"encoding/csv"
-	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -14,14 +12,12 @@ import (
 	"time"
 
 	"postern/internal/access"
-	"postern/internal/credential"
 	"postern/internal/report"
-	"postern/internal/sheet"
 	"postern/internal/store"
 )
 
 const (
-	keysSideBySide  = 6   // more lines are not told apart
+	keysSideBySide  = 6   // more lines cannot be distinguished
 	statisticsDays  = 366 // the longest period of the page, in days
 	breakdownALevel = 20
 )
@@ -41,7 +37,6 @@ type statisticsBody struct {
 	ByEvent bool
 	Keys    []statisticKey // to choose from
 	Many    bool
-	Several bool // more than one key is counted
 	Problem string
 	CSV     string
 
@@ -53,8 +48,7 @@ type statisticsBody struct {
 	Breakdowns []breakdown
 	Empty      bool // nothing happened
 
-	period report.Period
-	step   report.Step
+	counted report.Statistics
 }
 
 type preset struct{ Value, Name string }
@@ -78,14 +72,12 @@ type headline struct {
 	Note  string // what it is made of, "" where it is one thing
 }
 
-// statisticRow is one line of the table, and of the file.
+// statisticRow is one line of the table.
 type statisticRow struct {
 	At      time.Time
 	When    string
 	Key     string
 	Numbers []int64
-
-	counts store.Counts // for the file
 }
 
 type breakdown struct {
@@ -101,14 +93,14 @@ type breakdownRow struct {
 }
 
 func (c *console) showStatistics(v *visit) error {
-	b, err := c.statistics(v)
+	b, q, err := c.statistics(v)
 	if err != nil {
 		return err
 	}
 	status := http.StatusOK
 	if b.Problem != "" {
 		status = http.StatusUnprocessableEntity
-	} else if err := c.breakdowns(v, b); err != nil {
+	} else if err := c.breakdowns(v, b, q); err != nil {
 		return err
 	}
 	// The table begins with today; the file is in the order of time.
@@ -118,7 +110,7 @@ func (c *console) showStatistics(v *visit) error {
 
 // exportStatistics writes the rows of the page's table, the oldest first.
 func (c *console) exportStatistics(v *visit) error {
-	b, err := c.statistics(v)
+	b, _, err := c.statistics(v)
 	if err != nil {
 		return err
 	}
@@ -128,108 +120,76 @@ func (c *console) exportStatistics(v *visit) error {
 	h := v.w.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8")
 	h.Set("Content-Disposition", `attachment; filename="statistics-`+b.Period.From+`-`+b.Period.To+`.csv"`)
-	out := csv.NewWriter(v.w)
-	ms := report.FileMeasures()
-	head := b.Columns[:len(b.Columns)-len(report.Measures())]
-	for _, m := range ms {
-		head = append(head, m.Name)
-	}
-	out.Write(head) //nolint:errcheck // Flush
-	for _, r := range b.Rows {
-		record := []string{r.When}
-		if len(b.Chosen) > 1 {
-			record = append(record, sheet.Cell(r.Key))
-		}
-		for _, n := range report.Numbers(r.counts, ms) {
-			record = append(record, strconv.FormatInt(n, 10))
-		}
-		out.Write(record) //nolint:errcheck // Flush
-	}
-	out.Flush() // an error: the browser has gone
+	b.counted.WriteCSV(v.w) //nolint:errcheck,gosec // the browser has gone
 	return nil
 }
 
 // statistics reads what was asked for, and the counters of it.
-func (c *console) statistics(v *visit) (*statisticsBody, error) {
-	q := v.r.URL.Query()
-	b := &statisticsBody{ByEvent: q.Get("timing") == "event", Presets: []preset{{"today", "Today"}, {"7", "7 days"}, {"30", "30 days"}, {"90", "90 days"}, {"month", "This month"}}}
-	b.choosePeriod(q, c.Now())
-	if err := c.chooseKeys(v, b); err != nil || b.Problem != "" {
-		return b, err
+func (c *console) statistics(v *visit) (*statisticsBody, report.Query, error) {
+	b := &statisticsBody{
+		ByEvent: v.r.URL.Query().Get("timing") == "event",
+		Presets: []preset{{"today", "Today"}, {"7", "7 days"}, {"30", "30 days"}, {"90", "90 days"}, {"month", "This month"}},
 	}
-	b.CSV = "/statistics.csv?" + b.values().Encode()
-	sq := store.SeriesQuery{Source: store.OfKeyItself, Timing: store.ByMessage, Step: b.step.Length(), From: b.period.From, To: b.period.To, Together: len(b.Chosen) == 0}
+	q := report.Query{Timing: "message", Now: c.Now()}
 	if b.ByEvent {
-		sq.Timing = store.ByEvent
+		q.Timing = "event"
 	}
-	for _, k := range b.Chosen {
-		sq.KeyIDs = append(sq.KeyIDs, k.ID)
+	b.choosePeriod(v.r.URL.Query(), &q)
+	if err := c.chooseKeys(v, b); err != nil || b.Problem != "" {
+		return b, q, err
 	}
-	rows, err := c.Store.Series(v.r.Context(), v.scope, sq)
+	if q.Keys, q.Limit = b.Chosen, breakdownALevel; len(b.Chosen) > 1 {
+		q.By = report.ByKey
+		q.Resolution = report.Suitable
+	}
+	var err error
+	b.counted, err = c.Report.Statistics(v.r.Context(), v.scope, q)
+	if e := userError(err); e != nil {
+		b.Problem = sentence(e.Reason)
+		return b, q, nil
+	}
 	if err != nil {
-		return nil, err
+		return nil, q, err
 	}
-	b.fill(rows)
-	return b, nil
+	b.Period = dates{From: b.counted.From.Format(time.DateOnly), To: b.counted.To.Add(-time.Second).Format(time.DateOnly)}
+	b.CSV = "/statistics.csv?" + b.values().Encode()
+	b.fill()
+	return b, q, nil
 }
 
-// choosePeriod reads a preset or, without one, two days. What has not come yet is left out.
-func (b *statisticsBody) choosePeriod(q url.Values, now time.Time) {
-	b.Preset, b.Period = q.Get("period"), dates{From: clean(q.Get("from")), To: clean(q.Get("to"))}
+// choosePeriod reads a preset or, without one, two days.
+func (b *statisticsBody) choosePeriod(v url.Values, q *report.Query) {
+	b.Preset, b.Period = v.Get("period"), dates{From: clean(v.Get("from")), To: clean(v.Get("to"))}
 	if b.Preset == "" && b.Period.From == "" && b.Period.To == "" {
 		b.Preset = "30"
 	}
 	switch b.Preset {
 	case "today":
-		b.period = report.Last(1, now)
+		q.Days = new(1)
 	case "7", "30", "90":
 		days, _ := strconv.Atoi(b.Preset) //nolint:errcheck // one of three
-		b.period = report.Last(days, now)
+		q.Days = &days
 	case "month":
-		b.period, _ = report.Current("month", now)
+		p, _ := report.Current("month", q.Now)
+		q.From, q.To = p.From, p.To
 	case "":
-		b.typedPeriod(now)
+		q.From, q.To, b.Problem = b.Period.times()
+		if p := (report.Period{From: q.From, To: q.To}); b.Problem == "" && !p.From.IsZero() {
+			if p.To.IsZero() {
+				p.To = q.Now
+			}
+			if p.Days() > statisticsDays {
+				b.Problem = fmt.Sprintf("From and to are more than %d days apart: choose a shorter period.", statisticsDays)
+			}
+		}
 	default:
 		b.Problem = "There is no such period. Choose one of the buttons, or two days."
 	}
-	if b.Problem != "" {
-		return
-	}
-	b.step = report.Daily
-	if b.period.Days() <= 3 {
-		b.step = report.Hourly
-	}
-	var begun bool
-	if b.period, begun = b.period.Until(now, b.step); !begun {
-		b.Problem = "The period has not begun yet: choose days up to today."
-		return
-	}
-	b.Period.From, b.Period.To = b.period.From.Format(time.DateOnly), b.period.To.Add(-time.Second).Format(time.DateOnly)
 }
 
-func (b *statisticsBody) typedPeriod(now time.Time) {
-	from, to, problem := b.Period.times()
-	if to.IsZero() {
-		to = now.UTC().Truncate(report.Day).Add(report.Day)
-	}
-	if from.IsZero() {
-		from = to.AddDate(0, 0, -30)
-	}
-	b.period = report.Period{From: from, To: to}
-	switch {
-	case problem != "":
-		b.Problem = problem
-	case !from.Before(to):
-		b.Problem = "The period has not begun yet: choose days up to today."
-	case b.period.Days() > statisticsDays:
-		b.Problem = fmt.Sprintf("From and to are more than %d days apart: choose a shorter period.", statisticsDays)
-	}
-}
-
-// chooseKeys reads which keys are looked at. One that is not the user's is not told from one that there is not.
+// chooseKeys reads which keys are looked at. One that is not the user's is as one that there is not.
 func (c *console) chooseKeys(v *visit, b *statisticsBody) error {
-	ctx := v.r.Context()
-	keys, total, err := c.Store.Keys(ctx, v.scope, store.KeyFilter{}, store.Page{Limit: keysToChoose})
+	keys, total, err := c.Store.Keys(v.r.Context(), v.scope, store.KeyFilter{}, store.Page{Limit: keysToChoose})
 	if err != nil {
 		return err
 	}
@@ -237,12 +197,8 @@ func (c *console) chooseKeys(v *visit, b *statisticsBody) error {
 		if s = clean(s); s == "" {
 			continue
 		}
-		f := store.KeyFilter{Name: s}
-		if _, err := credential.ParseAPIKey(s); err == nil {
-			f = store.KeyFilter{APIKey: s}
-		}
-		k, err := c.Store.Key(ctx, v.scope, f)
-		if errors.Is(err, store.ErrNotFound) {
+		k, err := c.chosen(v, s)
+		if isMissing(err) {
 			b.Problem = "There is no such API key. Choose one of the list, or look at all of them."
 			continue
 		}
@@ -256,7 +212,6 @@ func (c *console) chooseKeys(v *visit, b *statisticsBody) error {
 	if len(b.Chosen) > keysSideBySide {
 		b.Problem = fmt.Sprintf("%d API keys are chosen: at most %d stand side by side.", len(b.Chosen), keysSideBySide)
 	}
-	b.Several = len(b.Chosen) > 1 || len(b.Chosen) == 0 && total > 1
 	if b.Many = total > len(keys); b.Many {
 		keys = b.Chosen // those that are looked at, and a field for one more
 	}

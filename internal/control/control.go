@@ -20,6 +20,7 @@ import (
 	"postern/internal/change"
 	"postern/internal/keys"
 	"postern/internal/queue"
+	"postern/internal/report"
 	"postern/internal/store"
 	"postern/internal/submit"
 	"postern/internal/suppress"
@@ -111,7 +112,7 @@ type Calls struct {
 	RemoveSuppression  func(ctx context.Context, key, email string) (suppress.Suppression, error)
 	ImportSuppressions func(ctx context.Context, key, reason string, file io.Reader) (suppress.Report, error)       // CSV
 	ReportComplaint    func(ctx context.Context, key, source string, report io.Reader) (suppress.Complained, error) // a mail of ARF
-	ShowStatistics     func(ctx context.Context, in StatisticsQuery) (Statistics, error)
+	ShowStatistics     func(ctx context.Context, in StatisticsQuery) (report.Statistics, error)
 
 	// The audit log.
 	ListAudit  func(ctx context.Context, in AuditQuery) ([]auditlog.Entry, error)

@@ -10,9 +10,9 @@ type Agent struct {
 	Platform string // "" unknown
 }
 
-// agents are words of a User-Agent and the programs they stand for: the first that is found is it. Browsers name each
+// agents are parts of a User-Agent and the programs they stand for: the first that is found is it. Browsers name each
 // other, so the order matters.
-var agents = [...]struct{ word, name string }{
+var agents = [...]struct{ mark, name string }{
 	{"googleimageproxy", "Gmail"},
 	{"yahoomailproxy", "Yahoo Mail"},
 	{"thunderbird", "Thunderbird"},
@@ -37,8 +37,15 @@ var agents = [...]struct{ word, name string }{
 	{"curl/", "curl"},
 }
 
-var platforms = [...]struct{ word, name string }{
-	{"iphone", "iOS"}, {"ipad", "iOS"}, {"android", "Android"}, {"windows", "Windows"}, {"macintosh", "macOS"}, {"mac os x", "macOS"}, {"cros", "ChromeOS"}, {"linux", "Linux"},
+var platforms = [...]struct{ mark, name string }{
+	{"iphone", "iOS"},
+	{"ipad", "iOS"},
+	{"android", "Android"},
+	{"windows", "Windows"},
+	{"macintosh", "macOS"},
+	{"mac os x", "macOS"},
+	{"cros", "ChromeOS"},
+	{"linux", "Linux"},
 }
 
 // ParseAgent reads a User-Agent.
@@ -46,7 +53,7 @@ func ParseAgent(s string) Agent {
 	s = strings.ToLower(s)
 	var a Agent
 	for _, x := range agents {
-		if strings.Contains(s, x.word) {
+		if strings.Contains(s, x.mark) {
 			a.Name = x.name
 			break
 		}
@@ -55,7 +62,7 @@ func ParseAgent(s string) Agent {
 		a.Name = "Safari"
 	}
 	for _, x := range platforms {
-		if strings.Contains(s, x.word) {
+		if strings.Contains(s, x.mark) {
 			a.Platform = x.name
 			break
 		}
@@ -73,7 +80,9 @@ var providers = map[string]string{
 }
 
 // families are providers with a domain in many countries, such as yahoo.co.uk.
-var families = map[string]string{"outlook": "Microsoft", "hotmail": "Microsoft", "live": "Microsoft", "msn": "Microsoft", "yahoo": "Yahoo", "aol": "Yahoo"}
+var families = map[string]string{
+	"outlook": "Microsoft", "hotmail": "Microsoft", "live": "Microsoft", "msn": "Microsoft", "yahoo": "Yahoo", "aol": "Yahoo",
+}
 
 // Provider is the mailbox provider of a recipient domain; of one that is not known it is the domain itself.
 func Provider(domain string) string {

@@ -35,11 +35,12 @@ func TestBreakdownOfManyDomains(t *testing.T) {
 	if err := s.Accept(t.Context(), x); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := report.New(s).Breakdown(t.Context(), store.OfKey(k.AccountID, k.ID), report.ByDomain, store.BreakdownQuery{})
+	rows, err := report.New(s).Breakdown(t.Context(), store.OfKey(k.AccountID, k.ID), report.Selection{}, report.ByDomain)
 	if err != nil || len(rows) != 2400 || rows[0].Total != 2 || rows[99].Total != 2 || rows[100].Total != 1 {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
-	if rows, err := report.New(s).Top(t.Context(), store.OfKey(k.AccountID, k.ID), report.ByDomain, store.BreakdownQuery{Page: store.Page{Limit: 20, Offset: 2390}}); err != nil || len(rows) != 10 {
-		t.Errorf("a page: %d rows, %v", len(rows), err)
+	got, err := report.New(s).Largest(t.Context(), store.OfAccount(k.AccountID), report.Query{By: report.ByDomain, Limit: 20})
+	if err != nil || len(got.Rows) != 20 || !got.More || got.Rows[0].Total != 2 {
+		t.Errorf("the largest: %d rows, %v", len(got.Rows), err)
 	}
 }

@@ -44,7 +44,7 @@ func bounces() []Measure {
 func FileMeasures() []Measure { return append(Measures(), bounces()...) }
 
 // MessageMeasures are Measures without what machines do, which is not counted of domains; apart puts the two kinds of
-// bounces in the place of their sum.
+// bounces instead of their sum.
 func MessageMeasures(apart bool) []Measure {
 	out := slices.DeleteFunc(Measures(), func(m Measure) bool { return m.ID == "machine" })
 	if i := slices.IndexFunc(out, func(m Measure) bool { return m.ID == "bounced" }); apart {

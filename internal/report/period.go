@@ -135,8 +135,8 @@ func (p Period) Slots(s Step) []time.Time {
 	return out
 }
 
-// Fill puts the rows of one source into the slots of a period: one for each slot, also where nothing happened.
-func Fill(rows []store.SeriesRow, p Period, s Step) []store.SeriesRow {
+// fill puts the rows of one source into the slots of a period: one for each slot, also where nothing happened.
+func fill(rows []store.SeriesRow, p Period, s Step) []store.SeriesRow {
 	slots := p.Slots(s)
 	at := make(map[time.Time]int, len(slots))
 	out := make([]store.SeriesRow, len(slots))
@@ -145,9 +145,27 @@ func Fill(rows []store.SeriesRow, p Period, s Step) []store.SeriesRow {
 	}
 	for _, r := range rows {
 		if i, ok := at[s.Of(r.At)]; ok {
-			out[i].Add(r.Counts)
-			out[i].Waiting += r.Waiting
+			add(&out[i], r)
 		}
 	}
 	return out
+}
+
+// fold sums rows, oldest first, in the slots of a step in which something happened.
+func fold(rows []store.SeriesRow, s Step) []store.SeriesRow {
+	var out []store.SeriesRow
+	for _, r := range rows {
+		at := s.Of(r.At)
+		if n := len(out); n == 0 || !out[n-1].At.Equal(at) {
+			out = append(out, store.SeriesRow{At: at})
+		}
+		add(&out[len(out)-1], r)
+	}
+	return out
+}
+
+// add adds what was counted in one row to another.
+func add(to *store.SeriesRow, r store.SeriesRow) {
+	to.Add(r.Counts)
+	to.Waiting += r.Waiting
 }

@@ -8,24 +8,25 @@ package report
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 
+	"postern/internal/change"
 	"postern/internal/store"
 )
 
 // Report reads statistics from a store.
 type Report struct {
 	store *store.Store
+	most  int // mostCounters
 }
 
 // New makes a Report.
-func New(s *store.Store) *Report { return &Report{store: s} }
+func New(s *store.Store) *Report { return &Report{store: s, most: mostCounters} }
 
 // most is how many rows of a breakdown are read where all are wanted.
 const most = 100_000
 
-// By is what a breakdown is by.
+// By is what statistics are by.
 type By string
 
 // What statistics can be broken down by.
@@ -35,20 +36,14 @@ const (
 	BySender   By = "sender"
 )
 
-// Breakdown reads a breakdown whole, the largest first.
-func (r *Report) Breakdown(ctx context.Context, scope store.Scope, by By, q store.BreakdownQuery) ([]store.BreakdownRow, error) {
-	q.Most = most
-	return r.Top(ctx, scope, by, q)
-}
-
-// Top reads one page of a breakdown, the largest first.
-func (r *Report) Top(ctx context.Context, scope store.Scope, by By, q store.BreakdownQuery) ([]store.BreakdownRow, error) {
+// largest reads a breakdown, or a page of it, the largest first.
+func (r *Report) largest(ctx context.Context, scope store.Scope, by By, q store.BreakdownQuery) ([]store.BreakdownRow, error) {
 	switch by {
 	case ByCampaign:
 		return r.store.CampaignCounts(ctx, scope, q)
 	case BySender:
 		return r.store.SenderCounts(ctx, scope, q)
-	case ByDomain:
+	case ByDomain, ByKey:
 	}
 	return r.store.DomainCounts(ctx, scope, q)
 }
@@ -59,9 +54,9 @@ type ProviderRow struct {
 	store.Counts
 }
 
-// Providers sums the recipient domains by mailbox provider, the largest first.
-func (r *Report) Providers(ctx context.Context, scope store.Scope, q store.BreakdownQuery) ([]ProviderRow, error) {
-	domains, err := r.Breakdown(ctx, scope, ByDomain, q)
+// Providers sums the recipient domains of the selected mail by mailbox provider, the largest first.
+func (r *Report) Providers(ctx context.Context, scope store.Scope, s Selection) ([]ProviderRow, error) {
+	domains, err := r.Breakdown(ctx, scope, s, ByDomain)
 	if err != nil {
 		return nil, err
 	}
@@ -90,18 +85,18 @@ type AgentRow struct {
 	Contacts int64 // different recipients
 }
 
-// ErrTooMany says that more would have to be held in memory than was allowed.
-var ErrTooMany = errors.New("these are too many")
-
-// Agents sums opens and clicks by the program, the most used first. Which recipients used which is counted in memory: of
-// more than most it is ErrTooMany.
-func (r *Report) Agents(ctx context.Context, scope store.Scope, f store.HappeningFilter, most int) ([]AgentRow, error) {
-	counts, err := r.store.AgentCounts(ctx, scope, f, most+1)
+// Agents sums opens and clicks of the selected mail of a key by the program, the most used first. Which recipients used
+// which is counted in memory, which bounds how many there may be.
+func (r *Report) Agents(ctx context.Context, scope store.Scope, keyID int64, s Selection) ([]AgentRow, error) {
+	if s.None {
+		return nil, nil
+	}
+	counts, err := r.store.AgentCounts(ctx, scope, s.Happenings(keyID, store.EventOpen, store.EventClick), r.most+1)
 	if err != nil {
 		return nil, err
 	}
-	if len(counts) > most {
-		return nil, ErrTooMany
+	if len(counts) > r.most {
+		return nil, change.Errorf(change.Invalid, "From", "more than %d programs of recipients opened and clicked in this period: ask for a shorter one", r.most)
 	}
 	sums := map[Agent]*AgentRow{}
 	contacts := map[Agent]map[int64]bool{}
@@ -122,14 +117,4 @@ func (r *Report) Agents(ctx context.Context, scope store.Scope, f store.Happenin
 		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.Agent.Name, b.Agent.Name), cmp.Compare(a.Agent.Platform, b.Agent.Platform))
 	})
 	return out, nil
-}
-
-// Total sums rows of a series.
-func Total(rows []store.SeriesRow) store.SeriesRow {
-	var out store.SeriesRow
-	for _, r := range rows {
-		out.Add(r.Counts)
-		out.Waiting += r.Waiting
-	}
-	return out
 }

@@ -57,20 +57,6 @@ func TestSlotsOfPeriods(t *testing.T) {
 	}
 }
 
-func TestFillKeepsTheSums(t *testing.T) {
-	p := report.Period{From: date("2026-01-01"), To: date("2026-07-01")}
-	var rows []store.SeriesRow
-	for d := p.From; d.Before(p.To); d = d.AddDate(0, 0, 3) {
-		rows = append(rows, store.SeriesRow{At: d, Counts: store.Counts{Total: 3, Sent: 2}, Waiting: 1})
-	}
-	for _, step := range []report.Step{report.Daily, report.Weekly, report.Monthly} {
-		got := report.Total(report.Fill(rows, p, step))
-		if want := report.Total(rows); got != want {
-			t.Errorf("by %s: %+v, want %+v", step, got, want)
-		}
-	}
-}
-
 func TestProviders(t *testing.T) {
 	for domain, want := range map[string]string{
 		"gmail.com": "Gmail", "GoogleMail.com": "Gmail", "outlook.com": "Microsoft", "hotmail.co.uk": "Microsoft", "live.fr": "Microsoft", "msn.com": "Microsoft",

@@ -14,7 +14,11 @@ import (
 func (r *Report) Totals(ctx context.Context, scope store.Scope, q store.SeriesQuery) (store.SeriesRow, error) {
 	q.Together = true
 	rows, err := r.read(ctx, scope, q)
-	return Total(rows), err
+	var sum store.SeriesRow
+	for _, x := range rows {
+		add(&sum, x)
+	}
+	return sum, err
 }
 
 // KeyTotals sums what became of mail in a period for each key that had any, the largest first.
@@ -30,8 +34,7 @@ func (r *Report) KeyTotals(ctx context.Context, scope store.Scope, q store.Serie
 			at[x.KeyID] = i
 			out = append(out, store.SeriesRow{KeyID: x.KeyID})
 		}
-		out[i].Add(x.Counts)
-		out[i].Waiting += x.Waiting
+		add(&out[i], x)
 	}
 	slices.SortFunc(out, func(a, b store.SeriesRow) int {
 		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.KeyID, b.KeyID))
@@ -62,17 +65,17 @@ type piece struct {
 
 // pieces cuts a period, whose bounds may be zero for none, into whole days and what is left at its ends.
 func pieces(p Period) (out []piece) {
-	for _, g := range [...]struct{ fine, coarse store.Grain }{{store.FiveMinutes, store.Hourly}, {store.Hourly, store.Daily}} {
-		length := g.coarse.Length()
+	for _, g := range [...]struct{ small, large store.Grain }{{store.FiveMinutes, store.Hourly}, {store.Hourly, store.Daily}} {
+		length := g.large.Length()
 		if first := p.From.Add(length - 1).Truncate(length); !p.From.IsZero() && !first.Equal(p.From) {
 			if !p.To.IsZero() && first.After(p.To) {
-				return append(out, piece{p, g.fine}) // all of it lies within a slot of the coarse grain
+				return append(out, piece{p, g.small}) // all of it lies within one of the larger slots
 			}
-			out = append(out, piece{Period{p.From, first}, g.fine})
+			out = append(out, piece{Period{p.From, first}, g.small})
 			p.From = first
 		}
 		if last := p.To.Truncate(length); !p.To.IsZero() && !last.Equal(p.To) {
-			out = append(out, piece{Period{last, p.To}, g.fine})
+			out = append(out, piece{Period{last, p.To}, g.small})
 			p.To = last
 		}
 	}

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	forgetEvery = time.Hour
-	forgetBatch = 500
-	forgetHold  = 20 * time.Millisecond // how long a batch may hold the writer, by which all mail goes
-	fineDays    = 92                    // for how long counters of five minutes are kept; hours and days are for good
+	forgetEvery     = time.Hour
+	forgetBatch     = 500
+	forgetHold      = 20 * time.Millisecond // how long a batch may hold the writer, by which all mail goes
+	fiveMinutesDays = 92                    // for how long counters of five minutes are kept; hours and days are for good
 )
 
 // Retention deletes. Make it with New.
@@ -26,7 +26,7 @@ type Retention struct {
 	days  int
 	log   *slog.Logger
 
-	messages, fine, campaigns, errors atomic.Int64
+	messages, fiveMinutes, campaigns, errors atomic.Int64
 }
 
 // New makes Retention. days is how long messages of accounts are kept whose plans say nothing; 0: for good.
@@ -44,7 +44,7 @@ type Stats struct {
 
 // Stats reads the counts.
 func (k *Retention) Stats() Stats {
-	return Stats{k.messages.Load(), k.fine.Load(), k.campaigns.Load(), k.errors.Load()}
+	return Stats{k.messages.Load(), k.fiveMinutes.Load(), k.campaigns.Load(), k.errors.Load()}
 }
 
 // Run deletes once an hour until ctx ends. The first time after years it may take an hour.
@@ -54,7 +54,7 @@ func (k *Retention) Run(ctx context.Context) error {
 	for {
 		k.tidy(ctx, "messages past their retention were not deleted", k.Forget, &k.messages)
 		k.tidy(ctx, "campaigns without messages were not deleted", k.ForgetCampaigns, &k.campaigns)
-		k.tidy(ctx, "old counters of five minutes were not deleted", k.ForgetFine, &k.fine)
+		k.tidy(ctx, "old counters of five minutes were not deleted", k.ForgetFiveMinutes, &k.fiveMinutes)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -130,13 +130,13 @@ func (k *Retention) ForgetCampaigns(ctx context.Context) (total int, err error) 
 	return total, nil
 }
 
-// ForgetFine deletes the counters of five minutes of the days that are over for fineDays, and says how many.
-func (k *Retention) ForgetFine(ctx context.Context) (total int, err error) {
-	before := time.Now().AddDate(0, 0, -fineDays)
+// ForgetFiveMinutes deletes the counters of five minutes of the days that are over for fiveMinutesDays, and says how many.
+func (k *Retention) ForgetFiveMinutes(ctx context.Context) (total int, err error) {
+	before := time.Now().AddDate(0, 0, -fiveMinutesDays)
 	for more := true; more; {
 		var n int
 		var held time.Duration
-		if n, more, held, err = k.store.ForgetFine(ctx, before, forgetHold); err != nil {
+		if n, more, held, err = k.store.ForgetFiveMinutes(ctx, before, forgetHold); err != nil {
 			return total, err
 		}
 		total += n

@@ -152,13 +152,13 @@ type domainSlot struct {
 
 // tally gathers the counts of a group of events and acceptances, so that a group costs a few upserts.
 type tally struct {
-	fine    int64 // since when there are counters of five minutes
+	since   int64 // since when there are counters of five minutes
 	slots   map[counterSlot]*Counts
 	domains map[domainSlot]*Counts
 }
 
 func (s *Store) newTally() *tally {
-	return &tally{fine: s.fine.Load(), slots: map[counterSlot]*Counts{}, domains: map[domainSlot]*Counts{}}
+	return &tally{since: s.fiveMinutesSince.Load(), slots: map[counterSlot]*Counts{}, domains: map[domainSlot]*Counts{}}
 }
 
 // counted is under what something counts.
@@ -177,7 +177,7 @@ func (t *tally) add(of counted, timing Timing, at time.Time, c Counts) {
 		}
 		for _, g := range [...]Grain{FiveMinutes, Daily, Hourly} {
 			k := counterSlot{of.key, Source(source), id, timing, g, g.slot(at)}
-			if g == FiveMinutes && k.slot < t.fine {
+			if g == FiveMinutes && k.slot < t.since {
 				continue
 			}
 			if t.slots[k] == nil {
@@ -323,7 +323,7 @@ func (t *tally) writeDomains(ctx context.Context, tx *Tx) error {
 }
 
 // Counters sums the counters of a scope's keys: over the slots of five minutes from (included) to to (excluded), as far as
-// there are any (FineSince), or, without both, over all days.
+// there are any (FiveMinutesSince), or, without both, over all days.
 func (s *Store) Counters(ctx context.Context, scope Scope, timing Timing, from, to time.Time) (Counts, error) {
 	w := newWhere("SELECT " + sums("c", counterColumns[:]) + " FROM counter c JOIN api_key k ON k.id = c.key_id")
 	scope.where(w, "k.account_id", "k.id")

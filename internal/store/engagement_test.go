@@ -235,7 +235,7 @@ func TestOldCountersOfFiveMinutesGo(t *testing.T) {
 		before, all := read(store.SeriesQuery{})
 		gone, pieces := 0, 0
 		for more := true; more; pieces++ {
-			n, again, _, err := s.ForgetFine(t.Context(), day.Add(time.Hour), time.Nanosecond)
+			n, again, _, err := s.ForgetFiveMinutes(t.Context(), day.Add(time.Hour), time.Nanosecond)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -248,8 +248,8 @@ func TestOldCountersOfFiveMinutesGo(t *testing.T) {
 			t.Errorf("%d went in %d pieces, of %d slots", gone, pieces, before)
 		}
 		engage(t, s, x.Recipients[0].ID, store.EventOpen, day.Add(-2*time.Hour), store.Doing{}) // reported late
-		if n, _, _, err := s.ForgetFine(t.Context(), day.Add(-48*time.Hour), time.Second); n != 0 || err != nil || !s.FineSince().Equal(day) {
-			t.Errorf("%d more went, %v; there are some since %v", n, err, s.FineSince())
+		if n, _, _, err := s.ForgetFiveMinutes(t.Context(), day.Add(-48*time.Hour), time.Second); n != 0 || err != nil || !s.FiveMinutesSince().Equal(day) {
+			t.Errorf("%d more went, %v; there are some since %v", n, err, s.FiveMinutesSince())
 		}
 		slots, c := read(store.SeriesQuery{})
 		if all.OpenEvents++; c != all || slots > 60 {
@@ -315,8 +315,8 @@ func TestOldArrivalsGo(t *testing.T) {
 	}
 }
 
-// TestFineSinceAClockThatWasAhead: from the next day on there are counters of five minutes again.
-func TestFineSinceAClockThatWasAhead(t *testing.T) {
+// TestFiveMinutesSinceAClockThatWasAhead: from the next day on there are counters of five minutes again.
+func TestFiveMinutesSinceAClockThatWasAhead(t *testing.T) {
 	now := time.Date(2046, 3, 1, 12, 0, 0, 0, time.UTC)
 	s, err := store.Open(t.Context(), storetest.DSN(t), store.Options{Now: func() time.Time { return now }})
 	if err != nil {
@@ -326,8 +326,8 @@ func TestFineSinceAClockThatWasAhead(t *testing.T) {
 	k := newKey(t, s, "one")
 	forget := func(want time.Time) {
 		t.Helper()
-		if _, _, _, err := s.ForgetFine(t.Context(), now.AddDate(0, 0, -92), time.Second); err != nil || !s.FineSince().Equal(want) {
-			t.Errorf("there are counters since %v, %v; want %v", s.FineSince(), err, want)
+		if _, _, _, err := s.ForgetFiveMinutes(t.Context(), now.AddDate(0, 0, -92), time.Second); err != nil || !s.FiveMinutesSince().Equal(want) {
+			t.Errorf("there are counters since %v, %v; want %v", s.FiveMinutesSince(), err, want)
 		}
 	}
 	slots := func() []store.SeriesRow {

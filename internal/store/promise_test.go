@@ -93,14 +93,14 @@ func (w *chance) step() {
 		}
 	case 14:
 		if w.IntN(3) == 0 {
-			w.forgetFine()
+			w.forgetFiveMinutes()
 		}
 	}
 }
 
-// forgetFine deletes some of the counters of five minutes that are older than three days: the rest goes the next time.
-func (w *chance) forgetFine() {
-	_, _, _, err := w.s.ForgetFine(w.t.Context(), w.now.AddDate(0, 0, -3), time.Nanosecond)
+// forgetFiveMinutes deletes some of the counters of five minutes that are older than three days: the rest goes the next time.
+func (w *chance) forgetFiveMinutes() {
+	_, _, _, err := w.s.ForgetFiveMinutes(w.t.Context(), w.now.AddDate(0, 0, -3), time.Nanosecond)
 	w.ok(err)
 }
 
@@ -222,7 +222,7 @@ func (w *chance) expected() (map[place]store.SeriesRow, map[domainPlace]store.Co
 				}
 				for _, step := range steps {
 					p := place{m.KeyID, store.Source(source), id, timing, step, 0}
-					if step == store.FiveMinutes.Length() && at.Before(w.s.FineSince()) {
+					if step == store.FiveMinutes.Length() && at.Before(w.s.FiveMinutesSince()) {
 						p.slot = at.Unix() - at.Unix()%3600
 					} else if step != 0 {
 						p.slot = at.Unix() - at.Unix()%int64(step/time.Second)
@@ -311,7 +311,7 @@ func (w *chance) compareWithinAnHour(want map[place]store.SeriesRow) {
 			first, last = min(first, p.slot), max(last, p.slot)
 		}
 	}
-	from, to := time.Unix(max(first, w.s.FineSince().Unix()), 0).Add(5*time.Minute), time.Unix(last, 0)
+	from, to := time.Unix(max(first, w.s.FiveMinutesSince().Unix()), 0).Add(5*time.Minute), time.Unix(last, 0)
 	var sum, got store.Counts
 	for p, r := range want {
 		if at := time.Unix(p.slot, 0); p.step == store.FiveMinutes.Length() && p.timing == store.ByMessage && !at.Before(from) && at.Before(to) {

@@ -62,9 +62,9 @@ func seriesSums(t Timing) string {
 // five minutes any more, the slots are hours.
 func (s *Store) Series(ctx context.Context, scope Scope, q SeriesQuery) ([]SeriesRow, error) {
 	for {
-		since := s.FineSince()
+		since := s.FiveMinutesSince()
 		rows, err := s.seriesSince(ctx, scope, q, since)
-		if err != nil || s.FineSince().Equal(since) { // else some of what was to be read was deleted meanwhile
+		if err != nil || s.FiveMinutesSince().Equal(since) { // else some of what was to be read was deleted meanwhile
 			return rows, err
 		}
 	}

@@ -50,20 +50,20 @@ type Store struct {
 
 	suppressing suppressing
 
-	ids         idBlocks
-	accepts     *group[*Batch]
-	outcomes    *group[[]Completion]
-	engagements *group[*Engagement]
-	tellings    *group[*HookTold]
-	hooked      hookedKeys
-	attempts    attemptCounts
-	onHooks     atomic.Pointer[func([]int64)]
-	unlock      func() error
-	watch       func(context.Context) error // whether the database and its lock are still ours
-	there       func() error                // ErrLost when what was committed is not where the next start looks; nil: always there
-	closed      atomic.Bool
-	fine        atomic.Int64 // FineSince, in Unix seconds
-	fineAt      atomic.Int64 // up to where ForgetFine has come
+	ids              idBlocks
+	accepts          *group[*Batch]
+	outcomes         *group[[]Completion]
+	engagements      *group[*Engagement]
+	tellings         *group[*HookTold]
+	hooked           hookedKeys
+	attempts         attemptCounts
+	onHooks          atomic.Pointer[func([]int64)]
+	unlock           func() error
+	watch            func(context.Context) error // whether the database and its lock are still ours
+	there            func() error                // ErrLost when what was committed is not where the next start looks; nil: always there
+	closed           atomic.Bool
+	fiveMinutesSince atomic.Int64 // FiveMinutesSince, in Unix seconds
+	forgotTo         atomic.Int64 // up to where ForgetFiveMinutes has come
 
 	writesFailed atomic.Int64
 	lastFailed   atomic.Pointer[failedWrite]
@@ -94,7 +94,7 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if err := errors.Join(s.loadSuppressing(ctx), s.loadFine(ctx)); err != nil {
+	if err := errors.Join(s.loadSuppressing(ctx), s.loadFiveMinutes(ctx)); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.accepts = newGroup(s.d.writers, maxGroup, s.commitSubmissions)
