@@ -21,6 +21,7 @@ func (b *bench) gate() error {
 	var rows [][]string
 	for _, keys := range []int{10, 10_000, 1_000_000} {
 		g := gate.New(gate.Config{Digester: digester, Burst: 1 << 30})
+		g.PutAccount(gate.Account{ID: 1})
 		secret, user := credential.NewSecret(), ""
 		for i := range keys {
 			k := gate.Key{ID: int64(i + 1), AccountID: 1, APIKey: credential.NewAPIKey(), Secrets: []gate.Secret{{ID: int64(i + 1), Digest: digester.Digest(secret)}}}

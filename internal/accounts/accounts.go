@@ -10,6 +10,7 @@ import (
 
 	"postern/internal/change"
 	"postern/internal/credential"
+	"postern/internal/gate"
 	"postern/internal/notice"
 	"postern/internal/store"
 )
@@ -17,22 +18,23 @@ import (
 // Accounts changes accounts. Make it with New.
 type Accounts struct {
 	store   *store.Store
+	gate    *gate.Gate
 	notices *notice.Outbox
 	changed func(keyID int64)
-	policy  func(context.Context, store.Account) error
+	locks   locks
 }
 
 // Config of Accounts.
 type Config struct {
 	Store   *store.Store
+	Gate    *gate.Gate
 	Notices *notice.Outbox
-	Changed func(keyID int64)                                // limits of all keys (0) have changed
-	Policy  func(ctx context.Context, a store.Account) error // makes the gate know the policy of an account
+	Changed func(keyID int64) // limits of all keys (0) have changed
 }
 
 // New makes Accounts.
 func New(c Config) *Accounts {
-	return &Accounts{store: c.Store, notices: c.Notices, changed: c.Changed, policy: c.Policy}
+	return &Accounts{store: c.Store, gate: c.Gate, notices: c.Notices, changed: c.Changed}
 }
 
 // PolicyOf is an account's rotation policy.

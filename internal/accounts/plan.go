@@ -210,40 +210,26 @@ type AccountChange struct {
 }
 
 // ChangeAccount changes an account's name, rotation policy, the daily limit of keys that have none of their own, and
-// what its mail tells of its recipients.
-// When it has returned, overdue secrets are refused where the policy says so. Errors: *change.Error on the property.
+// what its mail tells of its recipients. It costs the same whatever the number of keys. When it has returned, overdue
+// secrets are refused where the policy says so. Errors: *change.Error on the property.
 func (k *Accounts) ChangeAccount(ctx context.Context, by change.Actor, accountID int64, c AccountChange) (store.Account, error) {
-	ctx, cancel := change.Whole(ctx)
-	defer cancel()
-	var out store.Account
 	limits := false
-	err := k.update(ctx, "account", func(tx *store.Tx) error {
-		a, err := tx.Account(ctx, accountID)
-		if err != nil {
-			return err
-		}
+	out, err := k.changeInGate(ctx, accountID, func(ctx context.Context, tx *store.Tx, a store.Account) (store.Account, error) {
 		var log change.Log
 		was := a
-		if err := c.apply(&a, &log); err != nil {
-			return err
+		if err := c.apply(&a, &log); err != nil || log.Text == "" {
+			return a, err
 		}
 		limits = a.DayLimit != was.DayLimit || a.Tracking != was.Tracking
-		out = a
-		if log.Text == "" {
-			return nil
-		}
 		if err := tx.ChangeAccount(ctx, a); err != nil {
-			return err
+			return a, err
 		}
-		return tx.AddAudit(ctx, by.Entry(accountID, "account.change", "account "+a.Name, log.Text))
+		return a, tx.AddAudit(ctx, by.Entry(accountID, "account.change", "account "+a.Name, log.Text))
 	})
-	if err != nil {
-		return out, err
-	}
 	if limits {
 		k.changed(0)
 	}
-	return out, k.policy(ctx, out)
+	return out, err
 }
 
 func (c *AccountChange) apply(a *store.Account, log *change.Log) error {

@@ -91,10 +91,7 @@ func New(c Config) (*Backend, error) {
 	b.Messages = messages.New(messages.Config{Store: c.Store, Submit: b.Submit, Due: c.Accepted, Now: c.Now})
 	b.Suppress = suppress.New(c.Store, b.Links, c.part("suppress"))
 	changed := func(keyID int64) { b.Submit.Forget(keyID); c.Changed(keyID) }
-	b.Accounts = accounts.New(accounts.Config{
-		Store: c.Store, Notices: b.Notices, Changed: changed,
-		Policy: func(ctx context.Context, a store.Account) error { return b.Keys.PolicyChanged(ctx, a) },
-	})
+	b.Accounts = accounts.New(accounts.Config{Store: c.Store, Gate: b.Gate, Notices: b.Notices, Changed: changed})
 	b.Keys = keys.New(keys.Config{
 		Store: c.Store, Gate: b.Gate, Digester: digester, Notices: b.Notices, Accounts: b.Accounts, Changed: changed, OwnHost: c.OwnHost, Log: c.part("keys"),
 	})

@@ -489,6 +489,9 @@ func (r *ring) age(t *testing.T, secretID int64, by time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := r.Warm(t.Context()); err != nil { // the gate knows when a secret was made
+		t.Fatal(err)
+	}
 }
 
 func TestPlanLimitsAndRequests(t *testing.T) {

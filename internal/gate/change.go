@@ -15,6 +15,7 @@ import (
 // Secrets past their end are left out; of more than two the first two are taken.
 func (g *Gate) Put(k Key) {
 	now := g.config.Now()
+	a := g.accounts.get(k.AccountID)
 	sh := g.shard(k.APIKey)
 	sh.mu.Lock()
 	e, ok := sh.keys[k.APIKey]
@@ -24,17 +25,18 @@ func (g *Gate) Put(k Key) {
 	}
 	old := e.slots
 	// Another key under the same name has nothing to do with the old one.
-	same := e.keyID == k.ID && e.accountID == k.AccountID && e.master == k.Master
-	e.keyID, e.accountID, e.master, e.state = k.ID, k.AccountID, k.Master, k.State
+	same := e.keyID == k.ID && e.account == a && e.master == k.Master
+	e.keyID, e.account, e.master, e.state = k.ID, a, k.Master, k.State
 	ends := e.fill(old, same, k.Secrets, now)
-	e.rule = ruleOf(k, e.slots)
+	e.rule = ruleOf(k)
+	rules := a.rules.Load()
 	var dead []*session
 	for _, s := range old {
 		if s == nil {
 			continue
 		}
 		sh.secrets--
-		if k.State != Active || s != e.slots[0] && s != e.slots[1] || e.stopped(s, now) {
+		if k.State != Active || s != e.slots[0] && s != e.slots[1] || rules.suspended || rules.stopped(s, now) {
 			dead = sh.take(s.secretID, dead)
 		}
 	}
@@ -53,7 +55,7 @@ func (g *Gate) Put(k Key) {
 		end.key = k.APIKey
 		g.overlaps.add(end)
 	}
-	sh.end(dead, reasonOf(k.State))
+	end(dead, reasonOf(k.State))
 	wait(others)
 }
 
@@ -76,7 +78,7 @@ func (e *entry) fill(old [2]*slot, same bool, secrets []Secret, now time.Time) [
 			}
 		}
 		was := s.expires
-		s.expires = 0
+		s.created, s.expires = x.CreatedAt.UnixMicro(), 0
 		if !x.ExpiresAt.IsZero() {
 			s.expires = x.ExpiresAt.UnixMicro()
 		}
@@ -93,37 +95,15 @@ func (e *entry) fill(old [2]*slot, same bool, secrets []Secret, now time.Time) [
 }
 
 // ruleOf gathers the restrictions of a key, nil when there are none.
-func ruleOf(k Key, slots [2]*slot) *rule {
+func ruleOf(k Key) *rule {
 	r := &rule{permissions: k.Permissions, networks: k.Networks}
 	if r.permissions == 0 {
 		r.permissions = access.AllPermissions
 	}
-	restricts := r.permissions != access.AllPermissions || len(r.networks) > 0
-	for _, x := range k.Secrets {
-		for i, s := range slots {
-			if s != nil && s.secretID == x.ID && !x.StopsAt.IsZero() {
-				r.stops[i] = x.StopsAt.UnixMicro()
-				restricts = true
-			}
-		}
-	}
-	if !restricts {
+	if r.permissions == access.AllPermissions && len(r.networks) == 0 {
 		return nil
 	}
 	return r
-}
-
-// stopped says whether a secret of the key is overdue and refused.
-func (e *entry) stopped(s *slot, now time.Time) bool {
-	if e.rule == nil {
-		return false
-	}
-	for i := range e.slots {
-		if e.slots[i] == s && e.rule.stops[i] != 0 {
-			return now.UnixMicro() >= e.rule.stops[i]
-		}
-	}
-	return false
 }
 
 // permissions are what the key may be used for.
@@ -165,7 +145,7 @@ func (g *Gate) Remove(k credential.APIKey) {
 	}
 	others := sh.underWay(k, dead)
 	sh.mu.Unlock()
-	sh.end(dead, "the API key was removed")
+	end(dead, "the API key was removed")
 	wait(others)
 }
 

@@ -2,7 +2,7 @@
 
 // Package gate lets callers in. It has all live credentials in memory, under
 // their API keys, and answers for each request, in well under a microsecond and
-// with no disk or network, who is calling: or why he is not let in.
+// with no disk or network, who is calling: or why they are refused.
 //
 // # A check
 //
@@ -19,7 +19,15 @@
 // calls the close function of each one that died, and waits for them. A secret
 // may have an end (the overlap of a reset): checks look at it themselves, and
 // Run closes its sessions when it comes. Callers order the changes of one key
-// (two resets at once are theirs to put one after the other).
+// (two resets at once are theirs to put one after the other), and those of one
+// account.
+//
+// What concerns all keys of an account, its suspension and its rotation policy, is
+// kept once, by account: PutAccount costs the same for one key and for a million,
+// and looks at the open sessions alone. Checks read it under their shard's lock,
+// and PutAccount takes each shard's lock once after it has set it: so they are
+// before or after it, as with Put. Keys of an account that was never Put are
+// refused.
 //
 // # The throttle
 //
@@ -83,8 +91,8 @@ const (
 type Secret struct {
 	ID        int64
 	Digest    credential.Digest
+	CreatedAt time.Time // from when its account's policy counts
 	ExpiresAt time.Time // the end of an overlap; zero: none
-	StopsAt   time.Time // when it is overdue and refused, by the account's policy; zero: never
 }
 
 // Key is an API key with its live secrets: at most two.
@@ -158,6 +166,7 @@ type Gate struct {
 	digest   func(secret string) credential.Digest
 	decoy    slot
 	throttle *throttle
+	accounts accounts
 	shards   [shards]shard
 
 	overlaps overlaps
@@ -179,26 +188,26 @@ type shard struct {
 
 // entry is a key: 48 bytes, guarded by its shard's lock.
 type entry struct {
-	keyID     int64
-	accountID int64
-	slots     [2]*slot // nil: none
-	rule      *rule    // nil: no restriction, as most keys have none
-	state     State
-	master    bool
+	keyID   int64
+	account *account
+	slots   [2]*slot // nil: none
+	rule    *rule    // nil: no restriction, as most keys have none
+	state   State
+	master  bool
 }
 
 // rule is what restricts a key. It is never changed: a Put makes another.
 type rule struct {
 	permissions access.Permission
 	networks    []netip.Prefix
-	stops       [2]int64 // Unix microseconds at which the slot's secret is overdue and refused, 0: never
 }
 
-// slot is a live secret: 64 bytes.
+// slot is a live secret: 72 bytes.
 type slot struct {
 	secretID int64
 	digest   credential.Digest
-	expires  int64 // Unix microseconds, 0: never; guarded by the shard's lock
+	created  int64 // Unix microseconds; guarded by the shard's lock, as expires is
+	expires  int64 // Unix microseconds, 0: never
 
 	from atomic.Uint64       // hash of the source that used it last
 	at   atomic.Pointer[use] // by which connection, while that does not rest
@@ -225,6 +234,7 @@ func New(c Config) *Gate {
 		config:   c,
 		digest:   c.Digester.Digest,
 		throttle: newThrottle(c.Burst, c.Refill),
+		accounts: accounts{known: map[int64]*account{}},
 		overlaps: overlaps{wake: make(chan struct{}, 1)},
 		conns:    newConnections(),
 	}

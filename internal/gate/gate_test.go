@@ -51,6 +51,9 @@ func newWorld(t testing.TB, change func(*gate.Config)) *world {
 		change(&c)
 	}
 	w.Gate = gate.New(c)
+	for _, id := range []int64{0, 1, 6, 7} { // of the tests' keys
+		w.PutAccount(gate.Account{ID: id})
+	}
 	return w
 }
 
@@ -58,7 +61,7 @@ func newWorld(t testing.TB, change func(*gate.Config)) *world {
 func (w *world) secret() (string, gate.Secret) {
 	s := credential.NewSecret()
 	w.lastID++
-	return s, gate.Secret{ID: w.lastID, Digest: w.digester.Digest(s)}
+	return s, gate.Secret{ID: w.lastID, Digest: w.digester.Digest(s), CreatedAt: w.clock()}
 }
 
 // key puts a new active key with one secret.

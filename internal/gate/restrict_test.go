@@ -77,36 +77,6 @@ func TestPermissionsAreAskedAgain(t *testing.T) {
 	}
 }
 
-func TestOverdueSecretStopsByPolicy(t *testing.T) {
-	w := newWorld(t, nil)
-	k, s := w.key()
-	k.Secrets[0].StopsAt = w.clock().Add(time.Hour)
-	w.Put(k)
-	p := w.mustVerify(t, k, s)
-	closed := ""
-	if _, err := w.Bind(p, atOnce(func(reason string) { closed = reason })); err != nil {
-		t.Fatal(err)
-	}
-	w.pass(time.Hour)
-	if _, err := w.Verify(home, k.APIKey.String(), s); kind(t, err) != "overdue" {
-		t.Errorf("an overdue secret: %v", err)
-	}
-	if err := w.Recheck(home, p, access.MaySend); kind(t, err) != "overdue" {
-		t.Errorf("a session of an overdue secret: %v", err)
-	}
-	if _, err := w.Bind(p, atOnce(func(string) {})); kind(t, err) != "overdue" {
-		t.Errorf("a new session of an overdue secret: %v", err)
-	}
-	w.Put(k) // as when the policy is changed
-	if closed == "" {
-		t.Error("the session was not closed")
-	}
-	// The policy is lifted: the same secret works again.
-	k.Secrets[0].StopsAt = time.Time{}
-	w.Put(k)
-	w.mustVerify(t, k, s)
-}
-
 func TestUnknownUserNamesAreNotShownWhole(t *testing.T) {
 	w := newWorld(t, nil)
 	k, _ := w.key()

@@ -152,7 +152,7 @@ func (g *Gate) endOverlap(x overlap) {
 		}
 	}
 	sh.mu.Unlock()
-	sh.end(dead, "the secret key's overlap ended")
+	end(dead, "the secret key's overlap ended")
 }
 
 // overlapHeap is a container/heap.Interface.

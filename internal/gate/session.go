@@ -10,10 +10,12 @@ import (
 // shard.sessions, under the lock, calls close or drops it: so close is called
 // once at most.
 type session struct {
-	key   credential.APIKey
-	id    int64 // of the secret
-	close func(reason string) (wait func())
-	done  chan struct{} // closed after close and wait
+	key     credential.APIKey
+	account *account
+	shard   *shard // its key's
+	id      int64  // of the secret
+	close   func(reason string) (wait func())
+	done    chan struct{} // closed after close and wait
 }
 
 // Bind ties a session to the secret that opened it: closeSession is called, once
@@ -32,19 +34,17 @@ func (g *Gate) Bind(p Principal, closeSession func(reason string) (wait func()))
 	if err != nil {
 		return nil, g.refuseDead()
 	}
-	s := &session{key: key, id: p.SecretID, close: closeSession, done: make(chan struct{})}
 	sh := g.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	f, ok := sh.find(key, p, now)
-	switch {
-	case !ok:
+	if !ok {
 		return nil, g.refuseDead()
-	case f.state != Active:
-		return nil, g.refuseState(f.state)
-	case f.stopped:
-		return nil, g.refuseOverdue()
 	}
+	if err := g.refuseClosed(f); err != nil {
+		return nil, err
+	}
+	s := &session{key: key, account: sh.keys[key].account, shard: sh, id: p.SecretID, close: closeSession, done: make(chan struct{})}
 	if sh.sessions[s.id] == nil {
 		sh.sessions[s.id] = map[*session]struct{}{}
 	}
@@ -93,7 +93,7 @@ func (sh *shard) underWay(k credential.APIKey, mine []*session) []*session {
 
 // end closes sessions and waits for them: all are closed before the first is
 // waited for, so that what they commit can be committed together.
-func (sh *shard) end(dead []*session, reason string) {
+func end(dead []*session, reason string) {
 	waits := make([]func(), len(dead))
 	for i, s := range dead {
 		waits[i] = s.close(reason)
@@ -102,9 +102,9 @@ func (sh *shard) end(dead []*session, reason string) {
 		if waits[i] != nil {
 			waits[i]()
 		}
-		sh.mu.Lock()
-		delete(sh.closing, s)
-		sh.mu.Unlock()
+		s.shard.mu.Lock()
+		delete(s.shard.closing, s)
+		s.shard.mu.Unlock()
 		close(s.done)
 	}
 }

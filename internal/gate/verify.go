@@ -21,7 +21,8 @@ type found struct {
 	slot      *slot
 	state     State
 	rule      *rule
-	stopped   bool
+	suspended bool // the account is
+	stopped   bool // the secret is overdue, and the account's policy stops it
 }
 
 // Verify says who the caller with this user name (API key) and password (secret
@@ -60,13 +61,24 @@ func (g *Gate) Verify(from Source, user, password string) (Principal, error) {
 
 // admit says why a caller is not let in though his secret is right: nil or a *Refusal.
 func (g *Gate) admit(f found, from netip.Addr) error {
+	if err := g.refuseClosed(f); err != nil {
+		return err
+	}
+	if !f.rule.admits(from) {
+		return g.refuseNetwork(from)
+	}
+	return nil
+}
+
+// refuseClosed says why a key or secret authenticates nobody, wherever they are: nil or a *Refusal.
+func (g *Gate) refuseClosed(f found) error {
 	switch {
+	case f.suspended:
+		return g.refuse(KeySuspended, "The account of this API key is suspended by the operator of this service: ask the operator.")
 	case f.state != Active:
 		return g.refuseState(f.state)
 	case f.stopped:
 		return g.refuseOverdue()
-	case !f.rule.admits(from):
-		return g.refuseNetwork(from)
 	}
 	return nil
 }
@@ -107,9 +119,10 @@ func (g *Gate) prove(user, password string, now time.Time) (found, bool) {
 
 // found copies out what a check needs of a key and its secret. The shard's lock is held.
 func (e *entry) found(s *slot, user string, now time.Time) found {
+	rules := e.account.rules.Load()
 	return found{
-		principal: Principal{KeyID: e.keyID, AccountID: e.accountID, SecretID: s.secretID, APIKey: user, Master: e.master, Permissions: e.permissions()},
-		slot:      s, state: e.state, rule: e.rule, stopped: e.stopped(s, now),
+		principal: Principal{KeyID: e.keyID, AccountID: e.account.id, SecretID: s.secretID, APIKey: user, Master: e.master, Permissions: e.permissions()},
+		slot:      s, state: e.state, rule: e.rule, suspended: rules.suspended, stopped: rules.stopped(s, now),
 	}
 }
 
@@ -161,7 +174,7 @@ func (g *Gate) refuseDead() *Refusal {
 // find looks up the live secret of a principal. The shard's lock is held.
 func (sh *shard) find(key credential.APIKey, p Principal, now time.Time) (found, bool) {
 	e, ok := sh.keys[key]
-	if !ok || e.keyID != p.KeyID || e.accountID != p.AccountID || e.master != p.Master {
+	if !ok || e.keyID != p.KeyID || e.account.id != p.AccountID || e.master != p.Master {
 		return found{}, false
 	}
 	for _, s := range e.slots {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/internal/access"
+	"postern/internal/accounts"
 	"postern/internal/change"
 	"postern/internal/credential"
 	"postern/internal/mail"
@@ -44,6 +45,7 @@ func (k *Keys) SignUp(ctx context.Context, by change.Actor, name, email string) 
 		if out.Account, err = tx.AddAccount(ctx, name); err != nil {
 			return nil, err
 		}
+		k.gate.PutAccount(accounts.InGate(out.Account)) // before the commit, from when on it can be changed
 		out.User, err = tx.AddUser(ctx, store.User{AccountID: out.Account.ID, Email: mail.Canonical(email)})
 		if errors.Is(err, store.ErrExists) {
 			return nil, change.Conflicting("Email", fmt.Sprintf("a user with the email address %s exists already", email))

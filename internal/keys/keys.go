@@ -64,18 +64,17 @@ func New(c Config) *Keys {
 func (k *Keys) Warm(ctx context.Context) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	policies := map[int64]credential.Policy{}
 	list, err := k.store.Accounts(ctx)
 	if err != nil {
 		return 0, err
 	}
 	for _, a := range list {
-		policies[a.ID] = accounts.PolicyOf(a)
+		k.gate.PutAccount(accounts.InGate(a))
 	}
 	n := 0
 	err = k.store.EachCredential(ctx, func(key store.Key) error {
 		n++
-		return k.tellGate(key, policies[key.AccountID])
+		return k.tellGate(key)
 	})
 	return n, err
 }
@@ -97,16 +96,11 @@ func (k *Keys) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key, er
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var key *store.Key
-	var owner store.Account
 	tried := false // fn was through: what failed then is the commit, of which nobody knows whether it is there
 	err := k.store.Update(ctx, func(tx *store.Tx) error {
-		tried = false
 		var err error
-		if key, err = fn(tx); err != nil || key == nil {
-			return err
-		}
-		owner, err = tx.Account(ctx, key.AccountID)
-		tried = err == nil
+		key, err = fn(tx)
+		tried = err == nil && key != nil
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -123,7 +117,7 @@ func (k *Keys) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key, er
 	if key == nil {
 		return nil
 	}
-	err = k.tellGate(*key, accounts.PolicyOf(owner))
+	err = k.tellGate(*key)
 	k.changed(key.ID)
 	return err
 }
@@ -138,17 +132,13 @@ func (k *Keys) tellGateAgain(ctx context.Context, keyID int64) error {
 		if err != nil {
 			return err
 		}
-		a, err := k.store.Account(ctx, key.AccountID)
-		if err != nil {
-			return err
-		}
-		return k.tellGate(key, accounts.PolicyOf(a))
+		return k.tellGate(key)
 	}
 	return nil
 }
 
 // tellGate makes the gate know a key as it now stands, or forget one that is deleted.
-func (k *Keys) tellGate(key store.Key, policy credential.Policy) error {
+func (k *Keys) tellGate(key store.Key) error {
 	api, err := credential.ParseAPIKey(key.APIKey)
 	if err != nil {
 		return fmt.Errorf("key %d: %w", key.ID, err)
@@ -166,11 +156,7 @@ func (k *Keys) tellGate(key store.Key, policy credential.Policy) error {
 		Permissions: access.Permission(key.Permissions), Networks: networks,
 	}
 	for _, x := range key.Secrets {
-		s := gate.Secret{ID: x.ID, Digest: credential.Digest(x.Digest), ExpiresAt: x.ExpiresAt}
-		if policy.Stop && policy.Days > 0 {
-			s.StopsAt = policy.EndOf(x.CreatedAt)
-		}
-		g.Secrets = append(g.Secrets, s)
+		g.Secrets = append(g.Secrets, gate.Secret{ID: x.ID, Digest: credential.Digest(x.Digest), CreatedAt: x.CreatedAt, ExpiresAt: x.ExpiresAt})
 	}
 	k.gate.Put(g)
 	return nil
@@ -184,24 +170,4 @@ func gateState(s string) gate.State {
 		return gate.Deactivated
 	}
 	return gate.Suspended // what is not known opens nothing
-}
-
-// PolicyChanged makes the gate know all keys of an account under its policy.
-func (k *Keys) PolicyChanged(ctx context.Context, a store.Account) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for at := 0; ; {
-		keys, total, err := k.store.Keys(ctx, store.OfAccount(a.ID), store.KeyFilter{}, store.Page{Limit: 1000, Offset: at})
-		if err != nil {
-			return err
-		}
-		for _, key := range keys {
-			if err := k.tellGate(key, accounts.PolicyOf(a)); err != nil {
-				return err
-			}
-		}
-		if at += len(keys); len(keys) == 0 || at >= total {
-			return nil
-		}
-	}
 }

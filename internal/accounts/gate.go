@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package accounts
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"postern/internal/change"
+	"postern/internal/gate"
+	"postern/internal/store"
+)
+
+// InGate is an account as the gate knows it.
+func InGate(a store.Account) gate.Account {
+	return gate.Account{ID: a.ID, Policy: PolicyOf(a)}
+}
+
+// changeInGate runs fn in a transaction, and makes the gate know the account as fn returns it before it returns itself. The
+// changes of one account are made one after another, so that the gate learns of them in the order of their commits. Who hangs
+// up early stops nothing.
+func (a *Accounts) changeInGate(
+	ctx context.Context, id int64, fn func(ctx context.Context, tx *store.Tx, now store.Account) (store.Account, error),
+) (store.Account, error) {
+	ctx, cancel := change.Whole(ctx)
+	defer cancel()
+	defer a.locks.lock(id)()
+	var out store.Account
+	through := false // fn was: what fails then is the commit, of which nobody knows whether it happened
+	err := a.update(ctx, "account", func(tx *store.Tx) error {
+		was, err := tx.Account(ctx, id)
+		if err != nil {
+			return err
+		}
+		out, err = fn(ctx, tx, was)
+		through = err == nil
+		return err
+	})
+	if err != nil && through {
+		is, failed := a.store.Account(ctx, id)
+		if failed != nil {
+			return out, errors.Join(err, failed)
+		}
+		out = is
+	}
+	if err == nil || through {
+		a.gate.PutAccount(InGate(out))
+	}
+	return out, err
+}
+
+// locks has a lock for each account that is being changed, and none for all. The zero value is ready.
+type locks struct {
+	mu   sync.Mutex
+	held map[int64]*lock
+}
+
+type lock struct {
+	sync.Mutex
+	users int // that hold it or wait for it
+}
+
+// lock waits for the lock of an account and returns how to give it back.
+func (l *locks) lock(id int64) (unlock func()) {
+	l.mu.Lock()
+	x := l.held[id]
+	if x == nil {
+		if l.held == nil {
+			l.held = map[int64]*lock{}
+		}
+		x = &lock{}
+		l.held[id] = x
+	}
+	x.users++
+	l.mu.Unlock()
+	x.Lock()
+	return func() {
+		x.Unlock()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if x.users--; x.users == 0 {
+			delete(l.held, id)
+		}
+	}
+}
