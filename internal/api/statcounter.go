@@ -86,7 +86,8 @@ func oneOf[T any](q query, property string, at int, choices []choice[T]) (T, err
 	case given:
 		return none, badRequest(fmt.Sprintf("%s: %q is not %s.", property, cut(v), list))
 	case short:
-		const form = "CounterType: %q is not three letters, such as AMD: the source (A, C, L or S), the timing (M or E), the resolution (S, H, D or L)."
+		const form = "CounterType: %q is not three letters, such as AMD: " +
+			"the source (A, C, L or S), the timing (M or E), the resolution (S, H, D or L)."
 		return none, badRequest(fmt.Sprintf(form, cut(letters)))
 	}
 	return none, badRequest(fmt.Sprintf("%s is missing: give %s.", property, list))

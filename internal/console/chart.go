@@ -22,7 +22,7 @@ const (
 // the policy of our pages allows no style in them, and so that they follow light and dark.
 type chart struct {
 	ID, Title string
-	Slots     []string // what each place on the time axis is called
+	Slots     []string // what each slot on the time axis is called
 	Lines     []chartLine
 }
 
@@ -31,10 +31,11 @@ type chartLine struct {
 	Values []int64 // one for each slot
 }
 
-// SVG draws the chart. Each line has dashes and marks of its own, for those who do not tell the colours apart.
+// SVG draws the chart. Each line has dashes and marks of its own, for those who do not see the colours.
 func (c chart) SVG() template.HTML {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 %g %g" role="img" aria-labelledby="%s-title %s-desc"><title id="%s-title">%s</title><desc id="%s-desc">%s</desc>`,
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 %g %g" role="img" aria-labelledby="%s-title %s-desc">`+
+		`<title id="%s-title">%s</title><desc id="%s-desc">%s</desc>`,
 		chartWidth, chartHeight, c.ID, c.ID, c.ID, xmlText(c.Title), c.ID, xmlText(c.describe()))
 	top := c.axis(&b)
 	for i, l := range c.Lines {
@@ -44,7 +45,7 @@ func (c chart) SVG() template.HTML {
 	return template.HTML(b.String()) //nolint:gosec // every text in it went through xmlText
 }
 
-// describe says in words what the lines say.
+// describe says what the lines show.
 func (c chart) describe() string {
 	var parts []string
 	for _, l := range c.Lines {
@@ -76,13 +77,15 @@ func (c chart) axis(b *strings.Builder) int64 {
 	top := max((most+step-1)/step, 1) * step
 	for n := int64(0); n <= top; n += step {
 		y := chartY(n, top)
-		fmt.Fprintf(b, `<line class="chart-grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text class="chart-label" x="%g" y="%.1f" text-anchor="end">%s</text>`, chartLeft, chartRight, y, y, chartLeft-6, y+3.5, shortNumber(n))
+		fmt.Fprintf(b, `<line class="chart-grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/>`, chartLeft, chartRight, y, y)
+		fmt.Fprintf(b, `<text class="chart-label" x="%g" y="%.1f" text-anchor="end">%s</text>`, chartLeft-6, y+3.5, shortNumber(n))
 	}
 	if last := len(c.Slots) - 1; last > 0 {
 		fmt.Fprintf(b, `<text class="chart-label" x="%g" y="%g">%s</text><text class="chart-label" x="%g" y="%g" text-anchor="end">%s</text>`,
 			chartLeft, chartHeight-8, xmlText(c.Slots[0]), chartRight, chartHeight-8, xmlText(c.Slots[last]))
 	} else if last == 0 {
-		fmt.Fprintf(b, `<text class="chart-label" x="%g" y="%g" text-anchor="middle">%s</text>`, (chartLeft+chartRight)/2, chartHeight-8, xmlText(c.Slots[0]))
+		fmt.Fprintf(b, `<text class="chart-label" x="%g" y="%g" text-anchor="middle">%s</text>`,
+			(chartLeft+chartRight)/2, chartHeight-8, xmlText(c.Slots[0]))
 	}
 	return top
 }
@@ -117,7 +120,7 @@ func chartY(n, top int64) float64 {
 	return chartBottom - (chartBottom-chartTop)*float64(n)/float64(top)
 }
 
-// markAt is the shape that a line is told by: disc, square, triangle, diamond, a triangle on its tip, bar.
+// markAt is the shape that marks a line: disc, square, triangle, diamond, a triangle on its tip, bar.
 func markAt(line int, x, y float64) string {
 	shapes := [...]string{
 		"m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0z", "m-3-3h6v6h-6z", "m0-3.8l3.6 6.4h-7.2z",
@@ -128,7 +131,9 @@ func markAt(line int, x, y float64) string {
 
 // legendMark is a line's mark beside its name.
 func legendMark(line int) template.HTML {
-	return template.HTML(fmt.Sprintf(`<svg class="chart-key" viewBox="0 0 28 12" aria-hidden="true"><polyline class="chart-line line-%d" points="0,6 28,6"/><path class="chart-mark line-%d" d="%s"/></svg>`, line, line, markAt(line, 14, 6))) //nolint:gosec // only numbers are put in
+	svg := fmt.Sprintf(`<svg class="chart-key" viewBox="0 0 28 12" aria-hidden="true">`+
+		`<polyline class="chart-line line-%d" points="0,6 28,6"/><path class="chart-mark line-%d" d="%s"/></svg>`, line, line, markAt(line, 14, 6))
+	return template.HTML(svg) //nolint:gosec // only numbers are put in
 }
 
 // niceStep is the distance of lines to read values at: 1, 2 or 5 with zeros, at most four of them.

@@ -43,7 +43,9 @@ func (r *Report) Campaign(ctx context.Context, scope store.Scope, spellings ...s
 
 // ChangeCampaign sets whether a campaign of the scope is starred, and whether it is deleted, which hides it from
 // listings; what is nil stays.
-func (r *Report) ChangeCampaign(ctx context.Context, scope store.Scope, starred, deleted *bool, spellings ...string) (store.Campaign, error) {
+func (r *Report) ChangeCampaign(
+	ctx context.Context, scope store.Scope, starred, deleted *bool, spellings ...string,
+) (store.Campaign, error) {
 	x, err := r.Campaign(ctx, scope, spellings...)
 	if err != nil {
 		return x, err

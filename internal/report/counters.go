@@ -29,7 +29,9 @@ type CounterQuery struct {
 
 // Counters reads counters by source and slot, oldest slot first. Keys are those of the scope; itself is the calling key,
 // whose campaigns and senders they are. Whoever asks for one row of its own gets one, if need be of zeros.
-func (r *Report) Counters(ctx context.Context, scope store.Scope, itself store.Key, q CounterQuery, now time.Time) ([]store.SeriesRow, error) {
+func (r *Report) Counters(
+	ctx context.Context, scope store.Scope, itself store.Key, q CounterQuery, now time.Time,
+) ([]store.SeriesRow, error) {
 	sq, err := r.counterQuery(q, now)
 	if err != nil || q.Source == Lists {
 		return nil, err

@@ -99,7 +99,8 @@ func (a *asked) check() error {
 	case sources && a.Timing == "event":
 		return invalid("Timing", "by %s mail is counted by the time of the message alone", a.by)
 	case most != 0 && a.period.Days() > most:
-		return invalid("From", "the period has %d days, and at the resolution %s at most %d are shown: give a shorter one, or a coarser resolution",
+		return invalid("From",
+			"the period has %d days, and at the resolution %s at most %d are shown: give a shorter one, or a coarser resolution",
 			a.period.Days(), a.Resolution, most)
 	case (sources || a.Resolution == string(Daily)) && !whole(Day):
 		return invalid("From", "the period begins or ends within a day: give days, or the resolution hour or total of all mail or by key")

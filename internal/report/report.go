@@ -96,7 +96,8 @@ func (r *Report) Agents(ctx context.Context, scope store.Scope, keyID int64, s S
 		return nil, err
 	}
 	if len(counts) > r.most {
-		return nil, change.Errorf(change.Invalid, "From", "more than %d programs of recipients opened and clicked in this period: ask for a shorter one", r.most)
+		return nil, change.Errorf(change.Invalid, "From",
+			"more than %d programs of recipients opened and clicked in this period: ask for a shorter one", r.most)
 	}
 	sums := map[Agent]*AgentRow{}
 	contacts := map[Agent]map[int64]bool{}

@@ -166,7 +166,8 @@ func (r *Report) byKey(ctx context.Context, scope store.Scope, a *asked) error {
 	}
 	slots := len(a.period.Slots(a.step))
 	if len(ids)*slots > mostRows {
-		return change.Errorf(change.Invalid, "Limit", "%d keys in %d slots are more than %d rows: ask for fewer keys, or a shorter period", len(ids), slots, mostRows)
+		return change.Errorf(change.Invalid, "Limit",
+			"%d keys in %d slots are more than %d rows: ask for fewer keys, or a shorter period", len(ids), slots, mostRows)
 	}
 	filled, err := r.sideBySide(ctx, scope, a, ids)
 	if err != nil {

@@ -87,7 +87,7 @@ func (s *Store) Handed(ctx context.Context, scope Scope, messageID int64) (Submi
 func (s *Store) Resent(ctx context.Context, scope Scope, messageID int64) ([]int64, error) {
 	w := newWhere("SELECT m.id FROM submission s CROSS JOIN message m")
 	w.and("m.submission_id = s.id")
-	scope.where(w, s.d.aside+"m.account_id", s.d.aside+"m.key_id")
+	scope.where(w, s.d.noIndex+"m.account_id", s.d.noIndex+"m.key_id")
 	w.and("s.resent_of = ?", messageID)
 	w.and("s.resent_of <> 0")
 	w.page(Page{Limit: 100}, "m.id")

@@ -50,7 +50,8 @@ func (s *Store) SenderCounts(ctx context.Context, scope Scope, q BreakdownQuery)
 // breakdown reads the days of a source's counters by counter_source_day, whose conditions stand in the text as they do
 // in the index.
 func (s *Store) breakdown(ctx context.Context, scope Scope, q BreakdownQuery, of Source, name string) ([]BreakdownRow, error) {
-	w := newWhere("SELECT c.source_id, coalesce(" + name + ", ''), max(c.slot), max(c.key_id), " + sums("c", counterColumns[:]) + " FROM api_key k JOIN counter c ON c.key_id = k.id")
+	w := newWhere("SELECT c.source_id, coalesce(" + name + ", ''), max(c.slot), max(c.key_id), " + sums("c", counterColumns[:]) +
+		" FROM api_key k JOIN counter c ON c.key_id = k.id")
 	scope.where(w, "k.account_id", "k.id")
 	w.in("k.id", q.KeyIDs)
 	w.and("c.grain = 1 AND c.timing = 0 AND c.source <> 0")
@@ -85,7 +86,8 @@ func (s *Store) breakdown(ctx context.Context, scope Scope, q BreakdownQuery, of
 
 // DomainCounts are recipient domains that mail went to in a period, with their counts.
 func (s *Store) DomainCounts(ctx context.Context, scope Scope, q BreakdownQuery) ([]BreakdownRow, error) {
-	w := newWhere("SELECT c.domain, max(c.day), " + sums("c", counterColumns[:domainColumns]) + " FROM api_key k JOIN domain_counter c ON c.key_id = k.id")
+	w := newWhere("SELECT c.domain, max(c.day), " + sums("c", counterColumns[:domainColumns]) +
+		" FROM api_key k JOIN domain_counter c ON c.key_id = k.id")
 	scope.where(w, "k.account_id", "k.id")
 	w.in("k.id", q.KeyIDs)
 	if q.CampaignID != 0 {

@@ -33,12 +33,13 @@ type Campaign struct {
 	LastAt         time.Time // when mail was last accepted for it
 }
 
-const campaignColumns = "c.id, c.account_id, c.key_id, c.name, c.subject, c.sender_id, c.from_email, c.from_name, c.first_message_id, c.with_html, c.with_text, c.opens_tracked, c.clicks_tracked, c.is_starred, c.is_deleted, c.created_at, c.last_at"
+const campaignColumns = "c.id, c.account_id, c.key_id, c.name, c.subject, c.sender_id, c.from_email, c.from_name, c.first_message_id, " +
+	"c.with_html, c.with_text, c.opens_tracked, c.clicks_tracked, c.is_starred, c.is_deleted, c.created_at, c.last_at"
 
 func scanCampaign(r scanner) (Campaign, error) {
 	var c Campaign
-	err := r.scan(&c.ID, &c.AccountID, &c.KeyID, &c.Name, &c.Subject, &c.SenderID, &c.FromEmail, &c.FromName, &c.FirstMessageID, &c.WithHTML, &c.WithText,
-		&c.OpensTracked, &c.ClicksTracked, &c.Starred, &c.Deleted, nullTime{&c.CreatedAt}, nullTime{&c.LastAt})
+	err := r.scan(&c.ID, &c.AccountID, &c.KeyID, &c.Name, &c.Subject, &c.SenderID, &c.FromEmail, &c.FromName, &c.FirstMessageID,
+		&c.WithHTML, &c.WithText, &c.OpensTracked, &c.ClicksTracked, &c.Starred, &c.Deleted, nullTime{&c.CreatedAt}, nullTime{&c.LastAt})
 	return c, err
 }
 
@@ -61,29 +62,29 @@ func (s *Store) campaignsNamed(ctx context.Context, scope Scope, name string) ([
 // putCampaigns finds or makes the campaigns of a group of submissions and gives these their IDs. It holds the campaigns'
 // rows to the end of the transaction, in one order for all: who looks for duplicates in them is alone.
 func (tx *Tx) putCampaigns(ctx context.Context, subs []*Submission) error {
-	type place struct {
+	type named struct {
 		key  int64
 		name string
 	}
-	groups := map[place][]*Submission{}
+	groups := map[named][]*Submission{}
 	for _, x := range subs {
 		x.campaignID = 0
 		if x.Campaign != "" {
-			p := place{x.KeyID, x.Campaign}
-			groups[p] = append(groups[p], x)
+			n := named{x.KeyID, x.Campaign}
+			groups[n] = append(groups[n], x)
 		}
 	}
-	places := make([]place, 0, len(groups))
-	for p := range groups {
-		places = append(places, p)
+	campaigns := make([]named, 0, len(groups))
+	for n := range groups {
+		campaigns = append(campaigns, n)
 	}
-	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.name, b.name)) })
-	for _, p := range places {
-		id, err := tx.putCampaign(ctx, groups[p])
+	slices.SortFunc(campaigns, func(a, b named) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.name, b.name)) })
+	for _, n := range campaigns {
+		id, err := tx.putCampaign(ctx, groups[n])
 		if err != nil {
 			return err
 		}
-		for _, x := range groups[p] {
+		for _, x := range groups[n] {
 			x.campaignID = id
 		}
 	}
@@ -105,34 +106,37 @@ func (tx *Tx) putCampaign(ctx context.Context, subs []*Submission) (id int64, er
 		count(&clicks, x.TrackClicks == TrackOn)
 	}
 	x := subs[0]
-	err = tx.row(ctx, `INSERT INTO campaign (account_id, key_id, name, subject, sender_id, from_email, from_name, first_message_id, with_html, with_text, opens_tracked, clicks_tracked, created_at, last_at)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13) ON CONFLICT (key_id, name) DO UPDATE SET last_at = excluded.last_at, with_html = campaign.with_html + excluded.with_html,
- with_text = campaign.with_text + excluded.with_text, opens_tracked = campaign.opens_tracked + excluded.opens_tracked, clicks_tracked = campaign.clicks_tracked + excluded.clicks_tracked RETURNING id`,
-		x.AccountID, x.KeyID, x.Campaign, x.Subject, x.SenderID, x.HeaderFrom, x.FromName, x.Recipients[0].ID, html, text, opens, clicks, micros(tx.Now)).scan(&id)
+	err = tx.row(ctx, `INSERT INTO campaign (account_id, key_id, name, subject, sender_id, from_email, from_name, first_message_id,
+ with_html, with_text, opens_tracked, clicks_tracked, created_at, last_at)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13) ON CONFLICT (key_id, name) DO UPDATE SET last_at = excluded.last_at,
+ with_html = campaign.with_html + excluded.with_html, with_text = campaign.with_text + excluded.with_text,
+ opens_tracked = campaign.opens_tracked + excluded.opens_tracked, clicks_tracked = campaign.clicks_tracked + excluded.clicks_tracked RETURNING id`,
+		x.AccountID, x.KeyID, x.Campaign, x.Subject, x.SenderID, x.HeaderFrom, x.FromName, x.Recipients[0].ID,
+		html, text, opens, clicks, micros(tx.Now)).scan(&id)
 	return id, err
 }
 
 // refuse decides which recipients of a group of submissions are refused at once, and why. A campaign whose mail asks not
 // to be sent twice to one address is looked at here, in the transaction that accepts it.
 func (tx *Tx) refuse(ctx context.Context, subs []*Submission) error {
-	type place struct {
+	type sentTo struct {
 		campaign int64
 		address  string
 	}
-	seen := map[place]bool{}
+	seen := map[sentTo]bool{}
 	for _, x := range subs {
 		for i := range x.Recipients {
 			r := &x.Recipients[i]
 			r.refused = r.Refused
-			p := place{x.campaignID, mail.Canonical(r.Email)}
+			to := sentTo{x.campaignID, mail.Canonical(r.Email)}
 			if r.refused != 0 || x.campaignID == 0 {
 				continue
 			}
 			if x.Deduplicate {
-				twice := seen[p]
+				twice := seen[to]
 				if !twice {
 					var err error
-					if twice, err = tx.inCampaign(ctx, p.campaign, p.address); err != nil {
+					if twice, err = tx.inCampaign(ctx, to.campaign, to.address); err != nil {
 						return err
 					}
 				}
@@ -140,7 +144,7 @@ func (tx *Tx) refuse(ctx context.Context, subs []*Submission) error {
 					r.refused = mail.StateDuplicateInCampaign
 				}
 			}
-			seen[p] = true
+			seen[to] = true
 		}
 	}
 	return nil
@@ -149,7 +153,9 @@ func (tx *Tx) refuse(ctx context.Context, subs []*Submission) error {
 // inCampaign says whether a canonical address was sent, or is to be sent, mail of a campaign. What was blocked was not.
 // Others may have the address's number too: nobody goes without a mail for that.
 func (tx *Tx) inCampaign(ctx context.Context, campaignID int64, address string) (bool, error) {
-	there, err := collect(ctx, tx, scanText, "SELECT DISTINCT m.recipient FROM message m JOIN submission s ON s.id = m.submission_id WHERE m.contact = $1 AND s.campaign_id = $2 AND m.status <> 8", mail.ContactID(address), campaignID)
+	const query = "SELECT DISTINCT m.recipient FROM message m JOIN submission s ON s.id = m.submission_id " +
+		"WHERE m.contact = $1 AND s.campaign_id = $2 AND m.status <> 8"
+	there, err := collect(ctx, tx, scanText, query, mail.ContactID(address), campaignID)
 	return slices.ContainsFunc(there, func(x string) bool { return mail.Canonical(x) == address }), err
 }
 

@@ -211,7 +211,9 @@ func (of counted) slot() domainSlot {
 }
 
 func (t *tally) domain(k domainSlot, c Counts) {
-	c.OpenEvents, c.ClickEvents, c.SpamEvents, c.UnsubEvents, c.MachineOpens, c.MachineClicks, c.OpenDelay, c.ClickDelay = 0, 0, 0, 0, 0, 0, 0, 0
+	for _, n := range c.fields()[domainColumns:] {
+		*n = 0
+	}
 	if k.domain == "" || c == (Counts{}) {
 		return
 	}
@@ -276,7 +278,10 @@ func (t *tally) write(ctx context.Context, tx *Tx) error {
 		slots = append(slots, k)
 	}
 	slices.SortFunc(slots, func(a, b counterSlot) int {
-		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.source, b.source), cmp.Compare(a.sourceID, b.sourceID), cmp.Compare(a.timing, b.timing), cmp.Compare(a.grain, b.grain), cmp.Compare(a.slot, b.slot))
+		return cmp.Or(
+			cmp.Compare(a.key, b.key), cmp.Compare(a.source, b.source), cmp.Compare(a.sourceID, b.sourceID),
+			cmp.Compare(a.timing, b.timing), cmp.Compare(a.grain, b.grain), cmp.Compare(a.slot, b.slot),
+		)
 	})
 	width := 0 // one for all, since one statement after the other would not keep the order
 	for _, c := range t.slots {

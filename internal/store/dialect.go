@@ -13,7 +13,7 @@ type dialect struct {
 	size           string              // query for the database's bytes
 	found          string              // condition of the index of words: its documents fulfil a parameter
 	find           func([]term) string // that parameter
-	aside          string              // before a column: no index is to be chosen for this condition
+	noIndex        string              // before a column: no index is to be chosen for this condition
 	unique         func(error) bool    // a unique constraint refused
 	full           func(error) bool    // no room
 	unwritable     func(error) bool    // the disk or the server fails, whatever is written

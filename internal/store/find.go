@@ -12,7 +12,7 @@ import (
 )
 
 // A listing of messages is ordered by ID, which is the order of arrival, and reads them by the one index that leaves the
-// fewest to look at: see [hunt.choose]. All other conditions are asked of each row.
+// fewest to look at: see [messageSearch.choose]. All other conditions are asked of each row.
 
 // way is what a listing is read by.
 type way int
@@ -48,8 +48,8 @@ const (
 	compareFirst = 300
 )
 
-// hunt is one search for messages.
-type hunt struct {
+// messageSearch is one search for messages.
+type messageSearch struct {
 	s      *Store
 	scope  Scope
 	f      MessageFilter
@@ -61,9 +61,9 @@ type hunt struct {
 	by     way
 }
 
-// hunt finds out how to read what the filter asks for.
-func (s *Store) hunt(ctx context.Context, scope Scope, f MessageFilter) (*hunt, error) {
-	h := &hunt{s: s, scope: scope, f: f, key: f.KeyID}
+// search finds out how to read what the filter asks for.
+func (s *Store) search(ctx context.Context, scope Scope, f MessageFilter) (*messageSearch, error) {
+	h := &messageSearch{s: s, scope: scope, f: f, key: f.KeyID}
 	if h.key == 0 {
 		h.key = scope.key
 	}
@@ -86,7 +86,7 @@ func (s *Store) hunt(ctx context.Context, scope Scope, f MessageFilter) (*hunt, 
 
 // reader is where a listing is read: in a period by a statement made for its values, since SQLite chooses by how many rows
 // are between them.
-func (h *hunt) reader() queryable {
+func (h *messageSearch) reader() queryable {
 	if h.lo != 0 || h.hi != 0 {
 		return byValue{h.s}
 	}
@@ -94,7 +94,7 @@ func (h *hunt) reader() queryable {
 }
 
 // period turns times of arrival into a range of IDs.
-func (h *hunt) period(ctx context.Context) error {
+func (h *messageSearch) period(ctx context.Context) error {
 	if h.f.From.IsZero() && h.f.To.IsZero() {
 		return nil
 	}
@@ -111,7 +111,7 @@ func (h *hunt) period(ctx context.Context) error {
 }
 
 // addTerms gathers what the index of words can answer.
-func (h *hunt) addTerms(ctx context.Context) error {
+func (h *messageSearch) addTerms(ctx context.Context) error {
 	f := &h.f
 	add := func(kind string, ids ...int64) {
 		t := term{}
@@ -166,14 +166,14 @@ func (h *hunt) addTerms(ctx context.Context) error {
 }
 
 // exactly adds the words of something that is compared whole beside.
-func (h *hunt) exactly(text string) {
+func (h *messageSearch) exactly(text string) {
 	for _, w := range words(text) {
 		h.terms = append(h.terms, term{any: []string{w}})
 	}
 }
 
 // choose picks the way. Words are compared here where few rows are left by an index, and looked up otherwise.
-func (h *hunt) choose(ctx context.Context) error {
+func (h *messageSearch) choose(ctx context.Context) error {
 	f := &h.f
 	status := Status(-1)
 	if f.Status != nil {
@@ -220,7 +220,7 @@ func (h *hunt) choose(ctx context.Context) error {
 }
 
 // few counts the rows that the way's index leaves, up to fewRows.
-func (h *hunt) few(ctx context.Context) (n int, err error) {
+func (h *messageSearch) few(ctx context.Context) (n int, err error) {
 	w := newWhere("SELECT count(*) FROM (SELECT 1 FROM message m")
 	if h.by == byCustomID {
 		w = newWhere("SELECT count(*) FROM (SELECT 1 FROM submission s CROSS JOIN message m")
@@ -238,7 +238,7 @@ func (h *hunt) few(ctx context.Context) (n int, err error) {
 }
 
 // from writes the tables of a way and all conditions but those on words.
-func (h *hunt) from(head string, by way) (w *where, id string) {
+func (h *messageSearch) from(head string, by way) (w *where, id string) {
 	from, ok := froms[by]
 	if !ok {
 		from = froms[byOrder]
@@ -250,19 +250,19 @@ func (h *hunt) from(head string, by way) (w *where, id string) {
 }
 
 // bound writes the scope so that its index is used.
-func (h *hunt) bound(w *where) {
-	aside := h.s.d.aside
+func (h *messageSearch) bound(w *where) {
+	noIndex := h.s.d.noIndex
 	account := "m.account_id"
 	if h.key != 0 {
-		account = aside + account
+		account = noIndex + account
 	}
-	h.scope.where(w, account, aside+"m.key_id")
+	h.scope.where(w, account, noIndex+"m.key_id")
 	if h.key != 0 {
 		w.and("m.key_id = ?", h.key)
 	}
 }
 
-func (h *hunt) ids(w *where, id string) {
+func (h *messageSearch) ids(w *where, id string) {
 	if h.lo != 0 {
 		w.and(id+" >= ?", h.lo)
 	}
@@ -278,7 +278,7 @@ func (h *hunt) ids(w *where, id string) {
 }
 
 // conditionsOfState writes the state so that its index is used: that of few states has them named (migration 5).
-func (h *hunt) conditionsOfState(w *where) {
+func (h *messageSearch) conditionsOfState(w *where) {
 	if h.by == byState {
 		w.and("m.state_id = ?", h.f.StateID)
 		w.and("m.state_id <> 0")
@@ -288,14 +288,14 @@ func (h *hunt) conditionsOfState(w *where) {
 	w.and("m.status NOT IN (1, 2)")
 }
 
-func (h *hunt) conditions(w *where, by way, id string) {
-	f, aside := &h.f, h.s.d.aside
+func (h *messageSearch) conditions(w *where, by way, id string) {
+	f, noIndex := &h.f, h.s.d.noIndex
 	if by == byOrder || by == byStatus || by == byState {
 		h.bound(w)
 	} else {
-		h.scope.where(w, aside+"m.account_id", aside+"m.key_id")
+		h.scope.where(w, noIndex+"m.account_id", noIndex+"m.key_id")
 		if h.key != 0 {
-			w.and(aside+"m.key_id = ?", h.key)
+			w.and(noIndex+"m.key_id = ?", h.key)
 		}
 	}
 	if by == byQueue && h.key != 0 {
@@ -312,14 +312,14 @@ func (h *hunt) conditions(w *where, by way, id string) {
 		h.conditionsOfState(w)
 	}
 	if f.StateID != 0 && by != byState {
-		w.and(aside+"m.state_id = ?", f.StateID)
+		w.and(noIndex+"m.state_id = ?", f.StateID)
 	}
 	if f.Status != nil && by != byStatus {
-		w.and(aside+"m.status = ?", int(*f.Status))
+		w.and(noIndex+"m.status = ?", int(*f.Status))
 	}
 	if c := f.contact(); c != 0 {
 		if by != byContact {
-			w.and(aside+"m.contact = ?", c)
+			w.and(noIndex+"m.contact = ?", c)
 		} else {
 			w.and("m.contact = ?", c)
 		}
@@ -334,7 +334,7 @@ func (h *hunt) conditions(w *where, by way, id string) {
 }
 
 // ofSubmission are the conditions on the submission that no mark of the index stands for.
-func (h *hunt) ofSubmission(w *where) {
+func (h *messageSearch) ofSubmission(w *where) {
 	f := &h.f
 	if f.CustomID != "" {
 		w.and("s.custom_id = ?", f.CustomID)
@@ -349,7 +349,7 @@ func (h *hunt) ofSubmission(w *where) {
 }
 
 // onRows says whether anything is asked of the rows themselves, beside the index of words.
-func (h *hunt) onRows() bool {
+func (h *messageSearch) onRows() bool {
 	f := &h.f
 	return f.StateID != 0 || f.Status != nil || f.contact() != 0 || !f.From.IsZero() || !f.To.IsZero() || f.CustomID != "" || f.FromEmail != "" || f.FromDomain != ""
 }

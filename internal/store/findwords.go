@@ -8,11 +8,11 @@ import (
 )
 
 // compared says whether words are compared here, row by row, with what an index left.
-func (h *hunt) compared() bool { return h.asked > 0 && h.by != byWords }
+func (h *messageSearch) compared() bool { return h.asked > 0 && h.by != byWords }
 
-// sift reads up to limit rows of a way and returns the IDs of those whose documents fulfil the terms; last is the last row
+// matching reads up to limit rows of a way and returns the IDs of those whose documents fulfil the terms; last is the last row
 // that it looked at, 0 when there are no more.
-func (h *hunt) sift(ctx context.Context, by way, desc bool, limit int) (ids []int64, last int64, err error) {
+func (h *messageSearch) matching(ctx context.Context, by way, desc bool, limit int) (ids []int64, last int64, err error) {
 	w, id := h.from("SELECT "+documentColumns, by)
 	if by == byWords { // those that the index has at hand
 		w.and(h.s.d.found, h.s.d.find(atHand(h.terms)))
@@ -35,20 +35,20 @@ func (h *hunt) sift(ctx context.Context, by way, desc bool, limit int) (ids []in
 }
 
 // find returns the IDs of up to want messages from the beginning of the order, for the ways that go by words.
-func (h *hunt) find(ctx context.Context, desc bool, want int) ([]int64, error) {
+func (h *messageSearch) find(ctx context.Context, desc bool, want int) ([]int64, error) {
 	if h.compared() {
-		ids, _, err := h.sift(ctx, h.by, desc, fewRows)
+		ids, _, err := h.matching(ctx, h.by, desc, fewRows)
 		return ids, err
 	}
 	below, above := h.f.Below, h.f.Above
 	defer func() { h.f.Below, h.f.Above = below, above }()
 	// First what is not in the index yet: what gets in meanwhile is then found twice, not missed.
-	ids, _, err := h.sift(ctx, unindexed, true, maxUnindexed)
+	ids, _, err := h.matching(ctx, unindexed, true, maxUnindexed)
 	if err != nil {
 		return nil, err
 	}
 	if slices.ContainsFunc(h.terms, term.wide) {
-		compared, last, err := h.sift(ctx, byWords, desc, compareFirst)
+		compared, last, err := h.matching(ctx, byWords, desc, compareFirst)
 		if err != nil {
 			return nil, err
 		}
@@ -83,7 +83,7 @@ func inOrder(ids []int64, desc bool) []int64 {
 }
 
 // countIndexed counts what the index of words finds; rows are read only where something is asked of them.
-func (h *hunt) countIndexed(ctx context.Context, atMost int) (n int, err error) {
+func (h *messageSearch) countIndexed(ctx context.Context, atMost int) (n int, err error) {
 	var w *where
 	if h.onRows() {
 		w, _ = h.from("SELECT count(*) FROM (SELECT 1", byWords)

@@ -45,7 +45,9 @@ func (s *Store) FiveMinutesSince() time.Time {
 // ForgetFiveMinutes has no counters of five minutes for the days before a time from now on, and deletes those that are there. It
 // holds the writer hardly longer than hold, and says for how long it did, how many went, and whether there may be more.
 // Hours and days stay, so no sum changes but that of an old period which does not begin and end on the hour.
-func (s *Store) ForgetFiveMinutes(ctx context.Context, before time.Time, hold time.Duration) (n int, more bool, held time.Duration, err error) {
+func (s *Store) ForgetFiveMinutes(
+	ctx context.Context, before time.Time, hold time.Duration,
+) (n int, more bool, held time.Duration, err error) {
 	if err := s.setFiveMinutes(ctx, before); err != nil { // before the first goes: nobody sums up what is half there
 		return 0, false, 0, err
 	}
@@ -95,5 +97,6 @@ func (s *Store) setFiveMinutes(ctx context.Context, before time.Time) error {
 func (tx *Tx) forgetFiveMinutes(ctx context.Context, from, before int64) ([]int64, error) {
 	slot := func(r scanner) (slot int64, err error) { return slot, r.scan(&slot) }
 	return collect(ctx, tx, slot, `DELETE FROM counter WHERE (key_id, source, source_id, timing, grain, slot) IN
- (SELECT key_id, source, source_id, timing, grain, slot FROM counter WHERE grain = 0 AND slot >= $1 AND slot < $2 ORDER BY slot LIMIT $3) RETURNING slot`, from, before, forgetBatch)
+ (SELECT key_id, source, source_id, timing, grain, slot FROM counter
+  WHERE grain = 0 AND slot >= $1 AND slot < $2 ORDER BY slot LIMIT $3) RETURNING slot`, from, before, forgetBatch)
 }

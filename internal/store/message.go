@@ -158,7 +158,7 @@ func (f *MessageFilter) contact() int64 {
 
 // Messages lists messages of the scope by ID, which is the order of arrival.
 func (s *Store) Messages(ctx context.Context, scope Scope, f MessageFilter, p Page) ([]Message, error) {
-	h, err := s.hunt(ctx, scope, f)
+	h, err := s.search(ctx, scope, f)
 	if err != nil || h.none {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func (s *Store) messagesByID(ctx context.Context, scope Scope, ids []int64, desc
 	var out []Message
 	for list := range slices.Chunk(ids, 500) {
 		w := newWhere("SELECT " + messageColumns + " FROM message m JOIN submission s ON s.id = m.submission_id")
-		scope.where(w, s.d.aside+"m.account_id", s.d.aside+"m.key_id")
+		scope.where(w, s.d.noIndex+"m.account_id", s.d.noIndex+"m.key_id")
 		w.and("m.id IN (?"+strings.Repeat(", ?", len(list)-1)+")", anys(list)...)
 		w.page(Page{Desc: desc}, "m.id")
 		some, err := collect(ctx, s, scanMessage, w.String(), w.args...)
@@ -203,19 +203,19 @@ func (s *Store) CountMessages(ctx context.Context, scope Scope, f MessageFilter)
 
 // CountMessagesTo is CountMessages that stops at a number, which takes no longer where there are millions. 0: it does not.
 func (s *Store) CountMessagesTo(ctx context.Context, scope Scope, f MessageFilter, atMost int) (int, error) {
-	h, err := s.hunt(ctx, scope, f)
+	h, err := s.search(ctx, scope, f)
 	if err != nil || h.none {
 		return 0, err
 	}
 	if h.compared() {
-		ids, _, err := h.sift(ctx, h.by, true, fewRows)
+		ids, _, err := h.matching(ctx, h.by, true, fewRows)
 		if atMost > 0 {
 			return min(len(ids), atMost), err
 		}
 		return len(ids), err
 	}
 	if h.by == byWords {
-		ids, _, err := h.sift(ctx, unindexed, true, maxUnindexed)
+		ids, _, err := h.matching(ctx, unindexed, true, maxUnindexed)
 		if err != nil {
 			return 0, err
 		}

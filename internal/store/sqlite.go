@@ -44,7 +44,7 @@ func sqliteDialect() *dialect {
 		found:          "search MATCH ?",
 		find:           func(t []term) string { return expression(t, `"`, " OR ", " AND ", "*") },
 		// SQLite takes an index by the look of the columns: without this it may walk all of a key's messages for one address.
-		aside: "+",
+		noIndex: "+",
 		unique: func(err error) bool {
 			var e *sqlite.Error
 			return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)

@@ -108,7 +108,7 @@ func scanText(r scanner) (text string, err error) {
 
 var selectSuppressed = newInList("SELECT email FROM suppression WHERE key_id = $1 AND email", 1, "")
 
-// Suppressed says which of the recipients a key sends nothing to, by their places. It runs for every mail: for a key
+// Suppressed says which of the recipients a key sends nothing to, by their indexes. It runs for every mail: for a key
 // without a list it costs nothing, else a look-up by index.
 func (s *Store) Suppressed(ctx context.Context, keyID int64, recipients []Recipient) (off []int, err error) {
 	if !s.suppressing.has(keyID) {
@@ -152,14 +152,10 @@ func newPutSuppressions() *bulk {
 // putSuppressed adds entries, all of whose keys are known to be the accounts'. It returns how many are new or have a
 // stronger reason now.
 func (tx *Tx) putSuppressed(ctx context.Context, list []Suppression, fresh bool) (int, error) {
-	type place struct {
-		key   int64
-		email string
-	}
-	at := make(map[place]int, len(list))
+	at := make(map[addressOf]int, len(list))
 	once := make([]Suppression, 0, len(list))
 	for _, x := range list {
-		p := place{x.KeyID, x.Email}
+		p := addressOf{x.KeyID, x.Email}
 		i, twice := at[p]
 		if !twice {
 			at[p] = len(once)

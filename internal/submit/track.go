@@ -27,7 +27,7 @@ func (r *rules) track(x *store.Submission, m Message) {
 	if r.offersUnsubscribe(m) && !mail.HasField(m.Raw, "List-Unsubscribe") {
 		ways |= track.UnsubHead
 	}
-	if track.HasPlace(m.Raw) {
+	if track.HasPlaceholder(m.Raw) {
 		ways |= track.UnsubText
 	}
 	x.Ways = int(ways)

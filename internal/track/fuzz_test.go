@@ -84,7 +84,7 @@ func FuzzMail(f *testing.F) {
 		if !bytes.Equal(raw, before) {
 			t.Error("the source was changed")
 		}
-		track.HasPlace(raw)
+		track.HasPlaceholder(raw)
 	})
 }
 
@@ -101,7 +101,7 @@ func FuzzPlace(f *testing.F) {
 		}
 		raw := []byte("Content-Type: text/plain\r\nContent-Transfer-Encoding: binary\r\n\r\n" + text)
 		want := pattern.MatchString(text)
-		if got := track.HasPlace(raw); got != want {
+		if got := track.HasPlaceholder(raw); got != want {
 			t.Fatalf("%q: %v", text, got)
 		}
 		made := shownText(t, s.Personalise(raw, all(track.UnsubText)))

@@ -25,7 +25,7 @@ const (
 	Clicks                     // links of its HTML lead through us
 	Tags                       // links of its HTML get URLTags
 	UnsubHead                  // List-Unsubscribe and List-Unsubscribe-Post (RFC 8058)
-	UnsubText                  // its text has a place for the link to unsubscribe
+	UnsubText                  // its text has a placeholder for the link to unsubscribe
 )
 
 // Unsubscribes says whether the mail offers to unsubscribe by us.
@@ -75,7 +75,7 @@ type personaliser struct {
 func (p *personaliser) text(s *mail.Shown) []byte {
 	text := s.Text
 	if p.unsub != "" {
-		text = fillPlaces(text, p.unsub)
+		text = fillPlaceholders(text, p.unsub)
 	}
 	if s.HTML && p.mail.Ways&(Opens|Clicks|Tags) != 0 {
 		text = p.html(text, s.UTF8)

@@ -220,7 +220,7 @@ func flip(t *testing.T, text string, i int) string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-func TestHasPlace(t *testing.T) {
+func TestHasPlaceholder(t *testing.T) {
 	head := "From: a@example.com\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: "
 	for body, want := range map[string]bool{
 		"7bit\r\n\r\nunder [[UNSUB_LINK]]":                                                                true,
@@ -233,7 +233,7 @@ func TestHasPlace(t *testing.T) {
 		"7bit\r\nContent-Disposition: attachment\r\n\r\n[[UNSUB_LINK]]":                                   false,
 		"base64\r\n\r\n" + base64.StdEncoding.EncodeToString([]byte("<a href='%5b%5bUNSUB_LINK%5d%5d'>")): true,
 	} {
-		if got := track.HasPlace([]byte(head + body)); got != want {
+		if got := track.HasPlaceholder([]byte(head + body)); got != want {
 			t.Errorf("%q: %v", body, got)
 		}
 	}
@@ -263,7 +263,7 @@ func BenchmarkPersonalise(b *testing.B) {
 	}
 }
 
-func BenchmarkHasPlace(b *testing.B) {
+func BenchmarkHasPlaceholder(b *testing.B) {
 	text, err := os.ReadFile("testdata/latin1.eml")
 	if err != nil {
 		b.Fatal(err)
@@ -275,7 +275,7 @@ func BenchmarkHasPlace(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			for b.Loop() {
-				track.HasPlace(raw)
+				track.HasPlaceholder(raw)
 			}
 		})
 	}

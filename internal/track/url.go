@@ -50,7 +50,7 @@ func Safe(target string) bool {
 	return ok && same == target
 }
 
-// hostOK says whether what stands between // and the path can be a host. Places of template languages are none.
+// hostOK says whether what stands between // and the path can be a host. Placeholders of template languages are none.
 func hostOK(host string) bool {
 	if host == "" || strings.ContainsAny(host, " <>\"'`{}|^%\x7f") || strings.ContainsFunc(host, func(r rune) bool { return r < ' ' }) {
 		return false

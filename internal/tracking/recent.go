@@ -14,7 +14,7 @@ type hit struct {
 	kind    track.Kind
 	message int64
 	link    int64
-	place   string
+	source  string
 }
 
 // maxRecent bounds the hits that are remembered. Past it, those that are over go, and if none is, all do.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tracking is the HTTP entry point that answers the links that tracked mail has in it: the pixel of an open, the redirect of a click, the page
-// and the button that unsubscribe (RFC 8058). Whoever asks is let in by the link's own signature, and by nothing else.
+// Package tracking is the HTTP entry point that answers the links that tracked mail has in it: the pixel of an open, the
+// redirect of a click, the page and the button that unsubscribe (RFC 8058). The link's own signature is what admits a
+// request, and nothing else.
 //
 // A pixel and a redirect wait for nothing: what happened is put into a bounded queue and written down beside; when more
 // comes than can be written, it is let go and counted ([Stats]). An unsubscription is answered when it is durable.
@@ -241,9 +242,9 @@ func (h *Server) doing(r *http.Request, after time.Duration) store.Doing {
 	return d
 }
 
-// place is where a request came from, as far as repetitions go: of IPv6 the network, or one reader had addresses without
+// source is where a request came from, as far as repetitions go: of IPv6 the network, or one reader had addresses without
 // end to fill the store from.
-func (h *Server) place(r *http.Request) string {
+func (h *Server) source(r *http.Request) string {
 	addr, _ := h.c.Client(r)
 	if addr.Is6() && !addr.Is4In6() {
 		if network, err := addr.Prefix(64); err == nil {
@@ -261,7 +262,7 @@ func (h *Server) note(r *http.Request, t track.Token, typ store.EventType, n *ki
 	now := h.c.Now()
 	e := store.Engagement{MessageID: t.MessageID, Type: typ, At: now, Doing: h.doing(r, now.Sub(t.At))}
 	e.URL = url
-	if h.recent.seen(hit{t.Kind, t.MessageID, t.Link, h.place(r)}, now, again) {
+	if h.recent.seen(hit{t.Kind, t.MessageID, t.Link, h.source(r)}, now, again) {
 		n.repeated.Add(1)
 		return
 	}

@@ -84,7 +84,7 @@ func (h *Server) leave(w http.ResponseWriter, r *http.Request) {
 	}
 	now := h.c.Now()
 	e := store.Engagement{MessageID: t.MessageID, Type: store.EventUnsub, At: now, Doing: h.doing(r, time.Hour)}
-	if e.Machine = false; by != "" { // a machine that posts this was told to
+	if e.Machine = false; by != "" { // a machine posts this because a person pressed its button
 		e.Agent = by
 	}
 	if err := h.unsubscribe(r.Context(), e, t, r.PathValue("address")); err != nil {

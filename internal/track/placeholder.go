@@ -8,31 +8,31 @@ import (
 	"postern/internal/mail"
 )
 
-// placeWord stands in every place for the link to unsubscribe: [[UNSUB_LINK]], with or without a language behind it
+// placeholderName is what stands in each placeholder of the link to unsubscribe: [[UNSUB_LINK]], with or without a language behind it
 // ([[UNSUB_LINK_EN]], [[UNSUB_LINK_pt-BR]]), in any case. Editors that take it for a URL write its brackets in percent.
-const placeWord = "unsub_link"
+const placeholderName = "unsub_link"
 
-// HasPlace says whether a message's text has a place for the link to unsubscribe.
-func HasPlace(raw []byte) bool {
+// HasPlaceholder says whether a message's text has a placeholder for the link to unsubscribe.
+func HasPlaceholder(raw []byte) bool {
 	found := false
 	mail.RewriteShown(raw, func(s *mail.Shown) []byte {
-		found = found || hasPlace(s.Text)
+		found = found || hasPlaceholder(s.Text)
 		return nil
 	})
 	return found
 }
 
-func hasPlace(text []byte) bool {
-	_, _, ok := nextPlace(text, 0)
+func hasPlaceholder(text []byte) bool {
+	_, _, ok := nextPlaceholder(text, 0)
 	return ok
 }
 
-// fillPlaces puts link into all places of a text; without one it is text itself.
-func fillPlaces(text []byte, link string) []byte {
+// fillPlaceholders puts link into all placeholders of a text; without one it is text itself.
+func fillPlaceholders(text []byte, link string) []byte {
 	var out []byte
 	done := 0
 	for {
-		start, end, ok := nextPlace(text, done)
+		start, end, ok := nextPlaceholder(text, done)
 		if !ok {
 			break
 		}
@@ -45,15 +45,15 @@ func fillPlaces(text []byte, link string) []byte {
 	return append(out, text[done:]...)
 }
 
-// nextPlace finds the first place at or after from.
-func nextPlace(text []byte, from int) (start, end int, ok bool) {
+// nextPlaceholder finds the first placeholder at or after from.
+func nextPlaceholder(text []byte, from int) (start, end int, ok bool) {
 	for at := from; ; {
-		n := indexFold(text[at:], placeWord)
+		n := indexFold(text[at:], placeholderName)
 		if n < 0 {
 			return 0, 0, false
 		}
 		word := at + n
-		at = word + len(placeWord)
+		at = word + len(placeholderName)
 		before := bracket(text[from:word], "[[", "%5b%5b", true)
 		end := afterLanguage(text, at)
 		if after := bracket(text[end:], "]]", "%5d%5d", false); before > 0 && after > 0 {
