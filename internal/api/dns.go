@@ -3,11 +3,10 @@
 package api
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
-	"postern/internal/senders"
+	"postern/internal/domain"
 	"postern/internal/store"
 )
 
@@ -31,14 +30,13 @@ func recordStatus(status string) string {
 	return map[string]string{store.RecordUnchecked: "Not checked", store.RecordOK: "OK", store.RecordError: "Error"}[status]
 }
 
-func (a *api) wireDomain(c *call, d store.Domain) (domainRow, error) {
-	r, err := a.Domains.Records(c.Context(), c.who.AccountID, d)
+func wireDomain(d domain.Domain) domainRow {
 	return domainRow{
-		DKIMRecordName: r.DKIM.Name + ".", DKIMRecordValue: r.DKIM.Value, DKIMStatus: recordStatus(d.DKIM.Status),
-		Domain: d.Domain, ID: d.ID, IsCheckInProgress: d.BusyUntil.After(time.Now()), LastCheckAt: timestamp(d.CheckedAt),
-		OwnerShipToken: d.Token, OwnerShipTokenRecordName: r.Ownership.Name + ".",
-		SPFRecordValue: r.SPF.Value, SPFStatus: recordStatus(d.SPF.Status),
-	}, err
+		DKIMRecordName: d.DKIM.Name + ".", DKIMRecordValue: d.DKIM.Value, DKIMStatus: recordStatus(d.DKIM.Status),
+		Domain: d.Domain.Domain, ID: d.ID, IsCheckInProgress: d.Busy, LastCheckAt: timestamp(d.CheckedAt),
+		OwnerShipToken: d.Token, OwnerShipTokenRecordName: d.Records.Ownership.Name + ".",
+		SPFRecordValue: d.SPF.Value, SPFStatus: recordStatus(d.SPF.Status),
+	}
 }
 
 // spfStatuses are the numbers of the filter SPFStatus.
@@ -76,7 +74,7 @@ func (a *api) listDomains(c *call) (reply, error) {
 		}
 		f.SPF = &status
 	}
-	list, total, err := a.Store.Domains(c.Context(), c.own(), f, l.Page)
+	list, total, err := a.Domains.List(c.Context(), c.own(), c.who.AccountID, f, l.Page)
 	if err != nil {
 		return reply{}, err
 	}
@@ -85,25 +83,14 @@ func (a *api) listDomains(c *call) (reply, error) {
 	}
 	out := make([]domainRow, 0, len(list))
 	for _, d := range list {
-		row, err := a.wireDomain(c, d)
-		if err != nil {
-			return reply{}, err
-		}
-		out = append(out, row)
+		out = append(out, wireDomain(d))
 	}
 	return rows(out, total), nil
 }
 
 // domainNamed reads the domain that the path names by its ID or name.
-func (a *api) domainNamed(c *call) (store.Domain, error) {
-	f := store.DomainFilter{KeyID: c.who.KeyID}
-	id := strings.TrimSuffix(c.PathValue("id"), ".")
-	if n, err := strconv.ParseInt(id, 10, 64); err == nil && n > 0 {
-		f.ID = n
-	} else if _, f.Domain, err = senders.Split("*@" + id); err != nil {
-		return store.Domain{}, notFound()
-	}
-	return a.Store.Domain(c.Context(), c.own(), f)
+func (a *api) domainNamed(c *call) (domain.Domain, error) {
+	return a.Domains.Named(c.Context(), c.own(), c.who.AccountID, c.who.KeyID, c.PathValue("id"))
 }
 
 func (a *api) getDomain(c *call) (reply, error) {
@@ -111,11 +98,7 @@ func (a *api) getDomain(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	row, err := a.wireDomain(c, d)
-	if err != nil {
-		return reply{}, err
-	}
-	return one(row), nil
+	return one(wireDomain(d)), nil
 }
 
 // domainCheck is what was seen of a domain's records just now.
@@ -130,11 +113,12 @@ type domainCheck struct {
 }
 
 func (a *api) checkDomain(c *call) (reply, error) {
-	d, err := a.domainNamed(c)
+	named, err := a.domainNamed(c)
 	if err != nil {
 		return reply{}, err
 	}
-	if d, err = a.Domains.Check(c.Context(), c.actor(), c.own(), d.ID); err != nil {
+	d, err := a.Domains.Check(c.Context(), c.actor(), c.own(), named.ID)
+	if err != nil {
 		return reply{}, err
 	}
 	out := domainCheck{

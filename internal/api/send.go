@@ -103,15 +103,12 @@ func (a *api) checkSender(c *call, email string) *fault {
 		return f // in its own words
 	}
 	f.message = fmt.Sprintf("%q is not permitted as Sender: it is not a sender of your account.", email)
-	list, err := a.Store.Senders(c.Context(), c.own())
+	has, err := a.Senders.Has(c.Context(), c.own(), email)
 	if err != nil {
 		return faultOf(err)
 	}
-	canonical, domain := mail.Canonical(email), "*@"+mail.Domain(email)
-	for _, x := range list {
-		if x.Email == canonical || x.Email == domain {
-			f.code, f.message = "send-0007", fmt.Sprintf("The sender %q of your account is not validated.", x.Email)
-		}
+	if has {
+		f.code, f.message = "send-0007", fmt.Sprintf("The sender %q of your account is not validated.", email)
 	}
 	return f
 }

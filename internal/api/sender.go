@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"postern/internal/access"
@@ -87,13 +86,13 @@ func (a *api) listSenders(c *call) (reply, error) {
 }
 
 func (a *api) pageOfSenders(c *call, f store.SenderFilter, l listing, wire func(store.Sender) any) (reply, error) {
-	list, total, err := a.Store.FindSenders(c.Context(), c.own(), f, l.Page)
+	list, total, err := a.Senders.List(c.Context(), c.own(), f, l.Page)
 	if err != nil {
 		return reply{}, err
 	}
 	out := make([]any, 0, len(list))
 	for _, x := range list {
-		out = append(out, wire(x))
+		out = append(out, wire(x.Row))
 	}
 	if l.countOnly {
 		return rows[any](nil, total), nil
@@ -103,21 +102,8 @@ func (a *api) pageOfSenders(c *call, f store.SenderFilter, l listing, wire func(
 
 // senderNamed reads the sender that the path names by its ID or address. A deleted one is still there.
 func (a *api) senderNamed(c *call) (store.Sender, error) {
-	f := store.SenderFilter{KeyID: c.who.KeyID, Deleted: true}
-	id := c.PathValue("id")
-	if n, err := strconv.ParseInt(id, 10, 64); err == nil && n > 0 {
-		f.ID = n
-	} else if f.Email, _, err = senders.Split(id); err != nil || !strings.Contains(id, "@") {
-		return store.Sender{}, notFound()
-	}
-	list, _, err := a.Store.FindSenders(c.Context(), c.own(), f, store.Page{Limit: 1})
-	if err == nil && len(list) == 0 {
-		err = notFound()
-	}
-	if err != nil {
-		return store.Sender{}, err
-	}
-	return list[0], nil
+	x, err := a.Senders.Named(c.Context(), c.own(), c.who.KeyID, c.PathValue("id"), true)
+	return x.Row, err
 }
 
 func (a *api) getSender(c *call) (reply, error) {

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"postern/internal/change"
-	"postern/internal/domain"
 	"postern/internal/senders"
 	"postern/internal/store"
 )
@@ -17,44 +15,18 @@ import (
 // senderBody is the page of a sender, with the records of its domain.
 type senderBody struct {
 	senderRow
-	Records        domain.Records
-	DKIM, SPF      recordBody
 	Note, Problem  string
 	Problems       []string // why the domain is not proved
 	MayLend        bool
-	Busy           bool // somebody looks at the domain just now
 	SPFHasToChange bool // there is a record already, which the value here would break
 	NewName        string
 	NameProblem    string
 	TypeProblem    string
 }
 
-// recordBody is a record to publish, and what was seen of it.
-type recordBody struct {
-	domain.TXT
-	store.Record
-}
-
-// OK, Wrong: what was seen. Neither: nothing yet.
-func (r recordBody) OK() bool { return r.Status == store.RecordOK }
-
-// Wrong says that the record is not as it should be.
-func (r recordBody) Wrong() bool { return r.Status == store.RecordError }
-
 // senderBody gathers the page of a sender.
-func (c *console) senderBody(v *visit, row senderRow) (senderBody, error) {
-	b := senderBody{senderRow: row, NewName: row.Name, MayLend: row.Manage && row.Key.Master, Busy: row.Of.BusyUntil.After(time.Now())}
-	if c.Domains == nil || row.Of.ID == 0 {
-		return b, nil
-	}
-	var err error
-	b.Records, err = c.Domains.Records(v.r.Context(), row.Key.AccountID, row.Of)
-	b.DKIM, b.SPF = recordBody{b.Records.DKIM, row.Of.DKIM}, recordBody{b.Records.SPF, row.Of.SPF}
-	if err == nil {
-		b.SPF.Errors = b.Records.SPFErrors(row.Of)
-	}
-	b.SPFHasToChange = len(row.Of.SPF.Current) > 0
-	return b, err
+func (c *console) senderBody(row senderRow) senderBody {
+	return senderBody{senderRow: row, NewName: row.Name, MayLend: row.Manage && row.Key.Master, SPFHasToChange: len(row.Of.SPF.Current) > 0}
 }
 
 func (c *console) showSender(v *visit) error {
@@ -62,10 +34,7 @@ func (c *console) showSender(v *visit) error {
 	if err != nil {
 		return err
 	}
-	b, err := c.senderBody(v, row)
-	if err != nil {
-		return err
-	}
+	b := c.senderBody(row)
 	switch v.r.URL.Query().Get("done") {
 	case "mailed":
 		b.Note = "A new link is on its way to " + row.Email + "."
@@ -81,10 +50,7 @@ func (c *console) showSender(v *visit) error {
 
 // refuseSender shows the page of a sender with what is wrong.
 func (c *console) refuseSender(v *visit, row senderRow, problem string, problems ...string) error {
-	b, err := c.senderBody(v, row)
-	if err != nil {
-		return err
-	}
+	b := c.senderBody(row)
 	b.Problem = problem
 	for _, p := range problems {
 		if p != "" {
@@ -100,21 +66,18 @@ func (c *console) checkSender(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if c.Domains == nil || row.Of.ID == 0 {
-		return c.refuseSender(v, row, "This server does not look at the DNS at the moment.")
+	report, err := c.Domains.CheckSender(v.r.Context(), v.actor, v.scope, row.Sender)
+	if e := userError(err); e != nil {
+		return c.refuseSender(v, row, sentence(e.Reason))
 	}
-	proof, err := c.Domains.Prove(v.r.Context(), v.actor, v.scope, row.Of)
 	if err != nil {
-		return err
-	}
-	if _, err := c.Domains.Check(v.r.Context(), v.actor, v.scope, row.Of.ID); err != nil {
 		return err
 	}
 	if row, err = c.senderOf(v); err != nil {
 		return err
 	}
-	if proof.Method == "" {
-		return c.refuseSender(v, row, "The domain is not proved yet.", proof.DNSError, proof.FileError)
+	if !row.Of.Proved() {
+		return c.refuseSender(v, row, "The domain is not proved yet.", report.Ownership.Errors...)
 	}
 	return v.redirect(senderPath(row.ID) + "?done=checked")
 }
@@ -167,10 +130,7 @@ func (c *console) renameSender(v *visit) error {
 	name := strings.TrimSpace(v.r.PostForm.Get("name"))
 	_, err = c.Senders.ChangeSender(v.r.Context(), v.actor, v.scope, row.ID, senders.SenderChange{Name: &name})
 	if e := userError(err); e != nil {
-		b, err := c.senderBody(v, row)
-		if err != nil {
-			return err
-		}
+		b := c.senderBody(row)
 		b.NewName, b.NameProblem = name, sentence(e.Reason)
 		return c.show(v, http.StatusUnprocessableEntity, "sender", row.Label(), "senders", b)
 	}
@@ -192,10 +152,7 @@ func (c *console) typeSender(v *visit) error {
 	kind := v.r.PostForm.Get("emailtype")
 	_, err = c.Senders.ChangeSender(v.r.Context(), v.actor, v.scope, row.ID, senders.SenderChange{EmailType: &kind})
 	if e := userError(err); e != nil {
-		b, err := c.senderBody(v, row)
-		if err != nil {
-			return err
-		}
+		b := c.senderBody(row)
 		b.TypeProblem = sentence(e.Reason)
 		return c.show(v, http.StatusUnprocessableEntity, "sender", row.Label(), "senders", b)
 	}

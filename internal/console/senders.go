@@ -3,7 +3,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 
 	"postern/internal/access"
 	"postern/internal/credential"
+	"postern/internal/domain"
 	"postern/internal/senders"
 	"postern/internal/store"
 )
@@ -26,10 +26,8 @@ type sendersBody struct {
 }
 
 type senderRow struct {
-	store.Sender
-	Key    store.Key
-	Whole  bool // all addresses of the domain
-	Of     store.Domain
+	senders.Sender
+	Of     domain.Domain
 	Manage bool // the user may change it
 }
 
@@ -42,7 +40,7 @@ func (r senderRow) Active() bool { return r.Status == store.SenderActive }
 // How says in words why it may be used, or what it waits for.
 func (r senderRow) How() string {
 	switch {
-	case !r.Active() && r.Whole:
+	case !r.Active() && r.Whole():
 		return "Mail from this domain is refused until the domain is proved to be yours."
 	case !r.Active():
 		return "Mail from this address is refused until somebody follows the link that was mailed to it, or its domain is proved."
@@ -63,7 +61,7 @@ func (r senderRow) How() string {
 func (c *console) showSenders(v *visit) error {
 	ctx := v.r.Context()
 	q, n := clean(v.r.URL.Query().Get("q")), pageNumber(v.r)
-	list, total, err := c.Store.FindSenders(ctx, v.scope, store.SenderFilter{Search: q}, store.Page{Limit: sendersAPage, Offset: (n - 1) * sendersAPage})
+	list, total, err := c.Senders.List(ctx, v.scope, store.SenderFilter{Search: q}, store.Page{Limit: sendersAPage, Offset: (n - 1) * sendersAPage})
 	if err != nil {
 		return err
 	}
@@ -79,27 +77,21 @@ func (c *console) showSenders(v *visit) error {
 		b.Rows = append(b.Rows, row)
 	}
 	if !v.scope.Whole() && q == "" && n == 1 {
-		lent, err := c.Store.LentSenders(ctx, v.account.ID)
+		lent, err := c.Senders.Shared(ctx, v.account.ID)
 		if err != nil {
 			return err
 		}
 		for _, x := range lent {
-			b.Lent = append(b.Lent, senderRow{Sender: x, Whole: strings.HasPrefix(x.Email, "*@")})
+			b.Lent = append(b.Lent, senderRow{Sender: x})
 		}
 	}
 	return c.show(v, http.StatusOK, "senders", "Senders", "senders", b)
 }
 
-func (c *console) senderRow(v *visit, x store.Sender) (senderRow, error) {
-	row := senderRow{Sender: x, Whole: strings.HasPrefix(x.Email, "*@"), Manage: v.may(access.ManageSenders, x.KeyID)}
+func (c *console) senderRow(v *visit, x senders.Sender) (senderRow, error) {
+	row := senderRow{Sender: x, Manage: v.may(access.ManageSenders, x.Key.ID)}
 	var err error
-	if row.Key, err = c.Store.Key(v.r.Context(), v.scope, store.KeyFilter{ID: x.KeyID}); err != nil {
-		return row, err
-	}
-	row.Of, err = c.Store.Domain(v.r.Context(), v.scope, store.DomainFilter{ID: x.DomainID, KeyID: x.KeyID, Domain: x.Domain})
-	if errors.Is(err, store.ErrNotFound) {
-		err = nil // of an older version, for the moment
-	}
+	row.Of, err = c.Domains.Of(v.r.Context(), v.scope, x)
 	return row, err
 }
 
@@ -175,20 +167,20 @@ func (c *console) senderOf(v *visit) (senderRow, error) {
 	if err != nil || id <= 0 {
 		return senderRow{}, missing
 	}
-	list, _, err := c.Store.FindSenders(v.r.Context(), v.scope, store.SenderFilter{ID: id}, store.Page{Limit: 1})
+	x, err := c.Senders.One(v.r.Context(), v.scope, store.SenderFilter{ID: id})
+	if isMissing(err) {
+		return senderRow{}, missing
+	}
 	if err != nil {
 		return senderRow{}, err
 	}
-	if len(list) == 0 {
-		return senderRow{}, missing
-	}
-	return c.senderRow(v, list[0])
+	return c.senderRow(v, x)
 }
 
 // removeSenderBody is the page that asks whether to remove a sender.
 type removeSenderBody struct {
 	senderRow
-	Resting []store.Sender // addresses that are not allowed any more with it
+	Resting []senders.Sender // addresses that are not allowed any more with it
 }
 
 func (c *console) showRemoveSender(v *visit) error {
@@ -197,16 +189,8 @@ func (c *console) showRemoveSender(v *visit) error {
 		return err
 	}
 	b := removeSenderBody{senderRow: row}
-	if row.Whole {
-		list, _, err := c.Store.FindSenders(v.r.Context(), v.scope, store.SenderFilter{KeyID: row.KeyID, Domain: row.Domain}, store.Page{})
-		if err != nil {
-			return err
-		}
-		for _, x := range list {
-			if x.Proof == store.ProofDomain {
-				b.Resting = append(b.Resting, x)
-			}
-		}
+	if b.Resting, err = c.Senders.Resting(v.r.Context(), v.scope, row.Sender); err != nil {
+		return err
 	}
 	return c.show(v, http.StatusOK, "sender-remove", "Remove a sender", "senders", b)
 }
@@ -216,7 +200,7 @@ func (c *console) removeSender(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Senders.RemoveSender(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: row.KeyID}, row.Email); err != nil {
+	if err := c.Senders.RemoveSender(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: row.Key.ID}, row.Email); err != nil {
 		return err
 	}
 	return v.redirect("/senders")

@@ -49,12 +49,13 @@ func (c *console) smtpBody(v *visit, k store.Key) (smtpBody, error) {
 	if c.SMTPSAddr != "" {
 		_, b.TLSPort = c.reachable(c.SMTPSAddr)
 	}
-	if list, _, err := c.Store.FindSenders(v.r.Context(), v.scope, store.SenderFilter{KeyID: k.ID}, store.Page{Limit: 1}); err != nil {
+	usable, err := c.Senders.Usable(v.r.Context(), k.ID)
+	if err != nil {
 		return b, err
-	} else if len(list) == 1 {
-		b.From = addressOf(list[0])
 	}
-	var err error
+	if len(usable) > 0 {
+		b.From = addressOf(usable[0])
+	}
 	b.Snippets, err = b.snippets(c.SMTPTLS)
 	return b, err
 }

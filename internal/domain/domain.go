@@ -167,7 +167,7 @@ func (c *Checker) look(ctx context.Context, by change.Actor, d store.Domain, bac
 	if err != nil {
 		return err
 	}
-	want, err := c.Records(ctx, key.AccountID, d)
+	want, err := c.records(ctx, key.AccountID, d)
 	if err != nil {
 		return err
 	}

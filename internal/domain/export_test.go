@@ -2,9 +2,13 @@
 
 package domain
 
-import "context"
+import (
+	"context"
 
-// SPFErrors is what is wrong with the SPF record of a domain; known is false when the DNS did not answer.
+	"postern/internal/store"
+)
+
+// spfErrors is what is wrong with the SPF record of a domain; known is false when the DNS did not answer.
 func (c *Checker) SPFErrors(ctx context.Context, domain string) (wrong []string, known bool) {
 	f := c.checkSPF(ctx, domain)
 	return f.errors, !f.unknown
@@ -29,3 +33,8 @@ func ReadTags(text string) (map[string]string, error) { return parseTags(text) }
 
 // Reserved says whether a domain is never anyone's.
 func Reserved(domain string) bool { return reserved(domain) }
+
+// Records are what a domain is to publish.
+func (c *Checker) Records(ctx context.Context, accountID int64, d store.Domain) (Records, error) {
+	return c.records(ctx, accountID, d)
+}

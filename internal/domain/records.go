@@ -24,8 +24,8 @@ type Records struct {
 	DMARC     TXT // a beginning, for a domain that has none
 }
 
-// Records says what a domain of an account is to publish.
-func (c *Checker) Records(ctx context.Context, accountID int64, d store.Domain) (Records, error) {
+// records says what a domain of an account is to publish.
+func (c *Checker) records(ctx context.Context, accountID int64, d store.Domain) (Records, error) {
 	r := Records{
 		Ownership: TXT{senders.OwnershipRecordName(d), d.Token},
 		FileURL:   "http://" + d.Domain + "/" + d.Filename,
@@ -47,8 +47,8 @@ func (c *Checker) Records(ctx context.Context, accountID int64, d store.Domain) 
 // noWayOut is what is wrong with every SPF record while the server does not know its way out.
 const noWayOut = "this server does not know what the record must have: its operator sets --spf, or --hostname to a name with a dot"
 
-// SPFErrors is what is wrong with the SPF record of a domain, also when it was not looked at yet.
-func (r Records) SPFErrors(d store.Domain) []string {
+// spfErrors is what is wrong with the SPF record of a domain, also when it was not looked at yet.
+func (r Records) spfErrors(d store.Domain) []string {
 	if r.SPF.Value != "" || slices.Contains(d.SPF.Errors, sentence(noWayOut)) {
 		return d.SPF.Errors
 	}

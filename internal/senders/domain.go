@@ -36,13 +36,13 @@ const adoptAtOnce = 200
 
 // AdoptSenders gives senders of an older version the rows of their domains. Whole domains, and Postern's own address,
 // were allowed by the operator's word. It says how many there were.
-func (k *Senders) AdoptSenders(ctx context.Context) (n int, err error) {
+func (s *Senders) AdoptSenders(ctx context.Context) (n int, err error) {
 	for {
-		list, err := k.store.SendersWithoutDomain(ctx, adoptAtOnce)
+		list, err := s.store.SendersWithoutDomain(ctx, adoptAtOnce)
 		if err != nil || len(list) == 0 {
 			return n, err
 		}
-		err = k.store.Update(ctx, func(tx *store.Tx) error {
+		err = s.store.Update(ctx, func(tx *store.Tx) error {
 			for _, x := range list {
 				if err := adopt(ctx, tx, x); err != nil {
 					return err
@@ -82,40 +82,40 @@ func adopt(ctx context.Context, tx *store.Tx, x store.Sender) error {
 
 // ensureDKIM makes a signing key for a domain of an account that has none. Making one takes a tenth of a second, so it is
 // done when the key is first asked for; who comes second keeps the first's.
-func (k *Senders) ensureDKIM(ctx context.Context, accountID int64, domain string) error {
-	if _, err := k.store.DKIMKey(ctx, accountID, domain); !errors.Is(err, store.ErrNotFound) {
+func (s *Senders) ensureDKIM(ctx context.Context, accountID int64, domain string) error {
+	if _, err := s.store.DKIMKey(ctx, accountID, domain); !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	key, err := dkim.Generate()
 	if err != nil {
 		return err
 	}
-	return k.store.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.AddDKIMKey(ctx, store.DKIMKey{AccountID: accountID, Domain: domain, Selector: dkim.Selector(tx.Now), PrivateKey: k.seal.Seal("dkim "+domain, key)})
+	return s.store.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.AddDKIMKey(ctx, store.DKIMKey{AccountID: accountID, Domain: domain, Selector: dkim.Selector(tx.Now), PrivateKey: s.seal.Seal("dkim "+domain, key)})
 		return err
 	})
 }
 
 // DKIMKey gives the signer the selector and private key (PKCS #8) for an account's mail from a domain; ok is false when
 // the domain is not shown to be the account's.
-func (k *Senders) DKIMKey(ctx context.Context, accountID int64, domain string) (selector string, key []byte, ok bool, err error) {
-	may, err := k.store.MaySign(ctx, accountID, domain)
+func (s *Senders) DKIMKey(ctx context.Context, accountID int64, domain string) (selector string, key []byte, ok bool, err error) {
+	may, err := s.store.MaySign(ctx, accountID, domain)
 	if err != nil || !may {
 		return "", nil, false, err
 	}
-	if err := k.ensureDKIM(ctx, accountID, domain); err != nil {
+	if err := s.ensureDKIM(ctx, accountID, domain); err != nil {
 		return "", nil, false, err
 	}
-	kept, err := k.store.DKIMKey(ctx, accountID, domain)
+	kept, err := s.store.DKIMKey(ctx, accountID, domain)
 	if err != nil {
 		return "", nil, false, err
 	}
-	key, err = k.openDKIM(kept)
+	key, err = s.openDKIM(kept)
 	return kept.Selector, key, err == nil, err
 }
 
-func (k *Senders) openDKIM(kept store.DKIMKey) ([]byte, error) {
-	key, err := k.seal.Open("dkim "+kept.Domain, kept.PrivateKey)
+func (s *Senders) openDKIM(kept store.DKIMKey) ([]byte, error) {
+	key, err := s.seal.Open("dkim "+kept.Domain, kept.PrivateKey)
 	if err != nil {
 		return nil, fmt.Errorf("DKIM key of %s: %w", kept.Domain, err)
 	}
@@ -125,15 +125,15 @@ func (k *Senders) openDKIM(kept store.DKIMKey) ([]byte, error) {
 // DKIMRecord is the DNS TXT record that a domain must publish for the signatures of an account's mail to count (RFC 6376
 // §3.6); where the account has no key for it yet, it is made. The value is longer than 255 bytes: a zone file writes it
 // as several strings.
-func (k *Senders) DKIMRecord(ctx context.Context, accountID int64, domain string) (name, value string, err error) {
-	if err := k.ensureDKIM(ctx, accountID, domain); err != nil {
+func (s *Senders) DKIMRecord(ctx context.Context, accountID int64, domain string) (name, value string, err error) {
+	if err := s.ensureDKIM(ctx, accountID, domain); err != nil {
 		return "", "", err
 	}
-	kept, err := k.store.DKIMKey(ctx, accountID, domain)
+	kept, err := s.store.DKIMKey(ctx, accountID, domain)
 	if err != nil {
 		return "", "", err
 	}
-	key, err := k.openDKIM(kept)
+	key, err := s.openDKIM(kept)
 	if err != nil {
 		return "", "", err
 	}
@@ -144,8 +144,8 @@ func (k *Senders) DKIMRecord(ctx context.Context, accountID int64, domain string
 // RecordLook writes down what a look at a domain found, and leaves word for the account's owners of records that are
 // broken, or mended, in words. found brings the domain, as it is known by now, up to that, and returns those words; it may
 // be called again.
-func (k *Senders) RecordLook(ctx context.Context, id int64, found func(*store.Domain) (broken, mended []string)) error {
-	return k.update(ctx, "domain", func(tx *store.Tx) error {
+func (s *Senders) RecordLook(ctx context.Context, id int64, found func(*store.Domain) (broken, mended []string)) error {
+	return s.update(ctx, "domain", func(tx *store.Tx) error {
 		d, err := tx.EndLook(ctx, id)
 		if err != nil {
 			return err
@@ -171,7 +171,7 @@ func (k *Senders) RecordLook(ctx context.Context, id int64, found func(*store.Do
 				continue
 			}
 			n := notice.Notice{Kind: kind, AccountName: a.Name, KeyID: key.ID, KeyName: key.Name, APIKey: key.APIKey, What: d.Domain, Reason: strings.Join(what, "\n"), Link: "/senders?q=" + d.Domain}
-			if err := k.notices.Add(ctx, tx, to, n); err != nil {
+			if err := s.notices.Add(ctx, tx, to, n); err != nil {
 				return err
 			}
 		}

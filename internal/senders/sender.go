@@ -93,22 +93,22 @@ func (n *NewSender) whole() bool { return strings.HasPrefix(n.Email, "*@") }
 
 // AddSender lets a key of the scope send from an address or a domain by the operator's word. A domain is thereby proved.
 // Errors: *change.Error on Email or Name.
-func (k *Senders) AddSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, sender, name string) (store.Sender, error) {
-	return k.addSender(ctx, by, scope, f, NewSender{Email: sender, Name: name}, true)
+func (s *Senders) AddSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, sender, name string) (store.Sender, error) {
+	return s.addSender(ctx, by, scope, f, NewSender{Email: sender, Name: name}, true)
 }
 
 // ProposeSender adds a sender to a key of the scope that is still to be proved: it is inactive, and an address is mailed
 // a link. Where the key's domain is proved it is active at once. Errors: *change.Error on Email, Name, EmailType or
 // Description; Conflict on Email when the key has it, with the sender as it is.
-func (k *Senders) ProposeSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, n NewSender) (store.Sender, error) {
-	return k.addSender(ctx, by, scope, f, n, false)
+func (s *Senders) ProposeSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, n NewSender) (store.Sender, error) {
+	return s.addSender(ctx, by, scope, f, n, false)
 }
 
-func (k *Senders) addSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, n NewSender, word bool) (out store.Sender, err error) {
+func (s *Senders) addSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, n NewSender, word bool) (out store.Sender, err error) {
 	if err := n.check(); err != nil {
 		return out, err
 	}
-	key, err := k.store.Key(ctx, scope, f)
+	key, err := s.store.Key(ctx, scope, f)
 	if errors.Is(err, store.ErrNotFound) {
 		return out, &change.Error{Kind: change.NotFound, Reason: "there is no such key"}
 	}
@@ -118,28 +118,28 @@ func (k *Senders) addSender(ctx context.Context, by change.Actor, scope store.Sc
 	if n.Meta && !key.Master {
 		return out, change.Forbidden("Email", "only the master key of an account can lend a sender")
 	}
-	err = k.update(ctx, "key", func(tx *store.Tx) error {
+	err = s.update(ctx, "key", func(tx *store.Tx) error {
 		if key, err = tx.Key(ctx, scope, f); err != nil { // it may have been deleted meanwhile
 			return err
 		}
-		out, err = k.putSender(ctx, tx, by, key, n, word)
+		out, err = s.putSender(ctx, tx, by, key, n, word)
 		return err
 	})
 	if err == nil {
-		k.sendersChanged(out)
+		s.sendersChanged(out)
 	}
 	return out, err
 }
 
 // putSender is addSender within the transaction.
-func (k *Senders) putSender(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, n NewSender, word bool) (store.Sender, error) {
+func (s *Senders) putSender(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, n NewSender, word bool) (store.Sender, error) {
 	was, err := tx.Sender(ctx, key.ID, n.Email)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return was, err
 	}
 	there := err == nil && was.Status != store.SenderDeleted
 	if there && !word {
-		return k.lendKnown(ctx, tx, by, key, was, n)
+		return s.lendKnown(ctx, tx, by, key, was, n)
 	}
 	if !there && !word {
 		if err := roomForSender(ctx, tx, key.ID); err != nil {
@@ -168,7 +168,7 @@ func (k *Senders) putSender(ctx context.Context, tx *store.Tx, by change.Actor, 
 			return x, err
 		}
 	case x.Status == store.SenderInactive && !n.whole():
-		if err := k.mailLink(ctx, tx, key, x); err != nil {
+		if err := s.mailLink(ctx, tx, key, x); err != nil {
 			return x, err
 		}
 	}
@@ -213,7 +213,7 @@ func roomForSender(ctx context.Context, tx *store.Tx, keyID int64) error {
 }
 
 // lendKnown makes a metasender of a sender that the key has; that it has it is otherwise a conflict.
-func (k *Senders) lendKnown(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, was store.Sender, n NewSender) (store.Sender, error) {
+func (s *Senders) lendKnown(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, was store.Sender, n NewSender) (store.Sender, error) {
 	switch {
 	case n.Meta && !was.Meta:
 		return lend(ctx, tx, by, key, was, n)
@@ -248,8 +248,8 @@ type SenderChange struct {
 }
 
 // ChangeSender changes a sender of the scope that is not deleted. Errors: *change.Error on Name, EmailType, Description or Lent.
-func (k *Senders) ChangeSender(ctx context.Context, by change.Actor, scope store.Scope, id int64, c SenderChange) (out store.Sender, err error) {
-	err = k.update(ctx, "sender", func(tx *store.Tx) error {
+func (s *Senders) ChangeSender(ctx context.Context, by change.Actor, scope store.Scope, id int64, c SenderChange) (out store.Sender, err error) {
+	err = s.update(ctx, "sender", func(tx *store.Tx) error {
 		was, err := tx.SenderByID(ctx, scope, id)
 		if err != nil {
 			return err
@@ -271,7 +271,7 @@ func (k *Senders) ChangeSender(ctx context.Context, by change.Actor, scope store
 		return tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.change", "sender "+out.Email, detail+"; for key "+key.APIKey))
 	})
 	if err == nil {
-		k.sendersChanged(out)
+		s.sendersChanged(out)
 	}
 	return out, err
 }
@@ -307,13 +307,13 @@ func (c SenderChange) apply(x store.Sender) (store.Sender, string) {
 
 // RemoveSender ends a key's right to send from a sender. With a whole domain, or its last sender, goes the domain's
 // proof, and with that the right to the addresses that rest on it.
-func (k *Senders) RemoveSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, sender string) error {
+func (s *Senders) RemoveSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, sender string) error {
 	email, _, err := Split(sender)
 	if err != nil {
 		return change.Wrong("Email", err)
 	}
 	var x store.Sender
-	err = k.update(ctx, "key", func(tx *store.Tx) error {
+	err = s.update(ctx, "key", func(tx *store.Tx) error {
 		key, err := tx.Key(ctx, scope, f)
 		if err != nil {
 			return err
@@ -338,7 +338,7 @@ func (k *Senders) RemoveSender(ctx context.Context, by change.Actor, scope store
 		return tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.remove", "sender "+email, "for key "+key.APIKey+resting))
 	})
 	if err == nil {
-		k.sendersChanged(x)
+		s.sendersChanged(x)
 	}
 	return err
 }
@@ -377,10 +377,10 @@ func emailsOf(list []store.Sender) string {
 }
 
 // sendersChanged makes submissions see a changed sender: those of its key, or of a metasender those of all keys.
-func (k *Senders) sendersChanged(x store.Sender) {
+func (s *Senders) sendersChanged(x store.Sender) {
 	if x.Meta {
-		k.changed(0)
+		s.changed(0)
 		return
 	}
-	k.changed(x.KeyID)
+	s.changed(x.KeyID)
 }

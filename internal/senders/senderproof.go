@@ -27,7 +27,7 @@ const (
 
 // mailLink mails a link to the address of a sender: whoever follows it shows that mail to the address reaches him. Error:
 // *change.Error LimitReached.
-func (k *Senders) mailLink(ctx context.Context, tx *store.Tx, key store.Key, x store.Sender) error {
+func (s *Senders) mailLink(ctx context.Context, tx *store.Tx, key store.Key, x store.Sender) error {
 	since := tx.Now.Add(-linkWindow)
 	toAddress, ofKey, err := tx.CountSenderLinks(ctx, x.Email, key.ID, since)
 	switch {
@@ -47,15 +47,15 @@ func (k *Senders) mailLink(ctx context.Context, tx *store.Tx, key store.Key, x s
 	if err := tx.AddSenderLink(ctx, store.SenderLink{SenderID: x.ID, KeyID: key.ID, Email: x.Email, ExpiresAt: until}, credential.TokenDigest(token), since); err != nil {
 		return err
 	}
-	return k.notices.Add(ctx, tx, key.AccountID, notice.Notice{
+	return s.notices.Add(ctx, tx, key.AccountID, notice.Notice{
 		Kind: notice.SenderLink, To: []string{x.Email}, AccountName: a.Name, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, What: x.Email,
 		Link: "/sender-link/" + token, Until: until,
 	})
 }
 
 // MailSenderLink mails a link once more to an address of the scope that is not proved yet. Errors: *change.Error on Email.
-func (k *Senders) MailSenderLink(ctx context.Context, by change.Actor, scope store.Scope, id int64) error {
-	return k.update(ctx, "sender", func(tx *store.Tx) error {
+func (s *Senders) MailSenderLink(ctx context.Context, by change.Actor, scope store.Scope, id int64) error {
+	return s.update(ctx, "sender", func(tx *store.Tx) error {
 		x, err := tx.SenderByID(ctx, scope, id)
 		if err != nil {
 			return err
@@ -67,7 +67,7 @@ func (k *Senders) MailSenderLink(ctx context.Context, by change.Actor, scope sto
 		if err != nil {
 			return err
 		}
-		if err := k.mailLink(ctx, tx, key, x); err != nil {
+		if err := s.mailLink(ctx, tx, key, x); err != nil {
 			return err
 		}
 		return tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.mail", "sender "+x.Email, "a link to prove it; for key "+key.APIKey))
@@ -80,8 +80,8 @@ func errSenderLink() error {
 
 // SenderLink reads the link of a token, and uses nothing up: programs look at links in mail before people do. Error:
 // *change.Error NotFound.
-func (k *Senders) SenderLink(ctx context.Context, token string) (store.SenderLink, error) {
-	l, err := k.store.SenderLink(ctx, credential.TokenDigest(token))
+func (s *Senders) SenderLink(ctx context.Context, token string) (store.SenderLink, error) {
+	l, err := s.store.SenderLink(ctx, credential.TokenDigest(token))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return l, errSenderLink()
@@ -93,9 +93,9 @@ func (k *Senders) SenderLink(ctx context.Context, token string) (store.SenderLin
 
 // UseSenderLink makes the sender of a link active: mail to the address reached who has the token. Error: *change.Error
 // NotFound.
-func (k *Senders) UseSenderLink(ctx context.Context, token string, from netip.Addr) (l store.SenderLink, err error) {
+func (s *Senders) UseSenderLink(ctx context.Context, token string, from netip.Addr) (l store.SenderLink, err error) {
 	var x store.Sender
-	err = k.store.Update(ctx, func(tx *store.Tx) error {
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		if l, err = tx.UseSenderLink(ctx, credential.TokenDigest(token)); err != nil {
 			return err
 		}
@@ -115,16 +115,16 @@ func (k *Senders) UseSenderLink(ctx context.Context, token string, from netip.Ad
 		return l, errSenderLink()
 	}
 	if err == nil && x.ID != 0 {
-		k.sendersChanged(x)
+		s.sendersChanged(x)
 	}
 	return l, err
 }
 
 // ProveDomain notes that a domain of the scope is its key's, as its TXT record or a file on its web server has shown, and
 // makes the key's senders of it active.
-func (k *Senders) ProveDomain(ctx context.Context, by change.Actor, scope store.Scope, id int64, proof string) error {
+func (s *Senders) ProveDomain(ctx context.Context, by change.Actor, scope store.Scope, id int64, proof string) error {
 	var active []store.Sender
-	err := k.update(ctx, "domain", func(tx *store.Tx) error {
+	err := s.update(ctx, "domain", func(tx *store.Tx) error {
 		d, err := tx.Domain(ctx, scope, id)
 		if err != nil {
 			return err
@@ -138,7 +138,7 @@ func (k *Senders) ProveDomain(ctx context.Context, by change.Actor, scope store.
 	})
 	if err == nil {
 		for _, x := range active {
-			k.sendersChanged(x)
+			s.sendersChanged(x)
 		}
 	}
 	return err

@@ -35,6 +35,6 @@ func New(c Config) (*Senders, error) {
 	return &Senders{store: c.Store, notices: c.Notices, seal: seal, changed: c.Changed}, err
 }
 
-func (k *Senders) update(ctx context.Context, what string, fn func(tx *store.Tx) error) error {
-	return change.Update(ctx, k.store, what, fn)
+func (s *Senders) update(ctx context.Context, what string, fn func(tx *store.Tx) error) error {
+	return change.Update(ctx, s.store, what, fn)
 }
