@@ -9,6 +9,8 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/domain"
+	"postern/internal/senders"
 )
 
 type senderCmd struct {
@@ -48,9 +50,9 @@ Examples:
 
 // Run adds a sender.
 func (c *senderAddCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Sender, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (senders.Sender, error) {
 		return calls.AddSender(ctx, c.Key, c.Sender, c.Name)
-	}, func(made control.Sender) error {
+	}, func(made senders.Sender) error {
 		return s.printf("%s may send from %s\n", plain(made.KeyName), made.Email)
 	})
 }
@@ -62,9 +64,9 @@ type senderListCmd struct {
 
 // Run lists senders.
 func (c *senderListCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Sender, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]senders.Sender, error) {
 		return calls.ListSenders(ctx, c.Key)
-	}, func(list []control.Sender) error {
+	}, func(list []senders.Sender) error {
 		rows := make([][]string, 0, len(list))
 		for _, x := range list {
 			rows = append(rows, []string{x.Email, x.Name, x.Status, proofWords(x), x.EmailType, x.KeyName, x.APIKey, when(x.CreatedAt, "")})
@@ -74,7 +76,7 @@ func (c *senderListCmd) Run(common *config.Common, s *streams) error {
 }
 
 // proofWords says how a sender was proved, and what more it is.
-func proofWords(x control.Sender) string {
+func proofWords(x senders.Sender) string {
 	words := x.Proof
 	if x.Lent {
 		words += ", lent"
@@ -104,15 +106,15 @@ Examples:
 
 // Run looks at a sender's domain.
 func (c *senderCheckCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.SenderCheck, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (domain.Report, error) {
 		return calls.CheckSender(ctx, c.Key, c.Sender)
-	}, func(is control.SenderCheck) error {
+	}, func(is domain.Report) error {
 		return s.printf("%s", checkWords(is))
 	})
 }
 
 // checkWords is a look at a domain as text.
-func checkWords(is control.SenderCheck) string {
+func checkWords(is domain.Report) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s of %s is %s\n", is.Email, plain(is.KeyName), is.Status)
 	if is.EmailType != "unknown" {
@@ -120,7 +122,7 @@ func checkWords(is control.SenderCheck) string {
 	}
 	for _, r := range []struct {
 		name string
-		control.Record
+		domain.Record
 	}{{"ownership", is.Ownership}, {"DKIM", is.DKIM}, {"SPF", is.SPF}} {
 		state := map[string]string{"ok": "in order", "error": "wrong"}[r.Status]
 		if state == "" {
@@ -154,9 +156,9 @@ type senderRemoveCmd struct {
 
 // Run removes a sender.
 func (c *senderRemoveCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Sender, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (senders.Sender, error) {
 		return calls.RemoveSender(ctx, c.Key, c.Sender)
-	}, func(gone control.Sender) error {
+	}, func(gone senders.Sender) error {
 		return s.printf("%s may no longer send from %s\n", plain(gone.KeyName), gone.Email)
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/senders"
 )
 
 // ofSender names a sender.
@@ -17,10 +18,10 @@ type ofSender struct {
 }
 
 // change asks for a change of a sender, and says what it is after it.
-func (o ofSender) change(common *config.Common, s *streams, change control.SenderChange, say func(control.Sender) string) error {
-	return show(common, s, o.JSON, func(ctx context.Context, calls control.Calls) (control.Sender, error) {
+func (o ofSender) change(common *config.Common, s *streams, change senders.SenderChange, say func(senders.Sender) string) error {
+	return show(common, s, o.JSON, func(ctx context.Context, calls control.Calls) (senders.Sender, error) {
 		return calls.ChangeSender(ctx, o.Key, o.Sender, change)
-	}, func(x control.Sender) error { return s.printf("%s\n", plain(say(x))) })
+	}, func(x senders.Sender) error { return s.printf("%s\n", plain(say(x))) })
 }
 
 type senderRenameCmd struct {
@@ -38,7 +39,7 @@ Example:
 
 // Run renames a sender.
 func (c *senderRenameCmd) Run(common *config.Common, s *streams) error {
-	return c.change(common, s, control.SenderChange{Name: &c.Name}, func(x control.Sender) string {
+	return c.change(common, s, senders.SenderChange{Name: &c.Name}, func(x senders.Sender) string {
 		if x.Name == "" {
 			return x.Email + " of " + x.KeyName + " has no name"
 		}
@@ -63,7 +64,7 @@ Examples:
 // Run makes a sender the default.
 func (c *senderDefaultCmd) Run(common *config.Common, s *streams) error {
 	on := !c.Off
-	return c.change(common, s, control.SenderChange{Default: &on}, func(x control.Sender) string {
+	return c.change(common, s, senders.SenderChange{Default: &on}, func(x senders.Sender) string {
 		if x.Default {
 			return x.Email + " is the default sender of " + x.KeyName
 		}
@@ -86,7 +87,7 @@ Example:
 
 // Run says what kind of mail a sender is for.
 func (c *senderTypeCmd) Run(common *config.Common, s *streams) error {
-	return c.change(common, s, control.SenderChange{EmailType: &c.Type}, func(x control.Sender) string {
+	return c.change(common, s, senders.SenderChange{EmailType: &c.Type}, func(x senders.Sender) string {
 		if x.EmailType == "unknown" {
 			return "what " + x.Email + " of " + x.KeyName + " is for is unknown"
 		}
@@ -112,7 +113,7 @@ Examples:
 // Run lends a sender.
 func (c *senderLendCmd) Run(common *config.Common, s *streams) error {
 	on := !c.Off
-	return c.change(common, s, control.SenderChange{Lent: &on, Description: c.Description}, func(x control.Sender) string {
+	return c.change(common, s, senders.SenderChange{Lent: &on, Description: c.Description}, func(x senders.Sender) string {
 		if x.Lent {
 			return "all subaccounts may send from " + x.Email
 		}
@@ -132,7 +133,7 @@ Example:
 
 // Run mails the link.
 func (c *senderMailCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Sender, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (senders.Sender, error) {
 		return calls.MailSender(ctx, c.Key, c.Sender)
-	}, func(x control.Sender) error { return s.printf("a link is on its way to %s\n", plain(x.Email)) })
+	}, func(x senders.Sender) error { return s.printf("a link is on its way to %s\n", plain(x.Email)) })
 }

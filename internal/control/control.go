@@ -18,9 +18,11 @@ import (
 	"postern/internal/auditlog"
 	"postern/internal/backend"
 	"postern/internal/change"
+	"postern/internal/domain"
 	"postern/internal/keys"
 	"postern/internal/queue"
 	"postern/internal/report"
+	"postern/internal/senders"
 	"postern/internal/store"
 	"postern/internal/submit"
 	"postern/internal/suppress"
@@ -77,12 +79,12 @@ type Calls struct {
 	ReportLeak      func(ctx context.Context, secret string) (LeakAnswer, error)
 
 	// Senders: addresses and domains of a key.
-	ListSenders  func(ctx context.Context, key string) ([]Sender, error) // key "": of all
-	AddSender    func(ctx context.Context, key, sender, name string) (Sender, error)
-	RemoveSender func(ctx context.Context, key, sender string) (Sender, error) // as it is after it
-	CheckSender  func(ctx context.Context, key, sender string) (SenderCheck, error)
-	ChangeSender func(ctx context.Context, key, sender string, in SenderChange) (Sender, error)
-	MailSender   func(ctx context.Context, key, sender string) (Sender, error)
+	ListSenders  func(ctx context.Context, key string) ([]senders.Sender, error) // key "": of all
+	AddSender    func(ctx context.Context, key, sender, name string) (senders.Sender, error)
+	RemoveSender func(ctx context.Context, key, sender string) (senders.Sender, error) // as it is after it
+	CheckSender  func(ctx context.Context, key, sender string) (domain.Report, error)
+	ChangeSender func(ctx context.Context, key, sender string, in senders.SenderChange) (senders.Sender, error)
+	MailSender   func(ctx context.Context, key, sender string) (senders.Sender, error)
 
 	// A key's webhooks and what was posted to them.
 	ListWebhooks      func(ctx context.Context, key string) ([]Webhook, error) // key "": of all

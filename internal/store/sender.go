@@ -136,7 +136,7 @@ type SenderFilter struct {
 	Deleted  bool   // also those that are deleted
 	Meta     bool   // only metasenders
 	Search   string // part of the address or domain
-	Sort     string // "" by key, domain and address; "ID", "Email", "CreatedAt", "Name", "Status"
+	Sort     string // "" by key, domain and address; "Key" by key and address; "ID", "Email", "CreatedAt", "Name", "Status"
 }
 
 func (f SenderFilter) where(w *where) {
@@ -177,7 +177,7 @@ func (f SenderFilter) where(w *where) {
 }
 
 // senderOrder maps the sortable properties to columns; the ID makes each order total.
-var senderOrder = map[string]string{"": "s.key_id, s.domain, s.email", "ID": "s.id", "Email": "s.email", "CreatedAt": "s.created_at", "Name": "lower(s.name)", "Status": "s.status"}
+var senderOrder = map[string]string{"": "s.key_id, s.domain, s.email", "Key": "s.key_id, s.email", "ID": "s.id", "Email": "s.email", "CreatedAt": "s.created_at", "Name": "lower(s.name)", "Status": "s.status"}
 
 // FindSenders lists senders of the scope's keys that match, and says how many there are in all.
 func (s *Store) FindSenders(ctx context.Context, scope Scope, f SenderFilter, p Page) ([]Sender, int, error) {
