@@ -6,18 +6,21 @@
 // A change, its audit entry and its notices are one transaction; the gate knows of it before the method returns, so that a
 // dead secret authenticates nothing from then on (promise 2). A secret is in clear in the answer of the method that made it,
 // and nowhere else (promise 1).
+//
+// # The order of changes
+//
+// After its commit a change takes the lock of its key, reads the key from the store, and puts into the gate what it read.
+// Each change reads after its own commit, and readings of one key follow each other: so whatever the order of the commits
+// was, the gate ends up with the last of them, and no call returns before the gate has at least its own. There is a lock for
+// each key and none for all, and none is held during a transaction: nobody waits for work about another key, such as an SMTP
+// session that is closed after the mail that it commits. A key that cannot be read after a commit is closed until it can be.
 package keys
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"sync"
 
-	"postern/internal/access"
 	"postern/internal/accounts"
-	"postern/internal/change"
 	"postern/internal/credential"
 	"postern/internal/gate"
 	"postern/internal/notice"
@@ -35,8 +38,7 @@ type Keys struct {
 	ownHost  func(string) bool
 	log      *slog.Logger
 
-	// mu makes the gate see changes in the order in which the store committed them.
-	mu sync.Mutex
+	locks locks
 
 	ended ended
 }
@@ -60,25 +62,6 @@ func New(c Config) *Keys {
 	}
 }
 
-// Warm puts all keys into the gate, and says how many there are.
-func (k *Keys) Warm(ctx context.Context) (int, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	list, err := k.store.Accounts(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, a := range list {
-		k.gate.PutAccount(accounts.InGate(a))
-	}
-	n := 0
-	err = k.store.EachCredential(ctx, func(key store.Key) error {
-		n++
-		return k.tellGate(key)
-	})
-	return n, err
-}
-
 // NoteUses stores how secrets were used; the gate calls it every few seconds.
 func (k *Keys) NoteUses(ctx context.Context, uses []gate.Use) error {
 	rows := make([]store.Connection, len(uses))
@@ -86,88 +69,4 @@ func (k *Keys) NoteUses(ctx context.Context, uses []gate.Use) error {
 		rows[i] = store.Connection{SecretID: u.SecretID, Protocol: u.Protocol, Address: u.Address, Client: u.Client, FirstSeenAt: u.First, LastSeenAt: u.Last, Count: u.Count}
 	}
 	return k.store.Update(ctx, func(tx *store.Tx) error { return tx.NoteUses(ctx, rows) })
-}
-
-// change runs fn in a transaction and tells the gate of the key that it returns, and what remembers the key's rules, before
-// anything else can change.
-func (k *Keys) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key, error)) error {
-	ctx, cancel := change.Whole(ctx)
-	defer cancel()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	var key *store.Key
-	tried := false // fn was through: what failed then is the commit, of which nobody knows whether it is there
-	err := k.store.Update(ctx, func(tx *store.Tx) error {
-		var err error
-		key, err = fn(tx)
-		tried = err == nil && key != nil
-		return err
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return &change.Error{Kind: change.NotFound, Reason: "there is no such key"}
-	}
-	if err != nil && tried {
-		err = errors.Join(err, k.tellGateAgain(ctx, key.ID))
-		k.changed(key.ID)
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	if key == nil {
-		return nil
-	}
-	err = k.tellGate(*key)
-	k.changed(key.ID)
-	return err
-}
-
-// tellGateAgain makes the gate know a key as the store has it, after a commit that may have happened or not.
-func (k *Keys) tellGateAgain(ctx context.Context, keyID int64) error {
-	for _, deleted := range []bool{false, true} {
-		key, err := k.store.Key(ctx, store.OfOperator(), store.KeyFilter{ID: keyID, Deleted: deleted})
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		return k.tellGate(key)
-	}
-	return nil
-}
-
-// tellGate makes the gate know a key as it now stands, or forget one that is deleted.
-func (k *Keys) tellGate(key store.Key) error {
-	api, err := credential.ParseAPIKey(key.APIKey)
-	if err != nil {
-		return fmt.Errorf("key %d: %w", key.ID, err)
-	}
-	if !key.DeletedAt.IsZero() {
-		k.gate.Remove(api)
-		return nil
-	}
-	networks, err := access.ParseNetworks(key.Networks)
-	if err != nil {
-		return fmt.Errorf("key %d: %w", key.ID, err)
-	}
-	g := gate.Key{
-		ID: key.ID, AccountID: key.AccountID, APIKey: api, Master: key.Master, State: gateState(key.State),
-		Permissions: access.Permission(key.Permissions), Networks: networks,
-	}
-	for _, x := range key.Secrets {
-		g.Secrets = append(g.Secrets, gate.Secret{ID: x.ID, Digest: credential.Digest(x.Digest), CreatedAt: x.CreatedAt, ExpiresAt: x.ExpiresAt})
-	}
-	k.gate.Put(g)
-	return nil
-}
-
-func gateState(s string) gate.State {
-	switch s {
-	case store.KeyActive:
-		return gate.Active
-	case store.KeyDeactivated:
-		return gate.Deactivated
-	}
-	return gate.Suspended // what is not known opens nothing
 }

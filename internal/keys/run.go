@@ -8,7 +8,10 @@ import (
 	"time"
 )
 
-const endEvery = 30 * time.Second
+const (
+	endEvery  = 30 * time.Second
+	readEvery = time.Second // keys that could not be read after a change
+)
 
 // Ended are counts since the start.
 type Ended struct {
@@ -24,17 +27,25 @@ func (k *Keys) Ended() Ended {
 	return Ended{k.ended.overlaps.Load(), k.ended.cancelled.Load(), k.ended.errors.Load()}
 }
 
-// Run records the ends of overlaps and cancels what deleted subaccounts still had under way, until ctx ends.
+// Run records the ends of overlaps, cancels what deleted subaccounts still had under way, and opens keys again that could
+// not be read after a change, until ctx ends.
 func (k *Keys) Run(ctx context.Context) error {
-	tick := time.NewTicker(endEvery)
+	tick, read := time.NewTicker(endEvery), time.NewTicker(readEvery)
 	defer tick.Stop()
-	for {
+	defer read.Stop()
+	tidy := func() {
 		k.tidy(ctx, "overlaps that ended were not recorded", k.EndOverlaps, &k.ended.overlaps)
 		k.tidy(ctx, "queued mail of deleted subaccounts was not cancelled", k.CancelQueued, &k.ended.cancelled)
+	}
+	tidy()
+	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			tidy()
+		case <-read.C:
+			k.refreshClosed(ctx)
 		}
 	}
 }
