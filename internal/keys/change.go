@@ -48,7 +48,7 @@ const maxAllowedSenders = 100
 func (k *Keys) Change(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, c KeyChange, self int64) (store.Key, error) {
 	var out store.Key
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
-		key, err := tx.Key(ctx, scope, f)
+		key, err := tx.KeyToChange(ctx, scope, f)
 		if err != nil {
 			return nil, err
 		}
@@ -75,8 +75,13 @@ func (k *Keys) Change(ctx context.Context, by change.Actor, scope store.Scope, f
 		if log.Text == "" {
 			return nil, nil
 		}
-		if err := k.free(ctx, tx, key); err != nil {
-			return nil, err
+		if c.Name != nil || c.Reference != nil {
+			if err := tx.LockAccount(ctx, key.AccountID); err != nil { // they are unique in it
+				return nil, err
+			}
+			if err := k.free(ctx, tx, key); err != nil {
+				return nil, err
+			}
 		}
 		if err := tx.ChangeKey(ctx, key); err != nil {
 			return nil, err
@@ -241,7 +246,7 @@ func (k *Keys) Restore(ctx context.Context, by change.Actor, f store.KeyFilter) 
 func (k *Keys) setSuspended(ctx context.Context, by change.Actor, f store.KeyFilter, set func(*store.Key) (action, detail string, n notice.Notice, err error)) (store.Key, error) {
 	var out store.Key
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
-		key, err := tx.Key(ctx, store.OfOperator(), f)
+		key, err := tx.KeyToChange(ctx, store.OfOperator(), f)
 		if err != nil {
 			return nil, err
 		}
@@ -267,7 +272,7 @@ func (k *Keys) setSuspended(ctx context.Context, by change.Actor, f store.KeyFil
 // Errors: *change.Error NotAllowed for a master key.
 func (k *Keys) Delete(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, cancelQueued bool) error {
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
-		key, err := tx.Key(ctx, scope, f)
+		key, err := tx.KeyToChange(ctx, scope, f)
 		if err != nil {
 			return nil, err
 		}

@@ -9,11 +9,12 @@
 //
 // # The order of changes
 //
-// After its commit a change takes the lock of its key, reads the key from the store, and puts into the gate what it read.
-// Each change reads after its own commit, and readings of one key follow each other: so whatever the order of the commits
-// was, the gate ends up with the last of them, and no call returns before the gate has at least its own. There is a lock for
-// each key and none for all, and none is held during a transaction: nobody waits for work about another key, such as an SMTP
-// session that is closed after the mail that it commits. A key that cannot be read after a commit is closed until it can be.
+// A transaction that changes a key has its row to itself (store.Tx.KeyToChange), on every node. After its commit a change
+// takes the lock of its key, reads the key from the store, and puts into the gate what it read. Each change reads after its
+// own commit, and readings of one key follow each other: so whatever the order of the commits was, the gate ends up with the
+// last of them, and no call returns before the gate has at least its own. There is a lock for each key and none for all, and
+// none is held during a transaction: nobody waits for work about another key, such as an SMTP session that is closed after
+// the mail that it commits. A key that cannot be read after a commit is closed until it can be.
 package keys
 
 import (

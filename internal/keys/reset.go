@@ -37,7 +37,7 @@ func (k *Keys) Reset(ctx context.Context, by change.Actor, scope store.Scope, f 
 	}
 	var out Issued
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
-		key, err := tx.Key(ctx, scope, f)
+		key, err := tx.KeyToChange(ctx, scope, f)
 		if err != nil {
 			return nil, err
 		}
@@ -131,7 +131,7 @@ func thirdSecret(live []store.Secret) error {
 func (k *Keys) Retire(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, secretID int64) (store.Key, error) {
 	var out store.Key
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
-		key, err := tx.Key(ctx, scope, f)
+		key, err := tx.KeyToChange(ctx, scope, f)
 		if err != nil {
 			return nil, err
 		}
@@ -166,29 +166,27 @@ func (k *Keys) Leaked(ctx context.Context, by change.Actor, secret string) (bool
 	}
 	digest := k.digester.Digest(secret)
 	// Strangers report: what is nobody's costs a reading, and holds up no change.
-	if _, err := k.store.SecretByDigest(ctx, digest[:]); err != nil {
-		if errors.Is(err, store.ErrNotFound) {
-			return false, nil
-		}
+	found, err := k.store.SecretByDigest(ctx, digest[:])
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
 		return false, err
 	}
 	live := false
-	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
-		found, err := tx.SecretByDigest(ctx, digest[:])
-		if errors.Is(err, store.ErrNotFound) {
-			return nil, nil
-		}
+	err = k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
+		key, err := tx.KeyToChange(ctx, store.OfOperator(), store.KeyFilter{ID: found.KeyID})
 		if err != nil {
 			return nil, err
 		}
-		live = true
+		i := slices.IndexFunc(key.Secrets, func(x store.Secret) bool { return x.ID == found.ID })
+		if live = i >= 0; !live {
+			return nil, nil // it has ended meanwhile
+		}
 		if err := tx.EndSecret(ctx, found.KeyID, found.ID); err != nil {
 			return nil, err
 		}
-		key, err := tx.Key(ctx, store.OfOperator(), store.KeyFilter{ID: found.KeyID})
-		if err != nil {
-			return nil, err
-		}
+		key.Secrets = slices.Delete(key.Secrets, i, i+1)
 		n := notice.Notice{Kind: notice.CredentialLeaked, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, Reference: key.Reference, SecretID: found.ID, Hint: found.Hint, Address: by.Origin}
 		if err := k.notices.Add(ctx, tx, key.AccountID, n); err != nil {
 			return nil, err

@@ -10,6 +10,7 @@ type dialect struct {
 	keepStatements bool                // whether we keep prepared statements, or the driver does
 	numbered       bool                // long statements have $1 … rather than ?
 	skipLocked     string              // end of a claim's inner SELECT
+	forChange      string              // end of a SELECT of a row that the transaction goes on to change
 	size           string              // query for the database's bytes
 	found          string              // condition of the index of words: its documents fulfil a parameter
 	find           func([]term) string // that parameter

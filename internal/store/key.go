@@ -200,19 +200,26 @@ func (s *Store) Keys(ctx context.Context, scope Scope, f KeyFilter, p Page) ([]K
 
 // Key reads one key of the scope with its live secrets.
 func (s *Store) Key(ctx context.Context, scope Scope, f KeyFilter) (Key, error) {
-	return s.key(ctx, s, scope, f)
+	return s.key(ctx, s, scope, f, "")
 }
 
 // Key reads one key of the scope with its live secrets, inside the transaction.
 func (tx *Tx) Key(ctx context.Context, scope Scope, f KeyFilter) (Key, error) {
-	return tx.s.key(ctx, tx, scope, f)
+	return tx.s.key(ctx, tx, scope, f, "")
 }
 
-func (s *Store) key(ctx context.Context, q queryable, scope Scope, f KeyFilter) (Key, error) {
+// KeyToChange is Key for a transaction that goes on to change the key or its secrets: another one waits here until this one
+// has ended.
+func (tx *Tx) KeyToChange(ctx context.Context, scope Scope, f KeyFilter) (Key, error) {
+	return tx.s.key(ctx, tx, scope, f, tx.s.d.forChange)
+}
+
+func (s *Store) key(ctx context.Context, q queryable, scope Scope, f KeyFilter, end string) (Key, error) {
 	w := newWhere("SELECT " + keyColumns + " FROM api_key")
 	scope.where(w, "account_id", "id")
 	f.where(w)
 	w.page(Page{Limit: 1}, "id")
+	w.add(end)
 	k, err := scanKey(q.row(ctx, w.String(), w.args...))
 	if err != nil {
 		return Key{}, err

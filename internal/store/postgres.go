@@ -48,6 +48,7 @@ CREATE INDEX search_words ON search USING gin (words);`,
 		writers:    4,
 		numbered:   true,
 		skipLocked: " FOR UPDATE SKIP LOCKED",
+		forChange:  " FOR NO KEY UPDATE", // rows that refer to it are added meanwhile
 		size:       "SELECT pg_database_size(current_database())",
 		found:      "search.words @@ ?::tsquery",
 		find:       func(t []term) string { return expression(t, "'", " | ", " & ", ":*") },
