@@ -21,7 +21,7 @@ type Accounts struct {
 	gate    *gate.Gate
 	notices *notice.Outbox
 	changed func(keyID int64)
-	locks   locks
+	locks   change.Locks
 }
 
 // Config of Accounts.

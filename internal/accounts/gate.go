@@ -5,7 +5,6 @@ package accounts
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"postern/internal/change"
 	"postern/internal/gate"
@@ -25,7 +24,7 @@ func (a *Accounts) changeInGate(
 ) (store.Account, error) {
 	ctx, cancel := change.Whole(ctx)
 	defer cancel()
-	defer a.locks.lock(id)()
+	defer a.locks.Lock(id)()
 	var out store.Account
 	through := false // fn was: what fails then is the commit, of which nobody knows whether it happened
 	err := a.update(ctx, "account", func(tx *store.Tx) error {
@@ -48,39 +47,4 @@ func (a *Accounts) changeInGate(
 		a.gate.PutAccount(InGate(out))
 	}
 	return out, err
-}
-
-// locks has a lock for each account that is being changed, and none for all. The zero value is ready.
-type locks struct {
-	mu   sync.Mutex
-	held map[int64]*lock
-}
-
-type lock struct {
-	sync.Mutex
-	users int // that hold it or wait for it
-}
-
-// lock waits for the lock of an account and returns how to give it back.
-func (l *locks) lock(id int64) (unlock func()) {
-	l.mu.Lock()
-	x := l.held[id]
-	if x == nil {
-		if l.held == nil {
-			l.held = map[int64]*lock{}
-		}
-		x = &lock{}
-		l.held[id] = x
-	}
-	x.users++
-	l.mu.Unlock()
-	x.Lock()
-	return func() {
-		x.Unlock()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if x.users--; x.users == 0 {
-			delete(l.held, id)
-		}
-	}
 }

@@ -44,16 +44,16 @@ func (k *Keys) change(ctx context.Context, fn func(tx *store.Tx) (*store.Key, er
 // refresh makes the gate know a key as the store has it now. Where the store cannot say it, the key is closed, and Run
 // tries again: a dead secret must not live on because a reading failed.
 func (k *Keys) refresh(ctx context.Context, id int64, apiKey string) {
-	defer k.locks.lock(id)()
+	defer k.locks.Lock(id)()
 	api, err := credential.ParseAPIKey(apiKey)
 	if err != nil {
 		k.log.ErrorContext(ctx, "a key is no API key", "key_id", id, "error", err)
 		return
 	}
-	key, policy, err := k.stored(ctx, id)
+	key, err := k.store.Key(ctx, store.OfOperator(), store.KeyFilter{ID: id})
 	switch {
 	case err == nil:
-		err = k.put(key, policy)
+		err = k.put(key)
 	case errors.Is(err, store.ErrNotFound):
 		k.gate.Remove(api)
 		err = nil
@@ -62,27 +62,18 @@ func (k *Keys) refresh(ctx context.Context, id int64, apiKey string) {
 		k.gate.Remove(api)
 		k.log.ErrorContext(ctx, "a key that was changed could not be read, and is closed until it can", "key_id", id, "error", err)
 	}
-	k.locks.note(id, apiKey, err == nil)
+	k.closed.note(id, apiKey, err == nil)
 }
 
 // refreshClosed opens the keys again that refresh closed.
 func (k *Keys) refreshClosed(ctx context.Context) {
-	for id, apiKey := range k.locks.unread() {
+	for id, apiKey := range k.closed.all() {
 		k.refresh(ctx, id, apiKey)
 	}
 }
 
-// stored reads a key with the policy of its account. A deleted one is store.ErrNotFound.
-func (k *Keys) stored(ctx context.Context, id int64) (key store.Key, p credential.Policy, err error) {
-	if key, err = k.store.Key(ctx, store.OfOperator(), store.KeyFilter{ID: id}); err != nil {
-		return key, p, err
-	}
-	a, err := k.store.Account(ctx, key.AccountID)
-	return key, accounts.PolicyOf(a), err
-}
-
 // put makes the gate know a key as it now stands.
-func (k *Keys) put(key store.Key, policy credential.Policy) error {
+func (k *Keys) put(key store.Key) error {
 	api, err := credential.ParseAPIKey(key.APIKey)
 	if err != nil {
 		return fmt.Errorf("key %d: %w", key.ID, err)
@@ -96,11 +87,7 @@ func (k *Keys) put(key store.Key, policy credential.Policy) error {
 		Permissions: access.Permission(key.Permissions), Networks: networks,
 	}
 	for _, x := range key.Secrets {
-		s := gate.Secret{ID: x.ID, Digest: credential.Digest(x.Digest), ExpiresAt: x.ExpiresAt}
-		if policy.Stop && policy.Days > 0 {
-			s.StopsAt = policy.EndOf(x.CreatedAt)
-		}
-		g.Secrets = append(g.Secrets, s)
+		g.Secrets = append(g.Secrets, gate.Secret{ID: x.ID, Digest: credential.Digest(x.Digest), CreatedAt: x.CreatedAt, ExpiresAt: x.ExpiresAt})
 	}
 	k.gate.Put(g)
 	return nil
@@ -116,94 +103,46 @@ func gateState(s string) gate.State {
 	return gate.Suspended // what is not known opens nothing
 }
 
-// Warm puts all keys into the gate, before any request is taken, and says how many there are.
+// Warm puts all accounts and keys into the gate, before any request is taken, and says how many keys there are.
 func (k *Keys) Warm(ctx context.Context) (int, error) {
-	policies := map[int64]credential.Policy{}
 	list, err := k.store.Accounts(ctx)
 	if err != nil {
 		return 0, err
 	}
 	for _, a := range list {
-		policies[a.ID] = accounts.PolicyOf(a)
+		k.gate.PutAccount(accounts.InGate(a))
 	}
 	n := 0
 	err = k.store.EachCredential(ctx, func(key store.Key) error {
 		n++
-		return k.put(key, policies[key.AccountID])
+		return k.put(key)
 	})
 	return n, err
 }
 
-// PolicyChanged makes the gate know all keys of an account under its policy.
-func (k *Keys) PolicyChanged(ctx context.Context, a store.Account) error {
-	for at := 0; ; {
-		keys, total, err := k.store.Keys(ctx, store.OfAccount(a.ID), store.KeyFilter{}, store.Page{Limit: 1000, Offset: at})
-		if err != nil {
-			return err
-		}
-		for _, key := range keys {
-			k.refresh(ctx, key.ID, key.APIKey)
-		}
-		if at += len(keys); len(keys) == 0 || at >= total {
-			return nil
-		}
-	}
-}
-
-// locks has a lock for each key that is being made known to the gate, and the keys that are closed since they could not be
-// read. The zero value is ready.
-type locks struct {
-	mu     sync.Mutex
-	held   map[int64]*keyLock
-	closed map[int64]string // API keys by ID
-}
-
-type keyLock struct {
-	sync.Mutex
-	users int // that hold it or wait for it
-}
-
-// lock waits for the lock of a key and returns how to give it back.
-func (l *locks) lock(id int64) (unlock func()) {
-	l.mu.Lock()
-	x := l.held[id]
-	if x == nil {
-		if l.held == nil {
-			l.held = map[int64]*keyLock{}
-		}
-		x = &keyLock{}
-		l.held[id] = x
-	}
-	x.users++
-	l.mu.Unlock()
-	x.Lock()
-	return func() {
-		x.Unlock()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if x.users--; x.users == 0 {
-			delete(l.held, id)
-		}
-	}
+// closed are the keys that are closed since they could not be read after a change. The zero value is ready.
+type closed struct {
+	mu   sync.Mutex
+	keys map[int64]string // API keys by ID
 }
 
 // note keeps in mind that a key is closed, or that it is known again.
-func (l *locks) note(id int64, apiKey string, known bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (c *closed) note(id int64, apiKey string, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if known {
-		delete(l.closed, id)
+		delete(c.keys, id)
 		return
 	}
-	if l.closed == nil {
-		l.closed = map[int64]string{}
+	if c.keys == nil {
+		c.keys = map[int64]string{}
 	}
-	l.closed[id] = apiKey
+	c.keys[id] = apiKey
 }
 
-// unread are the keys that are closed.
-func (l *locks) unread() map[int64]string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return maps.Clone(l.closed)
+// all are these keys.
+func (c *closed) all() map[int64]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.keys)
 }

@@ -22,6 +22,7 @@ import (
 	"log/slog"
 
 	"postern/internal/accounts"
+	"postern/internal/change"
 	"postern/internal/credential"
 	"postern/internal/gate"
 	"postern/internal/notice"
@@ -39,7 +40,8 @@ type Keys struct {
 	ownHost  func(string) bool
 	log      *slog.Logger
 
-	locks locks
+	locks  change.Locks // of keys that are made known to the gate
+	closed closed
 
 	ended ended
 }
