@@ -65,7 +65,7 @@ func plain(text string) string {
 // each row asks every entry point that it is about.
 func TestEveryQuestionIsInTheTable(t *testing.T) {
 	covered := map[string]bool{}
-	for list := range alone {
+	for _, list := range alone {
 		for x := range strings.SplitSeq(list, ",") {
 			covered[strings.TrimSpace(x)] = true
 		}
@@ -187,41 +187,86 @@ func duties(text, due, overdue string) string {
 	return "no secret has an end"
 }
 
-// alone is what one kind of entry point has by itself, and why.
+// alone is what one kind of entry point has by itself, by the reason.
 var alone = map[string]string{
-	"CreateAccount, CreateSignInLink, ShowQueue": "of who has the machine",
-	"ImportKeys":                    "secrets of another service are nobody's but the operator's to bring in",
-	"ReportLeak, POST leakedsecret": "a stranger is answered the same whether or not the secret was live, the operator is told",
-	"GET contact, GET contactmetadata, GET contactslist, GET listrecipient, GET newsletter, GET template": "empty lists, for programs that look whether they are let in",
-	"GET /openapi.yaml, GET /openapi.json": "the API's description",
-	"GET user, PUT user, GET user/{id}, PUT user/{id}, GET myprofile, PUT myprofile, GET myprofile/{id}, PUT myprofile/{id}": "Mailjet's view of an account",
-	"GET messagestate, GET messagestate/{id}": "a catalogue that never changes",
-	"GET openstatistics, GET geostatistics, GET useragentstatistics, GET toplinkclicked, GET bouncestatistics, GET bouncestatistics/{id}": "Mailjet's statistics",
-	"GET openinformation, GET openinformation/{id}, GET clickstatistics, GET clickstatistics/{id}, GET statistics/link-click":             "Mailjet's statistics",
-	"GET campaign, GET campaign/{id}, PUT campaign/{id}":                                                                                  "Mailjet's campaigns",
-	"PUT suppression/{id}, POST /suppressions/{id}":                                                                                       "an entry's note, which the command line removes and adds",
-	"POST /account/invitations/{id}/withdraw":                                                                                             "of one invitation; the command line removes a person with all of them",
-	"POST /operator/operators/{id}/remove":                                                                                                "of one operator by number",
-	"GET /{$}, POST /switch, POST /password, POST /confirm, GET /security, POST /security/app, POST /security/app/remove":                 "of a session",
-	"POST /security/codes, POST /security/passkeys/new, POST /security/passkeys/{id}/remove":                                              "of a session",
-	"POST /security/sessions/end, POST /security/sessions/end-others":                                                                     "of a session",
-	"GET /keys/{id}/smtp, GET /messages/{id}/html, GET /messages/{id}/parts/{n}":                                                          "for people to look at",
+	"of who has the machine": `
+		CreateAccount, CreateSignInLink, ShowQueue`,
+	"secrets of another service are nobody's but the operator's to bring in": `
+		ImportKeys`,
+	"a stranger is answered the same whether or not the secret was live, the operator is told": `
+		ReportLeak, POST leakedsecret`,
+	"empty lists, for programs that look whether they are let in": `
+		GET contact, GET contactmetadata, GET contactslist, GET listrecipient, GET newsletter, GET template`,
+	"the API's description": `
+		GET /openapi.yaml, GET /openapi.json`,
+	"Mailjet's view of an account": `
+		GET user, PUT user, GET user/{id}, PUT user/{id}, GET myprofile, PUT myprofile, GET myprofile/{id},
+		PUT myprofile/{id}`,
+	"a catalogue that never changes": `
+		GET messagestate, GET messagestate/{id}`,
+	"Mailjet's statistics": `
+		GET openstatistics, GET geostatistics, GET useragentstatistics, GET toplinkclicked, GET bouncestatistics,
+		GET bouncestatistics/{id}, GET openinformation, GET openinformation/{id}, GET clickstatistics,
+		GET clickstatistics/{id}, GET statistics/link-click`,
+	"Mailjet's campaigns": `
+		GET campaign, GET campaign/{id}, PUT campaign/{id}`,
+	"an entry's note, which the command line removes and adds": `
+		PUT suppression/{id}, POST /suppressions/{id}`,
+	"of one invitation; the command line removes a person with all of them": `
+		POST /account/invitations/{id}/withdraw`,
+	"of one operator by number": `
+		POST /operator/operators/{id}/remove`,
+	"of a session": `
+		GET /{$}, POST /switch, POST /password, POST /confirm, GET /security, POST /security/app,
+		POST /security/app/remove, POST /security/codes, POST /security/passkeys/new,
+		POST /security/passkeys/{id}/remove, POST /security/sessions/end, POST /security/sessions/end-others`,
+	"for people to look at": `
+		GET /keys/{id}/smtp, GET /messages/{id}/html, GET /messages/{id}/parts/{n}`,
 }
 
 // alike are other forms in which something of the table is asked.
 var alike = map[string]string{
-	"POST /v3/send": "POST /v3.1/send", "POST /v3/send/message": "POST /v3.1/send",
-	"GET sender/{id}": "GET sender", "POST sender/{id}/validate": "GET dns", "GET dns/{id}": "GET dns", "POST dns/{id}/check": "GET dns", "POST /senders/{id}/check": "GET /senders/{id}",
-	"POST metasender": "GET metasender", "GET metasender/{id}": "GET metasender", "PUT metasender/{id}": "GET metasender",
-	"GET eventcallbackurl/{id}": "GET eventcallbackurl", "PUT eventcallbackurl/{id}": "POST eventcallbackurl", "POST /webhooks/{id}": "POST /webhooks/new",
+	"POST /v3/send":                  "POST /v3.1/send",
+	"POST /v3/send/message":          "POST /v3.1/send",
+	"GET sender/{id}":                "GET sender",
+	"POST sender/{id}/validate":      "GET dns",
+	"GET dns/{id}":                   "GET dns",
+	"POST dns/{id}/check":            "GET dns",
+	"POST /senders/{id}/check":       "GET /senders/{id}",
+	"POST metasender":                "GET metasender",
+	"GET metasender/{id}":            "GET metasender",
+	"PUT metasender/{id}":            "GET metasender",
+	"GET eventcallbackurl/{id}":      "GET eventcallbackurl",
+	"PUT eventcallbackurl/{id}":      "POST eventcallbackurl",
+	"POST /webhooks/{id}":            "POST /webhooks/new",
 	"POST /keys/{id}/webhook-secret": "POST webhooksecret",
-	"GET suppression/{id}":           "GET suppression", "GET /suppressions.csv": "GET /suppressions",
-	"GET statcounters/{id}": "GET statcounters", "GET graphstatistics": "GET statcounters", "GET messagestatistics": "GET statcounters", "GET domainstatistics": "GET statcounters",
-	"GET senderstatistics": "GET statcounters", "GET senderstatistics/{id}": "GET statcounters", "GET apikeytotals": "GET statcounters", "GET statistics/recipient-esp": "GET statcounters",
-	"GET messagesentstatistics": "GET message", "GET messagesentstatistics/{id}": "GET message/{id}", "GET /statistics.csv": "GET /statistics",
-	"GET messagehistory/{id}": "GET message/{id}", "GET messageinformation": "GET message", "GET messageinformation/{id}": "GET message/{id}",
-	"GET subaccountrequest/{id}": "GET subaccountrequest", "GET apikeyaccess/{id}": "GET apikeyaccess",
-	"GET /keys.csv": "GET /keys", "POST /keys/{id}/activate": "POST /keys/{id}/deactivate", "GET /operator/accounts/{id}": "GET /account", "POST /account/limit": "POST /account/policy",
-	"GET /audit.csv": "GET /audit", "GET /audit.json": "GET /audit", "GET /operator/audit": "GET /audit", "GET /operator/audit.csv": "GET /audit", "GET /operator/audit.json": "GET /audit",
-	"POST /audit/verify": "POST /operator/audit/verify", "GET /suppressions/{id}": "GET /suppressions",
+	"GET suppression/{id}":           "GET suppression",
+	"GET /suppressions.csv":          "GET /suppressions",
+	"GET statcounters/{id}":          "GET statcounters",
+	"GET graphstatistics":            "GET statcounters",
+	"GET messagestatistics":          "GET statcounters",
+	"GET domainstatistics":           "GET statcounters",
+	"GET senderstatistics":           "GET statcounters",
+	"GET senderstatistics/{id}":      "GET statcounters",
+	"GET apikeytotals":               "GET statcounters",
+	"GET statistics/recipient-esp":   "GET statcounters",
+	"GET messagesentstatistics":      "GET message",
+	"GET messagesentstatistics/{id}": "GET message/{id}",
+	"GET /statistics.csv":            "GET /statistics",
+	"GET messagehistory/{id}":        "GET message/{id}",
+	"GET messageinformation":         "GET message",
+	"GET messageinformation/{id}":    "GET message/{id}",
+	"GET subaccountrequest/{id}":     "GET subaccountrequest",
+	"GET apikeyaccess/{id}":          "GET apikeyaccess",
+	"GET /keys.csv":                  "GET /keys",
+	"POST /keys/{id}/activate":       "POST /keys/{id}/deactivate",
+	"GET /operator/accounts/{id}":    "GET /account",
+	"POST /account/limit":            "POST /account/policy",
+	"GET /audit.csv":                 "GET /audit",
+	"GET /audit.json":                "GET /audit",
+	"GET /operator/audit":            "GET /audit",
+	"GET /operator/audit.csv":        "GET /audit",
+	"GET /operator/audit.json":       "GET /audit",
+	"POST /audit/verify":             "POST /operator/audit/verify",
+	"GET /suppressions/{id}":         "GET /suppressions",
 }

@@ -99,7 +99,8 @@ func (w *world) age(names ...string) {
 	}
 	defer db.Close() //nolint:errcheck // written already
 	for _, name := range names {
-		_, err := db.Exec(`UPDATE secret SET created_at = created_at - ? WHERE id = (SELECT MIN(id) FROM secret WHERE key_id = ?)`, (100 * 24 * time.Hour).Microseconds(), w.keys[name].ID)
+		_, err := db.Exec(`UPDATE secret SET created_at = created_at - ? WHERE id = (SELECT MIN(id) FROM secret WHERE key_id = ?)`,
+			(100 * 24 * time.Hour).Microseconds(), w.keys[name].ID)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -114,7 +115,8 @@ func (w *world) use(names ...string) {
 		if _, err := w.server.CallAs(w.t.Context(), k.APIKey, k.SecretKey, http.MethodGet, "/v3/REST/apikey", nil); err != nil {
 			w.t.Fatal(err)
 		}
-		for end := time.Now().Add(2 * time.Minute); !strings.Contains(w.cli("key", "connections", name), `"http"`); time.Sleep(50 * time.Millisecond) {
+		end := time.Now().Add(2 * time.Minute)
+		for ; !strings.Contains(w.cli("key", "connections", name), `"http"`); time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(end) {
 				w.t.Fatal("the use was never noted")
 			}
