@@ -108,7 +108,7 @@ func faultOfSubmit(e *submit.Error) *fault {
 		f.status = http.StatusConflict
 	case submit.KeyBusy:
 		f.status, f.retryAfter = http.StatusConflict, e.RetryAfter
-	default: // NoRoom, Unavailable: ours
+	default: // DiskFull, Unavailable: ours
 		f.status = http.StatusInternalServerError
 		if errors.Is(e.Cause, context.Canceled) {
 			f.cause = nil

@@ -84,7 +84,10 @@ type opening struct {
 
 func (a *api) listOpens(c *call) (reply, error) {
 	return listHappenings(a, c, func(h store.Happening) opening {
-		return opening{ArrivedAt: timestamp(h.ArrivedAt), CampaignID: h.CampaignID, ContactID: h.Contact, ID: -1, MessageID: h.MessageID, OpenedAt: timestamp(h.At), UserAgentFull: h.Agent}
+		return opening{
+			ArrivedAt: timestamp(h.ArrivedAt), CampaignID: h.CampaignID, ContactID: h.Contact, ID: -1, MessageID: h.MessageID,
+			OpenedAt: timestamp(h.At), UserAgentFull: h.Agent,
+		}
 	}, store.EventOpen)
 }
 
@@ -166,7 +169,9 @@ func (a *api) linkClicks(c *call) (reply, error) {
 	}
 	var out []linkClick
 	for i, x := range list {
-		out = append(out, linkClick{ClickedEventsCount: x.Clicks, ClickedMessagesCount: x.Messages, PositionIndex: l.Offset + i, URL: x.URL})
+		out = append(out, linkClick{
+			ClickedEventsCount: x.Clicks, ClickedMessagesCount: x.Messages, PositionIndex: l.Offset + i, URL: x.URL,
+		})
 	}
 	return rows(out, total), nil
 }
@@ -199,10 +204,11 @@ type sentStatistic struct {
 
 func wireSent(m store.Message, e store.Ending) sentStatistic {
 	out := sentStatistic{
-		ArrivalTS: timestamp(m.ArrivedAt), Blocked: m.Status == store.StatusBlocked, Bounce: m.Status == store.StatusHardBounced || m.Status == store.StatusSoftBounced,
-		CampaignID: m.CampaignID, Click: m.Flags&store.FlagClicked != 0, CntRecipients: 1, ComplaintDate: timestamp(e.SpamAt), ContactID: m.Contact, Details: e.Line, FBLSource: e.Source,
-		MessageID: m.ID, Open: m.Flags&store.FlagOpened != 0, Queued: m.DoneAt.IsZero(), Spam: m.Flags&store.FlagSpam != 0, StateID: m.StateID, StatePermanent: m.StatePermanent,
-		Status: m.Status.String(), ToEmail: m.Recipient, Unsub: m.Flags&store.FlagUnsub != 0,
+		ArrivalTS: timestamp(m.ArrivedAt), CampaignID: m.CampaignID, CntRecipients: 1, ContactID: m.Contact, MessageID: m.ID,
+		Blocked: m.Status == store.StatusBlocked, Bounce: m.Status == store.StatusHardBounced || m.Status == store.StatusSoftBounced,
+		Open: m.Flags&store.FlagOpened != 0, Click: m.Flags&store.FlagClicked != 0, Unsub: m.Flags&store.FlagUnsub != 0,
+		Spam: m.Flags&store.FlagSpam != 0, ComplaintDate: timestamp(e.SpamAt), Details: e.Line, FBLSource: e.Source,
+		Queued: m.DoneAt.IsZero(), StateID: m.StateID, StatePermanent: m.StatePermanent, Status: m.Status.String(), ToEmail: m.Recipient,
 	}
 	out.Sent = !out.Queued && !out.Bounce && !out.Blocked
 	if out.Bounce || out.Blocked {
@@ -225,7 +231,8 @@ func (a *api) listSent(c *call) (reply, error) {
 		s.Period = report.Period{}
 	}
 	f := store.MessageFilter{
-		KeyID: c.who.KeyID, ID: s.Message, CampaignID: s.Campaign, SenderID: s.Sender, Contact: s.Contact, CustomID: q["customid"], From: s.From, To: s.To,
+		KeyID: c.who.KeyID, ID: s.Message, CampaignID: s.Campaign, SenderID: s.Sender, Contact: s.Contact,
+		CustomID: q["customid"], From: s.From, To: s.To,
 	}
 	if f.Status, err = q.status(); err != nil {
 		return reply{}, err

@@ -103,7 +103,8 @@ func wireInformation(m store.Message) information {
 	switch m.Status {
 	case store.StatusSent, store.StatusOpened, store.StatusClicked, store.StatusSpam, store.StatusUnsub:
 		out.SentCount = 1
-	case store.StatusProcessed, store.StatusQueued, store.StatusBounce, store.StatusBlocked, store.StatusSoftBounced, store.StatusHardBounced, store.StatusDeferred:
+	case store.StatusProcessed, store.StatusQueued, store.StatusBounce, store.StatusBlocked, store.StatusSoftBounced,
+		store.StatusHardBounced, store.StatusDeferred:
 	}
 	return out
 }

@@ -27,7 +27,10 @@ type Timeouts struct {
 }
 
 func defaultTimeouts() Timeouts {
-	return Timeouts{Dial: 30 * time.Second, Greeting: 5 * time.Minute, Command: 5 * time.Minute, Data: 2 * time.Minute, Block: 3 * time.Minute, Dot: 10 * time.Minute}
+	return Timeouts{
+		Dial: 30 * time.Second, Greeting: 5 * time.Minute, Command: 5 * time.Minute, Data: 2 * time.Minute,
+		Block: 3 * time.Minute, Dot: 10 * time.Minute,
+	}
 }
 
 // refused is a server's reply that ends what we wanted.
@@ -47,12 +50,12 @@ type conn struct {
 	r    *bufio.Reader
 	w    *bufio.Writer
 	t    Timeouts
-	host string // who it is
+	host string // the server's name
 	tls  string
 	ext  map[string]string // what it offers, by keyword
 	sent int               // transactions so far
-	kept bool              // it was put aside after an earlier mail
-	idle time.Time         // when
+	kept bool              // it was in the pool after an earlier mail
+	idle time.Time         // since when
 
 	mu        sync.Mutex
 	cancelled bool
@@ -210,7 +213,7 @@ func (c *conn) auth(user, password string) error {
 	return err
 }
 
-// alive says whether a connection that was put aside still answers.
+// alive says whether a connection that was kept still answers.
 func (c *conn) alive() bool {
 	r, err := c.say(10*time.Second, "RSET")
 	return err == nil && r.code == 250

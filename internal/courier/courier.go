@@ -97,7 +97,8 @@ func NewCapture() *Capture { return &Capture{} }
 
 // Attempt answers that all is here.
 func (*Capture) Attempt(_ context.Context, job Job) []Outcome {
-	return job.all(Outcome{Result: Delivered, Code: 250, Enhanced: "2.0.0", Line: "250 2.0.0 captured: kept here, sent nowhere", Captured: true})
+	line := "250 2.0.0 captured: kept here, sent nowhere"
+	return job.all(Outcome{Result: Delivered, Code: 250, Enhanced: "2.0.0", Line: line, Captured: true})
 }
 
 // Close does nothing.
@@ -131,7 +132,8 @@ func ParseRoute(s string) (Route, error) {
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Path != "" && u.Path != "/" || u.Fragment != "" {
-		return Route{}, fmt.Errorf("%q is not a route: give capture, direct, or smtp://user:password@host:port (special characters of the password as %%XX)", redacted(s))
+		return Route{}, fmt.Errorf("%q is not a route: give capture, direct, or smtp://user:password@host:port "+
+			"(special characters of the password as %%XX)", redacted(s))
 	}
 	c := RelayConfig{Host: u.Hostname(), Port: u.Port(), User: u.User.Username(), Implicit: u.Scheme == "smtps"}
 	c.Password, _ = u.User.Password()

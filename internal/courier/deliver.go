@@ -44,7 +44,8 @@ func failure(host, line string, state mail.State) Outcome {
 // §4.5.3.1.8).
 const maxRecipients = 100
 
-// fate says what becomes of a connection after a job.
+// fate says what becomes of a connection after a job. A server may have closed one that was kept for a later mail: when
+// that shows before anything of the mail was sent, the connection is stale, and the same job goes once more on a fresh one.
 type fate int
 
 const (
@@ -106,29 +107,34 @@ func (c *conn) deliver(ctx context.Context, job *Job, header []byte) (out []Outc
 }
 
 // attempt delivers a job on a connection, and keeps it or ends it.
-func (c *conn) attempt(ctx context.Context, p *pool, place string, job *Job, header []byte) ([]Outcome, fate) {
+func (c *conn) attempt(ctx context.Context, p *pool, destination string, job *Job, header []byte) ([]Outcome, fate) {
 	stop := c.watch(ctx)
 	out, f := c.deliver(ctx, job, header)
 	stop()
 	if f == keep {
-		p.put(place, c)
+		p.put(destination, c)
 	} else {
 		c.Close() //nolint:errcheck,gosec // it is over
 	}
 	return out, f
 }
 
-// split takes out of a job what must not go on a wire, with its outcomes. The doors let no such address in: what stands
-// between two commands is not left to that alone.
+// split takes out of a job what must not go on a wire, with its outcomes. The entry points accept no such address: what
+// stands between two commands is not left to that alone.
 func split(job Job) ([]Outcome, Job) {
 	if strings.ContainsFunc(job.From, unicode.IsControl) {
-		return job.all(Outcome{Result: Bounced, Enhanced: "5.1.7", Line: "the sender's address has a control character", State: mail.StateProtocolIssue}), Job{}
+		return job.all(Outcome{
+			Result: Bounced, Enhanced: "5.1.7", Line: "the sender's address has a control character", State: mail.StateProtocolIssue,
+		}), Job{}
 	}
 	var out []Outcome
 	good := job.Recipients[:0:0]
 	for _, r := range job.Recipients {
 		if strings.ContainsFunc(r.Email, unicode.IsControl) {
-			out = append(out, Outcome{MessageID: r.MessageID, Result: Bounced, Enhanced: "5.1.3", Line: "the recipient's address has a control character", State: mail.StateProtocolIssue})
+			out = append(out, Outcome{
+				MessageID: r.MessageID, Result: Bounced, Enhanced: "5.1.3", Line: "the recipient's address has a control character",
+				State: mail.StateProtocolIssue,
+			})
 			continue
 		}
 		good = append(good, r)
@@ -141,7 +147,8 @@ func split(job Job) ([]Outcome, Job) {
 func (c *conn) unfit(job *Job, header []byte) (Outcome, bool) {
 	o := Outcome{Result: Bounced, Host: c.host, TLS: c.tls}
 	if job.UTF8 && !c.offers("SMTPUTF8") { // RFC 6531 §3.2
-		o.Enhanced, o.State, o.Line = "5.6.7", mail.StateProtocolIssue, "the recipient's server does not take international addresses (SMTPUTF8)"
+		o.Enhanced, o.State = "5.6.7", mail.StateProtocolIssue
+		o.Line = "the recipient's server does not take international addresses (SMTPUTF8)"
 		return o, true
 	}
 	if job.requireTLS() && !c.offers("REQUIRETLS") { // RFC 8689 §4.2.1
@@ -149,7 +156,8 @@ func (c *conn) unfit(job *Job, header []byte) (Outcome, bool) {
 	}
 	size := len(job.Body) + len(header)
 	if limit, err := strconv.Atoi(c.ext["SIZE"]); err == nil && limit > 0 && size > limit { // RFC 1870 §6.1
-		o.Enhanced, o.State, o.Line = "5.3.4", mail.StateContentBlocked, fmt.Sprintf("the recipient's server takes messages of %d bytes, this one has %d", limit, size)
+		o.Enhanced, o.State = "5.3.4", mail.StateContentBlocked
+		o.Line = fmt.Sprintf("the recipient's server takes messages of %d bytes, this one has %d", limit, size)
 		return o, true
 	}
 	return o, false
@@ -205,7 +213,7 @@ func (c *conn) judge(ctx context.Context, a *answers, rcpt reply, err error) Out
 	return failure(c.host, "the connection was lost"+unknown+": "+plain(err), mail.StateConnectionIssue)
 }
 
-// plain is an error in words for who sent the mail: without our own address and port, which the net package's have.
+// plain is the text of an error for who sent the mail: without our own address and port, which the net package's have.
 func plain(err error) string {
 	text := err.Error()
 	var op *net.OpError

@@ -79,7 +79,8 @@ func (d *Direct) Attempt(ctx context.Context, job Job) []Outcome {
 
 func (d *Direct) attempt(ctx context.Context, job *Job) []Outcome {
 	if job.requireTLS() {
-		return job.all(noTLS("", "the identity of the mail servers of "+job.Domain+" cannot be verified: neither DANE nor MTA-STS is used here"))
+		return job.all(noTLS("", "the identity of the mail servers of "+job.Domain+
+			" cannot be verified: neither DANE nor MTA-STS is used here"))
 	}
 	header, err := sign(ctx, d.c.Signer, job)
 	if err != nil {
@@ -172,7 +173,8 @@ func (d *Direct) hosts(ctx context.Context, job *Job) ([]string, []Outcome) {
 		}
 		return []string{job.Domain}, nil
 	case err != nil:
-		return nil, end(Deferred, "4.4.3", cleanText("the mail servers of "+job.Domain+" could not be looked up: "+err.Error()), mail.StateInvalidDomain)
+		line := cleanText("the mail servers of " + job.Domain + " could not be looked up: " + err.Error())
+		return nil, end(Deferred, "4.4.3", line, mail.StateInvalidDomain)
 	case len(list) == 1 && list[0].Host == "":
 		return nil, end(Bounced, "5.1.10", "the domain "+job.Domain+" takes no mail (null MX)", mail.StateNoMailHost) // RFC 7505 §3
 	}
@@ -220,7 +222,8 @@ func (d *Direct) open(ctx context.Context, host string, ip netip.Addr, secure bo
 	defer c.watch(ctx)()
 	err = c.hello(d.c.Hostname)
 	if err == nil && secure && c.offers("STARTTLS") {
-		cfg := &tls.Config{ServerName: host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} //nolint:gosec // opportunistic, see connect
+		//nolint:gosec // opportunistic, see connect
+		cfg := &tls.Config{ServerName: host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
 		err = c.startTLS(ctx, cfg, d.c.Hostname)
 	}
 	if err != nil {

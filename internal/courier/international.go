@@ -8,7 +8,7 @@ import (
 	"postern/internal/mail"
 )
 
-// byUTF8 parts a job of which something needs SMTPUTF8 (RFC 6531 §3.2): whoever can be reached without it is not kept
+// byUTF8 parts a job of which something needs SMTPUTF8 (RFC 6531 §3.2): a recipient who can be reached without it is not kept
 // from a mail by another's address. Where the sender's address or the header needs it all do.
 func (j *Job) byUTF8() []Job {
 	if !j.UTF8 || mail.NeedsUTF8(j.From) || hasHigh(j.Body) {

@@ -12,11 +12,11 @@ import (
 const (
 	idleLife    = 20 * time.Second // many servers close an idle connection after 30 s to 5 min
 	checkAfter  = 2 * time.Second  // idle for longer, a connection is asked whether it lives
-	maxIdle     = 128              // for all places together
+	maxIdle     = 128              // for all destinations together
 	maxPerLogin = 200              // transactions on one connection
 )
 
-// pool keeps connections for the next mail to the same place, for a while.
+// pool keeps connections for the next mail to the same destination (a domain, or "" for the relay), for a while.
 type pool struct {
 	mu     sync.Mutex
 	idle   map[string][]*conn // the longest idle first
@@ -25,27 +25,27 @@ type pool struct {
 	sweep  *time.Timer // ends what has been idle for too long; nil when none is
 }
 
-// get takes a living connection to a place, or nil.
-func (p *pool) get(ctx context.Context, place string) *conn {
+// get takes a living connection to a destination, or nil.
+func (p *pool) get(ctx context.Context, destination string) *conn {
 	for {
 		p.mu.Lock()
-		list := p.idle[place]
+		list := p.idle[destination]
 		if len(list) == 0 {
 			p.mu.Unlock()
 			return nil
 		}
 		c := list[len(list)-1]
-		p.idle[place] = list[:len(list)-1]
+		p.idle[destination] = list[:len(list)-1]
 		if len(list) == 1 {
-			delete(p.idle, place)
+			delete(p.idle, destination)
 		}
 		p.count--
 		p.mu.Unlock()
-		rest := time.Since(c.idle)
+		rested := time.Since(c.idle)
 		stop := c.watch(ctx)
-		fine := rest < checkAfter || rest < idleLife && c.alive()
+		usable := rested < checkAfter || rested < idleLife && c.alive()
 		stop()
-		if fine {
+		if usable {
 			return c
 		}
 		c.Close() //nolint:errcheck,gosec // it was dead or old
@@ -53,7 +53,7 @@ func (p *pool) get(ctx context.Context, place string) *conn {
 }
 
 // put keeps a connection for the next, unless it has done its share.
-func (p *pool) put(place string, c *conn) {
+func (p *pool) put(destination string, c *conn) {
 	c.kept, c.idle = true, time.Now()
 	p.mu.Lock()
 	full := p.closed || p.count >= maxIdle || c.sent >= maxPerLogin
@@ -61,7 +61,7 @@ func (p *pool) put(place string, c *conn) {
 		if p.idle == nil {
 			p.idle = map[string][]*conn{}
 		}
-		p.idle[place] = append(p.idle[place], c)
+		p.idle[destination] = append(p.idle[destination], c)
 		p.count++
 		if p.sweep == nil {
 			p.sweep = time.AfterFunc(idleLife, p.endOld)
@@ -77,14 +77,14 @@ func (p *pool) put(place string, c *conn) {
 func (p *pool) endOld() {
 	var old []*conn
 	p.mu.Lock()
-	for place, list := range p.idle {
+	for destination, list := range p.idle {
 		for len(list) > 0 && time.Since(list[0].idle) >= idleLife {
 			old = append(old, list[0])
 			list = list[1:]
 			p.count--
 		}
-		if p.idle[place] = list; len(list) == 0 {
-			delete(p.idle, place)
+		if p.idle[destination] = list; len(list) == 0 {
+			delete(p.idle, destination)
 		}
 	}
 	p.sweep = nil

@@ -102,7 +102,9 @@ func (r *Relay) tlsConfig() *tls.Config {
 		cfg = r.c.TLSRoots.Clone()
 	}
 	cfg.ServerName = r.c.Host
-	cfg.InsecureSkipVerify = cfg.InsecureSkipVerify || r.c.TLS == TLSOpportunistic && !r.c.Implicit //nolint:gosec // by the setting: better than in clear
+	if r.c.TLS == TLSOpportunistic && !r.c.Implicit {
+		cfg.InsecureSkipVerify = true // by the setting: better than in clear
+	}
 	return cfg
 }
 

@@ -64,7 +64,7 @@ func (c *conn) send(t *transaction) (answers, error) {
 		return a, fmt.Errorf("%w that fits DATA: %q", errReply, a.data.line())
 	}
 	if err := c.message(t, &a); err != nil {
-		// Who refuses a mail in its middle says why before he hangs up.
+		// A server that refuses a mail in its middle says why before it hangs up.
 		c.deadline(10 * time.Second)
 		if r, e := readReply(c.r); e == nil && r.refusal() {
 			a.final = r

@@ -27,14 +27,15 @@ func (m *Messages) Count(ctx context.Context, scope store.Scope, f store.Message
 }
 
 // ListAndCount is List with how many messages match in all.
-func (m *Messages) ListAndCount(ctx context.Context, scope store.Scope, f store.MessageFilter, p store.Page) (list []Message, total int, err error) {
-	if list, err = m.List(ctx, scope, f, p); err != nil {
+func (m *Messages) ListAndCount(ctx context.Context, scope store.Scope, f store.MessageFilter, p store.Page) ([]Message, int, error) {
+	list, err := m.List(ctx, scope, f, p)
+	if err != nil {
 		return nil, 0, err
 	}
 	if n := len(list); n < p.Limit && (n > 0 || p.Offset == 0) { // the last page says how many there are
 		return list, p.Offset + n, nil
 	}
-	total, err = m.Count(ctx, scope, f)
+	total, err := m.Count(ctx, scope, f)
 	return list, total, err
 }
 

@@ -25,7 +25,7 @@ import (
 type Config struct {
 	Store  *store.Store
 	Submit *submit.Submit
-	Due    func()           // tells the queue that a message is due now; nil: nothing. It must not block
+	Due    func()           // wakes the queue, since a message is due now; nil: nothing. It must not block
 	Now    func() time.Time // for the date of test mails; nil: time.Now
 }
 

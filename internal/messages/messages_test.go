@@ -27,7 +27,7 @@ type world struct {
 	submit *submit.Submit
 	key    store.Key
 	scope  store.Scope
-	due    int // how often the queue was told
+	due    int // how often the queue was woken
 }
 
 func newWorld(t *testing.T) *world {
@@ -177,7 +177,7 @@ func TestAMessageIsShownWithWhatHappenedAndWhatComesNext(t *testing.T) {
 		t.Errorf("deferred: %+v", got)
 	}
 	if _, err := w.Retry(t.Context(), w.scope, store.MessageFilter{ID: x.ID}); err != nil || w.due != 1 {
-		t.Errorf("the queue was told %d times, %v", w.due, err)
+		t.Errorf("the queue was woken %d times, %v", w.due, err)
 	}
 	w.attempt(store.CompletedBounced, false)
 	got := show()
@@ -198,7 +198,7 @@ func TestAnAttemptNowPassesNoLimit(t *testing.T) {
 	late := w.send("Two", "bert@example.net")
 	f := store.MessageFilter{ID: late.ID}
 	if _, err := w.Retry(t.Context(), w.scope, f); !refused(err, change.Conflict, "limit") || w.due != 0 {
-		t.Errorf("the queue was told %d times, %v", w.due, err)
+		t.Errorf("the queue was woken %d times, %v", w.due, err)
 	}
 	if got, err := w.Show(t.Context(), w.scope, f); err != nil || !got.NextAttempt.After(time.Now()) {
 		t.Errorf("it is due at %v, %v", got.NextAttempt, err)

@@ -64,10 +64,11 @@ func (m *Messages) TestSender(ctx context.Context, key store.Key) (string, error
 			return email, err
 		}
 	}
+	kind, why := change.Conflict, "the key %q has no sender yet: add the address or domain that it sends from"
 	if len(senders) > 0 {
-		return "", change.Errorf(change.NotAllowed, "From", "the key %q has senders, but its restrictions allow none of them", key.Name)
+		kind, why = change.NotAllowed, "the key %q has senders, but its restrictions allow none of them"
 	}
-	return "", change.Errorf(change.Conflict, "From", "the key %q has no sender yet: add the address or domain that it sends from", key.Name)
+	return "", change.Errorf(kind, "From", why, key.Name)
 }
 
 func principal(k store.Key) gate.Principal {

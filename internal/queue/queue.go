@@ -8,8 +8,9 @@
 // time between the two ends, in which a crash makes a duplicate, is measured ([Stats].Window). No transaction is open
 // while a remote server talks.
 //
-// A message that was lost with its process twice may be what ended it. It goes on alone, in the careful lane, and is
-// given up after [MaxLost] such ends, so that one poisonous message never holds up the rest.
+// A message whose process died twice while it was being sent may be what ended the process. It goes on in a lane of its
+// own, the careful lane: one such message at a time, beside the others. After [MaxLost] such deaths it is given up, so
+// that one message never holds up the rest.
 package queue
 
 import (
@@ -31,6 +32,9 @@ const (
 	Lease = 3 * time.Minute
 	// MaxLost is how often a process may end with a message in its hands before the message is given up.
 	MaxLost = 8
+	// suspect is how often a process may end with a message in its hands before the message goes in the careful lane, as
+	// store.Claim has it.
+	suspect = 2
 	// poll is how long the queue waits at most before it looks by itself: waking is a hint, the table is the truth.
 	poll = 30 * time.Second
 	// claimPause is the least time between two claims, so that under load a claim finds many messages.
@@ -186,31 +190,31 @@ func (q *Queue) untilDue(ctx context.Context, failed error) time.Duration {
 	if err != nil || due.IsZero() {
 		return poll
 	}
-	if q.room() == 0 {
+	if q.free() == 0 {
 		return poll // what is recorded next wakes us
 	}
 	return min(max(time.Until(due), claimPause), poll)
 }
 
-// room is how many more messages may be held. Small gaps are left to grow, so that a claim is worth its transaction.
-func (q *Queue) room() int {
+// free is how many more messages may be held. Small gaps are left to grow, so that a claim is worth its transaction.
+func (q *Queue) free() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	room := q.c.Batch - len(q.held)
-	if len(q.held) > 0 && room < q.c.Batch/4 {
+	free := q.c.Batch - len(q.held)
+	if len(q.held) > 0 && free < q.c.Batch/4 {
 		return 0
 	}
-	return room
+	return free
 }
 
-// claim takes what is due, as much as there is room for, and hands it to the workers.
+// claim takes what is due, as much as may be held, and hands it to the workers.
 func (q *Queue) claim(ctx context.Context) (int, error) {
-	room := q.room()
-	if room == 0 {
+	free := q.free()
+	if free == 0 {
 		return 0, nil
 	}
 	now := time.Now()
-	got, err := q.c.Store.Claim(ctx, store.MainLane, q.owner, now, now.Add(Lease), room)
+	got, err := q.c.Store.Claim(ctx, store.MainLane, q.owner, now, now.Add(Lease), free)
 	if err != nil {
 		return 0, err
 	}
@@ -225,12 +229,14 @@ func (q *Queue) claim(ctx context.Context) (int, error) {
 	}
 	q.hold(got)
 	for _, j := range makeJobs(got, q.c.PerDomain) {
-		q.jobs <- j // room bounds what is in it: never full
+		q.jobs <- j // free bounds what is in it: never full
 	}
 	return len(got), nil
 }
 
-// claimSuspect takes one message that was lost twice, if none is under way.
+// claimSuspect takes one message of the careful lane, if none is under way. The store puts a message there by its count of
+// lost leases, so that a message which ends the process (a bug of ours that it alone brings out) takes no other message
+// with it more than twice.
 func (q *Queue) claimSuspect(ctx context.Context, now time.Time) ([]store.Claimed, error) {
 	if q.stats.suspects.Load() > 0 {
 		return nil, nil
@@ -238,12 +244,13 @@ func (q *Queue) claimSuspect(ctx context.Context, now time.Time) ([]store.Claime
 	return q.c.Store.Claim(ctx, store.CarefulLane, q.owner, now, now.Add(Lease), 1)
 }
 
+// hold notes what was claimed, so that its leases are renewed until its outcome is recorded.
 func (q *Queue) hold(got []store.Claimed) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, c := range got {
 		q.held[c.MessageID] = true
-		if c.Lost >= 2 {
+		if c.Lost >= suspect {
 			q.stats.suspects.Add(1)
 		}
 	}
@@ -309,8 +316,9 @@ func (q *Queue) Stats() Stats {
 	q.mu.Unlock()
 	s := &q.stats
 	return Stats{
-		Attempts: s.attempts.Load(), Sent: s.sent.Load(), Deferred: s.deferred.Load(), Bounced: s.bounced.Load(), Returned: s.returned.Load(),
-		Errors: s.errors.Load(), Held: held,
-		Window: time.Duration(s.windowMicros.Load()) * time.Microsecond, WindowMax: time.Duration(s.windowMax.Load()) * time.Microsecond, Windows: s.windowCount.Load(),
+		Attempts: s.attempts.Load(), Sent: s.sent.Load(), Deferred: s.deferred.Load(), Bounced: s.bounced.Load(),
+		Returned: s.returned.Load(), Errors: s.errors.Load(), Held: held, Windows: s.windowCount.Load(),
+		Window:    time.Duration(s.windowMicros.Load()) * time.Microsecond,
+		WindowMax: time.Duration(s.windowMax.Load()) * time.Microsecond,
 	}
 }

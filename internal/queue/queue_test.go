@@ -215,10 +215,10 @@ func TestOneRecipientsFailureIsHisOwn(t *testing.T) {
 }
 
 // What a dead process held goes out again; what was lost twice goes alone; what keeps ending us is given up.
-func TestPoisonIsSetAside(t *testing.T) {
+func TestWhatEndsTheProcessGoesAloneAndIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, sqlite(t), sent)
-		poison := w.submit(t, "poison@a.example", "other@a.example").Recipients[0].ID
+		deadly := w.submit(t, "deadly@a.example", "other@a.example").Recipients[0].ID
 		for range queue.MaxLost {
 			for _, lane := range []store.Lane{store.MainLane, store.CarefulLane} {
 				if _, err := w.store.Claim(t.Context(), lane, "a process that dies", time.Now(), time.Now().Add(time.Hour), 10); err != nil {
@@ -229,17 +229,17 @@ func TestPoisonIsSetAside(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		fine := w.submit(t, "fine@a.example").Recipients[0].ID
+		behind := w.submit(t, "behind@a.example").Recipients[0].ID
 		_, stop := w.run(t, nil)
 		time.Sleep(time.Minute)
 		stop()
-		if m, events := w.message(t, poison); m.Status != store.StatusHardBounced || len(events) != 1 {
-			t.Errorf("the poisonous message: %v %+v", m.Status, events)
+		if m, events := w.message(t, deadly); m.Status != store.StatusHardBounced || len(events) != 1 {
+			t.Errorf("the one that ended processes: %v %+v", m.Status, events)
 		}
-		if m, _ := w.message(t, fine); m.Status != store.StatusSent {
+		if m, _ := w.message(t, behind); m.Status != store.StatusSent {
 			t.Errorf("the message behind it: %v", m.Status)
 		}
-		if w.attempts["poison@a.example"] != 0 {
+		if w.attempts["deadly@a.example"] != 0 {
 			t.Error("it was tried again")
 		}
 	})

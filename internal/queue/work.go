@@ -25,19 +25,19 @@ type job struct {
 
 // makeJobs groups claimed messages, which are in the order of their IDs: a submission's stand together.
 func makeJobs(got []store.Claimed, perDomain bool) []job {
-	type place struct {
+	type together struct {
 		submission int64
 		domain     string
-		alone      int64
+		alone      int64 // the ID of a message that is a job of its own
 	}
-	at := map[place]int{}
+	at := map[together]int{}
 	var jobs []job
 	for _, c := range got {
-		p := place{submission: c.SubmissionID}
+		p := together{submission: c.SubmissionID}
 		if perDomain {
 			p.domain = c.Domain
 		}
-		if c.Lost >= 2 || c.Ways != 0 { // dangerous, or with a mail of its own
+		if c.Lost >= suspect || c.Ways != 0 { // it may end the process, or has a source of its own
 			p.alone = c.MessageID
 		}
 		i, ok := at[p]
@@ -106,21 +106,21 @@ func (q *Queue) leave(domain string) {
 // attempt makes one attempt at a job and says when the answer was there.
 func (q *Queue) attempt(ctx context.Context, j job) ([]store.Completion, time.Time) {
 	var done []store.Completion
-	go1 := j
-	go1.messages = nil
+	tried := j
+	tried.messages = nil
 	for _, c := range j.messages {
 		if c.Lost >= MaxLost {
 			done = append(done, q.giveUp(c))
 			continue
 		}
-		go1.messages = append(go1.messages, c)
+		tried.messages = append(tried.messages, c)
 	}
-	if len(go1.messages) == 0 {
+	if len(tried.messages) == 0 {
 		return done, time.Now()
 	}
-	outcomes := q.deliver(ctx, go1)
+	outcomes := q.deliver(ctx, tried)
 	now := time.Now()
-	for _, c := range go1.messages {
+	for _, c := range tried.messages {
 		o, ok := outcomes[c.MessageID]
 		if !ok {
 			o = ours(c.MessageID, "the courier said nothing about this recipient")
@@ -140,7 +140,8 @@ func (q *Queue) deliver(ctx context.Context, j job) (outcomes map[int64]courier.
 	defer func() {
 		if r := recover(); r != nil {
 			q.stats.errors.Add(1)
-			q.c.Log.ErrorContext(ctx, "an attempt panicked", "submission", j.submission, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			q.c.Log.ErrorContext(ctx, "an attempt panicked",
+				"submission", j.submission, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
 	q.stats.attempts.Add(int64(len(j.messages)))
@@ -148,7 +149,10 @@ func (q *Queue) deliver(ctx context.Context, j job) (outcomes map[int64]courier.
 	if err != nil {
 		return q.unread(ctx, j, outcomes, err)
 	}
-	cj := courier.Job{SubmissionID: j.submission, AccountID: out.AccountID, From: out.MailFrom, SenderDomain: mail.Domain(out.HeaderFrom), Body: out.Body, Domain: j.domain, UTF8: out.UTF8}
+	cj := courier.Job{
+		SubmissionID: j.submission, AccountID: out.AccountID, From: out.MailFrom, SenderDomain: mail.Domain(out.HeaderFrom),
+		Body: out.Body, Domain: j.domain, UTF8: out.UTF8,
+	}
 	if c := j.messages[0]; c.Ways != 0 && q.c.Personalise != nil {
 		cj.Own, cj.Body = true, q.c.Personalise(out, c)
 	}
@@ -180,7 +184,7 @@ func (q *Queue) ask(ctx context.Context, cj *courier.Job, a store.Asked) error {
 	return err
 }
 
-// unread puts off a job whose submission could not be read.
+// unread defers a job whose submission could not be read.
 func (q *Queue) unread(ctx context.Context, j job, outcomes map[int64]courier.Outcome, err error) map[int64]courier.Outcome {
 	q.stats.errors.Add(1)
 	q.c.Log.ErrorContext(ctx, "a queued submission could not be read", "submission", j.submission, "error", err)
@@ -195,7 +199,7 @@ func ours(messageID int64, line string) courier.Outcome {
 	return courier.Outcome{MessageID: messageID, Result: courier.Deferred, Line: line, State: mail.StateSystemIssue}
 }
 
-// giveUp bounces a message that processes kept ending with.
+// giveUp bounces a message while which was being sent the process died too often.
 func (q *Queue) giveUp(c store.Claimed) store.Completion {
 	o := ours(c.MessageID, fmt.Sprintf("given up: the server ended %d times while this message was being sent", c.Lost))
 	o.Result = courier.Bounced
@@ -225,7 +229,7 @@ func (q *Queue) release(done []store.Completion) {
 	q.mu.Lock()
 	for i := range done {
 		delete(q.held, done[i].MessageID)
-		if done[i].Lost >= 2 {
+		if done[i].Lost >= suspect {
 			q.stats.suspects.Add(-1)
 		}
 	}

@@ -276,7 +276,7 @@ func replyTo(err error) *reply {
 		code, enhanced = 452, "4.5.3"
 	case submit.TooLarge:
 		code, enhanced = 552, "5.3.4"
-	case submit.NoRoom:
+	case submit.DiskFull:
 		code, enhanced = 452, "4.3.1"
 	case submit.LimitReached:
 		code, enhanced = 452, "4.7.1"

@@ -41,7 +41,8 @@ func (r *rules) find(field, email string) (store.Sender, error) {
 		return store.Sender{}, notAllowed(field, "%q is an invalid email address: %v.", email, err)
 	}
 	if box.Doubtful() {
-		return store.Sender{}, notAllowed(field, "%q has a local part that other programs may read as another address: it cannot be a sender.", email)
+		return store.Sender{}, notAllowed(field,
+			"%q has a local part that other programs may read as another address: it cannot be a sender.", email)
 	}
 	where := "" // for From the wording is that of the API whose format we speak
 	if field != "From" {

@@ -14,7 +14,7 @@ const (
 	BadRecipient                      // an address is not one
 	TooManyRecipients                 //
 	TooLarge                          //
-	NoRoom                            // our disk is full: the same mail may be accepted later
+	DiskFull                          // our disk is full: the same mail may be accepted later
 	Unavailable                       // we failed: the same mail may be accepted later
 	NotPossible                       // what is asked of a message that was accepted before, as it stands now
 	LimitReached                      // of messages in an hour, a day or a month: accepted again after RetryAfter
@@ -26,7 +26,7 @@ const (
 
 // Temporary says whether the same mail may be accepted later.
 func (c Code) Temporary() bool {
-	return c == NoRoom || c == Unavailable || c == LimitReached || c == KeyBusy
+	return c == DiskFull || c == Unavailable || c == LimitReached || c == KeyBusy
 }
 
 // Error is why a mail was not accepted. Reason is a sentence for the caller; Cause is for the log alone.
@@ -35,7 +35,7 @@ type Error struct {
 	Field  string // the property or address that is wrong
 	Reason string
 	Cause  error
-	// RetryAfter is when there is room again, of LimitReached and KeyBusy.
+	// RetryAfter is when the same mail may be accepted, of LimitReached and KeyBusy.
 	RetryAfter time.Duration
 }
 

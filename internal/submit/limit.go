@@ -97,8 +97,8 @@ type window struct {
 	per      string // "hour"
 }
 
-// room is how many messages may still leave in the window.
-func (w window) room() int64 { return max(0, w.limit-w.m.sum(w.from, w.to)) }
+// left is how many messages may still leave in the window.
+func (w window) left() int64 { return max(0, w.limit-w.m.sum(w.from, w.to)) }
 
 // reservation is what a submission took of its limits.
 type reservation struct {
@@ -128,8 +128,8 @@ func (r *reservation) spread(recipients []store.Recipient) {
 	}
 }
 
-// reserve takes room for n messages, or says in an *Error which limit is reached and when there is room again. What
-// may wait by the key's choice is given later hours: there is one for each message.
+// reserve counts n messages against the limits, or says in an *Error which limit is reached and until when. What may wait
+// by the key's choice is given later hours: there is one for each message.
 func (l *limiter) reserve(ctx context.Context, p gate.Principal, r *rules, n int) (*reservation, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -154,7 +154,7 @@ func (l *limiter) reserve(ctx context.Context, p gate.Principal, r *rules, n int
 		{whole, r.AccountHour, hour, hour.Add(time.Hour), "HourMessages", "of the account's plan", "hour"},
 	}
 	for _, w := range fixed {
-		if w.limit > 0 && w.room() < int64(n) {
+		if w.limit > 0 && w.left() < int64(n) {
 			return nil, w.refusal(n, now)
 		}
 	}
@@ -175,34 +175,35 @@ func hoursFor(key *meter, r *rules, hour time.Time, n int, now time.Time) ([]int
 	hours := make([]int64, 0, n)
 	for h := hour; len(hours) < n; h = h.Add(time.Hour) {
 		w := window{key, r.HourLimit, h, h.Add(time.Hour), "HourLimit", "of this API key", "hour"}
-		room := int64(n)
+		left := int64(n)
 		if r.HourLimit > 0 {
-			room = w.room()
+			left = w.left()
 		}
-		if !r.OverHourWaits && room < int64(n) {
+		if !r.OverHourWaits && left < int64(n) {
 			return nil, w.refusal(n, now)
 		}
 		if h.Sub(hour) > maxWait {
 			e := w.refusal(n, now)
-			e.Reason = fmt.Sprintf("The hourly limit of this API key is %d messages, and what waits already fills the next %d hours.", r.HourLimit, int(maxWait.Hours()))
+			e.Reason = fmt.Sprintf("The hourly limit of this API key is %d messages, and what waits already fills the next %d hours.",
+				r.HourLimit, int(maxWait.Hours()))
 			e.RetryAfter = hour.Add(time.Hour).Sub(now)
 			return nil, e
 		}
-		for ; room > 0 && len(hours) < n; room-- {
+		for ; left > 0 && len(hours) < n; left-- {
 			hours = append(hours, h.Unix())
 		}
 	}
 	return hours, nil
 }
 
-// refusal says that a limit is reached, and when there is room again.
+// refusal says that a limit is reached, and until when.
 func (w window) refusal(n int, now time.Time) *Error {
 	e := &Error{
 		Code: LimitReached, Field: w.field, RetryAfter: max(w.to.Sub(now), time.Second),
-		Reason: fmt.Sprintf("The limit %s is %d messages an %s, and %d of them are left.", w.what, w.limit, w.per, w.room()),
+		Reason: fmt.Sprintf("The limit %s is %d messages an %s, and %d of them are left.", w.what, w.limit, w.per, w.left()),
 	}
 	if w.per != "hour" {
-		e.Reason = fmt.Sprintf("The limit %s is %d messages a %s, and %d of them are left.", w.what, w.limit, w.per, w.room())
+		e.Reason = fmt.Sprintf("The limit %s is %d messages a %s, and %d of them are left.", w.what, w.limit, w.per, w.left())
 	}
 	if int64(n) > w.limit {
 		e.Reason += fmt.Sprintf(" This mail has %d recipients: it can never be sent at once.", n)
@@ -211,7 +212,7 @@ func (w window) refusal(n int, now time.Time) *Error {
 	return e
 }
 
-// end ends a reservation: its mail is in the store, or it was not kept and its room is given back.
+// end ends a reservation: its mail is in the store, or it was not kept and counts no more.
 func (l *limiter) end(res *reservation, kept bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

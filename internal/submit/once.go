@@ -34,7 +34,8 @@ type Once struct {
 
 var (
 	errBusy   = &Error{Code: KeyBusy, Reason: "Another call with this idempotency key is under way; try again.", RetryAfter: time.Second}
-	errReused = &Error{Code: KeyReused, Reason: "This idempotency key was used within the last 24 hours for another body. A repeat has to be the same; what is new needs a new key."}
+	errReused = &Error{Code: KeyReused, Reason: "This idempotency key was used within the last 24 hours for another body. " +
+		"A repeat has to be the same; what is new needs a new key."}
 )
 
 // CheckKey says what is wrong with an idempotency key, "" when nothing is.

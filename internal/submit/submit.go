@@ -117,7 +117,7 @@ type Submit struct {
 	rules   *ruleBook
 	limits  *limiter
 	twins   twins
-	arrived func() // tells the queue that there is something
+	arrived func() // wakes the queue
 	now     func() time.Time
 	log     *slog.Logger
 
@@ -146,7 +146,10 @@ type Stats struct {
 
 // Stats reads the counts.
 func (s *Submit) Stats() Stats {
-	return Stats{Accepted: s.accepted.Load(), Refused: s.refused.Load(), Limited: s.limited.Load(), Delayed: s.delayed.Load(), Suppressed: s.suppressed.Load(), Repeated: s.repeated.Load(), Forgotten: s.forgotten.Load()}
+	return Stats{
+		Accepted: s.accepted.Load(), Refused: s.refused.Load(), Limited: s.limited.Load(), Delayed: s.delayed.Load(),
+		Suppressed: s.suppressed.Load(), Repeated: s.repeated.Load(), Forgotten: s.forgotten.Load(),
+	}
 }
 
 // Forget makes the next mail of a key, or with 0 of all keys, read its rules anew: state, permissions, senders and limits.
@@ -211,7 +214,7 @@ type pending struct {
 	taken *reservation // of limits; nil: the key has none
 }
 
-// prepare checks a mail and takes its room under the limits, which keep gives back when it is not kept.
+// prepare checks a mail and counts it against the limits, which keep undoes when it is not kept.
 func (s *Submit) prepare(ctx context.Context, p gate.Principal, env Envelope, m Message) (*pending, error) {
 	if len(m.Raw) > MaxSize {
 		return nil, &Error{Code: TooLarge, Reason: fmt.Sprintf("The message has %d bytes; %d are allowed.", len(m.Raw), MaxSize)}
@@ -297,14 +300,14 @@ func (s *Submit) end(list []*pending, kept bool) {
 	}
 }
 
-// failed tells the log what went wrong and the caller that it can be tried again: nothing was kept.
+// failed logs what went wrong, and is the error that it can be tried again: nothing was kept.
 func (s *Submit) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return &Error{Code: Unavailable, Reason: "The request ended before the message was kept.", Cause: err}
 	}
 	s.log.ErrorContext(ctx, "a submission was not kept", "error", err)
 	if s.store.NoRoom(err) {
-		return &Error{Code: NoRoom, Reason: "The server has no room for the message now; try again later.", Cause: err}
+		return &Error{Code: DiskFull, Reason: "The server has no room for the message now; try again later.", Cause: err}
 	}
 	if errors.Is(err, store.ErrClosed) {
 		return &Error{Code: Unavailable, Reason: "The server is shutting down; try again.", Cause: err}
@@ -318,7 +321,8 @@ func distinct(in []Recipient) ([]store.Recipient, error) {
 		return nil, &Error{Code: BadRecipient, Field: "To", Reason: "There is no recipient."}
 	}
 	if len(in) > MaxRecipients {
-		return nil, &Error{Code: TooManyRecipients, Field: "To", Reason: fmt.Sprintf("%d recipients; %d are allowed.", len(in), MaxRecipients)}
+		why := fmt.Sprintf("%d recipients; %d are allowed.", len(in), MaxRecipients)
+		return nil, &Error{Code: TooManyRecipients, Field: "To", Reason: why}
 	}
 	out := make([]store.Recipient, 0, len(in))
 	seen := make(map[string]bool, len(in))
@@ -332,7 +336,8 @@ func distinct(in []Recipient) ([]store.Recipient, error) {
 			continue
 		}
 		seen[c] = true
-		out = append(out, store.Recipient{Email: r.Email, Domain: box.Domain(), Kind: r.Kind, Asked: store.AskedOf{Notify: r.Notify, ORcpt: r.ORcpt}})
+		asked := store.AskedOf{Notify: r.Notify, ORcpt: r.ORcpt}
+		out = append(out, store.Recipient{Email: r.Email, Domain: box.Domain(), Kind: r.Kind, Asked: asked})
 	}
 	return out, nil
 }
@@ -344,8 +349,10 @@ func newSubmission(p gate.Principal, env Envelope, m Message, senderID int64, re
 	}
 	return &store.Submission{
 		AccountID: p.AccountID, KeyID: p.KeyID, SenderID: senderID, Source: m.Source, Client: text(client, maxText),
-		MailFrom: env.From, HeaderFrom: compared(m.From.Email), FromName: text(m.From.Name, maxText), Subject: text(m.Subject, maxText), MessageID: text(m.MessageID, maxText),
-		CustomID: text(m.CustomID, maxText), EventPayload: text(m.EventPayload, MaxSize), Campaign: text(m.Campaign, maxText), Deduplicate: m.Deduplicate, MonitoringCategory: text(m.MonitoringCategory, maxText), URLTags: text(m.URLTags, maxText),
+		MailFrom: env.From, HeaderFrom: compared(m.From.Email), FromName: text(m.From.Name, maxText),
+		Subject: text(m.Subject, maxText), MessageID: text(m.MessageID, maxText),
+		CustomID: text(m.CustomID, maxText), EventPayload: text(m.EventPayload, MaxSize), Campaign: text(m.Campaign, maxText),
+		Deduplicate: m.Deduplicate, MonitoringCategory: text(m.MonitoringCategory, maxText), URLTags: text(m.URLTags, maxText),
 		Priority: m.Priority, TrackOpens: m.TrackOpens, TrackClicks: m.TrackClicks,
 		Size: int64(len(m.Raw)), Attachments: m.Attachments, HasText: m.HasText, HasHTML: m.HasHTML, UTF8: m.UTF8, ResentOf: m.ResentOf,
 		Body: store.NewBody(m.Raw), Recipients: recipients, Lifetime: Lifetime,
@@ -357,7 +364,8 @@ func newSubmission(p gate.Principal, env Envelope, m Message, senderID int64, re
 // where that differs in more than its capitals.
 func compared(email string) string {
 	c := mail.Canonical(email)
-	if len(c) == len(email) && strings.EqualFold(c, email) && strings.IndexFunc(email, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+	ascii := strings.IndexFunc(email, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
+	if ascii && len(c) == len(email) && strings.EqualFold(c, email) {
 		return email
 	}
 	return c

@@ -224,23 +224,23 @@ func TestAFullDisk(t *testing.T) {
 		random[i] = byte(i*i>>3 ^ i*7919>>5)
 	}
 	accepted := 0
-	var noRoom bool
+	var full bool
 	for i := 0; ; i++ {
 		_, err := d.send(t, "news@example.org", func(m *submit.Message) { m.Raw = append([]byte(fmt.Sprintf("X: %d\r\n\r\n", i)), random...) })
 		if err == nil {
 			accepted++
 			continue
 		}
-		if code(err) != submit.NoRoom && code(err) != submit.Unavailable {
+		if code(err) != submit.DiskFull && code(err) != submit.Unavailable {
 			t.Fatalf("%v", err)
 		}
-		noRoom = code(err) == submit.NoRoom
+		full = code(err) == submit.DiskFull
 		break
 	}
 	if n := d.count(t); n != accepted || accepted == 0 {
 		t.Errorf("%d accepted, %d kept", accepted, n)
 	}
-	if err := s.Health(t.Context()); !errors.Is(err, store.ErrUnwritable) || s.NoRoom(err) != noRoom || s.WritesFailed() == 0 {
+	if err := s.Health(t.Context()); !errors.Is(err, store.ErrUnwritable) || s.NoRoom(err) != full || s.WritesFailed() == 0 {
 		t.Errorf("on a full disk the store's health is %v, and %d writes have failed", err, s.WritesFailed())
 	}
 	if err := os.Remove(filler); err != nil {
