@@ -101,7 +101,7 @@ func faultOfSubmit(e *submit.Error) *fault {
 		f.code, f.related = "send-0015", []string{"To", "Cc", "Bcc"}
 	case submit.TooLarge:
 		f.code = "mj-0011"
-	case submit.NotPossible, submit.BadParameter:
+	case submit.BadParameter:
 	case submit.LimitReached:
 		f.status, f.code, f.retryAfter = http.StatusTooManyRequests, "mj-0014", e.RetryAfter
 	case submit.KeyReused:

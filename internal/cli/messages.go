@@ -10,6 +10,9 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/mail"
+	"postern/internal/messages"
+	"postern/internal/store"
 )
 
 type messagesCmd struct {
@@ -18,10 +21,10 @@ type messagesCmd struct {
 	Retry    bool   `xor:"do" help:"Try this one now, rather than at its next attempt."`
 	Cancel   bool   `xor:"do" help:"Take this one back: it is blocked and never sent."`
 	Resend   bool   `xor:"do" help:"Send this one again, which did not arrive."`
-	Search   string `placeholder:"TEXT" help:"Only messages with these words, or words that begin so, in recipient, subject, From, CustomID or campaign; or of this recipient, @domain or UUID."`
+	Search   string `placeholder:"TEXT" help:"Only messages with these words, or words that begin so; or of this recipient, @domain or UUID."`
 	CustomID string `placeholder:"ID" help:"Only messages with this CustomID."`
 	Campaign string `placeholder:"NAME" help:"Only messages of this campaign."`
-	Status   string `placeholder:"STATUS" help:"Only messages in this state: queued, deferred, sent, opened, clicked, hardbounced, softbounced, blocked, spam or unsub."`
+	Status   string `placeholder:"STATUS" help:"Only messages in this state."`
 	State    string `placeholder:"STATE" help:"Only messages that did not arrive for this reason, such as 'user unknown'."`
 	From     string `placeholder:"TIME" help:"From this day (2026-01-31) or time (2026-01-31T12:00:00Z) on, in UTC."`
 	To       string `placeholder:"TIME" help:"To the end of this day, or before this time."`
@@ -32,7 +35,10 @@ type messagesCmd struct {
 
 // Help teaches.
 func (messagesCmd) Help() string {
-	return `Examples:
+	return `Words are looked for in recipient, subject, From, CustomID and campaign. The states are queued, deferred, sent, opened,
+clicked, hardbounced, softbounced, blocked, spam and unsub.
+
+Examples:
   postern messages --search "invoice anna"
   postern messages --search @example.org --status hardbounced --from 2026-01-01
   postern messages 1234
@@ -82,17 +88,11 @@ func (c *messagesCmd) Run(common *config.Common, s *streams) error {
 }
 
 func (c *messagesCmd) list(ctx context.Context, calls control.Calls, s *streams) error {
-	q := control.MessageQuery{
-		Limit: &c.Limit, Search: c.Search, CustomID: c.CustomID, Campaign: c.Campaign, Key: c.Key, Status: c.Status, State: c.State,
-	}
-	var err error
-	if q.From, err = moment("--from", c.From, false); err != nil {
+	f, err := c.filter()
+	if err != nil {
 		return err
 	}
-	if q.To, err = moment("--to", c.To, true); err != nil {
-		return err
-	}
-	list, err := calls.ListMessages(ctx, q)
+	list, err := calls.ListMessages(ctx, c.Search, c.Key, f, c.Limit)
 	if err != nil {
 		return err
 	}
@@ -106,6 +106,29 @@ func (c *messagesCmd) list(ctx context.Context, calls control.Calls, s *streams)
 	return s.table([]string{"MESSAGE", "ARRIVED (UTC)", "STATUS", "FROM", "TO", "SUBJECT"}, rows)
 }
 
+// filter reads the flags that bound the list, but what is searched for and the key.
+func (c *messagesCmd) filter() (f store.MessageFilter, err error) {
+	f = store.MessageFilter{CustomID: c.CustomID, Campaign: c.Campaign}
+	if c.Status != "" {
+		status, ok := store.ParseStatus(c.Status)
+		if !ok {
+			return f, &usageError{fmt.Errorf("--status: %q is no state of a message", c.Status)}
+		}
+		f.Status = &status
+	}
+	if c.State != "" {
+		state, ok := mail.ParseState(c.State)
+		if !ok {
+			return f, &usageError{fmt.Errorf("--state: %q is no reason in the catalogue of states", c.State)}
+		}
+		f.StateID = int(state)
+	}
+	if f.From, err = moment("--from", c.From, false); err == nil {
+		f.To, err = moment("--to", c.To, true)
+	}
+	return f, err
+}
+
 func (c *messagesCmd) source(ctx context.Context, calls control.Calls, s *streams) error {
 	raw, err := calls.ShowSource(ctx, c.Message)
 	if err != nil {
@@ -115,9 +138,12 @@ func (c *messagesCmd) source(ctx context.Context, calls control.Calls, s *stream
 	return err
 }
 
+// changeOf is a call that changes one message.
+type changeOf = func(ctx context.Context, message string) (messages.Message, error)
+
 // act does something with one message, and shows the message that it left: sending again makes a new one.
-func (c *messagesCmd) act(ctx context.Context, call func(context.Context, string) (control.Message, error), s *streams, done string) error {
-	m, err := call(ctx, c.Message)
+func (c *messagesCmd) act(ctx context.Context, do changeOf, s *streams, done string) error {
+	m, err := do(ctx, c.Message)
 	if err != nil {
 		return err
 	}
@@ -174,20 +200,20 @@ func (c *messagesCmd) show(ctx context.Context, calls control.Calls, s *streams)
 	}
 	rows = nil
 	for _, e := range m.History {
-		said := e.Reply
+		reply := e.Reply
 		if e.Host != "" {
-			said = e.Host + ": " + said
+			reply = e.Host + ": " + reply
 		}
 		if e.State != "" && !strings.EqualFold(e.State, status) {
-			said += " (" + e.State + ")"
+			reply += " (" + e.State + ")"
 		}
 		if e.URL != "" {
-			said = e.URL
+			reply = e.URL
 		}
 		if e.Machine {
-			said += " (a machine)"
+			reply += " (a machine)"
 		}
-		rows = append(rows, []string{when(e.At, ""), e.Type, strconv.Itoa(e.Attempt), said})
+		rows = append(rows, []string{when(e.At, ""), e.Type, strconv.Itoa(e.Attempt), reply})
 	}
 	if err := s.printf("\n"); err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"postern/internal/change"
 	"postern/internal/domain"
 	"postern/internal/keys"
+	"postern/internal/messages"
 	"postern/internal/queue"
 	"postern/internal/report"
 	"postern/internal/senders"
@@ -99,14 +100,14 @@ type Calls struct {
 	ReplayFailed      func(ctx context.Context, key string, since time.Time) (Replayed, error)
 
 	// Mail, by number or UUID.
-	ListMessages  func(ctx context.Context, in MessageQuery) ([]Message, error)
-	ShowMessage   func(ctx context.Context, message string) (Message, error)
+	ListMessages  func(ctx context.Context, typed, key string, f store.MessageFilter, limit int) ([]messages.Message, error)
+	ShowMessage   func(ctx context.Context, message string) (messages.Message, error)
 	ShowSource    func(ctx context.Context, message string) ([]byte, error)
-	RetryMessage  func(ctx context.Context, message string) (Message, error)
-	CancelMessage func(ctx context.Context, message string) (Message, error)
-	ResendMessage func(ctx context.Context, message string) (Message, error) // the new one
-	Send          func(ctx context.Context, in NewMail) (Sent, error)
-	ShowQueue     func(ctx context.Context) (Queue, error)
+	RetryMessage  func(ctx context.Context, message string) (messages.Message, error)
+	CancelMessage func(ctx context.Context, message string) (messages.Message, error)
+	ResendMessage func(ctx context.Context, message string) (messages.Message, error) // the new one
+	Send          func(ctx context.Context, key string, in messages.Test) (messages.Sent, error)
+	ShowQueue     func(ctx context.Context) (messages.Queue, error)
 
 	// Suppression lists, complaints and statistics.
 	ListSuppressions   func(ctx context.Context, in SuppressionQuery) (Suppressions, error)
@@ -126,7 +127,6 @@ type Config struct {
 	*backend.Backend
 	QueueStats func() queue.Stats        // nil when no queue runs
 	SignInURL  func(token string) string // the page that a one-time link leads to
-	Hostname   string                    // for Message-IDs
 }
 
 // operator answers the calls.
@@ -204,7 +204,7 @@ func New(c Config) Calls {
 		CancelMessage: o.cancelMessage,
 		ResendMessage: o.resendMessage,
 		Send:          o.send,
-		ShowQueue:     o.queueStats,
+		ShowQueue:     o.showQueue,
 
 		ListSuppressions:   o.listSuppressions,
 		AddSuppressions:    o.addSuppressions,

@@ -17,6 +17,8 @@ import (
 	"postern/internal/control"
 	"postern/internal/gate"
 	"postern/internal/keys"
+	"postern/internal/messages"
+	"postern/internal/store"
 )
 
 // open gives the calls over a fresh store with one account, and the gate that it changes.
@@ -25,7 +27,7 @@ func open(t *testing.T) (control.Calls, *gate.Gate, control.Credential) {
 	log := slog.New(slog.DiscardHandler)
 	b := backendtest.New(t, backend.Config{Log: log})
 	d := control.Local(control.New(control.Config{
-		Backend: b, SignInURL: func(token string) string { return "http://x/" + token }, Hostname: "mail.example.com",
+		Backend: b, SignInURL: func(token string) string { return "http://x/" + token },
 	}), log)
 	made := ok(d.CreateAccount(t.Context(), control.NewAccount{Name: "Acme", Email: "owner@example.com"}))
 	return d, b.Gate, made
@@ -90,7 +92,7 @@ func TestKeysAreNamed(t *testing.T) {
 func TestSentMailIsKept(t *testing.T) {
 	d, _, _ := open(t)
 	ok(d.AddSender(t.Context(), "", "example.com", ""))
-	sent := ok(d.Send(t.Context(), control.NewMail{To: []string{"Freund <ä@example.org>", "b@example.org"}, Subject: "Grüße", Text: "Hallo"}))
+	sent := ok(d.Send(t.Context(), "", messages.Test{To: []string{"Freund <ä@example.org>", "b@example.org"}, Subject: "Grüße", Text: "Hallo"}))
 	if len(sent.Messages) != 2 || sent.From != "postern@example.com" {
 		t.Fatalf("%+v", sent)
 	}
@@ -102,7 +104,7 @@ func TestSentMailIsKept(t *testing.T) {
 	if raw, err := d.ShowSource(t.Context(), fmt.Sprint(sent.Messages[1].ID)); err != nil || !strings.Contains(string(raw), "\r\n\r\nHallo") {
 		t.Errorf("%s, %v", raw, err)
 	}
-	if list, err := d.ListMessages(t.Context(), control.MessageQuery{Limit: new(1), Search: "b@example"}); err != nil || len(list) != 1 || list[0].To != "b@example.org" {
+	if list, err := d.ListMessages(t.Context(), "b@example", "", store.MessageFilter{}, 1); err != nil || len(list) != 1 || list[0].To != "b@example.org" {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
@@ -124,12 +126,12 @@ func TestErrorsNameTheField(t *testing.T) {
 		{true, "Key", errOf(d.ChangeKey(t.Context(), "nobody", control.KeyChange{}))},
 		{false, "Email", errOf(d.AddSender(t.Context(), "", "a b@example.com", ""))},
 		{true, "Email", errOf(d.RemoveSender(t.Context(), "", "a@example.com"))},
-		{false, "From", errOf(d.Send(t.Context(), control.NewMail{To: []string{"a@example.org"}}))},
-		{false, "", errOf(d.Send(t.Context(), control.NewMail{From: "a@example.com", To: []string{"a@example.org"}}))},
-		{false, "To", errOf(d.Send(t.Context(), control.NewMail{From: "a@example.com", To: []string{"@"}}))},
-		{false, "From", errOf(d.Send(t.Context(), control.NewMail{From: "a\r\nBcc: x@example.org", To: []string{"a@example.org"}}))},
+		{false, "From", errOf(d.Send(t.Context(), "", messages.Test{To: []string{"a@example.org"}}))},
+		{false, "", errOf(d.Send(t.Context(), "", messages.Test{From: "a@example.com", To: []string{"a@example.org"}}))},
+		{false, "To", errOf(d.Send(t.Context(), "", messages.Test{From: "a@example.com", To: []string{"@"}}))},
+		{false, "From", errOf(d.Send(t.Context(), "", messages.Test{From: "a\r\nBcc: x@example.org", To: []string{"a@example.org"}}))},
 		{true, "Email", errOf(d.CreateSignInLink(t.Context(), "stranger@example.com", false))},
-		{false, "limit", errOf(d.ListMessages(t.Context(), control.MessageQuery{Limit: new(1001)}))},
+		{false, "limit", errOf(d.ListMessages(t.Context(), "", "", store.MessageFilter{}, 1001))},
 		{false, "Message", errOf(d.ShowMessage(t.Context(), "x"))},
 		{true, "Message", errOf(d.ShowMessage(t.Context(), "1"))},
 		{true, "Account", errOf(d.ListKeys(t.Context(), control.KeyList{Account: "x"}))},

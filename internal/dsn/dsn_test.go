@@ -357,7 +357,7 @@ func TestSuppressedAndCancelled(t *testing.T) {
 		d = newDesk(t, storetest.New(t), nil)
 		got := d.send(nil, submit.Recipient{Email: "bob@example.org", Notify: notify})
 		d.outcome(0, courier.Outcome{Result: courier.Deferred, Code: 451, Line: "451 later"})
-		if err := d.way.Cancel(t.Context(), store.OfKey(d.p.AccountID, d.p.KeyID), got.Messages[0].ID, "ann"); err != nil {
+		if err := d.store.Cancel(t.Context(), store.OfKey(d.p.AccountID, d.p.KeyID), got.Messages[0].ID, "taken back"); err != nil {
 			t.Fatal(err)
 		}
 		d.round()

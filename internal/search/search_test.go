@@ -58,29 +58,3 @@ func TestTheIndexIsFilledAndThePartStops(t *testing.T) {
 		t.Errorf("the index finds %d, %v", n, err)
 	}
 }
-
-// TestWhatIsTypedIsUnderstood types IDs, addresses, domains and words.
-func TestWhatIsTypedIsUnderstood(t *testing.T) {
-	s, scope, x := world(t)
-	for typed, want := range map[string]store.MessageFilter{
-		"":                                     {},
-		" invoice ":                            {Search: "invoice"},
-		"anna@EXAMPLE.net":                     {Recipient: "anna@EXAMPLE.net"},
-		"nobody@example.net":                   {Search: "nobody@example.net"},
-		"@example.net":                         {Domain: "example.net"},
-		"@example.org":                         {Search: "@example.org"},
-		"4711":                                 {Search: "4711"},
-		"1":                                    {ID: 1},
-		x.Recipients[0].UUID.String():          {UUID: x.Recipients[0].UUID},
-		"99999999999999999999":                 {Search: "99999999999999999999"},
-		"00000000-0000-0000-0000-000000000000": {Search: "00000000-0000-0000-0000-000000000000"},
-	} {
-		if typed == "1" && x.Recipients[0].ID != 1 {
-			continue
-		}
-		got, err := search.Narrow(t.Context(), s, scope, store.MessageFilter{}, typed)
-		if err != nil || got != want {
-			t.Errorf("%q is %+v, %v; want %+v", typed, got, err, want)
-		}
-	}
-}

@@ -158,7 +158,7 @@ func (s *Server) doors(settings *config.Serve) error {
 	s.pages = unsniffed(s.tracking.Beside(s.proxies.strict(front(wire, mux)))) // accounts' own host names are theirs to bind to https
 	s.control = control.Handler(control.New(control.Config{
 		Backend: s.core.Backend, QueueStats: s.queue.Stats,
-		SignInURL: func(token string) string { return LinkURL(s.baseURL, token) }, Hostname: s.hostname,
+		SignInURL: func(token string) string { return LinkURL(s.baseURL, token) },
 	}), s.log.With("part", "control"))
 	return nil
 }
@@ -348,7 +348,7 @@ func Offline(c *config.Common, core *Core) control.Calls {
 	base := OfflineURL(c)
 	return control.New(control.Config{
 		Backend:   core.Backend,
-		SignInURL: func(token string) string { return LinkURL(base, token) }, Hostname: hostname(""),
+		SignInURL: func(token string) string { return LinkURL(base, token) },
 	})
 }
 

@@ -33,6 +33,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/messages"
 	"postern/internal/server"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
@@ -272,10 +273,10 @@ func TestNoticesGoOut(t *testing.T) {
 	}
 	srv, _ := start(t, c, s)
 	calls := control.Dial(server.SocketPath(c.Data))
-	var list []control.Message
+	var list []messages.Message
 	for end := time.Now().Add(2 * time.Minute); len(list) == 0; time.Sleep(10 * time.Millisecond) {
 		var err error
-		if list, err = calls.ListMessages(t.Context(), control.MessageQuery{Limit: new(10)}); err != nil {
+		if list, err = calls.ListMessages(t.Context(), "", "", store.MessageFilter{}, 10); err != nil {
 			t.Fatal(err)
 		}
 		if time.Now().After(end) {

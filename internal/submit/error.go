@@ -16,7 +16,6 @@ const (
 	TooLarge                          //
 	DiskFull                          // our disk is full: the same mail may be accepted later
 	Unavailable                       // we failed: the same mail may be accepted later
-	NotPossible                       // what is asked of a message that was accepted before, as it stands now
 	LimitReached                      // of messages in an hour, a day or a month: accepted again after RetryAfter
 	KeyReused                         // an idempotency key that another body had
 	KeyBusy                           // a call with the same idempotency key is under way: try again after RetryAfter

@@ -32,9 +32,9 @@ func (r *rules) limited() bool {
 func (r *rules) maySend() error {
 	switch {
 	case r.State != store.KeyActive:
-		return &Error{Code: KeyMayNotSend, Reason: "The API key is " + r.State + ": nothing is sent with it."}
+		return &Error{Code: KeyMayNotSend, Field: "Key", Reason: "The API key is " + r.State + ": nothing is sent with it."}
 	case access.Permission(r.Permissions)&access.MaySend == 0:
-		return &Error{Code: KeyMayNotSend, Reason: "The API key is not allowed to send: see its restrictions."}
+		return &Error{Code: KeyMayNotSend, Field: "Key", Reason: "The API key is not allowed to send: see its restrictions."}
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func (b *ruleBook) read(ctx context.Context, keyID int64) (*rules, error) {
 	}
 	read, err := b.store.Rules(ctx, keyID)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, &Error{Code: KeyMayNotSend, Reason: "The subaccount of this API key was deleted."}
+		return nil, &Error{Code: KeyMayNotSend, Field: "Key", Reason: "The subaccount of this API key was deleted."}
 	}
 	if err != nil {
 		return nil, &Error{Code: Unavailable, Reason: "The rules of the key could not be read; try again later.", Cause: err}
