@@ -54,7 +54,7 @@ type importLine struct {
 	APIKey  string
 	KeyID   int64  `json:",omitempty"`
 	Problem string `json:",omitempty"`
-	checked bool   // the door has answered for it
+	checked bool   // it was answered for
 }
 
 // importResult is what import prints with --json.
@@ -88,7 +88,7 @@ func (c *keyImportCmd) Run(common *config.Common, s *streams) error {
 	return operate(common, s, func(ctx context.Context, calls control.Calls) error { return c.bring(ctx, calls, s, lines) })
 }
 
-// bring gives the lines to the door, and says what became of them.
+// bring imports the lines, and says what became of them.
 func (c *keyImportCmd) bring(ctx context.Context, calls control.Calls, s *streams, lines []importLine) error {
 	if err := c.send(ctx, calls, s, lines); err != nil {
 		return c.broken(s, lines, err)
@@ -154,7 +154,7 @@ func (c *keyImportCmd) tell(s *streams, out importResult) error {
 	return nil
 }
 
-// send gives the lines to the door, some at a time.
+// send imports the lines, some at a time.
 func (c *keyImportCmd) send(ctx context.Context, calls control.Calls, s *streams, lines []importLine) error {
 	say := s.progress("importing")
 	defer say.end()

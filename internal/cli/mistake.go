@@ -113,9 +113,26 @@ func typed(of *kong.Node, field string) string {
 		return field
 	}
 	names := map[string][]string{
-		"OverlapSeconds": {"overlap"}, "EndSecretID": {"end-secret"}, "SecretID": {"secret"}, "SecretDays": {"days"}, "RemindDays": {"remind"}, "RetentionDays": {"retention"},
-		"HourLimit": {"hour"}, "DayLimit": {"day"}, "MonthLimit": {"month"}, "HourMessages": {"hour"}, "MonthMessages": {"month"}, "AllowedSenders": {"senders"},
-		"EventType": {"event"}, "EmailType": {"type"}, "TrackHost": {"host"}, "Report": {"file"}, "Email": {"sender"}, "Keys": {"key"}, "Lent": {"sender"}, "Words": {"reason", "note"},
+		"OverlapSeconds": {"overlap"},
+		"EndSecretID":    {"end-secret"},
+		"SecretID":       {"secret"},
+		"SecretDays":     {"days"},
+		"RemindDays":     {"remind"},
+		"RetentionDays":  {"retention"},
+		"HourLimit":      {"hour"},
+		"DayLimit":       {"day"},
+		"MonthLimit":     {"month"},
+		"HourMessages":   {"hour"},
+		"MonthMessages":  {"month"},
+		"AllowedSenders": {"senders"},
+		"EventType":      {"event"},
+		"EmailType":      {"type"},
+		"TrackHost":      {"host"},
+		"Report":         {"file"},
+		"Email":          {"sender"},
+		"Keys":           {"key"},
+		"Lent":           {"sender"},
+		"Words":          {"reason", "note"},
 	}[field]
 	for _, name := range append([]string{kebab(field)}, names...) {
 		for _, p := range of.Positional {

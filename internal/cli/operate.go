@@ -19,7 +19,9 @@ import (
 )
 
 // show makes a call and prints what it answers: as JSON, or by text.
-func show[T any](c *config.Common, s *streams, asJSON bool, call func(context.Context, control.Calls) (T, error), text func(T) error) error {
+func show[T any](
+	c *config.Common, s *streams, asJSON bool, call func(context.Context, control.Calls) (T, error), text func(T) error,
+) error {
 	return operate(c, s, func(ctx context.Context, calls control.Calls) error {
 		x, err := call(ctx, calls)
 		switch {
@@ -54,7 +56,8 @@ func operate(c *config.Common, s *streams, fn func(context.Context, control.Call
 			continue
 		}
 		if errors.Is(err, store.ErrBusy) {
-			return fmt.Errorf("%w; but it does not answer on %s: it is starting or stopping, or runs on another machine or in another data directory, where this command has to be run", err, path)
+			return fmt.Errorf("%w; but it does not answer on %s: it is starting or stopping, or runs on another machine or in another "+
+				"data directory, where this command has to be run", err, path)
 		}
 		if err != nil {
 			return err

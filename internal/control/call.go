@@ -125,7 +125,8 @@ func (a *answerer) call(ctx context.Context, name string, body io.Reader) (any, 
 		return nil, invalid("", "the request cannot be read: %v", err)
 	}
 	if len(raw) != n-1 {
-		return nil, invalid("", "%s takes %d arguments, and was given %d; is the server of another version than this command?", name, n-1, len(raw))
+		return nil, invalid("", "%s takes %d arguments, and was given %d; is the server of another version than this command?",
+			name, n-1, len(raw))
 	}
 	in := []reflect.Value{reflect.ValueOf(ctx)}
 	for i, text := range raw {
@@ -213,7 +214,8 @@ func ask(send exchange, name string, in []reflect.Value, result any) error {
 		return err
 	}
 	files[0] = bytes.NewReader(raw)
-	status, answer, err := send(in[0].Interface().(context.Context), name, io.MultiReader(files...)) //nolint:forcetypeassert // the first argument is one
+	ctx := in[0].Interface().(context.Context) //nolint:forcetypeassert // the first argument is one
+	status, answer, err := send(ctx, name, io.MultiReader(files...))
 	if err != nil {
 		return err
 	}

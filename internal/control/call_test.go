@@ -76,20 +76,22 @@ func TestCallsOnBothWays(t *testing.T) {
 				t.Error(err)
 			}
 			file := strings.Repeat("]\n\"", 3<<20)
-			if got, err := c.ImportSuppressions(ctx, "k", "r", strings.NewReader(file)); err != nil || got.Rows != len(file) || got.Problems[0].Text != "kr]\n\"" {
+			got, err := c.ImportSuppressions(ctx, "k", "r", strings.NewReader(file))
+			if err != nil || got.Rows != len(file) || got.Problems[0].Text != "kr]\n\"" {
 				t.Errorf("%+v, %v", got, err)
 			}
-			_, err := c.ShowKey(ctx, "none")
+			_, err = c.ShowKey(ctx, "none")
 			var wrong *change.Error
 			var misuse *control.Misuse
-			if !errors.As(err, &wrong) || *wrong != (change.Error{Kind: change.NotFound, Field: "Key", Reason: `there is no key "none"`}) || errors.As(err, &misuse) {
+			want := change.Error{Kind: change.NotFound, Field: "Key", Reason: `there is no key "none"`}
+			if !errors.As(err, &wrong) || *wrong != want || errors.As(err, &misuse) {
 				t.Errorf("%#v", err)
 			}
 			if _, err = c.ShowKey(ctx, "odd"); !errors.As(err, &misuse) || !errors.As(err, &wrong) || wrong.Reason != "it is odd" {
 				t.Errorf("%#v", err)
 			}
 			log.Reset()
-			if _, err = c.ShowKey(ctx, "broken"); err == nil || err.Error() != "the disk is full" || errors.As(err, &wrong) && wrong.Reason != "it is odd" {
+			if _, err = c.ShowKey(ctx, "broken"); err == nil || err.Error() != "the disk is full" || errors.As(err, &wrong) {
 				t.Errorf("%#v", err)
 			}
 			if !strings.Contains(log.String(), "request=ShowKey") || !strings.Contains(log.String(), "the disk is full") {
@@ -104,7 +106,8 @@ func TestCallsOnBothWays(t *testing.T) {
 			}
 		})
 	}
-	if _, err := dial(t, http.NotFoundHandler()).ListPlans(t.Context()); err == nil || !strings.Contains(err.Error(), "404 Not Found; is it of another version") {
+	_, err := dial(t, http.NotFoundHandler()).ListPlans(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "404 Not Found; is it of another version") {
 		t.Errorf("%v", err)
 	}
 }
@@ -115,7 +118,9 @@ func TestArgumentsOfAnotherVersion(t *testing.T) {
 		t.Error("it was called")
 		return control.Credential{}, nil
 	}}, slog.New(slog.DiscardHandler))
-	for _, body := range []string{`[{"Name": "x", "Colour": "red"}]`, `[{"Name": "x"}, 1]`, `[]`, `[{"Name": 1}]`, `{"Name": "x"}`, `[`, ``, `[{"Name": "x"}`} {
+	for _, body := range []string{
+		`[{"Name": "x", "Colour": "red"}]`, `[{"Name": "x"}, 1]`, `[]`, `[{"Name": 1}]`, `{"Name": "x"}`, `[`, ``, `[{"Name": "x"}`,
+	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/CreateKey", strings.NewReader(body)))
 		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"Reason"`) {
