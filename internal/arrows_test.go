@@ -17,9 +17,10 @@ import (
 // level of each package: it imports packages of lower levels, and its own kind only where beside says so.
 var level = map[string]int{
 	"mail": pure, "credential": pure, "access": pure, "audit": pure, "sheet": pure, "track": pure, "openapi": pure,
+	"origin": pure, "throttle": pure,
 	"store":  1,
 	"budget": engines, "change": engines, "connlimit": engines, "courier": engines, "dkim": engines, "dns": engines, "gate": engines,
-	"notice": engines, "outcome": engines, "queue": engines, "search": engines, "submit": engines,
+	"notice": engines, "outcome": engines, "refusal": engines, "queue": engines, "search": engines, "submit": engines,
 	"webhook":  engines,
 	"accounts": subjects, "domain": subjects, "keys": subjects, "people": subjects, "retention": subjects, "senders": subjects,
 	"webhooks": subjects, "report": subjects, "suppress": subjects, "auditlog": subjects, "messages": subjects, "notify": subjects, "dsn": subjects,

@@ -18,6 +18,7 @@ import (
 	"postern/internal/access"
 	"postern/internal/budget"
 	"postern/internal/gate"
+	"postern/internal/refusal"
 )
 
 // call is a request whose caller is known.
@@ -173,6 +174,12 @@ func (a *api) operation(rt route) http.Handler {
 func (a *api) perform(rt route, r *http.Request) (reply, error) {
 	// A browser may keep credentials and send them with whatever a page of another site posts, also without a preflight.
 	if a.cross.Check(r) != nil {
+		addr, _ := a.Client(r)
+		x := refusal.Refusal{Reason: refusal.CrossSite, From: addr, Route: r.Pattern}
+		if user, _, ok := r.BasicAuth(); ok {
+			x.Key = a.Gate.Shown(user)
+		}
+		a.Refusals.Note(r.Context(), x)
 		return reply{}, &fault{status: http.StatusForbidden, message: "A page of another site made the browser send this: requests that change something are refused then."}
 	}
 	if rt.open {

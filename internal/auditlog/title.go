@@ -60,6 +60,7 @@ var titles = map[string]string{
 
 	"user.link":           "Sign-in link made",
 	"user.sign_in":        "Signed in",
+	"user.refused":        "Refused",
 	"user.confirm":        "Confirmed who it is",
 	"user.change":         "Profile changed",
 	"user.password":       "Password set",

@@ -18,12 +18,14 @@ import (
 	"postern/internal/messages"
 	"postern/internal/notice"
 	"postern/internal/people"
+	"postern/internal/refusal"
 	"postern/internal/report"
 	"postern/internal/retention"
 	"postern/internal/senders"
 	"postern/internal/store"
 	"postern/internal/submit"
 	"postern/internal/suppress"
+	"postern/internal/throttle"
 	"postern/internal/track"
 	"postern/internal/webhook"
 	"postern/internal/webhooks"
@@ -48,6 +50,7 @@ type Backend struct {
 	Suppress  *suppress.List
 	Report    *report.Report
 	AuditLog  *auditlog.Log
+	Refusals  *refusal.Recorder
 	Retention *retention.Retention
 }
 
@@ -55,10 +58,11 @@ type Backend struct {
 type Config struct {
 	Store     *store.Store
 	ServerKey []byte
-	Gate      gate.Config    // its Digester and Flush are New's
-	Webhook   webhook.Config // its Store and ServerKey are New's
-	Domain    domain.Config  // its Store and Senders are New's
-	Retention int            // days that messages are kept where no plan says it; 0: for good
+	Gate      gate.Config     // its Digester and Flush are New's
+	Webhook   webhook.Config  // its Store and ServerKey are New's
+	Domain    domain.Config   // its Store and Senders are New's
+	Hashing   *throttle.Queue // bounds slow hashes of passwords; nil: one of its own
+	Retention int             // days that messages are kept where no plan says it; 0: for good
 
 	Accepted func()            // a mail waits in the queue
 	Noticed  func()            // a notice waits to be sent
@@ -77,7 +81,10 @@ func New(c Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{Store: c.Store, Report: report.New(c.Store), AuditLog: auditlog.New(c.Store), Retention: retention.New(c.Store, c.Retention, c.part("retention"))}
+	b := &Backend{
+		Store: c.Store, Report: report.New(c.Store), AuditLog: auditlog.New(c.Store), Retention: retention.New(c.Store, c.Retention, c.part("retention")),
+		Refusals: refusal.New(c.Store, c.Now, c.part("refusal")),
+	}
 	if b.Links, err = track.NewSigner(c.ServerKey); err != nil {
 		return nil, err
 	}
@@ -96,7 +103,7 @@ func New(c Config) (*Backend, error) {
 		Store: c.Store, Gate: b.Gate, Digester: digester, Notices: b.Notices, Accounts: b.Accounts, Changed: changed, OwnHost: c.OwnHost, Log: c.part("keys"),
 	})
 	b.People, err = people.New(people.Config{
-		Store: c.Store, Accounts: b.Accounts, Notices: b.Notices, Digester: digester, ServerKey: c.ServerKey, Now: c.Now, Log: c.part("people"),
+		Store: c.Store, Accounts: b.Accounts, Notices: b.Notices, Digester: digester, ServerKey: c.ServerKey, Hashing: c.Hashing, Now: c.Now, Log: c.part("people"),
 	})
 	if err != nil {
 		return nil, err

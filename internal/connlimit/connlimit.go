@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package connlimit bounds connections: in all, and from one source, which is an IPv4 address or an IPv6 /64. The last
+// Package connlimit bounds connections: in all, and from one source (see package origin): an IPv4 address or an IPv6 /64. The last
 // quarter of the places is kept for sources that hold few, so that some that hold many cannot shut out everybody else.
 //
 // A Limiter counts; several listeners may share one. A connection that is one too many is passed to a function that may
@@ -16,6 +16,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"postern/internal/origin"
 )
 
 // Bound is which bound a connection was refused by.
@@ -75,26 +77,6 @@ func New(c Config) *Limiter {
 	return &Limiter{c: c, reserved: c.All - c.All/4, taken: map[netip.Prefix]int{}, lingering: make(chan struct{}, 32)}
 }
 
-// SourceOf is the source that an address belongs to: an IPv4 address, also one that is written as IPv6, or an IPv6 /64.
-func SourceOf(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits) // fails for the invalid address alone, which is a source, too
-	return p
-}
-
-// SourceText is the source of an address for logs and replies: an IPv4 address, or an IPv6 /64.
-func SourceText(a netip.Addr) string {
-	p := SourceOf(a)
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
-}
-
 // AddrOf is the IP address of one end of a connection: IPv4 as such, and without a zone. It is invalid where there is none.
 func AddrOf(a net.Addr) netip.Addr {
 	var ap netip.AddrPort
@@ -109,7 +91,7 @@ func AddrOf(a net.Addr) netip.Addr {
 // Take takes a place for a connection from an address, and says None; release gives it back, once. Or it says the bound
 // that refuses it.
 func (l *Limiter) Take(from netip.Addr) (release func(), by Bound) {
-	source := SourceOf(from)
+	source := origin.Of(from)
 	proxy := l.c.Proxy != nil && l.c.Proxy(from.Unmap().WithZone(""))
 	l.mu.Lock()
 	defer l.mu.Unlock()

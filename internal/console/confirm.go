@@ -10,6 +10,8 @@ import (
 
 	"postern/internal/change"
 	"postern/internal/people"
+	"postern/internal/refusal"
+	"postern/internal/store"
 )
 
 // timeToFillIn is how much longer than its page a form is taken: who got the form had confirmed their identity for it,
@@ -122,15 +124,16 @@ func (c *console) confirm(v *visit) error {
 	}
 	next := localPath(v.r.PostForm.Get("next"))
 	addr := c.address(v.r)
-	if problem := c.tooMany(v.w, addr); problem != "" {
+	if problem := c.tooMany(v.w, v.r, v.user); problem != "" {
 		return c.confirmPage(v, http.StatusTooManyRequests, next, nil, problem)
 	}
 	err := c.People.Confirm(v.r.Context(), c.party, people.SignedIn{User: v.user, Session: v.session}, proofOf(v.r.PostForm), addr)
 	var e *change.Error
 	if errors.As(err, &e) && e.Kind == change.Invalid {
+		v.refused(c, reasonOfProof(e))
 		return c.confirmPage(v, http.StatusUnprocessableEntity, next, e, "")
 	}
-	c.throttle.giveBack(addr)
+	c.People.ProvedBy(addr)
 	if err != nil {
 		return err
 	}
@@ -188,20 +191,22 @@ func (c *console) secondStep(w http.ResponseWriter, r *http.Request) {
 	}
 	next := localPath(r.PostForm.Get("next"))
 	addr := c.address(r)
-	if problem := c.tooMany(w, addr); problem != "" {
+	if problem := c.tooMany(w, r, store.User{}); problem != "" {
 		c.secondStepPage(w, r, http.StatusTooManyRequests, next, nil, problem)
 		return
 	}
-	session, _, err := c.People.FinishSignIn(r.Context(), c.party, c.cookie(r, pendingCookie), proofOf(r.PostForm), addr, r.UserAgent())
+	session, user, err := c.People.FinishSignIn(r.Context(), c.party, c.cookie(r, pendingCookie), proofOf(r.PostForm), addr, r.UserAgent())
 	var e *change.Error
 	switch {
 	case errors.As(err, &e) && e.Kind == change.Invalid:
+		c.refused(r, reasonOfProof(e), user)
 		c.secondStepPage(w, r, http.StatusUnauthorized, next, e, "")
 		return
 	case e != nil:
+		c.refused(r, refusal.Expired, user)
 		c.beginAgain(w, r, next, err)
 		return
 	}
-	c.throttle.giveBack(addr)
+	c.People.ProvedBy(addr)
 	c.signedInNow(w, r, session, next, err)
 }

@@ -29,6 +29,7 @@ import (
 	"postern/internal/backend"
 	"postern/internal/openapi"
 	"postern/internal/people"
+	"postern/internal/throttle"
 )
 
 // ClientFunc tells who a request came from: its address (behind trusted proxies the forwarded one), and whether
@@ -66,12 +67,11 @@ var staticFiles embed.FS
 // console is the door. Its fields do not change after newConsole but for what they hold.
 type console struct {
 	Config
-	pages    *template.Template
-	static   map[string]staticFile // by name with hash
-	forms    *forms
-	throttle *throttle
-	mails    *throttle // mails that a stranger makes us send
-	cross    *http.CrossOriginProtection
+	pages  *template.Template
+	static map[string]staticFile // by name with hash
+	forms  *forms
+	mails  *throttle.Throttle // mails that a stranger makes us send
+	cross  *http.CrossOriginProtection
 
 	party     *people.RelyingParty // nil where browsers offer no passkeys
 	noPasskey string               // why they do not
@@ -99,7 +99,9 @@ func newConsole(c Config, templates fs.FS, funcs template.FuncMap) (http.Handler
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-	d := &console{Config: c, forms: newForms(c.Now), throttle: newThrottle(c.Now), mails: newThrottle(c.Now), cross: http.NewCrossOriginProtection()}
+	d := &console{Config: c, forms: newForms(c.Now), mails: throttle.New(throttle.Config{
+		Source: throttle.Rate{Burst: 10, Refill: 30 * time.Second}, Network: throttle.Rate{Burst: 100, Refill: 3 * time.Second}, NetworkIPv4: true,
+	}), cross: http.NewCrossOriginProtection()}
 	d.signInBy()
 	if c.BaseURL != "" {
 		if err := d.cross.AddTrustedOrigin(c.BaseURL); err != nil {

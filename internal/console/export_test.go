@@ -49,9 +49,6 @@ func NewNoting(c Config, note func(name string) string) (http.Handler, error) {
 	return newConsole(c, noting(), template.FuncMap{"executed": note})
 }
 
-// AttemptBurst is how many passwords may be tried at once.
-const AttemptBurst = attemptBurst
-
 // Forms has the nonces of forms to the tests.
 type Forms struct{ f *forms }
 

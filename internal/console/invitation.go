@@ -8,6 +8,7 @@ import (
 
 	"postern/internal/change"
 	"postern/internal/people"
+	"postern/internal/refusal"
 	"postern/internal/store"
 )
 
@@ -44,6 +45,14 @@ func (c *console) visitor(r *http.Request) (*people.SignedIn, error) {
 	return &in, nil
 }
 
+// userOf is who is signed in, if somebody is.
+func userOf(in *people.SignedIn) store.User {
+	if in == nil {
+		return store.User{}
+	}
+	return in.User
+}
+
 // showInvitation answers who opens an invitation's link. It uses nothing up: programs look at links in mail before
 // people do. A browser that comes from another site keeps its cookie back: then the page loads itself once more.
 func (c *console) showInvitation(w http.ResponseWriter, r *http.Request) {
@@ -67,6 +76,7 @@ func (c *console) invitationBody(r *http.Request, in *people.SignedIn) (invitati
 	i, err := c.People.Invitation(r.Context(), r.PathValue("token"))
 	var e *change.Error
 	if errors.As(err, &e) && e.Kind == change.NotFound {
+		c.refused(r, refusal.Invitation, userOf(in))
 		return invitationBody{}, invitationGone()
 	}
 	if err != nil {
@@ -125,8 +135,10 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 	var e *change.Error
 	switch {
 	case errors.As(err, &e) && e.Kind == change.NotFound:
+		c.refused(r, refusal.Invitation, userOf(in))
 		c.fail(w, r, invitationGone())
 	case errors.As(err, &e):
+		c.refused(r, refusal.Invitation, userOf(in))
 		b.Problem = sentence(e.Reason)
 		c.render(w, r, http.StatusForbidden, "invitation", page{Title: "Invitation", Body: b})
 	case err != nil:

@@ -8,6 +8,8 @@ import (
 
 	"postern/internal/change"
 	"postern/internal/people"
+	"postern/internal/refusal"
+	"postern/internal/store"
 )
 
 // beginOIDC sends a browser to the OpenID provider.
@@ -41,6 +43,7 @@ func (c *console) finishOIDC(w http.ResponseWriter, r *http.Request) {
 	session, next, err := c.People.SignInByOIDC(r.Context(), c.oidc, cookie, r.URL.Query(), c.address(r), r.UserAgent())
 	var e *change.Error
 	if errors.As(err, &e) {
+		c.refused(r, refusal.Provider, store.User{})
 		c.signInPage(w, r, http.StatusForbidden, signInBody{Next: localPath(next), Problem: sentence(e.Reason)})
 		return
 	}

@@ -16,6 +16,7 @@ import (
 	"postern/internal/access"
 	"postern/internal/change"
 	"postern/internal/store"
+	"postern/internal/throttle"
 )
 
 // page is what the frame of every page needs. Body is the page's own.
@@ -94,6 +95,12 @@ func (c *console) failFor(w http.ResponseWriter, r *http.Request, v *visit, err 
 	var se *statusError
 	switch {
 	case errors.As(err, &se):
+	case errors.Is(err, throttle.ErrFull):
+		var user store.User
+		if v != nil {
+			user = v.user
+		}
+		se = &statusError{http.StatusTooManyRequests, "Too much at a time", c.busy(w, r, user)}
 	case isMissing(err):
 		se = &statusError{http.StatusNotFound, "Not found", "There is no such thing in your account. It may belong to another account, or the address has a typing error."}
 	default:

@@ -9,6 +9,7 @@ import (
 
 	"postern/internal/change"
 	"postern/internal/people"
+	"postern/internal/refusal"
 	"postern/internal/store"
 )
 
@@ -28,17 +29,18 @@ func (c *console) signInByPasskey(w http.ResponseWriter, r *http.Request) {
 		again(http.StatusConflict, c.noPasskey)
 		return
 	}
-	if problem := c.tooMany(w, addr); problem != "" {
+	if problem := c.tooMany(w, r, store.User{}); problem != "" {
 		again(http.StatusTooManyRequests, problem)
 		return
 	}
-	session, _, err := c.People.SignInByPasskey(r.Context(), c.party, proofOf(r.PostForm).Passkey, addr, r.UserAgent())
+	session, user, err := c.People.SignInByPasskey(r.Context(), c.party, proofOf(r.PostForm).Passkey, addr, r.UserAgent())
 	var e *change.Error
 	if errors.As(err, &e) {
+		c.refused(r, refusal.Passkey, user)
 		again(http.StatusUnauthorized, sentence(e.Reason))
 		return
 	}
-	c.throttle.giveBack(addr)
+	c.People.ProvedBy(addr)
 	c.signedInNow(w, r, session, body.Next, err)
 }
 

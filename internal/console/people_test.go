@@ -12,6 +12,7 @@ import (
 
 	"postern/internal/access"
 	"postern/internal/console"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -90,7 +91,7 @@ func TestGuessingIsThrottledByItsSource(t *testing.T) {
 	for range 3 { // right ones are not counted
 		w.browser().post("/sign-in", right).is(http.StatusOK)
 	}
-	for range console.AttemptBurst {
+	for range people.AttemptBurst {
 		b.post("/sign-in", url.Values{"email": {"owner@example.com"}, "password": {"wrong wrong wrong"}}).is(http.StatusUnauthorized)
 	}
 	a := b.post("/sign-in", right).is(http.StatusTooManyRequests).says("Too many attempts from your address. Try again in 30 seconds.")
@@ -105,7 +106,7 @@ func TestOldPasswordsAreNotGuessedInASession(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()
 	b.post("/password", url.Values{"password": {password}, "repeat": {password}}).at("/keys")
-	for range console.AttemptBurst {
+	for range people.AttemptBurst {
 		b.post("/password", url.Values{"old": {"not this one"}, "password": {password}, "repeat": {password}}).is(http.StatusUnprocessableEntity)
 	}
 	b.post("/password", url.Values{"old": {password}, "password": {password}, "repeat": {password}}).is(http.StatusTooManyRequests).says("Too many attempts")

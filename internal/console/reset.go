@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"postern/internal/change"
+	"postern/internal/refusal"
+	"postern/internal/store"
 )
 
 // forgotTakes is how long every answer to "I forgot my password" takes, so that it does not tell whom there is.
@@ -34,7 +36,7 @@ func (c *console) forgot(w http.ResponseWriter, r *http.Request) {
 	addr := c.address(r)
 	if b.Email == "" {
 		status, b.Problem = http.StatusUnprocessableEntity, "Give your email address."
-	} else if wait := c.mails.take(addr); wait > 0 {
+	} else if wait := c.mails.Take(c.mails.Of(addr), c.Now()); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(wait)))
 		status, b.Problem = http.StatusTooManyRequests, "Too many attempts from your address. Try again in "+count(seconds(wait), "second")+"."
 	} else {
@@ -64,7 +66,7 @@ func (c *console) showNewPassword(w http.ResponseWriter, r *http.Request) {
 func (c *console) newPasswordPage(w http.ResponseWriter, r *http.Request, status int, b newPasswordBody) {
 	user, err := c.People.ResetLinkUser(r.Context(), r.PathValue("token"))
 	if err != nil {
-		c.fail(w, r, resetError(err))
+		c.fail(w, r, c.resetError(r, err))
 		return
 	}
 	b.Action, b.Email = r.URL.Path, user.Email
@@ -72,9 +74,10 @@ func (c *console) newPasswordPage(w http.ResponseWriter, r *http.Request, status
 }
 
 // resetError says what to do when a mailed link has ended.
-func resetError(err error) error {
+func (c *console) resetError(r *http.Request, err error) error {
 	var e *change.Error
 	if errors.As(err, &e) {
+		c.refused(r, refusal.Link, store.User{})
 		return &statusError{http.StatusNotFound, "This link does not work any more", "A link that sets a new password works once, and for an hour. Ask for another on the sign-in page."}
 	}
 	return err
@@ -91,21 +94,21 @@ func (c *console) reset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	addr := c.address(r)
-	if problem := c.tooMany(w, addr); problem != "" {
+	if problem := c.tooMany(w, r, store.User{}); problem != "" {
 		c.newPasswordPage(w, r, http.StatusTooManyRequests, newPasswordBody{Problem: problem})
 		return
 	}
 	session, _, err := c.People.ResetPassword(r.Context(), r.PathValue("token"), f.Get("password"), addr, r.UserAgent())
 	var e *change.Error
 	if errors.As(err, &e) && e.Field == "Password" {
-		c.throttle.giveBack(addr)
+		c.People.ProvedBy(addr)
 		c.newPasswordPage(w, r, http.StatusUnprocessableEntity, newPasswordBody{NewProblem: sentence(e.Reason)})
 		return
 	}
 	if e != nil {
-		c.fail(w, r, resetError(err)) // a guessed token counts
+		c.fail(w, r, c.resetError(r, err)) // a guessed token counts
 		return
 	}
-	c.throttle.giveBack(addr)
+	c.People.ProvedBy(addr)
 	c.signedInNow(w, r, session, "/keys", err)
 }

@@ -14,6 +14,7 @@ import (
 	"postern/internal/access"
 	"postern/internal/auditlog"
 	"postern/internal/change"
+	"postern/internal/refusal"
 	"postern/internal/store"
 )
 
@@ -284,7 +285,7 @@ func (c *console) outer(mux *http.ServeMux) http.Handler {
 			}
 		}()
 		setHeaders(w.Header())
-		_, secure := c.Client(r)
+		addr, secure := c.Client(r)
 		h, pattern := mux.Handler(r)
 		switch {
 		case pattern == "GET /static/{name}":
@@ -292,9 +293,11 @@ func (c *console) outer(mux *http.ServeMux) http.Handler {
 			c.Programs.ServeHTTP(w, r)
 			return
 		case !secure:
+			c.Refusals.Note(r.Context(), refusal.Refusal{Reason: refusal.ClearText, From: addr, Route: pattern})
 			c.insecure(w, r)
 			return
 		case c.cross.Check(r) != nil:
+			c.Refusals.Note(r.Context(), refusal.Refusal{Reason: refusal.CrossSite, From: addr, Route: pattern})
 			c.fail(w, r, &statusError{http.StatusForbidden, "This form came from another site", "For your safety only forms of this site are taken. Open the page here and try again."})
 			return
 		case pattern == "":
@@ -350,6 +353,7 @@ func (c *console) handle(v *visit, rt route) error {
 	var any bool
 	v.scope, any = v.scopeOf(rt.action)
 	if !any && !v.may(rt.action, 0) {
+		v.refused(c, refusal.Role)
 		return notAllowed(v, rt.action)
 	}
 	if rt.fresh && !c.isFresh(v) {

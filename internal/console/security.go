@@ -14,6 +14,7 @@ import (
 
 	"postern/internal/change"
 	"postern/internal/people"
+	"postern/internal/refusal"
 	"postern/internal/store"
 )
 
@@ -176,7 +177,7 @@ func (c *console) addApp(v *visit) error {
 	}
 	f := v.r.PostForm
 	addr := c.address(v.r)
-	if problem := c.tooMany(v.w, addr); problem != "" {
+	if problem := c.tooMany(v.w, v.r, v.user); problem != "" {
 		return c.againApp(v, http.StatusTooManyRequests, problem)
 	}
 	codes, err := c.People.AddTOTP(v.r.Context(), v.user, f.Get("state"), f.Get("code"), addr)
@@ -187,7 +188,7 @@ func (c *console) addApp(v *visit) error {
 	if e != nil {
 		return c.againApp(v, http.StatusUnprocessableEntity, sentence(e.Reason))
 	}
-	c.throttle.giveBack(addr)
+	c.People.ProvedBy(addr)
 	if err != nil {
 		return err
 	}
@@ -255,15 +256,16 @@ func (c *console) removeApp(v *visit) error {
 		return err
 	}
 	addr := c.address(v.r)
-	if problem := c.tooMany(v.w, addr); problem != "" {
+	if problem := c.tooMany(v.w, v.r, v.user); problem != "" {
 		return c.removeAppPage(v, http.StatusTooManyRequests, problem)
 	}
 	err := c.People.RemoveTOTP(v.r.Context(), v.user, v.r.PostForm.Get("code"), addr)
 	var e *change.Error
 	if errors.As(err, &e) && e.Field == "Code" {
+		v.refused(c, refusal.Code)
 		return c.removeAppPage(v, http.StatusUnprocessableEntity, sentence(e.Reason))
 	}
-	c.throttle.giveBack(addr)
+	c.People.ProvedBy(addr)
 	if err != nil && e == nil { // one that is removed already is as it was to be
 		return err
 	}

@@ -145,7 +145,7 @@ func TestTheSecondStepEnds(t *testing.T) {
 	w.browser().get("/sign-in/second").is(http.StatusUnauthorized)
 
 	// Guessing is throttled by where it comes from, whoever is tried.
-	for range console.AttemptBurst {
+	for range people.AttemptBurst {
 		late.post("/sign-in", url.Values{"email": {"owner@example.com"}, "password": {"wrong wrong wrong"}})
 	}
 	w.now = w.now.Add(31 * time.Second)
@@ -206,7 +206,7 @@ func TestWhatMattersAsksAgain(t *testing.T) {
 	b.get("/security/codes").at("/confirm").says("Code of your authenticator app")
 	b.post("/confirm", url.Values{"next": {"/security/codes"}, "code": {"000000"}}).is(http.StatusUnprocessableEntity).says("This code is wrong")
 	b.post("/confirm", url.Values{"next": {"/security/codes"}, "code": {w.code(secret, 0)}}).is(http.StatusOK).at("/security/codes")
-	for range console.AttemptBurst {
+	for range people.AttemptBurst {
 		b.post("/confirm", url.Values{"password": {"not this one"}})
 	}
 	b.post("/confirm", url.Values{"password": {password}}).is(http.StatusTooManyRequests).says("Too many attempts")
@@ -369,7 +369,7 @@ func TestForgottenPasswords(t *testing.T) {
 func TestMailsToSetAPasswordAreThrottled(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
-	for range console.AttemptBurst {
+	for range people.AttemptBurst {
 		b.post("/forgot", url.Values{"email": {"owner@example.com"}}).is(http.StatusOK)
 	}
 	if n := len(w.mailed()); n != 3 {
@@ -380,7 +380,7 @@ func TestMailsToSetAPasswordAreThrottled(t *testing.T) {
 		t.Error("it is not said when to try again")
 	}
 	w.withPassword() // signing in is another matter
-	for range console.AttemptBurst {
+	for range people.AttemptBurst {
 		b.post("/reset/GUESSED", url.Values{"password": {password}, "repeat": {password}}).is(http.StatusNotFound)
 	}
 	b.get("/reset/GUESSED").is(http.StatusNotFound)
@@ -392,7 +392,7 @@ func TestResetPageIsThrottled(t *testing.T) {
 	w.withPassword()
 	b := w.browser()
 	b.post("/forgot", url.Values{"email": {"owner@example.com"}}).is(http.StatusOK)
-	for range console.AttemptBurst {
+	for range people.AttemptBurst {
 		b.post("/sign-in", url.Values{"email": {"owner@example.com"}, "password": {"wrong wrong wrong"}})
 	}
 	b.post(w.mailed()[0], url.Values{"password": {"a second long one"}, "repeat": {"a second long one"}}).is(http.StatusTooManyRequests).says("Too many attempts")
@@ -489,7 +489,7 @@ func TestPasskeysOnThePages(t *testing.T) {
 	ok(t, err)
 	form.Set("answer", response)
 	w.browser().post("/sign-in/passkey", form).is(http.StatusUnauthorized)
-	for range console.AttemptBurst {
+	for range people.AttemptBurst {
 		w.browser().post("/sign-in/passkey", form)
 	}
 	w.browser().post("/sign-in/passkey", form).is(http.StatusTooManyRequests)

@@ -5,14 +5,15 @@ package console
 import (
 	"errors"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"postern/internal/change"
 	"postern/internal/people"
+	"postern/internal/refusal"
+	"postern/internal/store"
+	"postern/internal/throttle"
 )
 
 // signInBody is the sign-in form, as it was sent but for the password.
@@ -80,28 +81,24 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	addr := c.address(r)
-	if problem := c.tooMany(w, addr); problem != "" {
+	if problem := c.tooMany(w, r, store.User{}); problem != "" {
 		again(http.StatusTooManyRequests, problem)
 		return
 	}
-	session, _, err := c.People.SignIn(r.Context(), body.Email, password, addr, r.UserAgent())
+	session, user, err := c.People.SignIn(r.Context(), body.Email, password, addr, r.UserAgent())
+	if errors.Is(err, throttle.ErrFull) {
+		c.People.ProvedBy(addr) // it was not looked at
+		again(http.StatusTooManyRequests, c.busy(w, r, user))
+		return
+	}
 	var e *change.Error
 	if errors.As(err, &e) {
+		c.refused(r, refusal.Password, user)
 		again(http.StatusUnauthorized, "The email address or the password is wrong.")
 		return
 	}
-	c.throttle.giveBack(addr)
+	c.People.ProvedBy(addr)
 	c.signedInNow(w, r, session, body.Next, err)
-}
-
-// tooMany counts an attempt to prove something, and says what to tell who makes too many.
-func (c *console) tooMany(w http.ResponseWriter, addr netip.Addr) string {
-	wait := c.throttle.take(addr)
-	if wait <= 0 {
-		return ""
-	}
-	w.Header().Set("Retry-After", strconv.Itoa(seconds(wait)))
-	return "Too many attempts from your address. Try again in " + count(seconds(wait), "second") + "."
 }
 
 // signedInNow gives a browser its new session and sends it to next, or to the second step when err asks for one.
@@ -149,6 +146,7 @@ func (c *console) welcome(w http.ResponseWriter, r *http.Request) {
 	session, user, err := c.People.UseSignInLink(r.Context(), r.PathValue("token"), c.address(r), r.UserAgent())
 	var e *change.Error
 	if errors.As(err, &e) {
+		c.refused(r, refusal.Link, user)
 		err = &statusError{http.StatusNotFound, "This link does not work any more", "A sign-in link works once, and for a day. Sign in with your password, or ask for a new link on the server's command line."}
 	}
 	to := "/keys"
@@ -224,16 +222,17 @@ func (c *console) setPassword(v *visit) error {
 		return c.passwordPage(v, http.StatusUnprocessableEntity, passwordBody{Next: next, RepeatProblem: "The two are not the same."})
 	}
 	addr := c.address(v.r)
-	if problem := c.tooMany(v.w, addr); problem != "" {
+	if problem := c.tooMany(v.w, v.r, v.user); problem != "" {
 		return c.passwordPage(v, http.StatusTooManyRequests, passwordBody{Next: next, Problem: problem})
 	}
 	first := v.user.PasswordHash == ""
 	session, err := c.People.SetPassword(v.r.Context(), v.user, f.Get("old"), f.Get("password"), addr, v.r.UserAgent())
 	var e *change.Error
 	if errors.As(err, &e) && e.Field == "OldPassword" {
+		v.refused(c, refusal.Password)
 		return c.passwordPage(v, http.StatusUnprocessableEntity, passwordBody{Next: next, OldProblem: sentence(e.Reason)})
 	}
-	c.throttle.giveBack(addr)
+	c.People.ProvedBy(addr)
 	if errors.As(err, &e) {
 		return c.passwordPage(v, http.StatusUnprocessableEntity, passwordBody{Next: next, NewProblem: sentence(e.Reason)})
 	}

@@ -39,7 +39,9 @@
 // counted; nor do they refill the bucket, or a caller with a key of his own could
 // guess at others' without end. Checks under way at once may exceed the burst by
 // their number. At most 65,536 sources are remembered; the one whose last
-// failure is oldest is forgotten first.
+// failure is oldest is forgotten first. An IPv6 /48 has a bucket of ten times the
+// size, so that who has one gains little by failing from each of its /64s; a /64
+// from which somebody was let in lately is not held up by it.
 //
 // Behind one address (NAT, or a server with a forgotten job that still has the
 // old secret) a guesser and an owner share a bucket. So that the owner is not
@@ -75,6 +77,7 @@ import (
 
 	"postern/internal/access"
 	"postern/internal/credential"
+	"postern/internal/throttle"
 )
 
 // State says whether a key may be used.
@@ -157,6 +160,8 @@ const (
 	defaultRefill     = 6 * time.Second
 	defaultFlushEvery = 5 * time.Second
 
+	networkSources = 10 // how many sources' failures an IPv6 /48 may make
+
 	shards = 64 // so that a change of one key holds up few checks of others
 )
 
@@ -165,7 +170,7 @@ type Gate struct {
 	config   Config
 	digest   func(secret string) credential.Digest
 	decoy    slot
-	throttle *throttle
+	throttle *throttle.Throttle
 	accounts accounts
 	shards   [shards]shard
 
@@ -231,9 +236,11 @@ func New(c Config) *Gate {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	g := &Gate{
-		config:   c,
-		digest:   c.Digester.Digest,
-		throttle: newThrottle(c.Burst, c.Refill),
+		config: c,
+		digest: c.Digester.Digest,
+		throttle: throttle.New(throttle.Config{
+			Source: throttle.Rate{Burst: c.Burst, Refill: c.Refill}, Network: throttle.Rate{Burst: networkSources * c.Burst, Refill: c.Refill / networkSources},
+		}),
 		accounts: accounts{known: map[int64]*account{}},
 		overlaps: overlaps{wake: make(chan struct{}, 1)},
 		conns:    newConnections(),

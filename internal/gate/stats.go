@@ -31,7 +31,7 @@ func (g *Gate) Stats() Stats {
 		}
 		sh.mu.RUnlock()
 	}
-	s.Sources, s.Throttled = g.throttle.count(g.config.Now())
+	s.Sources, s.Throttled = g.throttle.Count(g.config.Now())
 	s.Connections = g.conns.count()
 	s.Accepted = g.accepted.Load()
 	for i := range s.Refused {

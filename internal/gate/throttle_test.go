@@ -5,6 +5,7 @@ package gate_test
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"testing"
@@ -185,13 +186,13 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// An attacker with a /40 of IPv6 must not fill the memory.
+// An attacker with a /16 of IPv6 must not fill the memory.
 func TestThrottleMemoryIsBounded(t *testing.T) {
 	w := newWorld(t, nil)
 	var b [16]byte
 	for i := range uint32(200_000) {
-		binary.BigEndian.PutUint32(b[:], 0x20010db8)
-		binary.BigEndian.PutUint32(b[4:], i)
+		binary.BigEndian.PutUint16(b[:], 0x2001)
+		binary.BigEndian.PutUint32(b[2:], i)                       // a /48 each
 		w.Verify(gate.Source{Addr: netip.AddrFrom16(b)}, "x", "x") //nolint:errcheck // a guess
 	}
 	if got := w.Stats().Sources; got > 65536 || got < 60000 {
@@ -211,5 +212,36 @@ func TestThrottleMemoryIsBounded(t *testing.T) {
 	}
 	if got := w.Stats().Sources; got > 1000 {
 		t.Errorf("an hour later %d sources are remembered", got)
+	}
+}
+
+// Who has an IPv6 /48 has 65,536 sources: together they make ten times as many failures as one. IPv4 networks are many
+// people's, and secrets are not to be guessed: there each address counts for itself.
+func TestANetworkOfSourcesIsThrottled(t *testing.T) {
+	w := newWorld(t, nil)
+	k, s := w.key()
+	neighbour := from("2001:db8:1:ffff::1")
+	if _, err := w.Verify(neighbour, k.APIKey.String(), s); err != nil {
+		t.Fatal(err)
+	}
+	looked := 0
+	for i := range 1000 {
+		looked += w.guess(t, from(fmt.Sprintf("2001:db8:1:%x::1", i)), k.APIKey.String(), 1)
+	}
+	if looked != 200 {
+		t.Errorf("%d guesses of 1000 from one /48 were looked at, want 200", looked)
+	}
+	if _, err := w.Verify(from("2001:db8:1:fffe::1"), k.APIKey.String(), s); kind(t, err) != "throttled" {
+		t.Errorf("a right pair from a new source there: %v", err)
+	}
+	for _, src := range []gate.Source{neighbour, home, from("2001:db8:2::1")} {
+		if _, err := w.Verify(src, k.APIKey.String(), s); err != nil {
+			t.Errorf("from %v: %v", src.Addr, err)
+		}
+	}
+	for i := range 1000 {
+		if n := w.guess(t, from(fmt.Sprintf("198.51.%d.%d", i/250, i%250)), k.APIKey.String(), 1); n != 1 {
+			t.Fatal("an IPv4 address is throttled for another")
+		}
 	}
 }

@@ -34,26 +34,26 @@ func (g *Gate) Verify(from Source, user, password string) (Principal, error) {
 		return Principal{}, g.refuse(NoCredentials, credential.Diagnose("", ""))
 	}
 	now := g.config.Now()
-	src := g.throttle.source(from.Addr)
-	wait := g.throttle.wait(src, now)
-	if wait > 0 && !g.throttle.known(src, now) {
+	src := g.throttle.Of(from.Addr)
+	wait := g.throttle.Wait(src, now)
+	if wait > 0 && !g.throttle.Known(src, now) {
 		return Principal{}, g.refuseThrottled(wait)
 	}
 	f, ok := g.prove(user, password, now)
 	switch {
-	case wait > 0 && (!ok || f.slot.from.Load() != src.hash):
+	case wait > 0 && (!ok || f.slot.from.Load() != src.Hash()):
 		return Principal{}, g.refuseThrottled(wait)
 	case !ok:
-		g.throttle.fail(src, now)
+		g.throttle.Fail(src, now)
 		return Principal{}, g.refuseWrong(user, password)
 	}
 	if err := g.admit(f, from.Addr); err != nil {
 		return Principal{}, err
 	}
-	if f.slot.from.Load() != src.hash {
-		f.slot.from.Store(src.hash)
+	if f.slot.from.Load() != src.Hash() {
+		f.slot.from.Store(src.Hash())
 	}
-	g.throttle.remember(src, now)
+	g.throttle.Remember(src, now)
 	g.use(f.slot, from, now)
 	g.accepted.Add(1)
 	return f.principal, nil

@@ -27,7 +27,7 @@ type Proof struct {
 func (k *People) checkProof(ctx context.Context, rp *RelyingParty, user store.User, p Proof) (use func(*store.Tx) error, how string, err error) {
 	switch {
 	case p.Password != "":
-		ok, err := k.passwordIs(ctx, user, p.Password)
+		ok, err := k.passwordIs(ctx, user, p.Password, true)
 		if err == nil && !ok {
 			err = &change.Error{Kind: change.Invalid, Field: "Password", Reason: "this is not your password"}
 		}

@@ -353,6 +353,9 @@ func (k *People) SignInByPasskey(ctx context.Context, rp *RelyingParty, a Passke
 		return h, nil
 	}
 	cred, err := rp.w.ValidateDiscoverableLogin(find, s.Session, parsed)
+	if h != nil {
+		user = h.user
+	}
 	if err != nil {
 		return "", user, k.badPasskey(ctx, err)
 	}
@@ -360,7 +363,6 @@ func (k *People) SignInByPasskey(ctx context.Context, rp *RelyingParty, a Passke
 	if err != nil {
 		return "", user, err
 	}
-	user = h.user
 	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		if err := use(tx); err != nil {
 			return err

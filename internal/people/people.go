@@ -16,6 +16,7 @@ import (
 	"postern/internal/credential"
 	"postern/internal/notice"
 	"postern/internal/store"
+	"postern/internal/throttle"
 )
 
 // People signs users in and shares with them. Make it with New.
@@ -31,8 +32,10 @@ type People struct {
 	pendingKey []byte // signs half-finished sign-ins
 	handleKey  []byte // makes the user handles of passkeys
 
-	// hashing bounds the Argon2id computations that run at a time: each takes 19 MiB and tens of milliseconds.
-	hashing chan struct{}
+	attempts *throttle.Throttle
+	// hashing bounds the Argon2id computations that run at a time and those that wait: each takes 19 MiB and tens of
+	// milliseconds.
+	hashing *throttle.Queue
 	codes   wrongCodes
 }
 
@@ -43,6 +46,7 @@ type Config struct {
 	Notices   *notice.Outbox
 	Digester  *credential.Digester
 	ServerKey []byte           // seals what must be read again
+	Hashing   *throttle.Queue  // bounds slow hashes; nil: one of its own
 	Now       func() time.Time // the clock of sign-ins; nil: time.Now
 	Log       *slog.Logger
 }
@@ -52,8 +56,12 @@ func New(c Config) (*People, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Hashing == nil {
+		c.Hashing = throttle.NewQueue(hashesAtOnce, hashesWaiting, hashesOfKnown)
+	}
 	k := &People{
-		store: c.Store, accounts: c.Accounts, notices: c.Notices, digester: c.Digester, now: c.Now, log: c.Log, hashing: make(chan struct{}, 2),
+		store: c.Store, accounts: c.Accounts, notices: c.Notices, digester: c.Digester, now: c.Now, log: c.Log,
+		attempts: newAttempts(), hashing: c.Hashing,
 	}
 	var err error
 	if k.seal, err = credential.NewSealer(c.ServerKey); err != nil {

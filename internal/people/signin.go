@@ -123,19 +123,19 @@ func (k *People) forgetFactors(ctx context.Context, tx *store.Tx, user store.Use
 }
 
 // SignIn checks an email address and password and returns the token of a new session. It takes as long when there is
-// no such user. Errors: *change.Error NotAllowed, the same for both, or *SecondStep when the password is right and a second
-// factor is on.
+// no such user. Errors: *change.Error NotAllowed, the same for both; *SecondStep when the password is right and a second
+// factor is on; throttle.ErrFull when too many passwords are being checked. user is who has the address, whatever the error.
 func (k *People) SignIn(ctx context.Context, email, password string, from netip.Addr, client string) (session string, user store.User, err error) {
 	user, err = k.store.UserByEmail(ctx, mail.Canonical(email))
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", store.User{}, err
 	}
-	ok, err := k.passwordIs(ctx, user, password)
+	ok, err := k.passwordIs(ctx, user, password, k.knows(from))
 	if err != nil {
-		return "", store.User{}, err
+		return "", user, err
 	}
 	if !ok {
-		return "", store.User{}, &change.Error{Kind: change.NotAllowed, Reason: "the email address or the password is wrong"}
+		return "", user, &change.Error{Kind: change.NotAllowed, Reason: "the email address or the password is wrong"}
 	}
 	second := false
 	err = k.store.Update(ctx, func(tx *store.Tx) error {
@@ -152,8 +152,10 @@ func (k *People) SignIn(ctx context.Context, email, password string, from netip.
 	return session, user, err
 }
 
-func (k *People) passwordIs(ctx context.Context, user store.User, password string) (ok bool, err error) {
-	err = k.whileHashing(ctx, func() error {
+// passwordIs says whether a password is a user's, to somebody who is known (signed in, or from where somebody signed in
+// lately) or a stranger. Error: throttle.ErrFull.
+func (k *People) passwordIs(ctx context.Context, user store.User, password string, known bool) (ok bool, err error) {
+	err = k.whileHashing(ctx, known, func() error {
 		ok = access.VerifyPassword(user.PasswordHash, password)
 		return nil
 	})
@@ -161,23 +163,13 @@ func (k *People) passwordIs(ctx context.Context, user store.User, password strin
 }
 
 func (k *People) hashPassword(ctx context.Context, user store.User, password string) (hash string, err error) {
-	err = k.whileHashing(ctx, func() error {
+	err = k.whileHashing(ctx, true, func() error { // who may set one is known
 		if hash, err = access.HashPassword(password, user.Email); err != nil {
 			return change.Wrong("Password", err)
 		}
 		return nil
 	})
 	return hash, err
-}
-
-func (k *People) whileHashing(ctx context.Context, fn func() error) error {
-	select {
-	case k.hashing <- struct{}{}:
-		defer func() { <-k.hashing }()
-		return fn()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (k *People) startSession(ctx context.Context, tx *store.Tx, user store.User, how string, from netip.Addr, client string) (string, error) {
@@ -192,6 +184,7 @@ func (k *People) startSessionAt(ctx context.Context, tx *store.Tx, user store.Us
 	if err != nil {
 		return "", err
 	}
+	k.signedInFrom(from)
 	return token, tx.AddAudit(ctx, by.Entry(user.AccountID, "user.sign_in", "user "+user.Email, "by "+how))
 }
 
@@ -261,7 +254,7 @@ func (k *People) SetPassword(ctx context.Context, user store.User, old, password
 	what := "password set"
 	if user.PasswordHash != "" {
 		what = "password changed"
-		ok, err := k.passwordIs(ctx, user, old)
+		ok, err := k.passwordIs(ctx, user, old, true)
 		if err != nil {
 			return "", err
 		}

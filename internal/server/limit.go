@@ -15,6 +15,7 @@ import (
 
 	"postern/internal/budget"
 	"postern/internal/connlimit"
+	"postern/internal/origin"
 )
 
 const (
@@ -77,7 +78,7 @@ func limited(l net.Listener, by *connlimit.Limiter, clear bool, log *slog.Logger
 			last.Store(now)
 			log.Warn("HTTP connections are refused: there are too many. "+
 				"A reverse proxy that trusted-proxy names is exempt from the bounds of one source.",
-				"bound", bound.String(), "source", connlimit.SourceText(connlimit.AddrOf(c.RemoteAddr())), "open", by.Stats().Open)
+				"bound", bound.String(), "source", origin.Text(connlimit.AddrOf(c.RemoteAddr())), "open", by.Stats().Open)
 		}
 		if clear {
 			c.Write(tooManyConnections(bound)) //nolint:errcheck,gosec // a courtesy

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"postern/internal/gate"
+	"postern/internal/refusal"
 	"postern/internal/store"
 	"postern/internal/tracking"
 )
@@ -56,6 +57,7 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	e := emitter{out}
 	c.gate(e)
+	c.refusals(e)
 	c.ended(e)
 	c.submit(e)
 	c.suppress(e)
@@ -116,6 +118,18 @@ func (c *collector) ended(e emitter) {
 	e.count("keyring_forgotten_campaigns_total", "Campaigns of fewer than ten messages that were deleted after the last of them.", float64(r.Campaigns))
 	e.count("keyring_forgotten_counters_total", "Counters of five minutes that were deleted after 92 days; hours and days stay.", float64(r.Counters))
 	e.count("keyring_errors_total", "Failures of these, each tried again.", float64(k.Errors+r.Errors))
+}
+
+// refusals are people and browsers who were refused.
+func (c *collector) refusals(e emitter) {
+	n := c.s.core.Refusals.Stats()
+	for _, reason := range refusal.SignIns() {
+		e.count("refused_sign_ins_total", "Sign-ins and confirmations of people that were refused, by reason.", float64(n.ByReason[reason]), "reason", string(reason))
+	}
+	for _, reason := range refusal.Requests() {
+		e.count("refused_requests_total", "Requests of people, and of pages of other sites, that were refused, by reason.", float64(n.ByReason[reason]), "reason", string(reason))
+	}
+	e.count("refused_unrecorded_total", "Of these, entries of the audit log that could not be written.", float64(n.Dropped))
 }
 
 func (c *collector) submit(e emitter) {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"postern/internal/access"
-	"postern/internal/connlimit"
 	"postern/internal/gate"
+	"postern/internal/origin"
 )
 
 var (
@@ -144,7 +144,7 @@ func (c *conn) login(user, password string) {
 	}
 	c.s.stats.loginsFailed.Add(1)
 	if r := (*gate.Refusal)(nil); errors.As(err, &r) && r.Kind == gate.Throttled {
-		c.s.failed.note(connlimit.SourceText(c.remote), time.Now())
+		c.s.failed.note(origin.Text(c.remote), time.Now())
 	} else {
 		c.s.c.Log.Info("SMTP login refused", "source", c.remote.String(), "user", c.s.c.Gate.Shown(user), "reason", err.Error())
 	}

@@ -33,6 +33,7 @@ import (
 	"postern/internal/budget"
 	"postern/internal/connlimit"
 	"postern/internal/gate"
+	"postern/internal/origin"
 	"postern/internal/submit"
 )
 
@@ -176,7 +177,7 @@ func (s *Server) turnAway(nc net.Conn, by connlimit.Bound) {
 	why := reply{421, "4.3.2", s.c.Hostname + " has too many connections; try again later"}
 	switch by {
 	case connlimit.Source:
-		from := connlimit.SourceText(connlimit.AddrOf(nc.RemoteAddr()))
+		from := origin.Text(connlimit.AddrOf(nc.RemoteAddr()))
 		why = reply{421, "4.7.0", s.c.Hostname + " has too many connections from " + from + "; close some and try again"}
 	case connlimit.Reserved:
 		why.text = s.c.Hostname + " is busy and accepts new connections only from addresses that have few; try again later"

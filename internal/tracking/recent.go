@@ -3,6 +3,7 @@
 package tracking
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ type hit struct {
 	kind    track.Kind
 	message int64
 	link    int64
-	source  string
+	source  netip.Prefix
 }
 
 // maxRecent bounds the hits that are remembered. Past it, those that are over go, and if none is, all do.

@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/internal/origin"
 	"postern/internal/store"
 	"postern/internal/suppress"
 	"postern/internal/track"
@@ -242,18 +243,6 @@ func (h *Server) doing(r *http.Request, after time.Duration) store.Doing {
 	return d
 }
 
-// source is where a request came from, as far as repetitions go: of IPv6 the network, or one reader had addresses without
-// end to fill the store from.
-func (h *Server) source(r *http.Request) string {
-	addr, _ := h.c.Client(r)
-	if addr.Is6() && !addr.Is4In6() {
-		if network, err := addr.Prefix(64); err == nil {
-			return network.String()
-		}
-	}
-	return addr.String()
-}
-
 // note puts a hit into the queue, unless it says nothing new.
 func (h *Server) note(r *http.Request, t track.Token, typ store.EventType, n *kind, url string) {
 	if r.Method != http.MethodGet { // HEAD only looks
@@ -262,7 +251,8 @@ func (h *Server) note(r *http.Request, t track.Token, typ store.EventType, n *ki
 	now := h.c.Now()
 	e := store.Engagement{MessageID: t.MessageID, Type: typ, At: now, Doing: h.doing(r, now.Sub(t.At))}
 	e.URL = url
-	if h.recent.seen(hit{t.Kind, t.MessageID, t.Link, h.source(r)}, now, again) {
+	addr, _ := h.c.Client(r)
+	if h.recent.seen(hit{t.Kind, t.MessageID, t.Link, origin.Of(addr)}, now, again) {
 		n.repeated.Add(1)
 		return
 	}
