@@ -46,7 +46,7 @@ func Refusals() []Bound { return []Bound{Total, Source, Reserved} }
 type Config struct {
 	All       int                   // connections at a time [1000]
 	PerSource int                   // of one source [100]
-	Few       int                   // how many a source may hold when three quarters of the places are taken [5]
+	Few       int                   // how many a source may hold when three quarters of the places are taken [5, or a tenth of All]
 	Proxy     func(netip.Addr) bool // exempt from the bounds of a source; nil: none
 }
 
@@ -60,7 +60,7 @@ type Limiter struct {
 	taken   map[netip.Prefix]int
 	refused [bounds]int64
 
-	lingering chan struct{} // places of refused connections that are being closed
+	lingering chan struct{} // places of refused connections that are being closed: they take descriptors, too
 }
 
 // New makes a Limiter.
@@ -72,10 +72,12 @@ func New(c Config) *Limiter {
 		c.PerSource = 100
 	}
 	if c.Few <= 0 {
-		c.Few = 5
+		c.Few = within(1, c.All/10, 5)
 	}
-	return &Limiter{c: c, reserved: c.All - c.All/4, taken: map[netip.Prefix]int{}, lingering: make(chan struct{}, 32)}
+	return &Limiter{c: c, reserved: c.All - c.All/4, taken: map[netip.Prefix]int{}, lingering: make(chan struct{}, within(1, c.All/16, 32))}
 }
+
+func within(least, n, most int) int { return max(least, min(n, most)) }
 
 // AddrOf is the IP address of one end of a connection: IPv4 as such, and without a zone. It is invalid where there is none.
 func AddrOf(a net.Addr) netip.Addr {

@@ -67,11 +67,16 @@ type serving struct {
 	spf       []string      // what SPF records of sending domains must have
 	on        bool          // it is a server, and not the command line
 	retention int           // days that messages are kept where no plan says it
+	tlsKey    string        // the file of the certificate's private key; "": none
 }
 
 func open(ctx context.Context, c *config.Common, own serving, log *slog.Logger) (*Core, error) {
+	private()
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, &config.Error{Setting: "data", Reason: err.Error(), Err: err}
+	}
+	if err := own.guard(c, log); err != nil {
+		return nil, err
 	}
 	if err := rightUser(c); err != nil {
 		return nil, err
@@ -146,7 +151,7 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 	core := &Core{arrived: func() {}, noticed: func() {}, hosts: func() {}, baseURL: OfflineURL(c)}
 	core.Backend, err = backend.New(backend.Config{
 		Store: st, ServerKey: key, Retention: own.retention,
-		Webhook:  webhook.Config{Private: own.private, Grace: own.grace},
+		Webhook:  webhook.Config{Private: own.private, Grace: own.grace, Calls: sharesOf(descriptors(), 1).calls},
 		Domain:   domain.Config{Resolver: own.resolver.Uncached(), NetResolver: own.resolver.Net(), SPF: own.spf, Private: own.private},
 		Accepted: func() { core.arrived() }, Noticed: func() { core.noticed() }, Changed: func(int64) { core.hosts() }, OwnHost: core.ownHost,
 		Log: log,

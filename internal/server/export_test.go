@@ -15,5 +15,11 @@ func Listening(s *Server) (http, https, smtps string) {
 	return at(s.listeners.http), at(s.listeners.https), at(s.listeners.smtps)
 }
 
-// ConnectionsEach is connectionsEach.
-var ConnectionsEach = connectionsEach
+// CloseUnused closes what New opened, of a server that is not run.
+func (s *Server) CloseUnused() error { return s.close() }
+
+// Shares are how many connections each port may have, the command line, mail on its way out and webhooks.
+func Shares(descriptors uint64, ports int) [4]int {
+	s := sharesOf(descriptors, ports)
+	return [4]int{s.each, s.control, s.attempts, s.calls}
+}

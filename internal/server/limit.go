@@ -10,47 +10,12 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"postern/internal/budget"
 	"postern/internal/connlimit"
 	"postern/internal/origin"
 )
-
-const (
-	// mostConnections is how many connections there are at a time, at each SMTP port and at the HTTP ports together.
-	mostConnections = 1000
-	// leastDescriptors are kept for the database, the listeners, /healthz and mail on its way out.
-	leastDescriptors = 40
-)
-
-// connectionsEach is how many connections each of so many ports may hold, of the file descriptors that the process may
-// open: a quarter is kept for all else.
-func connectionsEach(descriptors uint64, ports int) int {
-	n := int(min(descriptors, 1<<20))
-	return max(4, min(mostConnections, (n-max(leastDescriptors, n/4))/ports))
-}
-
-// ports is how many there are that have connections of their own: both HTTP ports are one.
-func (l *listeners) ports() int {
-	n := 1
-	for _, x := range []net.Listener{l.smtp, l.smtps} {
-		if x != nil {
-			n++
-		}
-	}
-	return n
-}
-
-// descriptors is how many files and sockets the process may have open. Go has raised the soft limit at the start.
-func descriptors() uint64 {
-	var l syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
-		return 1024
-	}
-	return l.Cur
-}
 
 // newBudget is the memory of the bodies on their way in, by HTTP and by SMTP. It follows GOMEMLIMIT, which was set at the
 // start where the environment does not say it.
@@ -69,7 +34,7 @@ func (p proxies) newConnections(all int) *connlimit.Limiter {
 	return connlimit.New(connlimit.Config{All: all, PerSource: all / 2, Proxy: p.trust})
 }
 
-// limited bounds the connections of an HTTP port. In clear text a client that is one too many reads why; over TLS it
+// limited bounds the connections of an HTTP port, or of the control socket. In clear text a client that is one too many reads why; over TLS it
 // would have to shake hands first, and is closed.
 func limited(l net.Listener, by *connlimit.Limiter, clear bool, log *slog.Logger) net.Listener {
 	var last atomic.Int64

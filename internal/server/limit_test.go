@@ -33,12 +33,19 @@ func pairIn(t *testing.T, text string) (key, secret string) {
 }
 
 func TestConnectionsFollowTheDescriptors(t *testing.T) {
-	for descriptors, want := range map[uint64]int{64: 12, 256: 96, 1024: 384, 4096: 1000, 1 << 20: 1000, 1<<64 - 1: 1000, 20: 4} {
-		if got := server.ConnectionsEach(descriptors, 2); got != want {
-			t.Errorf("of %d descriptors: %d, want %d", descriptors, got, want)
+	all := [4]int{1000, 64, 64, 512}
+	for descriptors, want := range map[uint64][4]int{
+		20: {4, 4, 6, 6}, 64: {10, 4, 6, 6}, 256: {91, 9, 18, 18}, 1024: {365, 38, 64, 164}, 4096: all, 1 << 20: all, 1<<64 - 1: all,
+	} {
+		got := server.Shares(descriptors, 2)
+		if got != want {
+			t.Errorf("of %d descriptors: %v, want %v", descriptors, got, want)
+		}
+		if sum := uint64(2*got[0] + got[1] + got[2] + got[3] + 28); descriptors >= 64 && sum > descriptors {
+			t.Errorf("of %d descriptors %d are given out", descriptors, sum)
 		}
 	}
-	if got := server.ConnectionsEach(1024, 3); got != 256 {
+	if got := server.Shares(1024, 3)[0]; got != 243 {
 		t.Errorf("%d for each of three ports", got)
 	}
 }

@@ -49,6 +49,7 @@ type Server struct {
 	budget    *budget.Budget // of bodies on their way in, for all entry points
 
 	connections *connlimit.Limiter // of all HTTP ports
+	commands    *connlimit.Limiter // of the control socket
 
 	health *health
 	setUp  *SetUp // what the first start made; nil on a later one
@@ -81,7 +82,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	resolver := dns.New(s.DNSServer)
 	core, err := open(ctx, c, serving{
 		private: s.WebhookPrivate, grace: max(s.Drain/2, time.Millisecond), resolver: resolver, spf: s.SPFMechanisms(hostname), on: true,
-		retention: s.Retention,
+		retention: s.Retention, tlsKey: s.TLSKey,
 	}, log)
 	if err != nil {
 		return nil, err
@@ -103,7 +104,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	core.baseURL = srv.baseURL
 	srv.queue = queue.New(queue.Config{
 		Store: core.Store, Courier: srv.courier, PerDomain: srv.route == "direct", Grace: max(s.Drain/2, time.Millisecond),
-		Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true, Personalise: srv.personalise,
+		Workers: sharesOf(descriptors(), 1).attempts, Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true, Personalise: srv.personalise,
 	})
 	core.arrived = srv.queue.Wake
 	srv.tracking = tracking.New(tracking.Config{Store: core.Store, Suppress: core.Suppress, Signer: core.Links, Client: srv.proxies.client, Log: log.With("part", "tracking")})
@@ -132,9 +133,12 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 
 // doors makes what takes requests.
 func (s *Server) doors(settings *config.Serve) error {
-	each := connectionsEach(descriptors(), s.listeners.ports())
-	s.connections = s.proxies.newConnections(each)
-	s.mail = s.smtpDoors(each)
+	files := descriptors()
+	most := sharesOf(files, s.listeners.ports())
+	most.tell(files, s.log)
+	s.connections = s.proxies.newConnections(most.each)
+	s.commands = connlimit.New(connlimit.Config{All: most.control, PerSource: most.control, Few: most.control}) // on a socket all are one source
+	s.mail = s.smtpDoors(most.each)
 	wire := api.New(api.Config{
 		Backend: s.core.Backend, Client: s.proxies.client,
 		BaseURL: s.baseURL, Budget: s.budget, Log: s.log.With("part", "api"),
@@ -176,7 +180,7 @@ func (s *Server) parts() [][]part {
 		srv := newHTTPServer(h, cert, s.log.With("part", name))
 		return part{name, func(ctx context.Context) error { return serveHTTP(ctx, srv, l, grace) }}
 	}
-	doors := []part{web("control", s.control, s.listeners.control, nil)}
+	doors := []part{web("control", s.control, limited(s.listeners.control, s.commands, true, s.log), nil)}
 	if s.listeners.http != nil {
 		doors = append(doors, web("http", s.pages, limited(s.listeners.http, s.connections, true, s.log), nil))
 	}

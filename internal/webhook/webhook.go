@@ -33,7 +33,7 @@ const (
 	maxAnswer   = 64 << 10        // bytes that are read of an answer
 	perWebhook  = 4               // deliveries under way at a time
 	perHost     = 64
-	inAll       = 512
+	inAll       = 512 // where Config.Calls does not say it
 	recordAgain = 2 * time.Second
 	look        = 15 * time.Second // how often at least Run looks for what is due
 )
@@ -43,6 +43,7 @@ type Config struct {
 	Store     *store.Store
 	ServerKey []byte        // seals URLs and signing secrets
 	Private   bool          // URLs may be http and lead into private networks
+	Calls     int           // requests under way at a time; 0: 512
 	Grace     time.Duration // how long attempts under way may take at the end; 0: Timeout
 	Log       *slog.Logger
 	Now       func() time.Time // nil: time.Now
@@ -79,18 +80,21 @@ func New(c Config) (*Webhook, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Calls <= 0 {
+		c.Calls = inAll
+	}
 	dialer := &net.Dialer{Timeout: Timeout / 2, Resolver: c.Resolver}
 	if !c.Private {
 		dialer.Control = control
 	}
 	w := &Webhook{
-		Config: c, seal: seal, wake: make(chan struct{}, 1), work: newWork(),
+		Config: c, seal: seal, wake: make(chan struct{}, 1), work: newWork(c.Calls),
 		client: &http.Client{
 			Timeout: Timeout,
 			Transport: &http.Transport{
 				Proxy:       nil, // a proxy would connect where we may not
 				DialContext: dialer.DialContext, TLSHandshakeTimeout: Timeout / 2, ForceAttemptHTTP2: true, DisableCompression: true,
-				MaxIdleConns: 200, MaxIdleConnsPerHost: perReceiver, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxAnswer,
+				MaxIdleConns: min(200, c.Calls), MaxIdleConnsPerHost: perReceiver, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxAnswer,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},

@@ -23,6 +23,8 @@ import (
 type work struct {
 	running sync.WaitGroup
 
+	most    int // requests at a time
+
 	mu       sync.Mutex
 	all      int
 	hosts    map[string]int
@@ -32,8 +34,8 @@ type work struct {
 	more     bool           // something is due that had to wait
 }
 
-func newWork() *work {
-	return &work{ids: map[int64]bool{}, ended: map[int64]bool{}, webhooks: map[int64]int{}, hosts: map[string]int{}}
+func newWork(most int) *work {
+	return &work{most: most, ids: map[int64]bool{}, ended: map[int64]bool{}, webhooks: map[int64]int{}, hosts: map[string]int{}}
 }
 
 // looking is called before what is due is read.
@@ -51,7 +53,7 @@ func (w *work) enter(host string) bool {
 }
 
 func (w *work) begin(host string) bool {
-	if w.all >= inAll || w.hosts[host] >= perHost {
+	if w.all >= w.most || w.hosts[host] >= perHost {
 		w.more = true
 		return false
 	}

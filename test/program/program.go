@@ -64,6 +64,7 @@ type Server struct {
 	SignInURL      string
 	Args           []string // more arguments of serve
 	Log            string   // path of the log
+	Files          int      // that the process may open; 0: as many as this one
 
 	program string
 	cmd     *exec.Cmd
@@ -130,7 +131,10 @@ func (s *Server) Start(t testing.TB) {
 		t.Fatal(err)
 	}
 	defer log.Close() //nolint:errcheck // the child has its own
-	s.cmd = exec.Command(s.program, append([]string{"serve", "--http", s.HTTP, "--smtp", s.SMTP, "--log-format", "json"}, s.Args...)...)
+	args := append([]string{"serve", "--http", s.HTTP, "--smtp", s.SMTP, "--log-format", "json"}, s.Args...)
+	if s.cmd = exec.Command(s.program, args...); s.Files > 0 {
+		s.cmd = exec.Command("/bin/sh", append([]string{"-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, s.Files), s.program}, args...)...)
+	}
 	s.cmd.Env = s.env()
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
