@@ -25,8 +25,9 @@ help: ## this list
 run: ## serve from ./postern-data
 	$(GO) run . serve
 
-build: ## the program, in ./postern
+build: ## the program, in ./postern, and the modules that it is made of (CycloneDX), in ./postern.cdx.json
 	$(GO) build -trimpath -o postern .
+	@GO=$(GO) scripts/sbom postern
 
 test: test-tools ## all tests, on SQLite with the race detector and on PostgreSQL; installs what is missing
 	$(GO) build -o $(PROGRAM) .
@@ -45,10 +46,11 @@ soak: test-tools ## the promises for longer: 200 resets of a hammered key, 1,000
 test-tools:
 	@scripts/install-test-tools
 
-lint: ## formatting, vet and the linters of .golangci.yml
+lint: ## formatting, vet, the linters of .golangci.yml, and known vulnerabilities where their database can be reached
 	@unformatted=$$($(LINT) gofumpt -modpath postern -l .) || exit 1; test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(LINT) golangci-lint run ./...
+	@GO=$(GO) scripts/vulnerabilities
 
 fmt: ## format with gofumpt
 	$(LINT) gofumpt -modpath postern -w .
