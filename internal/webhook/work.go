@@ -23,7 +23,7 @@ import (
 type work struct {
 	running sync.WaitGroup
 
-	most    int // requests at a time
+	most int // requests at a time
 
 	mu       sync.Mutex
 	all      int
