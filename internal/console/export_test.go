@@ -67,8 +67,8 @@ func Disposition(name string) string { return disposition(name) }
 // LocalPath is where to go after signing in.
 func LocalPath(next string) string { return localPath(next) }
 
-// WithPictures writes a mail's pictures into its HTML.
-func WithPictures(source string, parts []mail.ViewPart) string { return withPictures(source, parts) }
+// ShownHTML is a mail's HTML as it is shown.
+func ShownHTML(source string, parts []mail.ViewPart) (string, error) { return shownHTML(source, parts) }
 
 // ForgotTakes is how long an answer to a forgotten password takes.
 const ForgotTakes = forgotTakes

@@ -3,23 +3,21 @@
 package console
 
 import (
-	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"mime"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-
-	"golang.org/x/net/html"
 
 	"postern/internal/mail"
 )
 
 // mailPolicy is the policy of a mail's HTML: it has no origin, runs nothing, and loads nothing but what is inside it.
-// It may be framed by our own page alone.
+// It may be framed by our own page alone. What connects without loading (preconnect, DNS) no policy forbids: shownHTML does.
 const mailPolicy = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 
 // inlineImages bounds the pictures that are written into a mail's HTML, in bytes.
@@ -49,40 +47,13 @@ func (c *console) showMessageHTML(v *visit) error {
 	h.Set("Content-Security-Policy", mailPolicy)
 	h.Set("X-Frame-Options", "SAMEORIGIN")
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	io.WriteString(v.w, withPictures(view.HTML, view.Parts)) //nolint:errcheck,gosec // foreign HTML, under mailPolicy
-	return nil
-}
-
-// withPictures replaces cid: references (RFC 2392) by the pictures they mean, and leaves the rest as it is.
-func withPictures(source string, parts []mail.ViewPart) string {
-	var out bytes.Buffer
-	left, read := inlineImages, 0
-	z := html.NewTokenizer(strings.NewReader(source))
-	z.SetMaxBuf(16 << 20)
-	for {
-		kind := z.Next()
-		if kind == html.ErrorToken { // the end, a tag without one, or one that is too large: the browser may see to it
-			return out.String() + source[read:]
-		}
-		raw := append([]byte(nil), z.Raw()...) // reading the token reuses its bytes
-		read += len(raw)
-		if kind != html.StartTagToken && kind != html.SelfClosingTagToken || !bytes.Contains(bytes.ToLower(raw), []byte("cid:")) {
-			out.Write(raw)
-			continue
-		}
-		t := z.Token()
-		for i := range t.Attr {
-			a := &t.Attr[i]
-			if a.Key != "src" && a.Key != "background" {
-				continue
-			}
-			if p := partByContentID(parts, a.Val); p != nil && len(p.Data) <= left {
-				left -= len(p.Data)
-				a.Val = "data:" + imageType(p.ContentType) + ";base64," + base64.StdEncoding.EncodeToString(p.Data)
-			}
-		}
-		out.WriteString(t.String())
+	shown, err := shownHTML(view.HTML, view.Parts)
+	if err != nil {
+		v.w.WriteHeader(http.StatusUnprocessableEntity)
+		shown = "<p>This HTML is not shown: " + html.EscapeString(err.Error()) + ". The source of the message has it."
 	}
+	io.WriteString(v.w, shown) //nolint:errcheck,gosec // made again from what is harmless, and under mailPolicy
+	return nil
 }
 
 // partByContentID finds the part that a cid: URL means.

@@ -474,6 +474,7 @@ func setHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", policy("'none'"))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-DNS-Prefetch-Control", "off")  // the names of links in a mail are nobody's to learn before one is pressed
 	h.Set("Referrer-Policy", "same-origin") // the token of a sign-in link stays here
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")

@@ -21,6 +21,21 @@ import (
 // tab opens a browser with one tab, which lasts as long as the test. What the page logs as an error fails the test.
 func tab(t *testing.T) context.Context {
 	t.Helper()
+	ctx := loggingTab(t)
+	messages := chromedp.Console(ctx)
+	go func() {
+		for m, err := range messages {
+			if err == nil && (m.IsException() || m.Source == "security") {
+				t.Errorf("the page logged: %s", m.Text)
+			}
+		}
+	}()
+	return ctx
+}
+
+// loggingTab is a tab in which a page may log what it likes.
+func loggingTab(t *testing.T) context.Context {
+	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		if os.Getenv("CI") == "true" {
@@ -43,15 +58,10 @@ func tab(t *testing.T) context.Context {
 		chromedp.Cancel(ctx) //nolint:errcheck // it may have ended by itself
 		cancel()
 	})
-	messages := chromedp.Console(ctx)
-	go func() {
-		for m, err := range messages {
-			if err == nil && (m.IsException() || m.Source == "security") {
-				t.Errorf("the page logged: %s", m.Text)
-			}
-		}
-	}()
-	do(t, ctx, chromedp.EmulateViewport(1280, 800))
+	// The first of a context starts the browser, and the browser ends with that one's context.
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 800)); err != nil {
+		t.Fatal(err)
+	}
 	return ctx
 }
 
