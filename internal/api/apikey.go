@@ -7,11 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"postern/internal/access"
-	"postern/internal/accounts"
-	"postern/internal/credential"
 	"postern/internal/keys"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -57,46 +54,24 @@ type liveSecret struct {
 	LastUsedAt string
 }
 
-// keyOwner is what a key on the wire says of its account.
-type keyOwner struct {
-	userID int64
-	policy credential.Policy
-	now    time.Time
-	used   map[int64]time.Time // when its keys were last used, by ID
-}
-
-// owner reads what some keys on the wire say beyond themselves: the user whom the account's keys belong to, 0 when it
-// has none, its rotation policy, and when the keys were last used.
-func (a *api) owner(c *call, keys ...store.Key) (keyOwner, error) {
-	out := keyOwner{now: time.Now()}
-	of, err := a.Store.Account(c.Context(), c.who.AccountID)
-	if err != nil {
-		return out, err
-	}
-	out.policy = accounts.PolicyOf(of)
+// userOf reads the user whom the account's keys belong to, 0 when it has none.
+func (a *api) userOf(c *call) (int64, error) {
 	users, err := a.Store.Users(c.Context(), c.who.AccountID)
-	if err == nil && len(users) > 0 {
-		out.userID = users[0].ID
+	if err != nil || len(users) == 0 {
+		return 0, err
 	}
-	if err != nil {
-		return out, err
-	}
-	ids := make([]int64, len(keys))
-	for i := range keys {
-		ids[i] = keys[i].ID
-	}
-	out.used, err = a.Store.LastUses(c.Context(), c.managed(), ids)
-	return out, err
+	return users[0].ID, nil
 }
 
-func wireKey(k store.Key, owner keyOwner) apiKey {
+func wireKey(x keys.Key, userID int64) apiKey {
+	k := x.Record
 	out := apiKey{
 		ACL: k.ACL, APIKey: k.APIKey, AllowedSenders: append([]string{}, mail.SplitList(k.AllowedSenders)...), CreatedAt: timestamp(k.CreatedAt),
 		DayLimit: k.DayLimit, HourLimit: k.HourLimit, ID: k.ID, IsActive: k.State == store.KeyActive, IsMaster: k.Master,
-		LastUsedAt: timestamp(owner.used[k.ID]),
+		LastUsedAt: timestamp(x.LastUsedAt),
 		MonthLimit: k.MonthLimit, Name: k.Name, Networks: listed(k.Networks), OverHourWaits: k.OverHourWaits,
 		Permissions: strings.Split(access.Permission(k.Permissions).String(), ","), Reference: k.Reference, Runlevel: "Normal", TrackHost: k.TrackHost,
-		Secrets: []liveSecret{}, UserID: owner.userID,
+		Secrets: []liveSecret{}, UserID: userID,
 	}
 	switch {
 	case !k.DeletedAt.IsZero():
@@ -104,12 +79,10 @@ func wireKey(k store.Key, owner keyOwner) apiKey {
 	case k.State == store.KeySuspended:
 		out.Runlevel = "Hardlock"
 	}
-	for _, x := range k.Secrets {
-		age := owner.policy.AgeOf(x.CreatedAt, owner.now)
+	for _, s := range x.Secrets {
 		out.Secrets = append(out.Secrets, liveSecret{
-			CreatedAt: timestamp(x.CreatedAt), DaysLeft: age.DaysLeft, ExpiresAt: timestamp(x.ExpiresAt), Hint: x.Hint, ID: x.ID,
-			// What is to end by itself needs no reset.
-			IsDue: age.Due && x.ExpiresAt.IsZero(), IsOverdue: age.Overdue, LastUsedAt: timestamp(x.LastUsedAt),
+			CreatedAt: timestamp(s.CreatedAt), DaysLeft: s.DaysLeft, ExpiresAt: timestamp(s.ExpiresAt), Hint: s.Hint, ID: s.ID,
+			IsDue: s.Due, IsOverdue: s.Overdue, LastUsedAt: timestamp(s.LastUsedAt),
 		})
 	}
 	return out
@@ -120,11 +93,15 @@ func listed(s string) []string { return append([]string{}, strings.Fields(s)...)
 
 // oneKey answers a single key.
 func (a *api) oneKey(c *call, status int, k store.Key, secret string) (reply, error) {
-	owner, err := a.owner(c, k)
+	x, err := a.Keys.Show(c.Context(), k)
 	if err != nil {
 		return reply{}, err
 	}
-	out := wireKey(k, owner)
+	user, err := a.userOf(c)
+	if err != nil {
+		return reply{}, err
+	}
+	out := wireKey(x, user)
 	out.SecretKey = secret
 	r := one(out)
 	r.status = status
@@ -210,49 +187,33 @@ func (a *api) listKeys(c *call) (reply, error) {
 	if f.Sort = l.sort; f.Sort == "LastUsedAt" {
 		f.Sort = "LastUsed"
 	}
-	keys, total, err := a.Store.Keys(c.Context(), c.managed(), f, l.Page)
+	list, total, err := a.Keys.Keys(c.Context(), c.managed(), f, l.Page)
 	if err != nil {
 		return reply{}, err
 	}
 	if l.countOnly {
 		return rows[apiKey](nil, total), nil
 	}
-	owner, err := a.owner(c, keys...)
+	user, err := a.userOf(c)
 	if err != nil {
 		return reply{}, err
 	}
 	var out []apiKey
-	for _, k := range keys {
-		out = append(out, wireKey(k, owner))
+	for _, k := range list {
+		out = append(out, wireKey(k, user))
 	}
 	return rows(out, total), nil
 }
 
-// keyNamed reads the path's ID, API key or reference. A reference may look like one of the others: ref: before it says
-// that it is none.
+// keyNamed reads the path's ID, API key or reference.
 func keyNamed(c *call) (store.KeyFilter, error) { return keyCalled(c.PathValue("id")) }
 
 func keyCalled(s string) (store.KeyFilter, error) {
-	if ref, ok := strings.CutPrefix(s, "ref:"); ok {
-		if ref == "" {
-			return store.KeyFilter{}, notFound()
-		}
-		return store.KeyFilter{Reference: ref}, nil
+	f, err := keys.Named(s)
+	if err != nil {
+		return f, notFound()
 	}
-	if k, err := credential.ParseAPIKey(strings.ToLower(s)); err == nil {
-		return store.KeyFilter{APIKey: k.String()}, nil
-	}
-	if s == "" {
-		return store.KeyFilter{}, notFound()
-	}
-	if strings.Trim(s, "0123456789") != "" {
-		return store.KeyFilter{Reference: s}, nil
-	}
-	id, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || id <= 0 {
-		return store.KeyFilter{}, notFound()
-	}
-	return store.KeyFilter{ID: id}, nil
+	return f, nil
 }
 
 // isOthers says whether a filter names another key than the calling one. By a reference it cannot be told: then the
@@ -278,11 +239,11 @@ func (a *api) getKey(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	k, err := a.Store.Key(c.Context(), c.managed(), f)
+	k, err := a.Keys.Key(c.Context(), c.managed(), f)
 	if err != nil {
 		return reply{}, err
 	}
-	return a.oneKey(c, http.StatusOK, k, "")
+	return a.oneKey(c, http.StatusOK, k.Record, "")
 }
 
 // keyChange reads the properties of a key that can be given; others are ignored.

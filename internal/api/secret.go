@@ -4,11 +4,9 @@ package api
 
 import (
 	"net/http"
-	"net/netip"
 	"slices"
 	"time"
 
-	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/keys"
 	"postern/internal/store"
@@ -109,18 +107,18 @@ func (a *api) listConnections(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	f := store.ConnectionFilter{KeyID: k.ID}
+	f := store.ConnectionFilter{}
 	if f.SecretID, err = q.id("secretid", "SecretID"); err != nil {
 		return reply{}, err
 	}
 	if f.Since, err = q.time("fromts", "FromTS"); err != nil {
 		return reply{}, err
 	}
-	list, err := a.Store.Connections(c.Context(), c.managed(), f)
+	list, err := a.Keys.Connections(c.Context(), k, f)
 	if err != nil {
 		return reply{}, err
 	}
-	slices.SortStableFunc(list, func(x, y store.Connection) int {
+	slices.SortStableFunc(list, func(x, y keys.Connection) int {
 		switch l.sort {
 		case "SecretID":
 			return int(x.SecretID - y.SecretID)
@@ -150,31 +148,17 @@ type suggestion struct {
 	Networks  []string
 }
 
-// suggestDays is how far back connections are looked at for a suggestion.
-const suggestDays = 30
-
 // suggestNetworks answers few networks that hold all addresses a key was used from of late.
 func (a *api) suggestNetworks(c *call) (reply, error) {
 	k, err := a.keyOfPath(c)
 	if err != nil {
 		return reply{}, err
 	}
-	since := time.Now().AddDate(0, 0, -suggestDays)
-	list, err := a.Store.Connections(c.Context(), c.managed(), store.ConnectionFilter{KeyID: k.ID, Since: since, Ended: true})
+	x, err := a.Keys.Suggest(c.Context(), k)
 	if err != nil {
 		return reply{}, err
 	}
-	var seen []netip.Addr
-	for _, x := range list {
-		if addr, err := netip.ParseAddr(x.Address); err == nil && !slices.Contains(seen, addr) {
-			seen = append(seen, addr)
-		}
-	}
-	out := suggestion{Addresses: len(seen), Days: suggestDays, Networks: []string{}}
-	for _, p := range access.SuggestNetworks(seen) {
-		out.Networks = append(out.Networks, access.FormatNetworks([]netip.Prefix{p}))
-	}
-	return one(out), nil
+	return one(suggestion{Addresses: x.Addresses, Days: keys.SuggestDays, Networks: x.Networks}), nil
 }
 
 // keyOfPath reads the key that the path names.
@@ -183,5 +167,6 @@ func (a *api) keyOfPath(c *call) (store.Key, error) {
 	if err != nil {
 		return store.Key{}, err
 	}
-	return a.Store.Key(c.Context(), c.managed(), f)
+	k, err := a.Keys.Key(c.Context(), c.managed(), f)
+	return k.Record, err
 }

@@ -100,7 +100,8 @@ func New(c Config) (*Backend, error) {
 	changed := func(keyID int64) { b.Submit.Forget(keyID); c.Changed(keyID) }
 	b.Accounts = accounts.New(accounts.Config{Store: c.Store, Gate: b.Gate, Notices: b.Notices, Changed: changed})
 	b.Keys = keys.New(keys.Config{
-		Store: c.Store, Gate: b.Gate, Digester: digester, Notices: b.Notices, Accounts: b.Accounts, Changed: changed, OwnHost: c.OwnHost, Log: c.part("keys"),
+		Store: c.Store, Gate: b.Gate, Digester: digester, Notices: b.Notices, Accounts: b.Accounts, Changed: changed, OwnHost: c.OwnHost,
+		Now: c.Now, Log: c.part("keys"),
 	})
 	b.People, err = people.New(people.Config{
 		Store: c.Store, Accounts: b.Accounts, Notices: b.Notices, Digester: digester, ServerKey: c.ServerKey, Hashing: c.Hashing, Now: c.Now, Log: c.part("people"),

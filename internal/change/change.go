@@ -54,9 +54,9 @@ func (a Actor) Entry(accountID int64, action, target, detail string) audit.Entry
 // Log gathers what is different, for the audit log: "name: a → b; state: active → deactivated".
 type Log struct{ Text string }
 
-// Note adds a property, if it is different.
+// Note adds a property, if it is different. A nil Log takes nothing.
 func (l *Log) Note(what, from, to string) {
-	if from == to {
+	if l == nil || from == to {
 		return
 	}
 	if l.Text != "" {

@@ -11,6 +11,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/keys"
 )
 
 type keyCmd struct {
@@ -73,9 +74,9 @@ func (c *keyListCmd) filter() control.KeyList {
 
 // Run lists keys.
 func (c *keyListCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Key, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]keys.Key, error) {
 		return calls.ListKeys(ctx, c.filter())
-	}, func(list []control.Key) error {
+	}, func(list []keys.Key) error {
 		rows := make([][]string, 0, len(list))
 		for _, k := range list {
 			rows = append(rows, []string{number(k.ID), k.Name, kind(k), k.APIKey, state(k), k.Reference, hints(k), due(k), when(k.LastUsedAt, "never")})
@@ -84,14 +85,14 @@ func (c *keyListCmd) Run(common *config.Common, s *streams) error {
 	})
 }
 
-func kind(k control.Key) string {
+func kind(k keys.Key) string {
 	if k.Master {
 		return "master"
 	}
 	return "subaccount"
 }
 
-func state(k control.Key) string {
+func state(k keys.Key) string {
 	if !k.DeletedAt.IsZero() {
 		return "deleted"
 	}
@@ -99,7 +100,7 @@ func state(k control.Key) string {
 }
 
 // hints tell the live secrets of a key apart, with the end of one that has one.
-func hints(k control.Key) string {
+func hints(k keys.Key) string {
 	var out []string
 	for _, x := range k.Secrets {
 		text := "…" + x.Hint
@@ -115,7 +116,7 @@ func hints(k control.Key) string {
 }
 
 // due says when a key's secret is to be reset.
-func due(k control.Key) string {
+func due(k keys.Key) string {
 	switch {
 	case !k.DeletedAt.IsZero():
 		return "deleted " + when(k.DeletedAt, "")
@@ -125,6 +126,9 @@ func due(k control.Key) string {
 		return "before its secret ends"
 	case k.Secrets[0].Overdue:
 		return "overdue by " + long(max(24*time.Hour, time.Duration(-k.SecretDaysLeft)*24*time.Hour))
+	}
+	if k.SecretDaysLeft < 0 {
+		return "when it is active again"
 	}
 	return fmt.Sprintf("in %d days", k.SecretDaysLeft)
 }
@@ -144,15 +148,15 @@ Example:
 
 // Run shows a key.
 func (c *keyShowCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.KeyDetails, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (keys.Details, error) {
 		return calls.ShowKey(ctx, c.Key)
-	}, func(k control.KeyDetails) error {
+	}, func(k keys.Details) error {
 		return s.key(k)
 	})
 }
 
 // key prints all of a key.
-func (s *streams) key(k control.KeyDetails) error {
+func (s *streams) key(k keys.Details) error {
 	is := state(k.Key)
 	if k.StateReason != "" {
 		is += ": " + k.StateReason
@@ -196,7 +200,7 @@ func (s *streams) key(k control.KeyDetails) error {
 }
 
 // restrictions are what bounds a key, with how much of it is used.
-func restrictions(k control.KeyDetails) [][]string {
+func restrictions(k keys.Details) [][]string {
 	r := k.Restrictions
 	everywhere, all := "everywhere", "all of its senders"
 	if len(r.Networks) > 0 {
@@ -224,8 +228,8 @@ func restrictions(k control.KeyDetails) [][]string {
 }
 
 // wouldBreak says what the end of a secret would break.
-func (s *streams) wouldBreak(x control.Secret, all []control.Connection, now time.Time) error {
-	var recent []control.Connection
+func (s *streams) wouldBreak(x keys.Secret, all []keys.Connection, now time.Time) error {
+	var recent []keys.Connection
 	last := x.LastUsedAt
 	for _, c := range all {
 		if c.SecretID != x.ID {
@@ -255,7 +259,7 @@ func (s *streams) section(title string, head []string, rows [][]string) error {
 	return s.table(head, rows)
 }
 
-func (s *streams) connections(title string, list []control.Connection) error {
+func (s *streams) connections(title string, list []keys.Connection) error {
 	rows := make([][]string, 0, len(list))
 	for _, c := range list {
 		rows = append(rows, []string{"…" + c.SecretHint, c.Protocol, orDash(c.Address), orDash(c.Client), when(c.FirstSeenAt, ""), when(c.LastSeenAt, ""), number(c.Count)})
@@ -285,9 +289,9 @@ Example:
 
 // Run lists connections.
 func (c *keyConnectionsCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Connection, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]keys.Connection, error) {
 		return calls.ListConnections(ctx, c.Key)
-	}, func(list []control.Connection) error {
+	}, func(list []keys.Connection) error {
 		switch {
 		case len(list) == 0:
 			return s.printf("Nothing has used its live secrets yet.\n")

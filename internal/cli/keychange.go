@@ -92,9 +92,9 @@ Examples:
 
 // Run retires a secret.
 func (c *keyRetireCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.KeyDetails, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (keys.Details, error) {
 		return calls.RetireSecret(ctx, c.Key, int64(c.Secret))
-	}, func(k control.KeyDetails) error {
+	}, func(k keys.Details) error {
 		return s.printf("%s  %s  what works is %s\n", k.APIKey, plain(k.Name), hints(k.Key))
 	})
 }
@@ -165,11 +165,11 @@ func (c *keyRenameCmd) Run(common *config.Common, s *streams) error {
 func (w which) changeKey(common *config.Common, s *streams, change control.KeyChange, asJSON bool) error {
 	return show(common, s, asJSON, func(ctx context.Context, calls control.Calls) (control.ChangedKey, error) {
 		return calls.ChangeKey(ctx, w.Key, change)
-	}, func(k control.ChangedKey) error { return s.keyState(k.KeyDetails) })
+	}, func(k control.ChangedKey) error { return s.keyState(k.Details) })
 }
 
 // keyState says in a line how a key is.
-func (s *streams) keyState(k control.KeyDetails) error {
+func (s *streams) keyState(k keys.Details) error {
 	return s.printf("%s  %s  %s\n", k.APIKey, plain(k.Name), k.State)
 }
 
@@ -189,7 +189,7 @@ Example:
 
 // Run suspends a key.
 func (c *keySuspendCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.KeyDetails, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (keys.Details, error) {
 		return calls.SuspendKey(ctx, c.Key, c.Reason)
 	}, s.keyState)
 }
@@ -201,7 +201,7 @@ type keyRestoreCmd struct {
 
 // Run ends a suspension.
 func (c *keyRestoreCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.KeyDetails, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (keys.Details, error) {
 		return calls.RestoreKey(ctx, c.Key)
 	}, s.keyState)
 }

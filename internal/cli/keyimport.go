@@ -17,6 +17,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/keys"
 	"postern/internal/sheet"
 )
 
@@ -354,9 +355,9 @@ Example:
 
 // Run exports keys.
 func (c *keyExportCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Key, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]keys.Key, error) {
 		return calls.ListKeys(ctx, control.KeyList{Account: c.Account})
-	}, func(list []control.Key) error {
+	}, func(list []keys.Key) error {
 		w := csv.NewWriter(s.out)
 		rows := [][]string{{"key", "account", "name", "kind", "api_key", "reference", "state", "created_at", "secret_hint", "secret_created_at", "secret_days_left", "last_used_at"}}
 		for _, k := range list {

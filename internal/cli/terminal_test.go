@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/internal/control"
+	"postern/internal/keys"
 )
 
 // TestSpansAreReadAsPeopleWriteThem: also whole days and weeks, and nothing that could be meant otherwise.
@@ -32,15 +33,15 @@ func TestSpansAreReadAsPeopleWriteThem(t *testing.T) {
 // TestWouldBreak: what used a secret within a day is listed, and otherwise for how long nothing has.
 func TestWouldBreak(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	x := control.Secret{ID: 7, Hint: "ab12"}
-	used := func(ago time.Duration) []control.Connection {
-		return []control.Connection{
+	x := keys.Secret{ID: 7, Hint: "ab12"}
+	used := func(ago time.Duration) []keys.Connection {
+		return []keys.Connection{
 			{SecretID: 7, SecretHint: "ab12", Protocol: "smtp", Address: "192.0.2.4", Client: "mail.example.com", LastSeenAt: now.Add(-ago), Count: 120},
 			{SecretID: 8, SecretHint: "cd34", Protocol: "http", Address: "192.0.2.9", LastSeenAt: now},
 		}
 	}
 	for _, c := range []struct {
-		list []control.Connection
+		list []keys.Connection
 		want string
 	}{
 		{nil, "Nothing has ever used …ab12."},

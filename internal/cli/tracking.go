@@ -10,6 +10,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/keys"
 )
 
 type accountTrackingCmd struct {
@@ -94,7 +95,7 @@ func (c *keyTrackHostCmd) Run(common *config.Common, s *streams) error {
 	})
 }
 
-func linkHost(k control.Key) string {
+func linkHost(k keys.Key) string {
 	if k.TrackHost == "" {
 		return "the server's name"
 	}

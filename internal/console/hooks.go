@@ -385,7 +385,7 @@ func (c *console) showHookSecret(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.show(v, http.StatusOK, "hook-secret", "Signing secret", "webhooks", keySecretBody{Key: key, Now: now, Nonce: c.forms.nonce(v.user.ID)})
+	return c.show(v, http.StatusOK, "hook-secret", "Signing secret", "webhooks", keySecretBody{Key: key.Record, Now: now, Nonce: c.forms.nonce(v.user.ID)})
 }
 
 func (c *console) newHookSecret(v *visit) error {
@@ -403,7 +403,7 @@ func (c *console) newHookSecret(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.show(v, http.StatusOK, "hook-secret", "Signing secret", "webhooks", keySecretBody{Key: key, Secret: secret})
+	return c.show(v, http.StatusOK, "hook-secret", "Signing secret", "webhooks", keySecretBody{Key: key.Record, Secret: secret})
 }
 
 // replayFailed tells a key's hooks anew what failed in the last hours.

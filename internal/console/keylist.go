@@ -3,15 +3,14 @@
 package console
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"postern/internal/access"
 	"postern/internal/accounts"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -38,7 +37,7 @@ type keysBody struct {
 	Room        room
 	Pages       pager
 	Nonce       string
-	Gone        *store.Key  // the subaccount that was deleted just now
+	Gone        *keys.Key   // the subaccount that was deleted just now
 	Issued      *issuedBody // a secret to show, this once
 }
 
@@ -103,17 +102,11 @@ func (c *console) keysFilter(v *visit, show, query string) store.KeyFilter {
 	case store.KeyActive, store.KeyDeactivated, store.KeySuspended:
 		f.State = show
 	case "due":
-		policy := accounts.PolicyOf(v.account)
-		f.State, f.DueBefore = store.KeyActive, c.madeBefore(policy.Days-policy.RemindDays)
+		f.DueAt = c.Now()
 	case "unused":
 		f.UnusedSince = c.Now().AddDate(0, 0, -unusedDays)
 	}
 	return f
-}
-
-// madeBefore is the bound for secrets that are that many days old. The day begins with its first microsecond.
-func (c *console) madeBefore(days int) time.Time {
-	return c.Now().Add(-time.Duration(days)*24*time.Hour + time.Microsecond)
 }
 
 func (c *console) showKeys(v *visit) error {
@@ -138,12 +131,12 @@ func (c *console) keysBody(v *visit) (keysBody, error) {
 	asked := url.Values{"q": {b.Query}, "show": {b.Show}, "sort": {b.Sort}}
 	f := c.keysFilter(v, b.Show, b.Query)
 	f.Master = new(true)
-	primary, _, err := c.Store.Keys(ctx, v.scope, f, store.Page{Limit: 1})
+	primary, _, err := c.Keys.Keys(ctx, v.scope, f, store.Page{Limit: 1})
 	if err != nil {
 		return b, err
 	}
 	f.Master, f.Sort = new(false), map[string]string{"": "Name", "created": "CreatedAt", "used": "LastUsed", "rested": "LastUsed"}[b.Sort]
-	list, total, err := c.Store.Keys(ctx, v.scope, f, store.Page{Limit: keysAPage, Offset: (n - 1) * keysAPage, Desc: b.Sort == "created" || b.Sort == "used"})
+	list, total, err := c.Keys.Keys(ctx, v.scope, f, store.Page{Limit: keysAPage, Offset: (n - 1) * keysAPage, Desc: b.Sort == "created" || b.Sort == "used"})
 	if err != nil {
 		return b, err
 	}
@@ -161,10 +154,10 @@ func (c *console) keysBody(v *visit) (keysBody, error) {
 	b.Subaccounts, b.Controls = rows, b.Filtered || total > 5
 	b.choices(asked)
 	if id, err := strconv.ParseInt(q.Get("gone"), 10, 64); err == nil && id > 0 {
-		gone, err := c.Store.Key(ctx, v.scope, store.KeyFilter{ID: id, Deleted: true})
+		gone, err := c.Keys.Key(ctx, v.scope, store.KeyFilter{ID: id, Deleted: true})
 		if err == nil {
 			b.Gone = &gone
-		} else if !errors.Is(err, store.ErrNotFound) {
+		} else if !isMissing(err) {
 			return b, err
 		}
 	}
@@ -201,19 +194,12 @@ func (b *keysBody) choices(asked url.Values) {
 
 // aged counts the active keys of the scope whose secret is due for a reset.
 func (c *console) aged(v *visit) (agedBanner, error) {
-	policy := accounts.PolicyOf(v.account)
-	b := agedBanner{Stops: policy.Stop}
-	for _, x := range []struct {
-		n    *int
-		days int
-	}{{&b.Due, policy.Days - policy.RemindDays}, {&b.Overdue, policy.Days}} {
-		var err error
-		_, *x.n, err = c.Store.Keys(v.r.Context(), v.scope, store.KeyFilter{State: store.KeyActive, DueBefore: c.madeBefore(x.days)}, store.Page{Limit: 1})
-		if err != nil || *x.n == 0 {
-			return b, err
-		}
+	b := agedBanner{Stops: accounts.PolicyOf(v.account).Stop}
+	var err error
+	if b.Due, err = c.Keys.Count(v.r.Context(), v.scope, store.KeyFilter{DueAt: c.Now()}); err == nil && b.Due > 0 {
+		b.Overdue, err = c.Keys.Count(v.r.Context(), v.scope, store.KeyFilter{OverdueAt: c.Now()})
 	}
-	return b, nil
+	return b, err
 }
 
 // room says whether the account's plan allows another subaccount, to who may make one.
@@ -225,7 +211,7 @@ func (c *console) room(v *visit) (room, error) {
 	if err != nil || may.Subaccounts == 0 {
 		return room{May: true}, err
 	}
-	_, n, err := c.Store.Keys(v.r.Context(), store.OfAccount(v.account.ID), store.KeyFilter{Master: new(false)}, store.Page{Limit: 1})
+	n, err := c.Keys.Count(v.r.Context(), store.OfAccount(v.account.ID), store.KeyFilter{Master: new(false)})
 	return room{May: true, Full: int64(n) >= may.Subaccounts, Ask: v.may(access.ManageAccount, 0), Plan: may.Plan, Limit: int(may.Subaccounts), Taken: n}, err
 }
 

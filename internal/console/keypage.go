@@ -5,7 +5,6 @@ package console
 import (
 	"cmp"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,12 +13,10 @@ import (
 	"postern/internal/access"
 	"postern/internal/accounts"
 	"postern/internal/credential"
+	"postern/internal/keys"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
-
-// suggestFrom is how far back networks are looked at that a key could be bound to.
-const suggestFrom = 30 * 24 * time.Hour
 
 // keyBody is a key's own page.
 type keyBody struct {
@@ -103,15 +100,15 @@ func (c *console) showKey(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if b.Test.Sent, err = c.testSent(v, k); err != nil {
+	if b.Test.Sent, err = c.testSent(v, k.Record); err != nil {
 		return err
 	}
 	return c.show(v, http.StatusOK, "key", k.Name, "keys", b)
 }
 
-func (c *console) keyBody(v *visit, k store.Key) (keyBody, error) {
+func (c *console) keyBody(v *visit, k keys.Key) (keyBody, error) {
 	b := keyBody{Policy: accounts.PolicyOf(v.account), Nonce: c.forms.nonce(v.user.ID)}
-	rows, err := c.keyRows(v, []store.Key{k})
+	rows, err := c.keyRows(v, []keys.Key{k})
 	if err != nil {
 		return b, err
 	}
@@ -137,34 +134,23 @@ func (c *console) keyBody(v *visit, k store.Key) (keyBody, error) {
 	if b.SMTP, err = c.smtpBody(v, k); err != nil {
 		return b, err
 	}
-	b.Test, err = c.testMail(v, k)
+	b.Test, err = c.testMail(v, k.Record)
 	return b, err
 }
 
 // gauges say how much of each limit is used.
-func (c *console) gauges(v *visit, k store.Key) ([]gauge, error) {
-	now := c.Now().UTC()
-	hour, day, month := now.Truncate(time.Hour), now.Truncate(24*time.Hour), time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
-	used, err := c.Store.KeyUse(v.r.Context(), k.ID, month)
-	if err != nil {
-		return nil, err
-	}
-	sum := func(from, to time.Time) (n int) {
-		for _, u := range used {
-			if !u.Hour.Before(from) && u.Hour.Before(to) {
-				n += int(u.Messages)
-			}
-		}
-		return n
-	}
+func (c *console) gauges(v *visit, key keys.Key) ([]gauge, error) {
+	use, err := c.Keys.Use(v.r.Context(), key.ID)
+	k := key.Record
 	return []gauge{
-		{Per: "This hour", Used: sum(hour, hour.Add(time.Hour)), Limit: int(k.HourLimit)},
-		{Per: "Today", Used: sum(day, day.AddDate(0, 0, 1)), Limit: int(cmp.Or(k.DayLimit, v.account.DayLimit)), Default: k.DayLimit == 0 && v.account.DayLimit > 0},
-		{Per: "This month", Used: sum(month, month.AddDate(0, 1, 0)), Limit: int(k.MonthLimit)},
-	}, nil
+		{Per: "This hour", Used: int(use.ThisHour), Limit: int(k.HourLimit)},
+		{Per: "Today", Used: int(use.ThisDay), Limit: int(cmp.Or(k.DayLimit, v.account.DayLimit)), Default: k.DayLimit == 0 && v.account.DayLimit > 0},
+		{Per: "This month", Used: int(use.ThisMonth), Limit: int(k.MonthLimit)},
+	}, err
 }
 
-func (c *console) limitsView(v *visit, k store.Key) (limitsView, error) {
+func (c *console) limitsView(v *visit, key keys.Key) (limitsView, error) {
+	k := key.Record
 	l := limitsView{Permissions: permissionsOf(k.Permissions), Networks: strings.Fields(k.Networks)}
 	for _, s := range mail.SplitList(k.AllowedSenders) {
 		l.Senders = append(l.Senders, strings.TrimPrefix(s, "*@"))
@@ -172,31 +158,12 @@ func (c *console) limitsView(v *visit, k store.Key) (limitsView, error) {
 	if k.Networks != "" {
 		return l, nil
 	}
-	var err error
-	l.Suggested, err = c.suggested(v, k)
+	suggested, err := c.Keys.Suggest(v.r.Context(), k)
+	l.Suggested = suggested.Networks
 	return l, err
 }
 
-// suggested are the few networks that a key was used from in the last 30 days, with secrets that ended since as well.
-func (c *console) suggested(v *visit, k store.Key) ([]string, error) {
-	list, err := c.Store.Connections(v.r.Context(), v.scope, store.ConnectionFilter{KeyID: k.ID, Since: c.Now().Add(-suggestFrom), Ended: true})
-	if err != nil {
-		return nil, err
-	}
-	var from []netip.Addr
-	for _, x := range list {
-		if a, err := netip.ParseAddr(x.Address); err == nil {
-			from = append(from, a)
-		}
-	}
-	networks := access.SuggestNetworks(from)
-	if len(networks) > access.MaxNetworks {
-		return nil, nil // it comes from everywhere
-	}
-	return strings.Fields(access.FormatNetworks(networks)), nil
-}
-
-func (c *console) sharing(v *visit, k store.Key) (*sharing, error) {
+func (c *console) sharing(v *visit, k keys.Key) (*sharing, error) {
 	if !v.may(access.ReadAccount, 0) {
 		return nil, nil
 	}
@@ -238,7 +205,7 @@ func (c *console) showDelete(v *visit) error {
 	return c.deleteForm(v, http.StatusOK, k, deleteBody{Queue: "send"})
 }
 
-func (c *console) deleteForm(v *visit, status int, k store.Key, b deleteBody) error {
+func (c *console) deleteForm(v *visit, status int, k keys.Key, b deleteBody) error {
 	if k.Master {
 		return &statusError{http.StatusConflict, "The primary key cannot be deleted", "It is the account's own. Deactivate it, and it opens nothing."}
 	}

@@ -172,7 +172,7 @@ func TestRestrictionsAreRefusedThenAllowed(t *testing.T) {
 
 	// Networks that would shut out what uses it now have to be meant.
 	form.Set("networks", "203.0.113.0/24")
-	a := b.post(path, form).is(http.StatusUnprocessableEntity).says("1 connection of the last 24 hours would be refused", "postfix/3.7 from 192.0.2.7 by SMTP")
+	a := b.post(path, form).is(http.StatusUnprocessableEntity).says("2 connections of the last 7 days would be refused", "postfix/3.7 from 192.0.2.7 by SMTP")
 	if !w.opensFrom(sub, "192.0.2.7") {
 		t.Error("a form that was refused has changed the networks")
 	}

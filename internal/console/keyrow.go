@@ -9,22 +9,19 @@ import (
 	"time"
 
 	"postern/internal/access"
-	"postern/internal/accounts"
 	"postern/internal/credential"
+	"postern/internal/keys"
 	"postern/internal/store"
 )
-
-// volumeDays is how far back a key's volume is shown.
-const volumeDays = 30
 
 // keyRow is a key as the pages show it.
 type keyRow struct {
 	store.Key
 	Meter    meter
 	LastUsed time.Time
-	Hint     string        // the last four characters of its newest secret
-	Old      *store.Secret // the one that goes on beside the newest, until its end
-	OldLeft  string        // how long, in words
+	Hint     string       // the last four characters of its newest secret
+	Old      *keys.Secret // the one that goes on beside the newest, until its end
+	OldLeft  string       // how long, in words
 	Volume   volume
 	May      keyRights
 }
@@ -46,7 +43,7 @@ func (k keyRow) Restricted() bool {
 
 // meter is the age of a secret as a ring, or how long it still works: Level is "ok", "due" or "overdue".
 type meter struct {
-	credential.Age
+	Days      int    // how old it is
 	Max, Left int    // days of the whole ring, and of its part that is still to come
 	Level     string // colours it
 	Sign      string // in the middle of the ring
@@ -54,32 +51,32 @@ type meter struct {
 	Tip       string // what the ring says, in full
 }
 
-func (c *console) meter(secret store.Secret, policy credential.Policy) meter {
-	a, maxDays := policy.AgeOf(secret.CreatedAt, c.Now()), policy.Days
+func (c *console) meter(secret keys.Secret, maxDays int) meter {
 	if !secret.ExpiresAt.IsZero() {
-		return c.endMeter(secret, a)
+		return c.endMeter(secret)
 	}
-	m := meter{Age: a, Max: maxDays, Left: a.DaysLeft, Level: "ok", Sign: strconv.Itoa(a.DaysLeft), Text: "days left"}
+	m := meter{Days: secret.AgeDays, Max: maxDays, Left: max(secret.DaysLeft, 0), Level: "ok", Sign: strconv.Itoa(max(secret.DaysLeft, 0)), Text: "days left"}
 	switch {
-	case a.Overdue:
+	case secret.Overdue:
 		m.Level, m.Left, m.Sign, m.Text = "overdue", maxDays, "!", "overdue"
-	case a.DaysLeft == 0:
+	case secret.Due && secret.DaysLeft == 0:
 		m.Level, m.Text = "due", "reset today"
-	case a.DaysLeft == 1:
-		m.Level, m.Text = "due", "day left"
-	case a.Due:
+	case secret.DaysLeft == 1:
+		m.Text = "day left"
+	}
+	if secret.Due && !secret.Overdue {
 		m.Level = "due"
 	}
-	m.Tip = fmt.Sprintf("The secret key was made %s ago; it is due for a reset every %d days.", count(a.Days, "day"), maxDays)
+	m.Tip = fmt.Sprintf("The secret key was made %s ago; it is due for a reset every %d days.", count(secret.AgeDays, "day"), maxDays)
 	return m
 }
 
 // endMeter is the ring of a secret that ends by itself: when it is due for a reset means nothing any more. It is full
 // with the longest overlap, and counts as ahead does.
-func (c *console) endMeter(secret store.Secret, a credential.Age) meter {
+func (c *console) endMeter(secret keys.Secret) meter {
 	const day = 24 * time.Hour
 	left, words := secret.ExpiresAt.Sub(c.Now()), ahead(secret.ExpiresAt, c.Now())
-	m := meter{Age: a, Max: int(credential.MaxOverlap / day), Level: "due", Text: "ends " + words, Tip: "The secret key ends " + words + "."}
+	m := meter{Days: secret.AgeDays, Max: int(credential.MaxOverlap / day), Level: "due", Text: "ends " + words, Tip: "The secret key ends " + words + "."}
 	m.Left = min(max(int(left.Round(day)/day), 0), m.Max)
 	switch {
 	case left < time.Hour:
@@ -92,17 +89,14 @@ func (c *console) endMeter(secret store.Secret, a credential.Age) meter {
 	return m
 }
 
-func (c *console) keyRow(v *visit, k store.Key) keyRow {
-	row := keyRow{Key: k, May: keyRights{
+func (c *console) keyRow(v *visit, k keys.Key) keyRow {
+	row := keyRow{Key: k.Record, LastUsed: k.LastUsedAt, Hint: k.SecretHint, May: keyRights{
 		Send: v.may(access.SendTest, k.ID), Manage: v.may(access.ManageKeys, k.ID), Rotate: v.mayRotate(k),
 		Restrict: v.may(access.RestrictKeys, k.ID), Delete: v.may(access.DeleteKeys, k.ID) && !k.Master,
 	}}
 	for i, x := range k.Secrets {
-		if x.LastUsedAt.After(row.LastUsed) {
-			row.LastUsed = x.LastUsedAt
-		}
 		if i == 0 {
-			row.Hint, row.Meter = x.Hint, c.meter(x, accounts.PolicyOf(v.account))
+			row.Meter = c.meter(x, v.account.SecretDays)
 		} else {
 			row.Old, row.OldLeft = &k.Secrets[i], strings.TrimPrefix(ahead(x.ExpiresAt, c.Now()), "in ")
 		}
@@ -110,29 +104,15 @@ func (c *console) keyRow(v *visit, k store.Key) keyRow {
 	return row
 }
 
-// keyRows are keys with what has to be asked for them: their volume, and their last use also with a secret that ended.
-func (c *console) keyRows(v *visit, keys []store.Key) ([]keyRow, error) {
-	ids := make([]int64, len(keys))
-	for i, k := range keys {
-		ids[i] = k.ID
-	}
-	volumes, err := c.Store.Volumes(v.r.Context(), v.scope, ids, c.Now(), volumeDays)
-	if err != nil {
-		return nil, err
-	}
-	used, err := c.Store.LastUses(v.r.Context(), v.scope, ids)
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]keyRow, len(keys))
-	for i, k := range keys {
+// keyRows are keys with their volume.
+func (c *console) keyRows(v *visit, list []keys.Key) ([]keyRow, error) {
+	volumes, err := c.Keys.Volumes(v.r.Context(), v.scope, list)
+	rows := make([]keyRow, len(list))
+	for i, k := range list {
 		rows[i] = c.keyRow(v, k)
 		rows[i].Volume = volumeOf(volumes[k.ID])
-		if at := used[k.ID]; at.After(rows[i].LastUsed) {
-			rows[i].LastUsed = at
-		}
 	}
-	return rows, nil
+	return rows, err
 }
 
 // volume is how many messages a key had on each of the last days, as a drawing. Each day is three units wide.
@@ -145,7 +125,7 @@ type volume struct {
 // sparkHeight is the drawing's height in its own units, volumeWidth its width.
 const (
 	sparkHeight = 24
-	volumeWidth = 3 * volumeDays
+	volumeWidth = 3 * keys.VolumeDays
 )
 
 func volumeOf(days []int64) volume {

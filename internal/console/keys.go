@@ -71,16 +71,16 @@ func (b keyFormBody) complain(e *change.Error) keyFormBody {
 var errNoKey = notFound("There is no such key in your account.")
 
 // keyOf reads the key that the address names, within the user's account.
-func (c *console) keyOf(ctx context.Context, v *visit) (store.Key, error) {
+func (c *console) keyOf(ctx context.Context, v *visit) (keys.Key, error) {
 	id, err := strconv.ParseInt(v.r.PathValue("id"), 10, 64)
 	if err != nil || id <= 0 {
-		return store.Key{}, errNoKey
+		return keys.Key{}, errNoKey
 	}
-	k, err := c.Store.Key(ctx, v.scope, store.KeyFilter{ID: id})
-	if !errors.Is(err, store.ErrNotFound) {
+	k, err := c.Keys.Key(ctx, v.scope, store.KeyFilter{ID: id})
+	if !isMissing(err) {
 		return k, err
 	}
-	if k, err = c.Store.Key(ctx, v.scope, store.KeyFilter{ID: id, Deleted: true}); errors.Is(err, store.ErrNotFound) {
+	if k, err = c.Keys.Key(ctx, v.scope, store.KeyFilter{ID: id, Deleted: true}); isMissing(err) {
 		return k, errNoKey
 	}
 	if err != nil {
@@ -139,12 +139,20 @@ func (c *console) createKey(v *visit) error {
 // showIssued is the answer with a secret in it. Beneath it stands the page that the form was on. The secret exists by
 // now: it must be seen, whatever can be shown beneath it.
 func (c *console) showIssued(v *visit, x keys.Issued, reset bool) error {
-	b := &issuedBody{Name: x.Key.Name, APIKey: x.Key.APIKey, Secret: x.Secret, Reset: reset, KeyID: x.Key.ID, File: "postern-" + x.Key.APIKey[:8] + ".env", Beneath: "/keys"}
+	b := &issuedBody{
+		Name: x.Key.Name, APIKey: x.Key.APIKey, Secret: x.Secret, Reset: reset, KeyID: x.Key.ID,
+		File: "postern-" + x.Key.APIKey[:8] + ".env", Beneath: "/keys",
+	}
 	if len(x.Key.Secrets) == 2 {
 		b.Old = &x.Key.Secrets[1]
 	}
-	if v.cameFrom() == "key" {
-		page, err := c.keyBody(v, x.Key)
+	key, err := c.Keys.Show(v.r.Context(), x.Key)
+	if err != nil {
+		c.Log.ErrorContext(v.r.Context(), "the key could not be read", "error", err)
+		key = keys.Key{ID: x.Key.ID, Name: x.Key.Name, APIKey: x.Key.APIKey, Record: x.Key}
+	}
+	if v.cameFrom() == "key" && err == nil {
+		page, err := c.keyBody(v, key)
 		if err == nil {
 			b.Beneath, page.Issued = "/keys/"+strconv.FormatInt(x.Key.ID, 10), b
 			return c.show(v, http.StatusOK, "key", x.Key.Name, "keys", page)
@@ -154,7 +162,7 @@ func (c *console) showIssued(v *visit, x keys.Issued, reset bool) error {
 	page, err := c.keysBody(v)
 	if err != nil {
 		c.Log.ErrorContext(v.r.Context(), "the keys could not be listed", "error", err)
-		row := c.keyRow(v, x.Key)
+		row := c.keyRow(v, key)
 		page = keysBody{Primary: &row, Nonce: c.forms.nonce(v.user.ID)}
 	}
 	page.Issued = b

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postern/internal/credential"
+	"postern/internal/keys"
 	"postern/internal/messages"
 	"postern/internal/store"
 )
@@ -28,7 +29,7 @@ type messagesBody struct {
 	State    string
 	States   []string
 	Key      string // API key to filter by, "" for all
-	Keys     []store.Key
+	Keys     []keys.Key
 	ManyKeys bool
 	Period   dates
 	Exact    exact
@@ -66,7 +67,7 @@ func (c *console) showMessages(v *visit) error {
 	}
 	b.Captured = c.Route == "capture"
 	b.Filtered = len(b.values()) > 0
-	keys, total, err := c.Store.Keys(ctx, v.scope, store.KeyFilter{}, store.Page{Limit: keysToChoose})
+	keys, total, err := c.Keys.Keys(ctx, v.scope, store.KeyFilter{}, store.Page{Limit: keysToChoose})
 	if err != nil {
 		return err
 	}

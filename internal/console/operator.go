@@ -136,7 +136,7 @@ func (c *console) showOperated(v *visit) error {
 
 func (c *console) operatedKeys(v *visit, b *operatedBody) error {
 	ctx, scope, n := v.r.Context(), store.OfAccount(b.Account.ID), pageNumber(v.r)
-	keys, total, err := c.Store.Keys(ctx, scope, store.KeyFilter{Search: b.Query, Sort: "IsMaster"}, store.Page{Limit: keysAPage, Offset: (n - 1) * keysAPage, Desc: true})
+	keys, total, err := c.Keys.Keys(ctx, scope, store.KeyFilter{Search: b.Query, Sort: "IsMaster"}, store.Page{Limit: keysAPage, Offset: (n - 1) * keysAPage, Desc: true})
 	if err != nil {
 		return err
 	}

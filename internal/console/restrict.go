@@ -4,8 +4,6 @@ package console
 
 import (
 	"net/http"
-	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -27,7 +25,7 @@ type restrictBody struct {
 	Suggested        []string          // networks that it was used from
 	Filled           bool              // Networks are a suggestion that was asked for, and not kept yet
 	Problems         map[string]string // by field
-	Shut             []useRow          // connections of the last 24 hours that the networks would refuse
+	Shut             []useRow          // connections that would be refused
 	Sure             bool
 }
 
@@ -35,10 +33,11 @@ type restrictBody struct {
 func (b restrictBody) Problem(field string) string { return b.Problems[field] }
 
 func (c *console) showRestrict(v *visit) error {
-	k, err := c.keyOf(v.r.Context(), v)
+	key, err := c.keyOf(v.r.Context(), v)
 	if err != nil {
 		return err
 	}
+	k := key.Record
 	number := func(n int64) string {
 		if n == 0 {
 			return ""
@@ -58,23 +57,24 @@ func (c *console) showRestrict(v *visit) error {
 	}
 	b.Senders = oneALine(senders)
 	if v.r.URL.Query().Get("networks") == "suggested" {
-		suggested, err := c.suggested(v, k)
+		suggested, err := c.Keys.Suggest(v.r.Context(), k)
 		if err != nil {
 			return err
 		}
-		b.Networks, b.Filled = oneALine(suggested), len(suggested) > 0
+		b.Networks, b.Filled = oneALine(suggested.Networks), len(suggested.Networks) > 0
 	}
-	return c.restrictForm(v, http.StatusOK, k, b)
+	return c.restrictForm(v, http.StatusOK, key, b)
 }
 
 func oneALine(list []string) string { return strings.Join(list, "\n") }
 
-func (c *console) restrictForm(v *visit, status int, k store.Key, b restrictBody) error {
+func (c *console) restrictForm(v *visit, status int, k keys.Key, b restrictBody) error {
 	b.Key, b.AccountDay = c.keyRow(v, k), int(v.account.DayLimit)
-	var err error
-	if b.Suggested, err = c.suggested(v, k); err != nil {
+	suggested, err := c.Keys.Suggest(v.r.Context(), k.Record)
+	if err != nil {
 		return err
 	}
+	b.Suggested = suggested.Networks
 	return c.show(v, status, "key-restrict", "Restrictions · "+k.Name, "keys", b)
 }
 
@@ -111,26 +111,6 @@ func (b *restrictBody) readRestrict(form map[string][]string) keys.KeyChange {
 	return c
 }
 
-// shut lists the connections of the last 24 hours that would be refused by networks.
-func (c *console) shut(v *visit, k store.Key, networks string) ([]useRow, error) {
-	allowed, err := access.ParseNetworks(networks)
-	if err != nil || len(allowed) == 0 {
-		return nil, nil //nolint:nilerr // keys says what is wrong with it
-	}
-	list, err := c.Store.Connections(v.r.Context(), v.scope, store.ConnectionFilter{KeyID: k.ID, Since: c.Now().Add(-recently)})
-	if err != nil {
-		return nil, err
-	}
-	var out []useRow
-	for _, x := range list {
-		a, err := netip.ParseAddr(x.Address)
-		if err == nil && !slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) }) {
-			out = append(out, c.useRow(x))
-		}
-	}
-	return out, nil
-}
-
 func (c *console) restrictKey(v *visit) error {
 	k, err := c.keyOf(v.r.Context(), v)
 	if err != nil {
@@ -144,12 +124,16 @@ func (c *console) restrictKey(v *visit) error {
 	if len(b.Problems) > 0 {
 		return c.restrictForm(v, http.StatusUnprocessableEntity, k, b)
 	}
-	if b.Shut, err = c.shut(v, k, b.Networks); err != nil {
-		return err
+	shut, err := c.Keys.ShutOut(v.r.Context(), k.Record, change)
+	for _, x := range shut {
+		b.Shut = append(b.Shut, c.useRow(x))
 	}
-	if len(b.Shut) > 0 && !b.Sure {
-		b.Problems["Networks"] = count(len(b.Shut), "connection") + " of the last 24 hours would be refused. Add their networks, or say below that you mean it."
+	if err == nil && len(b.Shut) > 0 && !b.Sure {
+		b.Problems["Networks"] = count(len(b.Shut), "connection") + " of the last 7 days would be refused. Add their networks, or say below that you mean it."
 		return c.restrictForm(v, http.StatusUnprocessableEntity, k, b)
+	}
+	if err != nil && userError(err) == nil {
+		return err
 	}
 	_, err = c.Keys.Change(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, change, 0)
 	if e := userError(err); e != nil {

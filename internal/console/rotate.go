@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"postern/internal/access"
-	"postern/internal/accounts"
 	"postern/internal/credential"
 	"postern/internal/keys"
 	"postern/internal/store"
@@ -24,7 +23,7 @@ const connectionsShown = 6
 
 // secretUse is a live secret and who uses it.
 type secretUse struct {
-	store.Secret
+	keys.Secret
 	Newest bool
 	Lately bool // used in the last 24 hours: also by a connection that is forgotten, past the bound of them
 	Meter  meter
@@ -49,7 +48,7 @@ func (s secretUse) More() int { return len(s.Recent) - len(s.Some()) }
 
 // useRow is a connection in words.
 type useRow struct {
-	store.Connection
+	keys.Connection
 	Who, Door, Times string
 	Recent           bool
 }
@@ -62,7 +61,7 @@ func (u useRow) From() string {
 	return u.Address
 }
 
-func (c *console) useRow(x store.Connection) useRow {
+func (c *console) useRow(x keys.Connection) useRow {
 	u := useRow{Connection: x, Who: x.Client, Door: "SMTP", Times: count(int(x.Count), "time"), Recent: x.LastSeenAt.After(c.Now().Add(-recently))}
 	if x.Protocol == "http" {
 		u.Door = "the HTTP API"
@@ -74,14 +73,14 @@ func (c *console) useRow(x store.Connection) useRow {
 }
 
 // uses lists the live secrets of a key, the newest first, with who uses each.
-func (c *console) uses(v *visit, k store.Key) ([]secretUse, error) {
-	list, err := c.Store.Connections(v.r.Context(), v.scope, store.ConnectionFilter{KeyID: k.ID})
+func (c *console) uses(v *visit, k keys.Key) ([]secretUse, error) {
+	list, err := c.Keys.Connections(v.r.Context(), k.Record, store.ConnectionFilter{})
 	if err != nil {
 		return nil, err
 	}
 	out := make([]secretUse, 0, len(k.Secrets))
 	for i, x := range k.Secrets {
-		s := secretUse{Secret: x, Newest: i == 0, Meter: c.meter(x, accounts.PolicyOf(v.account)), rest: ago(x.LastUsedAt, c.Now())}
+		s := secretUse{Secret: x, Newest: i == 0, Meter: c.meter(x, v.account.SecretDays), rest: ago(x.LastUsedAt, c.Now())}
 		for _, conn := range list {
 			if conn.SecretID != x.ID {
 				continue
@@ -149,12 +148,12 @@ func (v *visit) back(keyID int64) error {
 
 // mayRotate says whether the visit's user may make and end secrets of a key. The primary key's secret opens everything
 // of the account by the API, sharing too: it is for who may share.
-func (v *visit) mayRotate(k store.Key) bool {
+func (v *visit) mayRotate(k keys.Key) bool {
 	return v.may(access.ManageKeys, k.ID) && (!k.Master || v.may(access.ManagePeople, 0))
 }
 
 // rotated is the key of a page about its secrets.
-func (c *console) rotated(v *visit) (store.Key, error) {
+func (c *console) rotated(v *visit) (keys.Key, error) {
 	k, err := c.keyOf(v.r.Context(), v)
 	if err == nil && !v.mayRotate(k) {
 		err = &statusError{http.StatusForbidden, "Your role does not allow this", "The secret of the primary key opens everything of the account by the API, and is for its owners to reset. An owner can change your role on the Account page."}
@@ -170,7 +169,7 @@ func (c *console) showReset(v *visit) error {
 	return c.resetForm(v, http.StatusOK, k, resetBody{Overlap: "0"})
 }
 
-func (c *console) resetForm(v *visit, status int, k store.Key, b resetBody) error {
+func (c *console) resetForm(v *visit, status int, k keys.Key, b resetBody) error {
 	b.Key, b.Choices, b.On, b.Nonce = c.keyRow(v, k), overlapChoices(), v.cameFrom(), c.forms.nonce(v.user.ID)
 	var err error
 	if b.Uses, err = c.uses(v, k); err != nil {
@@ -265,7 +264,7 @@ func (c *console) resetKey(v *visit) error {
 }
 
 // resetMeanwhile says who has reset a key since its form was shown: another tab, or somebody else.
-func (c *console) resetMeanwhile(v *visit, k store.Key) string {
+func (c *console) resetMeanwhile(v *visit, k keys.Key) string {
 	by := ""
 	f := store.AuditFilter{Action: "key.reset", Target: "key " + k.APIKey}
 	log, err := c.AuditLog.Entries(v.r.Context(), store.OfAccount(v.account.ID), f, store.Page{Limit: 1, Desc: true})
@@ -284,7 +283,7 @@ type retireBody struct {
 }
 
 // secretOf finds the live secret that the address names, beside another: the only one cannot be retired.
-func (c *console) secretOf(v *visit) (store.Key, retireBody, error) {
+func (c *console) secretOf(v *visit) (keys.Key, retireBody, error) {
 	k, err := c.rotated(v)
 	if err != nil {
 		return k, retireBody{}, err

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"postern/internal/keys"
 	"postern/internal/store"
 )
 
@@ -40,7 +41,7 @@ func (c *console) showSMTP(v *visit) error {
 	return c.show(v, http.StatusOK, "smtp", "SMTP settings · "+k.Name, "keys", b)
 }
 
-func (c *console) smtpBody(v *visit, k store.Key) (smtpBody, error) {
+func (c *console) smtpBody(v *visit, k keys.Key) (smtpBody, error) {
 	b := smtpBody{Key: c.keyRow(v, k), API: c.BaseURL, From: exampleSender, To: "someone@example.org", Security: "none: this machine only"}
 	b.Host, b.Port = c.reachable(c.SMTPAddr)
 	if c.SMTPTLS {

@@ -51,7 +51,7 @@ func (c *console) sendTest(v *visit) error {
 	if err != nil {
 		return err
 	}
-	sent, err := c.Messages.SendTest(v.r.Context(), k, messages.Test{To: []string{v.user.Email}}, c.via(v))
+	sent, err := c.Messages.SendTest(v.r.Context(), k.Record, messages.Test{To: []string{v.user.Email}}, c.via(v))
 	if err == nil {
 		return v.redirect("/keys/" + strconv.FormatInt(k.ID, 10) + "?sent=" + strconv.FormatInt(sent.Messages[0].ID, 10))
 	}

@@ -73,7 +73,7 @@ func (c *console) showLinks(v *visit) error {
 	return c.links(v, http.StatusOK, k, linksBody{Host: k.TrackHost})
 }
 
-func (c *console) links(v *visit, status int, k store.Key, b linksBody) error {
+func (c *console) links(v *visit, status int, k keys.Key, b linksBody) error {
 	b.Key, b.Server = c.keyRow(v, k), hostOfURL(c.BaseURL)
 	return c.show(v, status, "key-links", "Tracked links · "+k.Name, "keys", b)
 }

@@ -120,11 +120,11 @@ func (o *operator) accountDetails(ctx context.Context, id int64) (AccountDetails
 		}
 	}
 	now := time.Now()
-	hours, err := o.Store.AccountUse(ctx, id, monthOf(now))
+	hours, err := o.Store.AccountUse(ctx, id, accounts.MonthOf(now))
 	if err != nil {
 		return out, err
 	}
-	use := useOf(hours, now)
+	use := accounts.UseOf(hours, now)
 	out.Used.Subaccounts, out.Used.Month, out.Used.Hour = int64(out.Keys-1), use.ThisMonth, use.ThisHour
 	if out.People, err = o.people(ctx, a); err != nil {
 		return out, err

@@ -20,6 +20,7 @@ import (
 	"postern/internal/backend/backendtest"
 	"postern/internal/change"
 	"postern/internal/control"
+	"postern/internal/keys"
 	"postern/internal/suppress"
 )
 
@@ -43,16 +44,16 @@ func dial(t *testing.T, h http.Handler) control.Calls {
 func TestCallsOnBothWays(t *testing.T) {
 	var log bytes.Buffer
 	own := control.Calls{
-		ShowKey: func(_ context.Context, key string) (control.KeyDetails, error) {
+		ShowKey: func(_ context.Context, key string) (keys.Details, error) {
 			switch key {
 			case "none":
-				return control.KeyDetails{}, change.Errorf(change.NotFound, "Key", "there is no key %q", key)
+				return keys.Details{}, change.Errorf(change.NotFound, "Key", "there is no key %q", key)
 			case "odd":
-				return control.KeyDetails{}, &control.Misuse{Err: &change.Error{Kind: change.Invalid, Field: "Key", Reason: "it is odd"}}
+				return keys.Details{}, &control.Misuse{Err: &change.Error{Kind: change.Invalid, Field: "Key", Reason: "it is odd"}}
 			case "broken":
-				return control.KeyDetails{}, errors.New("the disk is full")
+				return keys.Details{}, errors.New("the disk is full")
 			}
-			return control.KeyDetails{Key: control.Key{Name: key}, Senders: []string{}}, nil
+			return keys.Details{Key: keys.Key{Name: key}, Senders: []string{}}, nil
 		},
 		DeleteKey: func(_ context.Context, key string, cancel bool) error {
 			if key != "a\nb" || !cancel {

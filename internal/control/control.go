@@ -65,17 +65,17 @@ type Calls struct {
 	CreateSignInLink func(ctx context.Context, email string, forgetsSecondFactor bool) (Link, error)
 
 	// Keys, by API key, name, number or reference; "" is the only account's master key.
-	ListKeys        func(ctx context.Context, in KeyList) ([]Key, error)
-	ShowKey         func(ctx context.Context, key string) (KeyDetails, error)
-	ListConnections func(ctx context.Context, key string) ([]Connection, error)
-	SuggestNetworks func(ctx context.Context, key string) (Suggestion, error)
+	ListKeys        func(ctx context.Context, in KeyList) ([]keys.Key, error)
+	ShowKey         func(ctx context.Context, key string) (keys.Details, error)
+	ListConnections func(ctx context.Context, key string) ([]keys.Connection, error)
+	SuggestNetworks func(ctx context.Context, key string) (keys.Suggestion, error)
 	CreateKey       func(ctx context.Context, in NewKey) (Credential, error)
 	ImportKeys      func(ctx context.Context, in KeyImport) ([]Imported, error) // one for each, in order
 	ResetKey        func(ctx context.Context, key string, how keys.Reset) (Credential, error)
-	RetireSecret    func(ctx context.Context, key string, secretID int64) (KeyDetails, error) // 0: the one that has an end
+	RetireSecret    func(ctx context.Context, key string, secretID int64) (keys.Details, error) // 0: the one that has an end
 	ChangeKey       func(ctx context.Context, key string, in KeyChange) (ChangedKey, error)
-	SuspendKey      func(ctx context.Context, key, reason string) (KeyDetails, error)
-	RestoreKey      func(ctx context.Context, key string) (KeyDetails, error)
+	SuspendKey      func(ctx context.Context, key, reason string) (keys.Details, error)
+	RestoreKey      func(ctx context.Context, key string) (keys.Details, error)
 	DeleteKey       func(ctx context.Context, key string, cancelQueued bool) error
 	ReportLeak      func(ctx context.Context, secret string) (LeakAnswer, error)
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"postern/internal/change"
-	"postern/internal/credential"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -84,33 +83,12 @@ func (o *operator) findKey(ctx context.Context, which string) (store.Key, error)
 		master := true
 		return o.Store.Key(ctx, store.OfAccount(a.ID), store.KeyFilter{Master: &master})
 	}
-	return o.keyIn(ctx, store.OfOperator(), which)
+	return o.Keys.Find(ctx, store.OfOperator(), which)
 }
 
 // findKeyOf finds a key of an account.
 func (o *operator) findKeyOf(ctx context.Context, a store.Account, which string) (store.Key, error) {
-	return o.keyIn(ctx, store.OfAccount(a.ID), which)
-}
-
-func (o *operator) keyIn(ctx context.Context, scope store.Scope, which string) (store.Key, error) {
-	reference, ok := strings.CutPrefix(which, "ref:")
-	switch {
-	case reference == "": // an empty filter would find any key
-		return store.Key{}, invalid("Key", "it is empty: say which key, by API key, name, number or reference")
-	case ok:
-		return o.oneKey(ctx, scope, which, store.KeyFilter{Reference: reference})
-	}
-	if _, err := credential.ParseAPIKey(strings.ToLower(which)); err == nil {
-		return o.oneKey(ctx, scope, which, store.KeyFilter{APIKey: strings.ToLower(which)})
-	}
-	key, err := o.oneKey(ctx, scope, which, store.KeyFilter{Name: which})
-	if id, bad := strconv.ParseInt(which, 10, 64); err != nil && bad == nil && id > 0 {
-		key, err = o.oneKey(ctx, scope, which, store.KeyFilter{ID: id})
-	}
-	if failureOf(err).Kind == change.NotFound {
-		return o.oneKey(ctx, scope, which, store.KeyFilter{Reference: which})
-	}
-	return key, err
+	return o.Keys.Find(ctx, store.OfAccount(a.ID), which)
 }
 
 // askForKey turns "say which account" into what can be said where a key is wanted.
@@ -119,19 +97,6 @@ func (o *operator) askForKey(err error) error {
 		return invalid("Key", "there are several accounts: say which key, by API key, number or name")
 	}
 	return err
-}
-
-func (o *operator) oneKey(ctx context.Context, scope store.Scope, which string, f store.KeyFilter) (store.Key, error) {
-	keys, total, err := o.Store.Keys(ctx, scope, f, store.Page{Limit: 1})
-	switch {
-	case err != nil:
-		return store.Key{}, err
-	case total == 0:
-		return store.Key{}, notFound("Key", "there is no key %q", which)
-	case total > 1:
-		return store.Key{}, invalid("Key", "%d keys are called %q: say which by API key", total, which)
-	}
-	return keys[0], nil
 }
 
 // findPlan finds a plan by name or number.

@@ -4,9 +4,7 @@ package control
 
 import (
 	"context"
-	"net/netip"
 	"slices"
-	"time"
 
 	"postern/internal/access"
 	"postern/internal/keys"
@@ -35,20 +33,23 @@ func (o *operator) resetKey(ctx context.Context, which string, how keys.Reset) (
 		return Credential{}, err
 	}
 	out := credentialOf(made)
-	policies, err := o.policies(ctx)
-	out.Old = keyOf(made.Key, policies[key.AccountID], time.Time{}, time.Now()).Secrets[1:]
-	return out, err
+	x, err := o.Keys.Show(ctx, made.Key)
+	if err != nil {
+		return out, err
+	}
+	out.Old = x.Secrets[1:]
+	return out, nil
 }
 
-func (o *operator) retireSecret(ctx context.Context, which string, secretID int64) (KeyDetails, error) {
+func (o *operator) retireSecret(ctx context.Context, which string, secretID int64) (keys.Details, error) {
 	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return KeyDetails{}, err
+		return keys.Details{}, err
 	}
 	if secretID == 0 {
 		i := slices.IndexFunc(key.Secrets, func(x store.Secret) bool { return !x.ExpiresAt.IsZero() })
 		if i < 0 {
-			return KeyDetails{}, invalid("SecretID", "no live secret key of %q has an end: there is no overlap to cut short", key.Name)
+			return keys.Details{}, invalid("SecretID", "no live secret key of %q has an end: there is no overlap to cut short", key.Name)
 		}
 		secretID = key.Secrets[i].ID
 	}
@@ -57,11 +58,11 @@ func (o *operator) retireSecret(ctx context.Context, which string, secretID int6
 }
 
 // changed answers with a key as it is after a change.
-func (o *operator) changed(ctx context.Context, key store.Key, err error) (KeyDetails, error) {
+func (o *operator) changed(ctx context.Context, key store.Key, err error) (keys.Details, error) {
 	if err != nil {
-		return KeyDetails{}, err
+		return keys.Details{}, err
 	}
-	return o.details(ctx, key)
+	return o.Keys.Details(ctx, key)
 }
 
 func (o *operator) changeKey(ctx context.Context, which string, in KeyChange) (ChangedKey, error) {
@@ -84,39 +85,26 @@ func (o *operator) changeKey(ctx context.Context, which string, in KeyChange) (C
 		return ChangedKey{}, err
 	}
 	out := ChangedKey{}
-	if out.KeyDetails, err = o.details(ctx, key); err != nil || in.Networks == nil {
+	if out.Details, err = o.Keys.Details(ctx, key); err != nil || in.Networks == nil && in.Permissions == nil {
 		return out, err
 	}
-	out.ShutOut, err = shutOut(key.Networks, out.Connections, time.Now())
+	out.ShutOut, err = o.Keys.ShutOut(ctx, key, c)
 	return out, err
 }
 
-// shutOut are the connections of the last seven days that a key's networks do not hold.
-func shutOut(networks string, list []Connection, now time.Time) ([]Connection, error) {
-	allowed, err := access.ParseNetworks(networks)
-	if err != nil || len(allowed) == 0 {
-		return nil, err
-	}
-	return slices.DeleteFunc(slices.Clone(list), func(c Connection) bool {
-		a, err := netip.ParseAddr(c.Address)
-		in := err == nil && slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
-		return in || c.LastSeenAt.Before(now.AddDate(0, 0, -7))
-	}), nil
-}
-
-func (o *operator) suspendKey(ctx context.Context, which, reason string) (KeyDetails, error) {
+func (o *operator) suspendKey(ctx context.Context, which, reason string) (keys.Details, error) {
 	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return KeyDetails{}, err
+		return keys.Details{}, err
 	}
 	key, err = o.Keys.Suspend(ctx, actor(), store.KeyFilter{ID: key.ID}, reason)
 	return o.changed(ctx, key, err)
 }
 
-func (o *operator) restoreKey(ctx context.Context, which string) (KeyDetails, error) {
+func (o *operator) restoreKey(ctx context.Context, which string) (keys.Details, error) {
 	key, err := o.findKey(ctx, which)
 	if err != nil {
-		return KeyDetails{}, err
+		return keys.Details{}, err
 	}
 	key, err = o.Keys.Restore(ctx, actor(), store.KeyFilter{ID: key.ID})
 	return o.changed(ctx, key, err)

@@ -37,7 +37,7 @@ func (o *operator) statisticsKeys(ctx context.Context, in StatisticsQuery) (stor
 	}
 	var keys []store.Key
 	for _, which := range in.Keys {
-		k, err := o.keyIn(ctx, scope, which)
+		k, err := o.Keys.Find(ctx, scope, which)
 		if err != nil {
 			return scope, nil, err
 		}

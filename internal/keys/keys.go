@@ -20,6 +20,7 @@ package keys
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"postern/internal/accounts"
 	"postern/internal/change"
@@ -38,6 +39,7 @@ type Keys struct {
 	accounts *accounts.Accounts
 	changed  func(keyID int64)
 	ownHost  func(string) bool
+	now      func() time.Time
 	log      *slog.Logger
 
 	locks  change.Locks // of keys that are made known to the gate
@@ -55,13 +57,15 @@ type Config struct {
 	Accounts *accounts.Accounts
 	Changed  func(keyID int64) // what mail of a key is checked against has changed
 	OwnHost  func(string) bool // says whether a host name is the server's own
+	Now      func() time.Time
 	Log      *slog.Logger
 }
 
 // New makes Keys.
 func New(c Config) *Keys {
 	return &Keys{
-		store: c.Store, gate: c.Gate, digester: c.Digester, notices: c.Notices, accounts: c.Accounts, changed: c.Changed, ownHost: c.OwnHost, log: c.Log,
+		store: c.Store, gate: c.Gate, digester: c.Digester, notices: c.Notices, accounts: c.Accounts, changed: c.Changed, ownHost: c.OwnHost,
+		now: c.Now, log: c.Log,
 	}
 }
 

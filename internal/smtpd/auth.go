@@ -143,10 +143,14 @@ func (c *conn) login(user, password string) {
 		return
 	}
 	c.s.stats.loginsFailed.Add(1)
-	if r := (*gate.Refusal)(nil); errors.As(err, &r) && r.Kind == gate.Throttled {
+	switch kind, words, ours := reasonOf(err); {
+	case ours:
+		c.s.c.Log.Error("an SMTP login failed", "source", c.remote.String(), "error", err)
+	case kind == gate.Throttled:
 		c.s.failed.note(origin.Text(c.remote), time.Now())
-	} else {
-		c.s.c.Log.Info("SMTP login refused", "source", c.remote.String(), "user", c.s.c.Gate.Shown(user), "reason", err.Error())
+	default: // the same code as by HTTP
+		user = c.s.c.Gate.Shown(user)
+		c.s.c.Log.Info("SMTP login refused", "source", c.remote.String(), "user", user, "reason", kind.String(), "detail", words)
 	}
 	c.say(loginRefused(err))
 	c.failures++

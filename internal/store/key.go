@@ -98,6 +98,8 @@ type KeyFilter struct {
 	Active       *bool
 	Deleted      bool      // those that are deleted, rather than those that are not
 	DueBefore    time.Time // with a live secret, not to end by itself, that was made before then
+	// DueAt and OverdueAt are active keys with a secret that is due for a reset, or overdue, at that time by its account's policy.
+	DueAt, OverdueAt time.Time
 	// UnusedSince are keys that were made before then and whose secrets nobody has used since.
 	UnusedSince time.Time
 	Sort        string // "ID" (default), "Name", "CreatedAt", "IsMaster", "IsActive", "Reference", "LastUsed"
@@ -143,6 +145,13 @@ func (f KeyFilter) where(w *where) {
 	}
 	if !f.DueBefore.IsZero() {
 		w.and("EXISTS (SELECT 1 FROM secret x WHERE x.key_id = api_key.id AND x.ended_at IS NULL AND x.expires_at IS NULL AND x.created_at < ?)", micros(f.DueBefore))
+	}
+	if !f.DueAt.IsZero() {
+		w.and("id IN (SELECT k.id"+strings.NewReplacer("$1", "?", "$2", "?").Replace(aged)+")", micros(f.DueAt), dayMicros)
+	}
+	if !f.OverdueAt.IsZero() {
+		query := "id IN (SELECT k.id" + aged + " AND " + overdueNow + ")"
+		w.and(strings.NewReplacer("$1", "?", "$2", "?").Replace(query), micros(f.OverdueAt), dayMicros, micros(f.OverdueAt), dayMicros)
 	}
 	if !f.UnusedSince.IsZero() {
 		w.and("created_at < ?", micros(f.UnusedSince))

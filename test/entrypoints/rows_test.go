@@ -60,7 +60,6 @@ func (w *world) keyRows() []row {
 		{
 			name: "networks for a key that was reset just now", calls: "SuggestNetworks",
 			api: "GET apikey/{id}/networks", pages: "GET /keys/{id}",
-			apart: "the command line leaves out the secrets that have ended",
 			byCLI: w.cmdAll("Networks", "key", "restrict", "Used", "--suggest"),
 			byAPI: w.callAll("Networks", "Primary", "GET "+used.path("/networks")),
 			byUI:  w.seeAll(`From 30 days of use: (?:<code>)?(.*?)(?:</code>)?</span>`, "GET "+used.page("/restrict")),
@@ -76,13 +75,11 @@ func (w *world) keyRows() []row {
 		},
 		{
 			name: "whether a deactivated key is due", calls: "ListKeys", pages: "GET /keys",
-			apart: "the pages count active keys alone",
 			byCLI: func() string { return with("Off", all("Name", w.cli("key", "list", "--due"))) },
 			byUI:  func() string { return with("Off", matches(names, w.visit("GET /keys?show=due", nil))) },
 		},
 		{
 			name: "whether the old secret of an overlap is due or overdue", calls: "ShowKey", api: "GET apikey/{id}", want: "false, false",
-			apart: "by the API it can be overdue, and is never due",
 			byCLI: func() string { return duties(w.cli("key", "show", "Overlap"), "Due", "Overdue") },
 			byAPI: func() string { return duties(w.api("Primary", "GET "+overlap.path(""), nil), "IsDue", "IsOverdue") },
 		},
