@@ -63,8 +63,15 @@ func faultOf(err error) *fault {
 		return faultOfChange(mistake)
 	case errors.Is(err, store.ErrNotFound):
 		return notFound()
+	case errors.Is(err, store.ErrNoRoom):
+		return noRoom("The server has no room for this now; try again later.")
 	}
 	return &fault{status: http.StatusInternalServerError, cause: err}
+}
+
+// noRoom is the fault of a full disk, which the server's log has once, and not for each request.
+func noRoom(message string) *fault {
+	return &fault{status: http.StatusServiceUnavailable, message: message, retryAfter: time.Minute}
 }
 
 func faultOfRefusal(r *gate.Refusal) *fault {
@@ -108,7 +115,9 @@ func faultOfSubmit(e *submit.Error) *fault {
 		f.status = http.StatusConflict
 	case submit.KeyBusy:
 		f.status, f.retryAfter = http.StatusConflict, e.RetryAfter
-	default: // DiskFull, Unavailable: ours
+	case submit.DiskFull:
+		return noRoom(e.Reason)
+	default: // Unavailable: ours
 		f.status = http.StatusInternalServerError
 		if errors.Is(e.Cause, context.Canceled) {
 			f.cause = nil

@@ -19,6 +19,16 @@ func Update(ctx context.Context, s *store.Store, what string, fn func(tx *store.
 	return err
 }
 
+// Add is Update for a change that only adds: on a full disk it is refused, so that there is room for what ends something.
+func Add(ctx context.Context, s *store.Store, what string, fn func(tx *store.Tx) error) error {
+	return Update(ctx, s, what, func(tx *store.Tx) error {
+		if err := tx.NeedRoom(); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
 // longest bounds a change that is carried to its end.
 const longest = time.Minute
 

@@ -103,6 +103,8 @@ func (c *console) failFor(w http.ResponseWriter, r *http.Request, v *visit, err 
 		se = &statusError{http.StatusTooManyRequests, "Too much at a time", c.busy(w, r, user)}
 	case isMissing(err):
 		se = &statusError{http.StatusNotFound, "Not found", "There is no such thing in your account. It may belong to another account, or the address has a typing error."}
+	case errors.Is(err, store.ErrNoRoom):
+		se = &statusError{http.StatusServiceUnavailable, "No room on the disk", "The server's disk is full, and what is left of it is for what ends credentials. Nothing was changed; try again when its operator has made room."}
 	default:
 		c.Log.ErrorContext(r.Context(), "a page failed", "path", r.URL.Path, "error", err)
 		se = &statusError{http.StatusInternalServerError, "Something went wrong here", "The server could not do this. Nothing is left half-done; try again, and if it stays, look at the server's log."}

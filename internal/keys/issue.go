@@ -92,6 +92,9 @@ func (k *Keys) CreateSubaccount(ctx context.Context, by change.Actor, accountID 
 	}
 	var out Issued
 	err = k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
+		if err := tx.NeedRoom(); err != nil {
+			return nil, err
+		}
 		if err := tx.LockAccount(ctx, accountID); err != nil { // names are unique in it, and subaccounts are counted
 			return nil, err
 		}

@@ -75,5 +75,10 @@ func (k *Keys) NoteUses(ctx context.Context, uses []gate.Use) error {
 	for i, u := range uses {
 		rows[i] = store.Connection{SecretID: u.SecretID, Protocol: u.Protocol, Address: u.Address, Client: u.Client, FirstSeenAt: u.First, LastSeenAt: u.Last, Count: u.Count}
 	}
-	return k.store.Update(ctx, func(tx *store.Tx) error { return tx.NoteUses(ctx, rows) })
+	return k.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.NeedRoom(); err != nil {
+			return err
+		}
+		return tx.NoteUses(ctx, rows)
+	})
 }

@@ -118,7 +118,7 @@ func (s *Senders) addSender(ctx context.Context, by change.Actor, scope store.Sc
 	if n.Meta && !key.Master {
 		return out, change.Forbidden("Email", "only the master key of an account can lend a sender")
 	}
-	err = s.update(ctx, "key", func(tx *store.Tx) error {
+	err = change.Add(ctx, s.store, "key", func(tx *store.Tx) error {
 		if key, err = tx.Key(ctx, scope, f); err != nil { // it may have been deleted meanwhile
 			return err
 		}

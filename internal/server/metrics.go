@@ -272,6 +272,9 @@ func (c *collector) store(e emitter) {
 	}
 	e.gauge("store_up", "1 when the store can be read.", up)
 	e.count("store_failed_writes_total", "Write transactions that failed for want of room, or by another fault of the disk or the database.", float64(c.s.core.Store.WritesFailed()))
+	room := c.s.core.Store.CheckRoom(ctx)
+	e.gauge("store_reserve_bytes", "Room on the disk that is kept for what ends credentials; 0 while it is given up, and with PostgreSQL.", float64(room.Reserve))
+	e.gauge("store_refusing_mail", "1 while mail is refused since the disk is nearly full.", map[bool]float64{true: 1}[room.Refusing])
 	c.s.cert.numbers(e)
 }
 

@@ -109,7 +109,7 @@ func TestMetrics(t *testing.T) {
 	for _, name := range []string{
 		"postern_gate_keys", "postern_gate_secrets", "postern_gate_sessions", "postern_gate_checks_total", "postern_gate_throttled_sources",
 		"postern_submit_submissions_total", "postern_queue_waiting", "postern_queue_outcomes_total", "postern_queue_oldest_seconds", "postern_queue_record_seconds_sum",
-		"postern_smtp_connections_total", "postern_smtp_connections", "postern_smtp_sessions", "postern_store_bytes", "postern_store_up", "postern_store_failed_writes_total",
+		"postern_smtp_connections_total", "postern_smtp_connections", "postern_smtp_sessions", "postern_store_bytes", "postern_store_up", "postern_store_failed_writes_total", "postern_store_reserve_bytes", "postern_store_refusing_mail",
 		"postern_secrets_due", "postern_secrets_overdue", "postern_notices_waiting", "postern_notices_oldest_seconds", "postern_notices_sent_total",
 		"postern_webhook_deliveries_total", "postern_webhook_waiting", "postern_hook_requests_total", "postern_hook_events_total", "postern_hook_waiting", "postern_hook_oldest_seconds", "postern_hook_failing", "postern_hook_dead", "postern_domain_looks_total", "postern_domain_told_total", "postern_domains", "postern_domains_broken", "go_goroutines", "process_open_fds",
 	} {

@@ -2,6 +2,8 @@
 
 package store
 
+import "errors"
+
 // dialect is what truly differs between the engines.
 type dialect struct {
 	name           string
@@ -22,4 +24,6 @@ type dialect struct {
 }
 
 // NoRoom says whether err means that the disk is full.
-func (s *Store) NoRoom(err error) bool { return err != nil && s.d.full(err) }
+func (s *Store) NoRoom(err error) bool {
+	return err != nil && (errors.Is(err, ErrNoRoom) || s.d.full(err))
+}

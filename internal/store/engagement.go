@@ -69,6 +69,9 @@ func (s *Store) commitEngagements(ctx context.Context, items []*Engagement) erro
 		return err
 	}
 	return s.Update(ctx, func(tx *Tx) error {
+		if err := tx.NeedRoom(); err != nil {
+			return err
+		}
 		messages, err := tx.engagedMessages(ctx, items)
 		if err != nil {
 			return err

@@ -32,6 +32,9 @@ func (s *Store) IndexMessages(ctx context.Context, limit int) (n int, err error)
 		ids[i], texts[i] = todo[i].id, strings.Join(todo[i].words(), " ")
 	}
 	err = s.Update(ctx, func(tx *Tx) error {
+		if err := tx.NeedRoom(); err != nil {
+			return err
+		}
 		n = 0
 		mine, err := takeTodo.ids(ctx, tx, nil, ids) // what was deleted meanwhile, or another took, is none of it
 		if err != nil {

@@ -74,6 +74,7 @@ func openPostgres(ctx context.Context, dsn string, opt Options) (*Store, error) 
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	s := &Store{d: postgresDialect(), w: db, r: db}
+	s.reserve = &reserve{s: s, blind: true}
 	s.unlock = func() error { pool.Close(); return nil }
 	if opt.Exclusive {
 		if s.watch, s.unlock, err = holdLock(ctx, pool); err != nil {

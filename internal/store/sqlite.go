@@ -19,6 +19,9 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
+// busyTimeout is for how long a connection waits for another, in milliseconds.
+const busyTimeout = "10000"
+
 // sqliteReaders is how many connections read at a time: reads are short, and WAL lets them run beside the writer.
 const sqliteReaders = 8
 
@@ -63,7 +66,8 @@ func sqliteDialect() *dialect {
 
 // openSQLite opens the file at path, creating it for this user alone.
 func openSQLite(ctx context.Context, path string, opt Options) (*Store, error) {
-	s := &Store{d: sqliteDialect()}
+	s := &Store{d: sqliteDialect(), file: path}
+	s.reserve = &reserve{s: s}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
@@ -73,6 +77,7 @@ func openSQLite(ctx context.Context, path string, opt Options) (*Store, error) {
 			return nil, err
 		}
 		s.unlock = unlock
+		s.reserve = newReserve(s, path)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would create it readable by others
 	if err != nil {
@@ -90,6 +95,9 @@ func openSQLite(ctx context.Context, path string, opt Options) (*Store, error) {
 	}
 	if s.r, err = sqliteDB(path, sqliteReaders, true); err != nil {
 		return nil, errors.Join(err, s.w.Close(), s.release())
+	}
+	if s.reserve.path != "" && !s.reserve.held.Load() {
+		s.reserve.shortLog(ctx, true)
 	}
 	s.there = present(path)
 	s.watch = func(context.Context) error { return s.there() }
@@ -118,7 +126,7 @@ func (s *Store) release() error {
 
 func sqliteDB(path string, conns int, readOnly bool) (*sql.DB, error) {
 	q := url.Values{}
-	q.Add("_pragma", "busy_timeout(10000)") // first: the others may have to wait
+	q.Add("_pragma", "busy_timeout("+busyTimeout+")") // first: the others may have to wait
 	q.Add("_pragma", "foreign_keys(1)")
 	q.Add("_pragma", "temp_store(memory)")
 	if readOnly {
@@ -126,7 +134,7 @@ func sqliteDB(path string, conns int, readOnly bool) (*sql.DB, error) {
 	} else {
 		q.Add("_pragma", "journal_mode(WAL)")
 		q.Add("_pragma", "synchronous(FULL)") // in WAL: one fsync for each commit, so that a commit is kept when the power fails
-		q.Add("_pragma", "wal_autocheckpoint("+strconv.Itoa(4000)+")")
+		q.Add("_pragma", "wal_autocheckpoint("+strconv.Itoa(pagesOfLog)+")")
 		q.Add("_pragma", "journal_size_limit(67108864)")
 		q.Add("_pragma", "cache_size(-65536)")
 		q.Set("_txlock", "immediate")

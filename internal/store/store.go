@@ -65,6 +65,8 @@ type Store struct {
 	fiveMinutesSince atomic.Int64 // FiveMinutesSince, in Unix seconds
 	forgotTo         atomic.Int64 // up to where ForgetFiveMinutes has come
 
+	file         string   // of SQLite
+	reserve      *reserve // of room on the disk
 	writesFailed atomic.Int64
 	lastFailed   atomic.Pointer[failedWrite]
 }
@@ -168,6 +170,7 @@ type Tx struct {
 	tx  *sql.Tx
 	Now time.Time // UTC, to the microsecond
 
+	adds   bool     // it only adds, and needs room
 	wanted []string // queries to keep prepared, once the writer's connection is free
 	after  []func()
 }
@@ -177,23 +180,31 @@ func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
 
 // Update runs fn in one write transaction and commits when fn returns nil. fn may be run again when the database
 // asks for a retry, so it has no effects but those on tx.
+//
+// On a full disk the reserve is given up for it, unless it is a change that asks for room (Tx.NeedRoom).
 func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	again := false // for the reserve was given up
 	for attempt := 0; ; attempt++ {
-		err := s.update(ctx, fn)
+		t := &Tx{s: s}
+		err := s.update(ctx, t, fn)
+		if !again && !t.adds && err != nil && s.d.full(err) && s.reserve.giveUp(ctx) {
+			again = true
+			continue
+		}
 		s.noteWrite(err)
-		if err == nil || attempt == 5 || !s.d.retry(err) {
+		if err == nil || attempt >= 5 || !s.d.retry(err) {
 			return err
 		}
 	}
 }
 
-func (s *Store) update(ctx context.Context, fn func(tx *Tx) error) error {
+func (s *Store) update(ctx context.Context, t *Tx, fn func(tx *Tx) error) error {
 	tx, err := s.w.BeginTx(ctx, nil)
 	if err != nil {
 		return s.wrap(err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing, before it the first error is the one to tell
-	t := &Tx{s: s, tx: tx, Now: s.now().UTC().Truncate(time.Microsecond)}
+	t.tx, t.Now = tx, s.now().UTC().Truncate(time.Microsecond)
 	if err := fn(t); err != nil {
 		return err
 	}

@@ -167,6 +167,9 @@ func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
 	for _, b := range batches {
 		subs = append(subs, b.Submissions...)
 	}
+	if err := s.reserve.forMail(ctx, bytesOf(subs)); err != nil {
+		return err
+	}
 	var event int64
 	if n := mayRefuse(subs); n > 0 {
 		var err error
@@ -175,6 +178,9 @@ func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
 		}
 	}
 	return s.Update(ctx, func(tx *Tx) error {
+		if err := tx.NeedRoom(); err != nil {
+			return err
+		}
 		if err := tx.writeOnce(ctx, batches); err != nil {
 			return err
 		}

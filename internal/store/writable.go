@@ -27,6 +27,9 @@ func (s *Store) noteWrite(err error) {
 	if err == nil || !(s.d.full(err) || s.d.unwritable(err) || errors.Is(err, ErrLost)) {
 		return
 	}
+	if s.d.full(err) {
+		s.reserve.failed()
+	}
 	s.writesFailed.Add(1)
 	s.lastFailed.Store(&failedWrite{s.now(), err})
 }
@@ -35,7 +38,7 @@ func (s *Store) noteWrite(err error) {
 func (s *Store) WritesFailed() int64 { return s.writesFailed.Load() }
 
 // Health returns an error when the database cannot be read, and ErrUnwritable, with the reason, when a write failed in
-// the last minute by the database's fault; NoRoom tells whether that was a full disk.
+// the last minute by the database's fault, or mail is refused for want of room; NoRoom tells whether that was it.
 func (s *Store) Health(ctx context.Context) error {
 	if err := s.r.PingContext(ctx); err != nil {
 		return err
@@ -44,6 +47,9 @@ func (s *Store) Health(ctx context.Context) error {
 		if err := s.there(); err != nil {
 			return fmt.Errorf("%w: %w", ErrUnwritable, err)
 		}
+	}
+	if err := s.reserve.forMail(ctx, 0); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnwritable, err)
 	}
 	if f := s.lastFailed.Load(); f != nil && s.now().Sub(f.at) < unwritableFor {
 		return fmt.Errorf("%w: %w", ErrUnwritable, f.err)

@@ -305,7 +305,9 @@ func (s *Submit) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return &Error{Code: Unavailable, Reason: "The request ended before the message was kept.", Cause: err}
 	}
-	s.log.ErrorContext(ctx, "a submission was not kept", "error", err)
+	if !errors.Is(err, store.ErrNoRoom) { // which is logged once, and not for each mail
+		s.log.ErrorContext(ctx, "a submission was not kept", "error", err)
+	}
 	if s.store.NoRoom(err) {
 		return &Error{Code: DiskFull, Reason: "The server has no room for the message now; try again later.", Cause: err}
 	}

@@ -257,7 +257,12 @@ func (l *List) Remove(ctx context.Context, by change.Actor, scope store.Scope, w
 
 // update runs a change. What it does not find is a *change.Error.
 func (l *List) update(ctx context.Context, fn func(tx *store.Tx) error) error {
-	err := l.store.Update(ctx, fn)
+	err := l.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.NeedRoom(); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
 	if errors.Is(err, store.ErrNotFound) {
 		return notFound("", "no such suppression, or no such key")
 	}

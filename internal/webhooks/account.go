@@ -55,7 +55,7 @@ func (k *Webhooks) SetWebhook(ctx context.Context, by change.Actor, accountID in
 	if err != nil {
 		return "", change.Wrong("URL", err)
 	}
-	err = k.update(ctx, "account", func(tx *store.Tx) error {
+	err = change.Add(ctx, k.store, "account", func(tx *store.Tx) error {
 		if _, err := tx.Account(ctx, accountID); err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func (k *Webhooks) SetHooks(ctx context.Context, by change.Actor, scope store.Sc
 		return nil, err
 	}
 	var keyID int64
-	err = k.update(ctx, "key", func(tx *store.Tx) error {
+	err = change.Add(ctx, k.store, "key", func(tx *store.Tx) error {
 		key, err := tx.Key(ctx, scope, f)
 		if err != nil {
 			return err
