@@ -285,6 +285,11 @@ func (c *call) keyChange() (keys.KeyChange, error) {
 			return change, err
 		}
 	}
+	confirm, err := body.flag("Confirm")
+	if err != nil {
+		return change, err
+	}
+	change.Confirm = confirm != nil && *confirm
 	names, err := body.list("Permissions")
 	if err != nil || names == nil {
 		return change, err

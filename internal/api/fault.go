@@ -134,6 +134,8 @@ func faultOfChange(e *change.Error) *fault {
 		f := notAllowed(sentence(e.Reason))
 		f.message += ": " + e.Reason
 		return f
+	case change.LockOut:
+		return &fault{status: http.StatusConflict, info: "would_lock_out", message: "Property " + e.Field + ": " + e.Reason + ` with "Confirm": true.`}
 	case change.Invalid, change.Conflict:
 		if e.Field == "" { // it is about the state of things
 			return badRequest(sentence(e.Reason))

@@ -13,6 +13,7 @@ const (
 	Conflict                          // the value of Field is taken, or does not go with the state of things
 	NotFound                          // there is no such thing, or it is not the caller's
 	NotAllowed                        // the caller may not do that
+	LockOut                           // the caller would shut themselves out, and has not confirmed that
 	LimitReached                      // the account's plan, or a bound of the server, allows no more of it
 )
 

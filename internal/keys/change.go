@@ -33,6 +33,8 @@ type KeyChange struct {
 	DayLimit       *int64
 	MonthLimit     *int64
 	OverHourWaits  *bool
+
+	Confirm bool // a key may shut itself out
 }
 
 // Restricts says whether the change touches a restriction.
@@ -44,7 +46,8 @@ func (c *KeyChange) Restricts() bool {
 const maxAllowedSenders = 100
 
 // Change changes a key of the scope. self is the ID of the key that asks, 0 when a person does: a key cannot
-// deactivate itself, and a subaccount's cannot change what restricts it. Errors: *change.Error on the property.
+// deactivate itself, a subaccount's cannot change what restricts it, and none gives more than it has. Errors: *change.Error
+// on the property, of the kind LockOut when the key would shut itself out.
 func (k *Keys) Change(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, c KeyChange, self int64) (store.Key, error) {
 	var out store.Key
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
@@ -62,8 +65,14 @@ func (k *Keys) Change(ctx context.Context, by change.Actor, scope store.Scope, f
 			}
 		}
 		var log change.Log
-		host := key.TrackHost
+		host, was := key.TrackHost, key.Limits
 		if err := c.apply(&key, self, &log); err != nil {
+			return nil, err
+		}
+		if err := grants(ctx, tx, by, was, key.Limits); err != nil {
+			return nil, err
+		}
+		if err := c.locksOut(by, key); err != nil {
 			return nil, err
 		}
 		if key.TrackHost != host && key.TrackHost != "" {
