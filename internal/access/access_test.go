@@ -69,6 +69,28 @@ func TestPasswordsThatWouldBeTriedFirst(t *testing.T) {
 	}
 }
 
+// What attackers of this server would try first: its names, and words in the dress that rules for passwords ask for.
+func TestPasswordsOfNamesAndDressedWords(t *testing.T) {
+	names := []string{"Nordwind Logistics", "mail.seagull.example", "K2"}
+	for _, password := range []string{
+		"Postern12345", "postern2026!", "P0stern12345", "12345Postern", "!Postern!2026", "PosternAdmin1", "admin-postern1", "Postern_Mail1",
+		"admin12345!", "Admin1234567", "root!2024!!", "Test20240131", "123456admin", "!!Adm1n12345", "mail@@@@2026",
+		"Nordwind2026", "nordwind-logistics1", "NordwindLogistics", "Seagull12345", "mail.seagull", "Seagull-Mail-1", "N0rdwind2026!",
+		"P@ssw0rd2024", "pa$$word12345", "Welcome12345", "2024Summer!!", "!Liverpool!1", "Sunsh1ne2026",
+	} {
+		if access.CheckPassword(password, "anna@harbour.example", names...) == nil {
+			t.Errorf("%q is taken", password)
+		}
+	}
+	for _, password := range []string{
+		"nordwind keeps bees", "lantern postern tide", "k2 is a mountain", "seagull eats chips", "xk2-9qd-77b-p", "a5559301847b", "tide-4471-ox", "Zwölf Boxkämpfer", "x7739184420612",
+	} {
+		if err := access.CheckPassword(password, "anna@harbour.example", names...); err != nil {
+			t.Errorf("%q: %v", password, err)
+		}
+	}
+}
+
 // The list is searched by halves: a line out of order would hide others.
 func TestEveryCommonPasswordIsFound(t *testing.T) {
 	text, err := os.ReadFile("common-passwords.txt")

@@ -103,9 +103,9 @@ const (
 	argonSalt    = 16
 )
 
-// HashPassword checks a new password of the person with an email address, and returns its PHC string.
-func HashPassword(password, email string) (string, error) {
-	if err := CheckPassword(password, email); err != nil {
+// HashPassword checks a new password as CheckPassword does, and returns its PHC string.
+func HashPassword(password, email string, names ...string) (string, error) {
+	if err := CheckPassword(password, email, names...); err != nil {
 		return "", err
 	}
 	salt := make([]byte, argonSalt)

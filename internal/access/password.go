@@ -19,8 +19,9 @@ import (
 var commonPasswords string
 
 // CheckPassword says why a new password of the person with an email address is not good enough: it is too short or
-// too long, or among the first that somebody would try (NIST SP 800-63B §3.1.1.2).
-func CheckPassword(password, email string) error {
+// too long, or among the first that somebody would try (NIST SP 800-63B §3.1.1.2). names are those that it must not be
+// made of besides: of the account, of the server.
+func CheckPassword(password, email string, names ...string) error {
 	if n := utf8.RuneCountInString(password); n < MinPassword {
 		return fmt.Errorf("the password has %d characters; at least %d are needed", n, MinPassword)
 	}
@@ -29,6 +30,7 @@ func CheckPassword(password, email string) error {
 	}
 	folded := strings.ToLower(password)
 	stem := strings.TrimRightFunc(folded, func(r rune) bool { return !unicode.IsLetter(r) })
+	core := plainLetters(strings.TrimLeftFunc(stem, func(r rune) bool { return !unicode.IsLetter(r) }))
 	switch {
 	case repeats(folded):
 		return errors.New("the password is the same few characters over and over")
@@ -38,10 +40,54 @@ func CheckPassword(password, email string) error {
 		return errors.New("the password is your email address or a part of it")
 	case isCommon(folded):
 		return errors.New("this is one of the commonest passwords or words, and among the first that are tried")
-	case isCommon(stem):
-		return errors.New("this is one of the commonest passwords or words with digits or signs after it, and among the first that are tried")
+	case isOfNames(core, append(names, product)):
+		return errors.New("the password is the name of this product, server or account with little more, and among the first that are tried")
+	case isCommon(stem) || isCommon(core) || isShortWord(core, folded):
+		return errors.New("this is one of the commonest passwords or words with digits or signs around it, and among the first that are tried")
 	}
 	return nil
+}
+
+// product is the name of what people sign in to.
+const product = "Postern"
+
+// plainLetters takes the signs and digits that people write for letters as those letters.
+func plainLetters(s string) string {
+	return strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!", "i").Replace(s)
+}
+
+// shortWord is how many letters a word has at most that no list is needed for: there are few of them.
+const shortWord = 5
+
+// isShortWord says whether a password is one short word with no more digits than a date has, and signs.
+func isShortWord(core, password string) bool {
+	digits := 0
+	for _, r := range password {
+		if unicode.IsDigit(r) {
+			digits++
+		}
+	}
+	return digits <= len("20240131") && utf8.RuneCountInString(core) <= shortWord && strings.IndexFunc(core, func(r rune) bool { return !unicode.IsLetter(r) }) < 0
+}
+
+// isOfNames says whether a word is nothing but names, or names and one common or short word.
+func isOfNames(word string, names []string) bool {
+	word = strings.Join(lettersAndDigits(word), "")
+	left := word
+	for _, name := range names {
+		parts := lettersAndDigits(strings.ToLower(name))
+		for _, part := range append([]string{strings.Join(parts, "")}, parts...) {
+			if len(part) >= 3 {
+				left = strings.ReplaceAll(left, plainLetters(part), "")
+			}
+		}
+	}
+	return len(left) < len(word) && (utf8.RuneCountInString(left) <= shortWord || isCommon(left))
+}
+
+// lettersAndDigits are the words of a text.
+func lettersAndDigits(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
 // isCommon looks a word up in the sorted list.
@@ -107,9 +153,7 @@ func isOfEmail(password, stem, email string) bool {
 	if !ok {
 		return false
 	}
-	words := func(s string) []string {
-		return strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	}
+	words := lettersAndDigits
 	parts := append(words(email), strings.Join(words(local), ""), strings.Join(words(domain), ""), local, domain, email)
 	for _, p := range parts {
 		if p == password || p == stem && len(stem) >= 4 {

@@ -205,6 +205,8 @@ type AccountChange struct {
 	StopOverdue *bool //
 	DayLimit    *int64
 
+	SecondFactor *bool // everybody who may do something in the account must have one
+
 	TrackOpens, TrackClicks *bool   // where a mail does not say
 	Unsubscribe             *string // which mail gets a List-Unsubscribe field: never, campaigns, all
 }
@@ -259,6 +261,11 @@ func (c *AccountChange) apply(a *store.Account, log *change.Log) error {
 	log.Note("reminders begin", fmt.Sprintf("%d days before", was.RemindDays), fmt.Sprintf("%d days before", is.RemindDays))
 	say := map[bool]string{false: "go on working", true: "stop working"}
 	log.Note("overdue secret keys", say[was.Stop], say[is.Stop])
+	if c.SecondFactor != nil {
+		say := map[bool]string{false: "optional", true: "required"}
+		log.Note("second factor", say[a.SecondFactor], say[*c.SecondFactor])
+		a.SecondFactor = *c.SecondFactor
+	}
 	if c.DayLimit != nil {
 		if *c.DayLimit < 0 || *c.DayLimit > MaxLimit {
 			return change.Wrong("DayLimit", fmt.Errorf("must be 0 (no limit) to %d messages", int64(MaxLimit)))
@@ -326,7 +333,7 @@ func (k *Accounts) Ask(ctx context.Context, by change.Actor, accountID int64, em
 			return err
 		}
 		n := notice.Notice{Kind: notice.RequestMade, AccountName: a.Name, By: by.String(), What: requestKinds()[kind], Wanted: wanted, Reason: reason, Link: fmt.Sprintf("/operator/requests/%d", id)}
-		if err := k.notices.Add(ctx, tx, 0, n); err != nil {
+		if err := k.notices.AddAsked(ctx, tx, accountID, 0, n); err != nil {
 			return err
 		}
 		return tx.AddAudit(ctx, by.Entry(accountID, "request.make", fmt.Sprintf("request %d", id), fmt.Sprintf("%s: %d; reason: %s", requestKinds()[kind], wanted, reason)))

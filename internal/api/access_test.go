@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailjet/mailjet-apiv3-go/v4"
 	"github.com/mailjet/mailjet-apiv3-go/v4/resources"
 
 	"postern/internal/notice"
+	"postern/internal/people"
 	"postern/internal/store"
 )
 
@@ -38,7 +40,20 @@ func TestSharing(t *testing.T) {
 		w.mustDo(t, w.master.Issued, 201, "POST", "/v3/REST/apikeyaccess", text(body)).decode(t, &got)
 		return got
 	}
-	got := give(obj{"APIKeyID": sub.Key.ID, "UserALT": "Ann@Example.com"}).Data[0]
+	// Whether an address is a user's of another account, the answer does not say: both are invited.
+	known := give(obj{"APIKeyID": sub.Key.ID, "UserALT": "Ann@Example.com"}).Data[0]
+	unknown := give(obj{"APIKeyID": sub.Key.ID, "UserALT": "eve@example.com"}).Data[0]
+	if known.InvitationID == 0 || known.ID != 0 || known.UserID != 0 || known.IsActive || w.notices(t, notice.AccessGiven) != 0 || w.notices(t, notice.Invitation) != 2 {
+		t.Errorf("a user of another account: %+v", known)
+	}
+	unknown.UserALT, unknown.InvitationID, unknown.CreatedAt = known.UserALT, known.InvitationID, known.CreatedAt
+	if known != unknown {
+		t.Errorf("a user of another account gets %+v, a stranger %+v", known, unknown)
+	}
+	w.accept(t, "ann@example.com", ann.User)
+	var joined accesses
+	w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/apikeyaccess?Email=ann@example.com", "").decode(t, &joined)
+	got := joined.Data[0]
 	onSub := got.ID
 	if got.ID == 0 || got.APIKeyALT != sub.Key.APIKey || got.UserALT != "ann@example.com" || got.UserID != ann.User.ID || got.Role != "sender" || got.AllowedAccess != "sender" || !got.IsActive || got.IsWholeAccount || got.CustomName != "sub" {
 		t.Errorf("%+v", got)
@@ -51,7 +66,7 @@ func TestSharing(t *testing.T) {
 	if got.IsActive || got.InvitationID == 0 || got.ID != 0 || got.UserALT != "bob@example.com" || !got.IsWholeAccount {
 		t.Errorf("of who is no user yet: %+v", got)
 	}
-	if w.notices(t, notice.AccessGiven) != 2 || w.notices(t, notice.Invitation) != 1 {
+	if w.notices(t, notice.AccessGiven) != 1 || w.notices(t, notice.Invitation) != 3 {
 		t.Error("not all are told")
 	}
 	for _, c := range []struct {
@@ -155,13 +170,20 @@ func TestSharingRefusals(t *testing.T) {
 func TestGoSDKShares(t *testing.T) {
 	w := newWorld(t)
 	sub := w.subaccount(t, "sub")
-	if _, err := w.Keys.SignUp(t.Context(), operator, "Ann's", "ann@example.com"); err != nil {
+	ann, err := w.Keys.SignUp(t.Context(), operator, "Ann's", "ann@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.store.Update(t.Context(), func(tx *store.Tx) error {
+		return tx.PutAccess(t.Context(), ann.User.ID, w.master.Account.ID, sub.Key.ID, "analyst")
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	client := mailjet.NewMailjetClient(w.master.Key.APIKey, w.master.Secret, w.server.URL+"/v3")
 	client.SetClient(w.client)
 	var made []resources.Apikeyaccess
-	err := client.Post(&mailjet.FullRequest{Info: &mailjet.Request{Resource: "apikeyaccess"}, Payload: &resources.Apikeyaccess{APIKeyALT: sub.Key.APIKey, UserALT: "ann@example.com", AllowedAccess: "manager", IsActive: true}}, &made)
+	err = client.Post(&mailjet.FullRequest{Info: &mailjet.Request{Resource: "apikeyaccess"}, Payload: &resources.Apikeyaccess{APIKeyALT: sub.Key.APIKey, UserALT: "ann@example.com", AllowedAccess: "manager", IsActive: true}}, &made)
 	if err != nil || len(made) != 1 || made[0].ID == 0 || made[0].APIKeyID != sub.Key.ID || made[0].AllowedAccess != "manager" || !made[0].IsActive {
 		t.Fatalf("%+v %v", made, err)
 	}
@@ -172,4 +194,27 @@ func TestGoSDKShares(t *testing.T) {
 	if _, total, err := client.List("apikeyaccess", &list, mailjet.Filter("APIKey", sub.Key.APIKey)); err != nil || total != 0 {
 		t.Errorf("%d %+v %v", total, list, err)
 	}
+}
+
+// accept accepts the invitation of an address for a user, who is signed in.
+func (w *world) accept(t *testing.T, email string, user store.User) {
+	t.Helper()
+	kept, err := w.store.DueNotices(t.Context(), time.Now().Add(time.Hour), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range kept {
+		n, err := w.Notices.Open(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n.Kind != notice.Invitation || n.To[0] != email {
+			continue
+		}
+		if _, err := w.People.Accept(t.Context(), strings.TrimPrefix(n.Link, "/invitation/"), &user, people.Browser{}); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Fatalf("%s is not invited", email)
 }

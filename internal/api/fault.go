@@ -136,6 +136,8 @@ func faultOfChange(e *change.Error) *fault {
 		return f
 	case change.LockOut:
 		return &fault{status: http.StatusConflict, info: "would_lock_out", message: "Property " + e.Field + ": " + e.Reason + ` with "Confirm": true.`}
+	case change.TooOften:
+		return &fault{status: http.StatusTooManyRequests, message: sentence(e.Reason), retryAfter: time.Hour}
 	case change.Invalid, change.Conflict:
 		if e.Field == "" { // it is about the state of things
 			return badRequest(sentence(e.Reason))

@@ -111,7 +111,13 @@ func retire(t testing.TB, w *world, p principal) (path, body string) {
 // ofAccess is a request about an access to the caller's account.
 func ofAccess(body string) func(testing.TB, *world, principal) (string, string) {
 	return func(t testing.TB, w *world, p principal) (string, string) {
-		given, _, err := w.People.Give(t.Context(), operator, p.up.Account.ID, people.Share{Email: w.master.User.Email, Role: access.Analyst})
+		err := w.store.Update(t.Context(), func(tx *store.Tx) error {
+			return tx.PutAccess(t.Context(), w.master.User.ID, p.up.Account.ID, 0, access.Analyst)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		given, err := w.store.Accesses(t.Context(), store.OfAccount(p.up.Account.ID), store.AccessFilter{UserID: w.master.User.ID, Whole: true})
 		if err != nil {
 			t.Fatal(err)
 		}

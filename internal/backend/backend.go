@@ -68,6 +68,7 @@ type Config struct {
 	Noticed  func()            // a notice waits to be sent
 	Changed  func(keyID int64) // what mail of a key (0: of all keys) is checked against has changed
 	OwnHost  func(string) bool // says whether a host name is the server's own
+	Hosts    []string          // names of the server
 
 	Now       func() time.Time // the clock of people's sign-ins; nil: time.Now
 	LimitsNow func() time.Time // the clock of limits; nil: time.Now
@@ -104,7 +105,7 @@ func New(c Config) (*Backend, error) {
 		Now: c.Now, Log: c.part("keys"),
 	})
 	b.People, err = people.New(people.Config{
-		Store: c.Store, Accounts: b.Accounts, Notices: b.Notices, Digester: digester, ServerKey: c.ServerKey, Hashing: c.Hashing, Now: c.Now, Log: c.part("people"),
+		Store: c.Store, Accounts: b.Accounts, Notices: b.Notices, Digester: digester, ServerKey: c.ServerKey, Hashing: c.Hashing, Now: c.Now, Hosts: c.Hosts, Log: c.part("people"),
 	})
 	if err != nil {
 		return nil, err

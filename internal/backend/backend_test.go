@@ -246,7 +246,7 @@ func TestEveryChangeIsInTheAuditLog(t *testing.T) {
 		_, err4 := r.AddSender(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, "example.com", "")
 		err5 := r.RemoveSender(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, "example.com")
 		token, err6 := r.NewSignInLink(t.Context(), operator, r.up.User)
-		_, _, err7 := r.UseSignInLink(t.Context(), token, here, "test")
+		_, _, err7 := r.UseSignInLink(t.Context(), token, people.Browser{Address: here})
 		if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
 			t.Fatal(err)
 		}
@@ -291,12 +291,12 @@ func TestASecretIsReadableOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, user, err := r.UseSignInLink(t.Context(), token, here, "test")
+	session, user, err := r.UseSignInLink(t.Context(), token, people.Browser{Address: here})
 	if err != nil {
 		t.Fatal(err)
 	}
 	password := "correct horse battery staple"
-	session2, err := r.SetPassword(t.Context(), user, "", password, here, "test")
+	session2, err := r.SetPassword(t.Context(), user, "", password, people.Browser{Address: here})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,15 +330,15 @@ func TestPeopleSignIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		first, user, err := r.UseSignInLink(t.Context(), token, here, "test")
+		first, user, err := r.UseSignInLink(t.Context(), token, people.Browser{Address: here})
 		if err != nil || user.ID != r.up.User.ID {
 			t.Fatal(user, err)
 		}
-		_, _, err = r.UseSignInLink(t.Context(), token, here, "test")
+		_, _, err = r.UseSignInLink(t.Context(), token, people.Browser{Address: here})
 		wants(t, err, change.NotFound, "")
-		_, err = r.SetPassword(t.Context(), user, "", "short", here, "test")
+		_, err = r.SetPassword(t.Context(), user, "", "short", people.Browser{Address: here})
 		wants(t, err, change.Invalid, "Password")
-		second, err := r.SetPassword(t.Context(), user, "", "a long enough one", here, "test")
+		second, err := r.SetPassword(t.Context(), user, "", "a long enough one", people.Browser{Address: here})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -349,13 +349,13 @@ func TestPeopleSignIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		user = in.User
-		_, err = r.SetPassword(t.Context(), user, "not the old one", "another long one", here, "test")
+		_, err = r.SetPassword(t.Context(), user, "not the old one", "another long one", people.Browser{Address: here})
 		wants(t, err, change.Invalid, "OldPassword")
 		for _, try := range [][2]string{{"owner@example.com", "a wrong one!"}, {"nobody@example.com", "a long enough one"}, {"owner@example.com", ""}} {
-			_, _, err := r.SignIn(t.Context(), try[0], try[1], here, "test")
+			_, _, err := r.SignIn(t.Context(), try[0], try[1], people.Browser{Address: here})
 			wants(t, err, change.NotAllowed, "")
 		}
-		third, _, err := r.SignIn(t.Context(), "OWNER@example.com", "a long enough one", here, "test")
+		third, _, err := r.SignIn(t.Context(), "OWNER@example.com", "a long enough one", people.Browser{Address: here})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -368,10 +368,10 @@ func TestPeopleSignIn(t *testing.T) {
 		if token, err = r.NewSignInLink(t.Context(), operator, user); err != nil {
 			t.Fatal(err)
 		}
-		if _, user, err = r.UseSignInLink(t.Context(), token, here, "test"); err != nil {
+		if _, user, err = r.UseSignInLink(t.Context(), token, people.Browser{Address: here}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.SetPassword(t.Context(), user, "", "a third long one", here, "test"); err != nil {
+		if _, err := r.SetPassword(t.Context(), user, "", "a third long one", people.Browser{Address: here}); err != nil {
 			t.Errorf("after a link: %v", err)
 		}
 	})

@@ -15,6 +15,7 @@ const (
 	NotAllowed                        // the caller may not do that
 	LockOut                           // the caller would shut themselves out, and has not confirmed that
 	LimitReached                      // the account's plan, or a bound of the server, allows no more of it
+	TooOften                          // it was done as often as a day allows: wait
 )
 
 // Error is what a caller did wrong. Field is the property by its name in the domain; each entry point has one table to

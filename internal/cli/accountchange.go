@@ -60,11 +60,16 @@ func (s *streams) account(a control.AccountDetails) error {
 	if n := a.Allowance.RetentionDays; n > 0 {
 		kept = fmt.Sprintf("%d days", n)
 	}
+	factor := "optional"
+	if a.Policy.SecondFactor {
+		factor = "required"
+	}
 	rows := [][]string{
 		{"Master key", a.APIKey},
 		{"Created", when(a.CreatedAt, "")},
 		{"Keys", fmt.Sprintf("%d active, %d deactivated, %d suspended", a.States["active"], a.States["deactivated"], a.States["suspended"])},
 		{"Secrets", fmt.Sprintf("are due after %d days, with reminders from %d days before; overdue ones %s", a.Policy.SecretDays, a.Policy.RemindDays, overdue)},
+		{"Second factor", factor},
 		{"A day, each key", limit(a.DayLimit)},
 		{"Mail tells of", tells(a.Tracking)},
 		{"Plan", orDash(a.Plan)},
@@ -88,6 +93,8 @@ type accountPolicyCmd struct {
 	Days        *int  `placeholder:"N" help:"Days after which a secret is due for a reset, 1 to 3650."`
 	Remind      *int  `placeholder:"N" help:"Days before that from which the owners are reminded."`
 	StopOverdue *bool `negatable:"" help:"An overdue secret stops working, or goes on."`
+
+	SecondFactor *bool `negatable:"" help:"Everybody who may do something in the account must have a second factor, or need not."`
 	asJSON
 }
 
@@ -97,15 +104,16 @@ func (accountPolicyCmd) Help() string {
 
 Examples:
   postern account policy "Acme Ltd" --days 60 --remind 10
-  postern account policy "Acme Ltd" --stop-overdue`
+  postern account policy "Acme Ltd" --stop-overdue
+  postern account policy "Acme Ltd" --second-factor`
 }
 
 // Run changes a policy.
 func (c *accountPolicyCmd) Run(common *config.Common, s *streams) error {
-	if c.Days == nil && c.Remind == nil && c.StopOverdue == nil {
-		return &usageError{errors.New("say what to change: --days, --remind, --stop-overdue or --no-stop-overdue")}
+	if c.Days == nil && c.Remind == nil && c.StopOverdue == nil && c.SecondFactor == nil {
+		return &usageError{errors.New("say what to change: --days, --remind, --stop-overdue, --no-stop-overdue, --second-factor or --no-second-factor")}
 	}
-	return c.change(common, s, control.AccountChange{SecretDays: c.Days, RemindDays: c.Remind, StopOverdue: c.StopOverdue}, c.JSON)
+	return c.change(common, s, control.AccountChange{SecretDays: c.Days, RemindDays: c.Remind, StopOverdue: c.StopOverdue, SecondFactor: c.SecondFactor}, c.JSON)
 }
 
 type accountLimitCmd struct {

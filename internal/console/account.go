@@ -89,6 +89,7 @@ func doneWords(what string) string {
 		"renamed":   "The account has its new name.",
 		"policy":    "The rotation policy is changed.",
 		"limit":     "The daily limit is changed.",
+		"factor":    "The setting is changed.",
 		"tracking":  "What mail tells of its recipients is changed. It holds for mail from now on.",
 		"tested":    "A test is on its way. What comes of it stands at the webhook in a moment.",
 		"unhooked":  "The webhook is removed.",

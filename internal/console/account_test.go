@@ -398,6 +398,7 @@ func TestTheRotationPolicyStopsOnlyWhatIsMeant(t *testing.T) {
 
 	b.post("/account/policy", url.Values{"days": {"60"}, "remind": {"7"}}).at("/account").says("go on working")
 	w.now = w.now.Add(45 * 24 * time.Hour)
+	b.signInAs(w.signed.User)
 	b.get("/account").reads("Overdue now none")
 	strict := url.Values{"days": {"30"}, "remind": {"7"}, "stop": {"1"}}
 	b.post("/account/policy", strict).is(http.StatusUnprocessableEntity).says("By a policy of 30 days 2 keys are overdue now", "2 keys stop working the moment this is saved. That is meant.")

@@ -151,7 +151,7 @@ func TestTheAuditLogIsExported(t *testing.T) {
 func TestTheAuditLogOfAnAccountIsItsOwn(t *testing.T) {
 	w := newWorld(t)
 	other := w.signUp("Lighthouse", "keeper@lighthouse.example")
-	ok(t, w.People.SetOperator(t.Context(), operator, "keeper@lighthouse.example", true))
+	w.makeOperator(other.User)
 	w.subaccount("Shop")
 	w.signedIn().get("/audit").says("Shop").lacks("Lighthouse", "lighthouse.example")
 	op := w.as(other.User)

@@ -127,7 +127,7 @@ func (c *console) confirm(v *visit) error {
 	if problem := c.tooMany(v.w, v.r, v.user); problem != "" {
 		return c.confirmPage(v, http.StatusTooManyRequests, next, nil, problem)
 	}
-	err := c.People.Confirm(v.r.Context(), c.party, people.SignedIn{User: v.user, Session: v.session}, proofOf(v.r.PostForm), addr)
+	err := c.People.Confirm(v.r.Context(), c.party, v.in, proofOf(v.r.PostForm), addr)
 	var e *change.Error
 	if errors.As(err, &e) && e.Kind == change.Invalid {
 		v.refused(c, reasonOfProof(e))
@@ -195,7 +195,7 @@ func (c *console) secondStep(w http.ResponseWriter, r *http.Request) {
 		c.secondStepPage(w, r, http.StatusTooManyRequests, next, nil, problem)
 		return
 	}
-	session, user, err := c.People.FinishSignIn(r.Context(), c.party, c.cookie(r, pendingCookie), proofOf(r.PostForm), addr, r.UserAgent())
+	session, user, err := c.People.FinishSignIn(r.Context(), c.party, c.cookie(r, pendingCookie), proofOf(r.PostForm), c.browser(r))
 	var e *change.Error
 	switch {
 	case errors.As(err, &e) && e.Kind == change.Invalid:

@@ -150,9 +150,29 @@ func (w *world) signedIn() *browser {
 
 func (b *browser) signInAs(u store.User) {
 	b.w.t.Helper()
-	token, err := b.w.People.NewSignInLink(b.w.t.Context(), operator, u)
-	ok(b.w.t, err)
+	w, ctx := b.w, b.w.t.Context()
+	token, err := w.People.NewSignInLink(ctx, operator, u)
+	ok(w.t, err)
+	// Who has the factor of makeOperator is not asked for it.
+	had := w.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveTOTP(ctx, u.ID) }) == nil
 	b.post("/welcome/"+token, nil).is(http.StatusOK)
+	if had {
+		w.giveFactor(u)
+	}
+}
+
+// makeOperator makes a user an operator, who has a second factor.
+func (w *world) makeOperator(u store.User) {
+	w.t.Helper()
+	ok(w.t, w.People.SetOperator(w.t.Context(), operator, u.Email, true))
+	w.giveFactor(u)
+}
+
+func (w *world) giveFactor(u store.User) {
+	w.t.Helper()
+	ok(w.t, w.store.Update(w.t.Context(), func(tx *store.Tx) error {
+		return tx.AddTOTP(w.t.Context(), store.TOTP{UserID: u.ID, Secret: []byte("sealed")})
+	}))
 }
 
 // answer is a page as it came.

@@ -28,18 +28,18 @@ const (
 func (c *console) hookRoutes() []route {
 	return []route{
 		{"GET", "/webhooks", access.ReadKeys, false, c.showHooks},
-		{"GET", "/webhooks/new", access.ManageKeys, false, c.showNewHook},
-		{"POST", "/webhooks/new", access.ManageKeys, false, c.addHooks},
-		{"GET", "/keys/{id}/webhook-secret", access.ManageKeys, false, c.showHookSecret},
+		{"GET", "/webhooks/new", access.ManageKeys, true, c.showNewHook},
+		{"POST", "/webhooks/new", access.ManageKeys, true, c.addHooks},
+		{"GET", "/keys/{id}/webhook-secret", access.ManageKeys, true, c.showHookSecret},
 		{"POST", "/keys/{id}/webhook-secret", access.ManageKeys, true, c.newHookSecret},
 		{"POST", "/webhooks/replay", access.ManageKeys, false, c.replayFailed},
 		{"GET", "/deliveries/{id}", access.ReadMessages, false, c.showDelivery},
 		{"POST", "/deliveries/{id}/replay", access.ManageKeys, false, c.replayDelivery},
-		{"GET", "/webhooks/{id}", access.ManageKeys, false, c.showOneHook},
-		{"POST", "/webhooks/{id}", access.ManageKeys, false, c.changeHook},
+		{"GET", "/webhooks/{id}", access.ManageKeys, true, c.showOneHook},
+		{"POST", "/webhooks/{id}", access.ManageKeys, true, c.changeHook},
 		{"POST", "/webhooks/{id}/test", access.ManageKeys, false, c.testOneHook},
-		{"GET", "/webhooks/{id}/remove", access.ManageKeys, false, c.showOneHook},
-		{"POST", "/webhooks/{id}/remove", access.ManageKeys, false, c.removeOneHook},
+		{"GET", "/webhooks/{id}/remove", access.ManageKeys, true, c.showOneHook},
+		{"POST", "/webhooks/{id}/remove", access.ManageKeys, true, c.removeOneHook},
 	}
 }
 

@@ -22,7 +22,7 @@ type invitationBody struct {
 	Role         roleRow
 	Ends         store.Invitation
 	SignedIn     string // who is, "" nobody
-	State        string // "new": an account is made; "known": he signs in; "mine": he is signed in; "other": somebody else is
+	State        string // "new": an account is made; "known": they sign in; "mine": they are signed in; "other": somebody else is
 	Problem      string
 }
 
@@ -32,7 +32,7 @@ func invitationGone() error {
 	return &statusError{http.StatusNotFound, "This invitation does not work any more", "It was accepted or withdrawn already, or has ended. If you have accepted it, go on to the pages and sign in; if not, ask who invited you for a new one."}
 }
 
-// visitor is who opens the link of an invitation: his session, if he is signed in.
+// visitor is who opens the link of an invitation: their session, if they are signed in.
 func (c *console) visitor(r *http.Request) (*people.SignedIn, error) {
 	in, err := c.People.Session(r.Context(), c.sessionToken(r))
 	var e *change.Error
@@ -131,7 +131,7 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 	if in != nil {
 		user = &in.User
 	}
-	session, err := c.People.Accept(r.Context(), r.PathValue("token"), user, c.address(r), r.UserAgent())
+	session, err := c.People.Accept(r.Context(), r.PathValue("token"), user, c.browser(r))
 	var e *change.Error
 	switch {
 	case errors.As(err, &e) && e.Kind == change.NotFound:
@@ -147,16 +147,6 @@ func (c *console) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 		c.setSession(w, r, session)
 		http.Redirect(w, r, "/password", http.StatusSeeOther)
 	default:
-		c.enterInvited(w, r, in, b.Ends.AccountID)
+		http.Redirect(w, r, "/keys", http.StatusSeeOther)
 	}
-}
-
-// enterInvited makes the session work in the account that its user was let into.
-func (c *console) enterInvited(w http.ResponseWriter, r *http.Request, in *people.SignedIn, accountID int64) {
-	err := c.Store.Update(r.Context(), func(tx *store.Tx) error { return tx.SwitchSession(r.Context(), in.Session.Digest, accountID) })
-	if err != nil {
-		c.fail(w, r, err)
-		return
-	}
-	http.Redirect(w, r, "/keys", http.StatusSeeOther)
 }

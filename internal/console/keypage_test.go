@@ -433,6 +433,7 @@ func TestFiltersAndOrders(t *testing.T) {
 	b.get("/keys?show=suspended&q=delta").says("among those that you chose to see")
 
 	w.now = w.now.Add(31 * 24 * time.Hour)
+	b.signInAs(w.signed.User)
 	w.used(w.live(delta.Key)[0], "http", "192.0.2.1", "curl", time.Hour, 1)
 	w.used(w.live(made[4].Key)[0], "http", "192.0.2.1", "curl", 10*24*time.Hour, 1)
 	same("/keys?sort=used", "Acme", "delta", "Echo", "foxtrot", "Bravo", "charlie", "Alpha")
@@ -445,9 +446,11 @@ func TestFiltersAndOrders(t *testing.T) {
 
 	b.get("/keys").lacks("banner")
 	w.now = w.signed.Key.Secrets[0].CreatedAt.Add(76*24*time.Hour + time.Hour)
+	b.signInAs(w.signed.User)
 	b.get("/keys").says("5 secret keys are due for a reset soon.", "Show them") // the deactivated and the suspended are nobody's worry
 	same("/keys?show=due", "Acme", "Bravo", "delta", "Echo", "foxtrot")
 	w.now = w.signed.Key.Secrets[0].CreatedAt.Add(90*24*time.Hour + time.Hour)
+	b.signInAs(w.signed.User)
 	a := b.get("/keys").says("5 secret keys are overdue for a reset.")
 	if got := attr(find(a.first("div.banner"), "a")[0], "href"); got != "/keys?show=due" {
 		t.Errorf("the banner leads to %q", got)
@@ -527,6 +530,7 @@ func TestVolumesAreDrawn(t *testing.T) {
 		t.Errorf("today's mail is %q, drawn %q", label, path)
 	}
 	w.now = w.now.Add(29 * 24 * time.Hour)
+	b.signInAs(w.signed.User)
 	if label, path := drawn(); label != "3 in 30 days" || path != "M1.5 23v-22.0" {
 		t.Errorf("29 days later it is %q, drawn %q", label, path)
 	}

@@ -149,6 +149,7 @@ func TestTheAgeOfASecret(t *testing.T) {
 		{200, "overdue", "!", "overdue"},
 	} {
 		w.now = w.signed.Key.Secrets[0].CreatedAt.Add(time.Duration(c.days)*24*time.Hour + time.Hour)
+		b.signInAs(w.signed.User)
 		m := b.get("/keys").first("span.meter")
 		if attr(m, "class") != "meter "+c.level || strings.TrimSpace(textOf(find(m, "text")[0])) != c.sign || !strings.Contains(textOf(m), c.text) {
 			t.Errorf("day %d: %s %q", c.days, attr(m, "class"), textOf(m))

@@ -84,7 +84,7 @@ func newGrounds(t *testing.T, p persona) *grounds {
 		g.user = g.world.user("persona@example.com", p.role)
 	}
 	if p.operator {
-		ok(t, g.People.SetOperator(t.Context(), operator, g.user.Email, true))
+		g.makeOperator(g.user)
 	}
 	return g
 }

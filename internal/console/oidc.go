@@ -40,7 +40,7 @@ func (c *console) finishOIDC(w http.ResponseWriter, r *http.Request) {
 	}
 	cookie := c.cookie(r, oidcCookie)
 	c.endCookie(w, r, oidcCookie)
-	session, next, err := c.People.SignInByOIDC(r.Context(), c.oidc, cookie, r.URL.Query(), c.address(r), r.UserAgent())
+	session, next, err := c.People.SignInByOIDC(r.Context(), c.oidc, cookie, r.URL.Query(), c.browser(r))
 	var e *change.Error
 	if errors.As(err, &e) {
 		c.refused(r, refusal.Provider, store.User{})

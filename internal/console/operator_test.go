@@ -20,7 +20,7 @@ import (
 // operates makes the account's owner an operator, and returns his browser.
 func (w *world) operates() *browser {
 	w.t.Helper()
-	ok(w.t, w.People.SetOperator(w.t.Context(), operator, w.signed.User.Email, true))
+	w.makeOperator(w.signed.User)
 	return w.signedIn()
 }
 
@@ -78,11 +78,9 @@ func TestOnlyOperatorsOperate(t *testing.T) {
 	}
 	// Who has no account of his own may operate still.
 	u := w.user("admin@example.com", "")
-	ok(t, w.People.SetOperator(t.Context(), operator, u.Email, true))
+	w.makeOperator(u)
 	alone := w.browser()
-	token, err := w.People.NewSignInLink(t.Context(), operator, u)
-	ok(t, err)
-	alone.post("/welcome/"+token, nil).is(http.StatusOK)
+	alone.signInAs(u)
 	alone.get("/operator").is(http.StatusOK).says("Acme")
 	alone.get("/keys").is(http.StatusForbidden)
 }

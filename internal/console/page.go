@@ -15,6 +15,7 @@ import (
 
 	"postern/internal/access"
 	"postern/internal/change"
+	"postern/internal/people"
 	"postern/internal/store"
 	"postern/internal/throttle"
 )
@@ -25,8 +26,9 @@ type page struct {
 	Section string // of the navigation: "keys", "messages", "senders"
 	User    string // email, "" when nobody is signed in
 	Account string
-	Others  []otherAccount         // accounts to switch to
+	Others  []people.OtherAccount  // accounts to switch to
 	May     map[access.Action]bool // what the user may do in the account, or on a key of it
+	NoWay   bool                   // nothing but this page is for the user: a second factor is to be set up
 	Wide    bool                   // takes the room of a signed-in user's page also for others
 	Body    any
 }
@@ -36,7 +38,7 @@ func (p page) Can(action string) bool { return p.May[access.Action(action)] }
 
 // pageOf is a page of a signed-in user.
 func pageOf(v *visit, title, section string, body any) page {
-	p := page{Title: title, Section: section, User: v.user.Email, Account: v.account.Name, Others: v.others, May: map[access.Action]bool{access.Operate: v.user.Operator}, Body: body}
+	p := page{Title: title, Section: section, User: v.user.Email, NoWay: v.in.MustAddFactor, Account: v.account.Name, Others: v.others, May: map[access.Action]bool{access.Operate: v.user.Operator}, Body: body}
 	for _, a := range access.Actions() {
 		p.May[a] = v.mayAnywhere(a)
 	}

@@ -33,7 +33,7 @@ func (c *console) signInByPasskey(w http.ResponseWriter, r *http.Request) {
 		again(http.StatusTooManyRequests, problem)
 		return
 	}
-	session, user, err := c.People.SignInByPasskey(r.Context(), c.party, proofOf(r.PostForm).Passkey, addr, r.UserAgent())
+	session, user, err := c.People.SignInByPasskey(r.Context(), c.party, proofOf(r.PostForm).Passkey, c.browser(r))
 	var e *change.Error
 	if errors.As(err, &e) {
 		c.refused(r, refusal.Passkey, user)

@@ -98,7 +98,7 @@ func (c *console) reset(w http.ResponseWriter, r *http.Request) {
 		c.newPasswordPage(w, r, http.StatusTooManyRequests, newPasswordBody{Problem: problem})
 		return
 	}
-	session, _, err := c.People.ResetPassword(r.Context(), r.PathValue("token"), f.Get("password"), addr, r.UserAgent())
+	session, _, err := c.People.ResetPassword(r.Context(), r.PathValue("token"), f.Get("password"), c.browser(r))
 	var e *change.Error
 	if errors.As(err, &e) && e.Field == "Password" {
 		c.People.ProvedBy(addr)

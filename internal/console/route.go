@@ -14,6 +14,7 @@ import (
 	"postern/internal/access"
 	"postern/internal/auditlog"
 	"postern/internal/change"
+	"postern/internal/people"
 	"postern/internal/refusal"
 	"postern/internal/store"
 )
@@ -25,19 +26,14 @@ const maxForm = 64 << 10
 type visit struct {
 	w       http.ResponseWriter
 	r       *http.Request
+	in      people.SignedIn
 	user    store.User
 	session store.Session
-	account store.Account  // that the session works in
-	access  []store.Access // what the user may do in it
-	others  []otherAccount // accounts that he can switch to
-	scope   store.Scope    // the keys on which he may do what the route does
+	account store.Account         // that the session works in
+	access  []store.Access        // what the user may do in it
+	others  []people.OtherAccount // accounts that the user can switch to
+	scope   store.Scope           // the keys on which the user may do what the route does
 	actor   change.Actor
-}
-
-// otherAccount is an account that a user can switch to.
-type otherAccount struct {
-	ID   int64
-	Name string
 }
 
 // scopeOf is the keys on which the visit's user may do something, and whether there are any.
@@ -86,9 +82,18 @@ type route struct {
 	handle          func(*visit) error
 }
 
-// routes are the pages of signed-in users. The rooms of the pages each list their own.
+// routes are the pages of signed-in users.
 func (c *console) routes() []route {
 	return slices.Concat(c.keyRoutes(), c.messageRoutes(), c.statisticRoutes(), c.hookRoutes(), c.senderRoutes(), c.suppressionRoutes(), c.accountRoutes(), c.trackingRoutes(), c.auditRoutes(), c.operatorRoutes(), c.personRoutes())
+}
+
+// secondFactorPage leads those to one who must have a second factor and have none.
+const secondFactorPage = "/second-factor"
+
+// withoutFactor are the patterns of routes that are for who must set up a second factor first: they can do that and
+// nothing else.
+func withoutFactor() []string {
+	return []string{secondFactorPage, "/password", "/confirm", "/security/app", "/security/passkeys/new"}
 }
 
 func (c *console) personRoutes() []route {
@@ -99,6 +104,7 @@ func (c *console) personRoutes() []route {
 		{"POST", "/switch", access.Own, false, c.switchAccount},
 		{"GET", "/confirm", access.Own, false, c.showConfirm},
 		{"POST", "/confirm", access.Own, false, c.confirm},
+		{"GET", secondFactorPage, access.Own, false, c.showSecondFactor},
 		{"GET", "/security", access.Own, false, c.showSecurity},
 		{"GET", "/security/app", access.Own, true, c.showAddApp},
 		{"POST", "/security/app", access.Own, true, c.addApp},
@@ -119,8 +125,8 @@ func (c *console) keyRoutes() []route {
 	return []route{
 		{"GET", "/keys", access.ReadKeys, false, c.showKeys},
 		{"GET", "/keys.csv", access.ReadKeys, false, c.exportKeys},
-		{"GET", "/keys/new", access.CreateKeys, false, c.showNewKey},
-		{"POST", "/keys/new", access.CreateKeys, false, c.createKey},
+		{"GET", "/keys/new", access.CreateKeys, true, c.showNewKey},
+		{"POST", "/keys/new", access.CreateKeys, true, c.createKey},
 		{"GET", "/keys/{id}", access.ReadKeys, false, c.showKey},
 		{"GET", "/keys/{id}/rename", access.ManageKeys, false, c.showKeyForm("rename")},
 		{"POST", "/keys/{id}/rename", access.ManageKeys, false, c.renameKey},
@@ -176,8 +182,10 @@ func (c *console) accountRoutes() []route {
 		{"GET", "/account", access.ReadAccount, false, c.showAccount},
 		{"GET", "/account/name", access.ManageAccount, false, c.showSetting("name")},
 		{"POST", "/account/name", access.ManageAccount, false, c.renameAccount},
-		{"GET", "/account/policy", access.ManageAccount, false, c.showSetting("policy")},
-		{"POST", "/account/policy", access.ManageAccount, false, c.setPolicy},
+		{"GET", "/account/policy", access.ManageAccount, true, c.showSetting("policy")},
+		{"POST", "/account/policy", access.ManageAccount, true, c.setPolicy},
+		{"GET", "/account/second-factor", access.ManageAccount, true, c.showFactorPolicy},
+		{"POST", "/account/second-factor", access.ManageAccount, true, c.setFactorPolicy},
 		{"GET", "/account/limit", access.ManageAccount, false, c.showSetting("limit")},
 		{"POST", "/account/limit", access.ManageAccount, false, c.setDayLimit},
 		{"GET", "/account/requests/new", access.ManageAccount, false, c.showAsk},
@@ -350,6 +358,9 @@ func (c *console) signedIn(rt route) http.HandlerFunc {
 }
 
 func (c *console) handle(v *visit, rt route) error {
+	if v.in.MustAddFactor && !slices.Contains(withoutFactor(), rt.pattern) {
+		return v.redirect(secondFactorPage)
+	}
 	var any bool
 	v.scope, any = v.scopeOf(rt.action)
 	if !any && !v.may(rt.action, 0) {
@@ -375,42 +386,11 @@ func (c *console) visit(w http.ResponseWriter, r *http.Request) (*visit, error) 
 	if err != nil {
 		return nil, err
 	}
-	v := &visit{w: w, r: r, user: in.User, session: in.Session, actor: change.Actor{Kind: change.User, ID: in.User.ID, Name: in.User.Email}}
+	v := &visit{w: w, r: r, in: in, user: in.User, session: in.Session, account: in.Account, access: in.Access, others: in.Others, actor: change.Actor{Kind: change.User, ID: in.User.ID, Name: in.User.Email}}
 	if addr, _ := c.Client(r); addr.IsValid() {
 		v.actor.Origin = addr.String()
 	}
-	return v, c.enter(v)
-}
-
-// enter chooses the account that the visit is in: the one that its session works in, or his own, or the first that is
-// shared with him.
-func (c *console) enter(v *visit) error {
-	all, err := c.Store.AccessesOf(v.r.Context(), v.user.ID)
-	if err != nil {
-		return err
-	}
-	in := int64(0)
-	for _, want := range []int64{v.session.AccountID, v.user.AccountID} {
-		if in == 0 && slices.ContainsFunc(all, func(x store.Access) bool { return x.AccountID == want }) {
-			in = want
-		}
-	}
-	if in == 0 && len(all) > 0 {
-		in = all[0].AccountID
-	}
-	for _, x := range all {
-		switch {
-		case x.AccountID == in:
-			v.access = append(v.access, x)
-		case !slices.ContainsFunc(v.others, func(o otherAccount) bool { return o.ID == x.AccountID }):
-			v.others = append(v.others, otherAccount{x.AccountID, x.AccountName})
-		}
-	}
-	if in == 0 {
-		return nil // an account of nobody's: no role in it allows anything
-	}
-	v.account, err = c.Store.Account(v.r.Context(), in)
-	return err
+	return v, nil
 }
 
 // switchAccount makes the session work in another account.
@@ -419,10 +399,14 @@ func (c *console) switchAccount(v *visit) error {
 		return err
 	}
 	id, err := strconv.ParseInt(v.r.PostForm.Get("account"), 10, 64)
-	if err != nil || !slices.ContainsFunc(v.others, func(o otherAccount) bool { return o.ID == id }) {
+	if err != nil {
+		id = -1
+	}
+	err = c.People.Switch(v.r.Context(), v.in, id)
+	if e := (*change.Error)(nil); errors.As(err, &e) {
 		return notFound("No such account is shared with you.")
 	}
-	if err := c.Store.Update(v.r.Context(), func(tx *store.Tx) error { return tx.SwitchSession(v.r.Context(), v.session.Digest, id) }); err != nil {
+	if err != nil {
 		return err
 	}
 	return v.redirect("/keys")
@@ -462,6 +446,11 @@ func localPath(next string) string {
 func (v *visit) redirect(to string) error {
 	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
 	return nil
+}
+
+// browser is where a request comes from.
+func (c *console) browser(r *http.Request) people.Browser {
+	return people.Browser{Address: c.address(r), Client: r.UserAgent(), Session: c.sessionToken(r)}
 }
 
 func (c *console) address(r *http.Request) netip.Addr {

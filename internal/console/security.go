@@ -83,6 +83,19 @@ func (c *console) showSecurity(v *visit) error {
 	return c.show(v, http.StatusOK, "security", "Security", "", b)
 }
 
+// secondFactorBody is the page of those who must set up a second factor first.
+type secondFactorBody struct {
+	Operator  bool
+	NoPasskey string
+}
+
+func (c *console) showSecondFactor(v *visit) error {
+	if !v.in.MustAddFactor {
+		return v.redirect("/security")
+	}
+	return c.show(v, http.StatusOK, "second-factor", "Two-factor authentication", "", secondFactorBody{v.user.Operator, c.noPasskey})
+}
+
 // clientWords says in words what a browser says of itself: "Firefox on Linux".
 func clientWords(agent string) string {
 	find := func(pairs ...string) string {

@@ -56,7 +56,7 @@ func TestSenders(t *testing.T) {
 		t.Errorf("a sender leads back to %s", back)
 	}
 	b.post(a.path()+"/remove", nil).is(http.StatusOK).at("/senders")
-	ok(t, w.People.SetOperator(t.Context(), operator, w.signed.User.Email, true))
+	w.makeOperator(w.signed.User)
 	b.get("/senders/new").says("Allow it at once, without proof")
 	b.post("/senders/new", url.Values{"sender": {"shop.example"}, "key": {key.APIKey}, "word": {"yes"}}).is(http.StatusOK).says("Every address of the domain", "Allowed by the word of who operates this server.")
 	if err := may("anybody@shop.example"); err != nil {

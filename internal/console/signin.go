@@ -85,7 +85,7 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 		again(http.StatusTooManyRequests, problem)
 		return
 	}
-	session, user, err := c.People.SignIn(r.Context(), body.Email, password, addr, r.UserAgent())
+	session, user, err := c.People.SignIn(r.Context(), body.Email, password, c.browser(r))
 	if errors.Is(err, throttle.ErrFull) {
 		c.People.ProvedBy(addr) // it was not looked at
 		again(http.StatusTooManyRequests, c.busy(w, r, user))
@@ -143,7 +143,7 @@ func (c *console) showWelcome(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *console) welcome(w http.ResponseWriter, r *http.Request) {
-	session, user, err := c.People.UseSignInLink(r.Context(), r.PathValue("token"), c.address(r), r.UserAgent())
+	session, user, err := c.People.UseSignInLink(r.Context(), r.PathValue("token"), c.browser(r))
 	var e *change.Error
 	if errors.As(err, &e) {
 		c.refused(r, refusal.Link, user)
@@ -226,7 +226,7 @@ func (c *console) setPassword(v *visit) error {
 		return c.passwordPage(v, http.StatusTooManyRequests, passwordBody{Next: next, Problem: problem})
 	}
 	first := v.user.PasswordHash == ""
-	session, err := c.People.SetPassword(v.r.Context(), v.user, f.Get("old"), f.Get("password"), addr, v.r.UserAgent())
+	session, err := c.People.SetPassword(v.r.Context(), v.user, f.Get("old"), f.Get("password"), c.browser(v.r))
 	var e *change.Error
 	if errors.As(err, &e) && e.Field == "OldPassword" {
 		v.refused(c, refusal.Password)

@@ -104,7 +104,7 @@ func (o *operator) accountDetails(ctx context.Context, id int64) (AccountDetails
 	if err != nil {
 		return AccountDetails{}, err
 	}
-	out := AccountDetails{Policy: Policy{a.SecretDays, a.RemindDays, a.StopOverdue}, Tracking: Tracking{a.Tracking.Opens, a.Tracking.Clicks, accounts.UnsubscribeWord(a.Tracking.Unsubscribe)}, DayLimit: a.DayLimit, States: map[string]int{}}
+	out := AccountDetails{Policy: Policy{a.SecretDays, a.RemindDays, a.StopOverdue, a.SecondFactor}, Tracking: Tracking{a.Tracking.Opens, a.Tracking.Clicks, accounts.UnsubscribeWord(a.Tracking.Unsubscribe)}, DayLimit: a.DayLimit, States: map[string]int{}}
 	if out.Account, err = o.accountOf(ctx, a); err != nil {
 		return out, err
 	}
@@ -144,7 +144,7 @@ func (o *operator) changeAccount(ctx context.Context, account string, in Account
 		return AccountDetails{}, err
 	}
 	c := accounts.AccountChange{
-		Name: in.Name, SecretDays: in.SecretDays, RemindDays: in.RemindDays, StopOverdue: in.StopOverdue, DayLimit: in.DayLimit,
+		Name: in.Name, SecretDays: in.SecretDays, RemindDays: in.RemindDays, StopOverdue: in.StopOverdue, SecondFactor: in.SecondFactor, DayLimit: in.DayLimit,
 		TrackOpens: in.TrackOpens, TrackClicks: in.TrackClicks, Unsubscribe: in.Unsubscribe,
 	}
 	if _, err := o.Accounts.ChangeAccount(ctx, actor(), a.ID, c); err != nil {

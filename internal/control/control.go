@@ -21,6 +21,7 @@ import (
 	"postern/internal/domain"
 	"postern/internal/keys"
 	"postern/internal/messages"
+	"postern/internal/people"
 	"postern/internal/queue"
 	"postern/internal/report"
 	"postern/internal/senders"
@@ -62,6 +63,7 @@ type Calls struct {
 	ChangeAccess     func(ctx context.Context, in Share) ([]Person, error) // all of the account after it
 	RemovePerson     func(ctx context.Context, in Share) (Shared, error)
 	SetOperator      func(ctx context.Context, email string, on bool) (OperatorOf, error)
+	SignOut          func(ctx context.Context, email string) (people.SignedOut, error)
 	CreateSignInLink func(ctx context.Context, email string, forgetsSecondFactor bool) (Link, error)
 
 	// Keys, by API key, name, number or reference; "" is the only account's master key.
@@ -158,11 +160,14 @@ func New(c Config) Calls {
 		GrantRequest:   o.grantRequest,
 		DeclineRequest: o.declineRequest,
 
-		ListPeople:       o.listPeople,
-		Invite:           o.invite,
-		ChangeAccess:     o.changeAccess,
-		RemovePerson:     o.removePerson,
-		SetOperator:      o.setOperator,
+		ListPeople:   o.listPeople,
+		Invite:       o.invite,
+		ChangeAccess: o.changeAccess,
+		RemovePerson: o.removePerson,
+		SetOperator:  o.setOperator,
+		SignOut: func(ctx context.Context, email string) (people.SignedOut, error) {
+			return o.People.SignOutUser(ctx, actor(), email)
+		},
 		CreateSignInLink: o.createLink,
 
 		ListKeys:        o.listKeys,

@@ -5,7 +5,6 @@ package control_test
 import (
 	"errors"
 	"log/slog"
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -37,7 +36,7 @@ func TestALinkForWhoHasLostEverything(t *testing.T) {
 	}
 	for _, forget := range []bool{false, true} {
 		l := ok(d.CreateSignInLink(t.Context(), "Guest@example.com", forget))
-		session, _, err := b.People.UseSignInLink(t.Context(), strings.TrimPrefix(l.SignInURL, "http://x/"), netip.Addr{}, "")
+		session, _, err := b.People.UseSignInLink(t.Context(), strings.TrimPrefix(l.SignInURL, "http://x/"), people.Browser{})
 		var step *people.SecondStep
 		if forget && (err != nil || session == "") || !forget && !errors.As(err, &step) {
 			t.Errorf("forgets the second factor: %v; session %q, %v", forget, session, err)

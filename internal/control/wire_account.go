@@ -36,6 +36,8 @@ type Policy struct {
 	SecretDays  int  // until a secret is due
 	RemindDays  int  // before that, its owners are reminded
 	StopOverdue bool // an overdue secret stops working
+
+	SecondFactor bool `json:",omitempty"` // everybody who may do something in the account must have one
 }
 
 // Tracking is what an account's mail tells of its recipients, where the mail itself does not say.
@@ -59,6 +61,9 @@ type AccountChange struct {
 	SecretDays  *int    `json:",omitempty"`
 	RemindDays  *int    `json:",omitempty"`
 	StopOverdue *bool   `json:",omitempty"`
+
+	SecondFactor *bool `json:",omitempty"`
+
 	DayLimit    *int64  `json:",omitempty"`
 	TrackOpens  *bool   `json:",omitempty"`
 	TrackClicks *bool   `json:",omitempty"`

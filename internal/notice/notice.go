@@ -76,6 +76,20 @@ func New(serverKey []byte, wake func()) (*Outbox, error) {
 	return &Outbox{seal: seal, wake: wake}, err
 }
 
+// body is the name that bodies of mail are sealed for.
+const body = "body of a notice"
+
+// Sealed says whether the mail of a notice is sealed until it is handed over: a link in it opens something.
+func (n *Notice) Sealed() bool {
+	return n.Kind == Invitation || n.Kind == PasswordReset || n.Kind == SenderLink
+}
+
+// SealBody seals the source of a mail.
+func (o *Outbox) SealBody(raw []byte) []byte { return o.seal.Seal(body, raw) }
+
+// OpenBody opens what SealBody made.
+func (o *Outbox) OpenBody(sealed []byte) ([]byte, error) { return o.seal.Open(body, sealed) }
+
 // Add keeps a notice in the transaction of what it is about. Without recipients in To it goes to the owners of the account,
 // and of account 0 to the operators.
 func (o *Outbox) Add(ctx context.Context, tx *store.Tx, accountID int64, n Notice) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
+	"regexp"
 	"strings"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 
 	"postern/internal/access"
 )
+
+// hostDot is a dot as in the name of a host.
+var hostDot = regexp.MustCompile(`\.(\pL{2,})`)
 
 // letter is what a mail says, before it is text and HTML.
 type letter struct {
@@ -36,9 +40,17 @@ const (
 	toOperator = "You get this because you operate this Postern server."
 )
 
-// write says in words what a notice tells. Each kind is written here and nowhere else.
+// write says in words what a notice tells. Each kind is written here and nowhere else. A subject has none of the words
+// that customers choose: the mail is from the operator's own address.
 func write(baseURL string, n notice.Notice) (letter, error) {
 	l := letter{URL: link(baseURL, n)}
+	switch n.Kind {
+	case notice.Invitation, notice.AccessGiven, notice.SenderLink, notice.RequestMade: // to others than those who chose the names
+		n.AccountName, n.KeyName, n.Reason = unlinked(n.AccountName), unlinked(n.KeyName), unlinked(n.Reason)
+		for i := range n.KeyNames {
+			n.KeyNames[i] = unlinked(n.KeyNames[i])
+		}
+	}
 	switch n.Kind {
 	case notice.Invitation, notice.AccessGiven:
 		l.sharing(n)
@@ -76,17 +88,22 @@ func link(baseURL string, n notice.Notice) string {
 	return baseURL + "/"
 }
 
+// unlinked is what somebody wrote, so that no reader of mail makes a link of it: "evil[.]example".
+func unlinked(s string) string {
+	return hostDot.ReplaceAllString(strings.ReplaceAll(s, "://", "[:]//"), "[.]$1")
+}
+
 func (l *letter) sharing(n notice.Notice) {
 	by := person(n.By)
-	l.Facts = facts("Account", n.AccountName, "Keys", strings.Join(n.KeyNames, ", "), "Your role", roleWords(n.Role), "Given by", by, "When", when(n.At))
+	l.Facts = facts("Account", n.AccountName, "Keys", strings.Join(n.KeyNames, ", "), "Your role", roleWords(n.Role), "Invited by", by, "When", when(n.At))
 	if n.Kind == notice.AccessGiven {
-		l.Subject = "You have access to " + n.AccountName
+		l.Subject = "Your access on Postern has changed"
 		l.Lines = []string{by + " has shared " + shared(n) + " on Postern with you. Sign in as you always do; the account is in the menu at the top of the page."}
 		l.Button, l.Why = "Open it", toUser
 		l.After = []string{"If you do not know " + by + ", do nothing: what you have here already is not touched."}
 		return
 	}
-	l.Subject = by + " invites you to " + n.AccountName
+	l.Subject = "You are invited to an account on Postern"
 	l.Lines = []string{by + " invites you to share " + shared(n) + " on Postern, a service that sends mail for programs."}
 	l.Button = "Accept the invitation"
 	l.After = []string{"The link works once, until " + when(n.Until) + ". It is meant for you alone: do not pass it on. If you do not know " + by + ", do nothing."}
@@ -95,12 +112,12 @@ func (l *letter) sharing(n notice.Notice) {
 
 func shared(n notice.Notice) string {
 	if len(n.KeyNames) == 0 {
-		return "the account " + n.AccountName
+		return "the account “" + n.AccountName + "”"
 	}
 	if len(n.KeyNames) == 1 {
-		return "a key of the account " + n.AccountName
+		return "a key of the account “" + n.AccountName + "”"
 	}
-	return fmt.Sprintf("%d keys of the account %s", len(n.KeyNames), n.AccountName)
+	return fmt.Sprintf("%d keys of the account “%s”", len(n.KeyNames), n.AccountName)
 }
 
 func roleWords(role string) string {
@@ -122,11 +139,11 @@ func (l *letter) request(n notice.Notice) {
 	wanted := fmt.Sprintf("%d %s", n.Wanted, n.What)
 	switch n.Kind {
 	case notice.RequestMade:
-		l.Subject = n.AccountName + " asks for " + wanted
+		l.Subject = "An account asks for " + wanted
 		l.Lines = []string{person(n.By) + " asks for more than the plan of the account gives."}
 		l.Facts = facts("Account", n.AccountName, "Wanted", wanted, "Asked by", person(n.By), "When", when(n.At))
 		l.Button, l.Why = "Grant or decline it", toOperator
-		l.After = []string{"Who asked is told by mail what you answer."}
+		l.After = []string{"Your answer is mailed to the requester."}
 	case notice.RequestGranted:
 		l.Subject = "Granted: " + wanted
 		l.Lines = []string{"Your request was granted. The account may now have " + wanted + "; there is nothing else to do."}
@@ -151,23 +168,23 @@ func (l *letter) signIn(n notice.Notice) {
 		l.After = []string{"The link works once, until " + when(n.Until) + ". If it was not you, do nothing: your password stays as it is."}
 		return
 	}
-	l.Subject = "Your sign-in has changed: " + n.What
+	l.Subject = "Security alert: " + n.What
 	l.Lines = []string{"What you sign in to Postern with has changed."}
 	l.Facts = facts("Changed", n.What, "From", n.Address, "When", when(n.At))
 	l.Button = "Look at your sign-in"
-	l.After = []string{"If it was you, there is nothing to do. If not, set a new password at once, end your other sessions, and tell who operates your server."}
+	l.After = []string{"If it was you, there is nothing to do. If not, set a new password at once, end your other sessions, and notify your server administrator."}
 }
 
 func (l *letter) key(n notice.Notice) {
 	l.Facts = facts("Account", n.AccountName, "Key", n.KeyName, "API key", n.APIKey, "When", when(n.At))
 	l.Button, l.Why = "Open the key", toOwner
 	if n.Kind == notice.KeySuspended {
-		l.Subject, l.Quote = "The key "+n.KeyName+" is suspended", n.Reason
-		l.Lines = []string{"The operator of your Postern server has suspended this key. Nothing is sent with it until he restores it; its history stays."}
+		l.Subject, l.Quote = "The API key "+short(n.APIKey)+" is suspended", n.Reason
+		l.Lines = []string{"The operator of your Postern server has suspended this key. Nothing is sent with it until they restore it; its history stays."}
 		l.After = []string{"To have it restored, answer to the operator."}
 		return
 	}
-	l.Subject = "The key " + n.KeyName + " works again"
+	l.Subject = "The API key " + short(n.APIKey) + " works again"
 	l.Lines = []string{"The operator of your Postern server has restored this key. It is again what it was before it was suspended, with the same secret."}
 }
 
@@ -177,17 +194,17 @@ func (l *letter) credential(n notice.Notice) {
 	const how = "A reset makes a new secret key and shows it once. Choose how long the old one goes on working, and change your programs in that time; the page lists which connections still use it."
 	switch n.Kind {
 	case notice.CredentialDue:
-		l.Subject = fmt.Sprintf("The secret key of %s is due in %s", n.KeyName, days(n.Days))
-		l.Lines = []string{"By your account's policy this secret key is to be reset by " + date(n.Until) + ". " + stops(n.Stops, "After that it stops working.", "It does not stop working by itself.")}
+		l.Subject = fmt.Sprintf("The secret key of %s is due in %s", short(n.APIKey), days(n.Days))
+		l.Lines = []string{"By your account's policy this secret key is to be reset by " + date(n.Until) + ". " + stops(n.Stops, "After that it stops working.", "It will keep working.")}
 		l.Facts = append(l.Facts, fact{"Days left", fmt.Sprint(n.Days)}, fact{"Due by", when(n.Until)})
 		l.After = []string{how}
 	case notice.CredentialOverdue:
-		l.Subject = "The secret key of " + n.KeyName + " is overdue"
+		l.Subject = "The secret key of " + short(n.APIKey) + " is overdue"
 		l.Lines = []string{"By your account's policy this secret key was to be reset by " + date(n.Until) + ". " + stops(n.Stops, "It has stopped working: nothing is sent with it until it is reset.", "It still works, and gets no safer.")}
 		l.Facts = append(l.Facts, fact{"Overdue since", when(n.Until)})
 		l.After = []string{how}
 	default:
-		l.Subject = "A secret key of " + n.KeyName + " has leaked and was revoked"
+		l.Subject = "A secret key of " + short(n.APIKey) + " has leaked and was revoked"
 		l.Lines = []string{"Somebody reported a secret key of yours that was found where it should not be. Whoever has it could send as you, so it was revoked at once: what still uses it is refused."}
 		l.Facts = append(l.Facts, facts("Secret key", "ends in "+n.Hint, "Reported from", n.Address, "When", when(n.At))...)
 		l.After = []string{
@@ -197,8 +214,8 @@ func (l *letter) credential(n notice.Notice) {
 }
 
 func (l *letter) hook(n notice.Notice) {
-	l.Subject = "A webhook of " + n.KeyName + " is dead"
-	l.Lines = []string{"A URL that this key's events are posted to has answered nothing but errors for a day, so it is told nothing more."}
+	l.Subject = "Webhook disabled for " + short(n.APIKey)
+	l.Lines = []string{"A URL that this key's events are posted to has answered nothing but errors for a day, so it is no longer called."}
 	switch {
 	case n.Days > 0 && n.Wanted == 0:
 		l.Lines = append(l.Lines, "Your backup URL has taken over what waited and what comes.")
@@ -207,8 +224,11 @@ func (l *letter) hook(n notice.Notice) {
 	}
 	l.Facts = facts("Account", n.AccountName, "Key", n.KeyName, "API key", n.APIKey, "URL", n.Address, "Events", n.What, "Failing since", when(n.Until), "Last error", n.Reason)
 	l.Button, l.Why = "Open the webhooks", toOwner
-	l.After = []string{"Once your receiver works again, set the URL anew: that brings it back to life."}
+	l.After = []string{"Once your receiver works again, save the URL again to re-enable it."}
 }
+
+// short is an API key in a subject.
+func short(apiKey string) string { return apiKey[:min(8, len(apiKey))] + "…" }
 
 func stops(does bool, yes, no string) string {
 	if does {

@@ -25,17 +25,17 @@ func TestEveryKindHasWords(t *testing.T) {
 	}{
 		{
 			notice.Notice{Kind: notice.Invitation, Link: "/invitation/TOKEN", Role: "sender", By: "user ann@example.com", AccountName: "Harbour", KeyNames: []string{"Shop", "Web"}, Until: until},
-			"ann@example.com invites you to Harbour", "/invitation/TOKEN",
-			[]string{"2 keys of the account Harbour", "Shop, Web", "sender: sends, and sees what was sent", "ann@example.com", "7 December 2026, 09:30 UTC", "23 November 2026, 09:30 UTC", "do nothing"},
+			"You are invited to an account on Postern", "/invitation/TOKEN",
+			[]string{"2 keys of the account “Harbour”", "Shop, Web", "sender: sends, and sees what was sent", "ann@example.com", "7 December 2026, 09:30 UTC", "23 November 2026, 09:30 UTC", "do nothing"},
 		},
 		{
 			notice.Notice{Kind: notice.AccessGiven, Link: "/keys", Role: "owner", By: "operator", AccountName: "Harbour"},
-			"You have access to Harbour", "/keys",
-			[]string{"The operator has shared the account Harbour", "owner: everything", "23 November 2026, 09:30 UTC"},
+			"Your access on Postern has changed", "/keys",
+			[]string{"The operator has shared the account “Harbour”", "owner: everything", "23 November 2026, 09:30 UTC"},
 		},
 		{
 			notice.Notice{Kind: notice.RequestMade, Link: "/operator/requests/7", By: "user ann@example.com", AccountName: "Harbour", What: "messages a month", Wanted: 50000, Reason: "Christmas is near.\nThank you!"},
-			"Harbour asks for 50000 messages a month", "/operator/requests/7",
+			"An account asks for 50000 messages a month", "/operator/requests/7",
 			[]string{"ann@example.com", "Christmas is near.", "Thank you!", "23 November 2026"},
 		},
 		{
@@ -55,42 +55,42 @@ func TestEveryKindHasWords(t *testing.T) {
 		},
 		{
 			notice.Notice{Kind: notice.SignInChanged, What: "a passkey was added", Address: "198.51.100.7"},
-			"Your sign-in has changed: a passkey was added", "/security",
+			"Security alert: a passkey was added", "/security",
 			[]string{"a passkey was added", "198.51.100.7", "23 November 2026, 09:30 UTC", "set a new password at once"},
 		},
 		{
 			notice.Notice{Kind: notice.KeySuspended, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Reason: "Spam was sent."},
-			"The key Shop is suspended", "/keys/5",
+			"The API key 01234567… is suspended", "/keys/5",
 			[]string{"Shop", apiKey, "Spam was sent.", "23 November 2026, 09:30 UTC"},
 		},
 		{
 			notice.Notice{Kind: notice.KeyRestored, KeyID: 5, KeyName: "Shop", APIKey: apiKey},
-			"The key Shop works again", "/keys/5",
+			"The API key 01234567… works again", "/keys/5",
 			[]string{"Shop", apiKey, "with the same secret"},
 		},
 		{
 			notice.Notice{Kind: notice.CredentialDue, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Days: 14, Until: until},
-			"The secret key of Shop is due in 14 days", "/keys/5",
-			[]string{"by 7 December 2026", apiKey, "It does not stop working by itself", "which connections still use it"},
+			"The secret key of 01234567… is due in 14 days", "/keys/5",
+			[]string{"by 7 December 2026", apiKey, "It will keep working", "which connections still use it"},
 		},
 		{
 			notice.Notice{Kind: notice.CredentialOverdue, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Days: 1, Until: until, Stops: true},
-			"The secret key of Shop is overdue", "/keys/5",
+			"The secret key of 01234567… is overdue", "/keys/5",
 			[]string{"by 7 December 2026", apiKey, "It has stopped working"},
 		},
 		{
 			notice.Notice{Kind: notice.CredentialLeaked, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Hint: "x9Zq", Address: "198.51.100.7"},
-			"A secret key of Shop has leaked and was revoked", "/keys/5",
+			"A secret key of 01234567… has leaked and was revoked", "/keys/5",
 			[]string{"ends in x9Zq", "198.51.100.7", apiKey, "23 November 2026, 09:30 UTC", "revoked at once"},
 		},
 		{
 			notice.Notice{Kind: notice.HookDead, KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "sent, open", Address: "https://hooks.example.com", Reason: "no answer in time", Wanted: 12, Until: until, Link: "/webhooks?key=" + apiKey},
-			"A webhook of Shop is dead", "/webhooks?key=" + apiKey,
-			[]string{"errors for a day", "12 events", "sent, open", "https://hooks.example.com", "no answer in time", "set the URL anew"},
+			"Webhook disabled for 01234567…", "/webhooks?key=" + apiKey,
+			[]string{"errors for a day", "12 events", "sent, open", "https://hooks.example.com", "no answer in time", "save the URL again"},
 		},
 		{
 			notice.Notice{Kind: notice.SenderLink, Link: "/sender-link/TOKEN", AccountName: "Harbour", KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "news@shop.example", Until: until},
-			"May Harbour send mail from news@shop.example?", "/sender-link/TOKEN",
+			"Confirm your address as a sender on Postern", "/sender-link/TOKEN",
 			[]string{"news@shop.example", "Harbour", "Shop", "7 December 2026, 09:30 UTC", "do nothing"},
 		},
 		{
@@ -189,5 +189,33 @@ func TestWhatPeopleWriteStaysText(t *testing.T) {
 	}
 	if !strings.Contains(mails[2].Text, baseURL+"//evil.example/x") {
 		t.Errorf("the link leads away:\n%s", mails[2].Text)
+	}
+}
+
+// TestNobodyWritesByTheOperatorsAddress: what customers call themselves stands in no subject, and nothing that a reader of
+// mail would make a link of stands in the mail that strangers get.
+func TestNobodyWritesByTheOperatorsAddress(t *testing.T) {
+	d := newDesk(t, storetest.New(t))
+	const bad = "URGENT verify at https://evil.example/login or www.evil.example"
+	for _, kind := range []string{
+		notice.Invitation, notice.AccessGiven, notice.RequestMade, notice.SenderLink, notice.KeySuspended, notice.KeyRestored, notice.CredentialDue, notice.CredentialOverdue,
+		notice.CredentialLeaked, notice.HookDead, notice.DomainBroken, notice.DomainMended,
+	} {
+		d.tell(d.up.Account.ID, notice.Notice{
+			Kind: kind, To: []string{"friend@example.org"}, AccountName: bad, KeyName: bad, KeyNames: []string{bad}, Reason: bad, By: "user ann@example.com", What: "shop.example", Link: "/x",
+		})
+	}
+	d.Round(t.Context())
+	mails := d.mails()
+	if len(mails) != 12 {
+		t.Fatalf("%d mails\n%s", len(mails), d.log)
+	}
+	for i, m := range mails {
+		if strings.Contains(m.View.Subject, "URGENT") || strings.Contains(m.View.Subject, "evil") {
+			t.Errorf("a subject is %q", m.View.Subject)
+		}
+		if i < 4 && (strings.Contains(m.Text+m.HTML, "evil.example") || strings.Contains(m.Text+m.HTML, "https://evil")) {
+			t.Errorf("a link can be made of %s", m.Text)
+		}
 	}
 }

@@ -49,8 +49,12 @@ func (n *Notify) compose(id string, to []mail.Address, notice notice.Notice) (su
 		utf8 = utf8 || mail.NeedsUTF8(a.Email)
 	}
 	const off = 1 // no tracking
+	var seal func([]byte) []byte
+	if notice.Sealed() {
+		seal = n.Notices.SealBody
+	}
 	return submit.Message{
-		Raw: raw, From: n.From, Subject: l.Subject, MessageID: d.MessageID, HasText: true, HasHTML: true, UTF8: utf8,
+		Seal: seal, Raw: raw, From: n.From, Subject: l.Subject, MessageID: d.MessageID, HasText: true, HasHTML: true, UTF8: utf8,
 		CustomID: id, Priority: 3, TrackOpens: off, TrackClicks: off, Source: "postern", Client: "notice",
 	}, env, nil
 }

@@ -89,7 +89,7 @@ func (n *Notify) Wake() {
 	}
 }
 
-// Run sends notices and reminders until ctx ends.
+// Run sends notices and reminders until ctx ends. What of their mail was sealed goes when it was handed over.
 func (n *Notify) Run(ctx context.Context) error {
 	tick, remind := time.NewTicker(look), time.NewTicker(remindEvery)
 	defer tick.Stop()
@@ -97,6 +97,9 @@ func (n *Notify) Run(ctx context.Context) error {
 	n.remind(ctx)
 	for {
 		n.round(ctx)
+		if _, err := n.Store.DropPassing(ctx); err != nil && ctx.Err() == nil {
+			n.Log.ErrorContext(ctx, "sealed mail that was handed over could not be removed; it is tried again", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

@@ -124,7 +124,11 @@ func (d *desk) mails() []sent {
 	}
 	var out []sent
 	for _, m := range list {
-		raw, err := d.store.Source(d.t.Context(), store.OfOperator(), m.ID)
+		out1, err := d.store.Outgoing(d.t.Context(), m.SubmissionID)
+		raw := out1.Body
+		if err == nil && out1.Sealed {
+			raw, err = d.Notices.OpenBody(raw)
+		}
 		if err != nil {
 			d.t.Fatal(err)
 		}

@@ -10,11 +10,11 @@ import (
 func (l *letter) sender(n notice.Notice) {
 	switch n.Kind {
 	case notice.SenderLink:
-		l.Subject = "May " + n.AccountName + " send mail from " + n.What + "?"
-		l.Lines = []string{n.AccountName + " wants to send mail from this address by Postern, a service that sends mail for programs. If the address is yours and you want that, follow the link."}
+		l.Subject = "Confirm your address as a sender on Postern"
+		l.Lines = []string{"The account “" + n.AccountName + "” wants to send mail from this address by Postern, a service that sends mail for programs. If the address is yours and you want that, follow the link."}
 		l.Facts = facts("Address", n.What, "Account", n.AccountName, "Key", n.KeyName, "When", when(n.At))
-		l.Button = "Allow it"
-		l.After = []string{"The link works once, until " + when(n.Until) + ". If you do not know " + n.AccountName + ", do nothing: without your word no mail is sent from the address."}
+		l.Button = "Confirm"
+		l.After = []string{"The link works once, until " + when(n.Until) + ". If you do not know this account, do nothing: no mail is sent from the address unless you confirm."}
 		l.Why = "You get this because somebody wants to send mail from this address on Postern."
 	case notice.DomainBroken:
 		l.Subject = "A DNS record of " + n.What + " is broken"

@@ -204,11 +204,18 @@ func (k *People) firstCodes(ctx context.Context, tx *store.Tx, user store.User) 
 	return k.putCodes(ctx, tx, user)
 }
 
-// lastCodes removes the recovery codes of who has no second factor left.
+// lastCodes removes the recovery codes of who has no second factor left. Who must have one keeps the last.
 func lastCodes(ctx context.Context, tx *store.Tx, user store.User) error {
 	has, err := hasFactor(ctx, tx, user.ID)
 	if err != nil || has {
 		return err
+	}
+	all, err := tx.AccessesOf(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	if factorRequired(user, all) {
+		return change.Forbidden("", "a second factor is required of you, and this is your last: set up another one first")
 	}
 	return tx.PutRecoveryCodes(ctx, user.ID, nil)
 }

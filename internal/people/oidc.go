@@ -119,8 +119,8 @@ func (k *People) BeginOIDC(ctx context.Context, o *OIDC, next string, again bool
 
 // SignInByOIDC signs in who comes back from the provider with answer as the query, and returns where he wanted to go.
 // The first time it binds his identity there to the user with his email address. A second factor of ours is not asked
-// for: that is the provider's to do. Errors: *change.Error NotAllowed, or *IssuerError.
-func (k *People) SignInByOIDC(ctx context.Context, o *OIDC, cookie string, answer url.Values, from netip.Addr, client string) (session, next string, err error) {
+// for, unless it is required: that is the provider's to do. Errors: *change.Error NotAllowed, *IssuerError, or *SecondStep.
+func (k *People) SignInByOIDC(ctx context.Context, o *OIDC, cookie string, answer url.Values, at Browser) (session, next string, err error) {
 	var s oidcState
 	if err := k.openText(oidcCookie, cookie, &s); err != nil || k.now().After(s.Begun.Add(OIDCLifetime)) || answer.Get("state") != s.State || s.State == "" {
 		return "", "", change.Forbidden("", "this sign-in was not begun in this browser, or took too long; begin again")
@@ -129,6 +129,8 @@ func (k *People) SignInByOIDC(ctx context.Context, o *OIDC, cookie string, answe
 	if err != nil {
 		return "", s.Next, err
 	}
+	var user store.User
+	second := false
 	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		uses, err := tx.UseToken(ctx, credential.TokenDigest("oidc "+s.State), s.Begun.Add(OIDCLifetime))
 		if err == nil && uses > 1 {
@@ -137,8 +139,10 @@ func (k *People) SignInByOIDC(ctx context.Context, o *OIDC, cookie string, answe
 		if err != nil {
 			return err
 		}
-		user, err := k.userOf(ctx, tx, o, who, from)
-		if err != nil {
+		if user, err = k.userOf(ctx, tx, o, who, at.Address); err != nil {
+			return err
+		}
+		if second, err = k.asksForFactor(ctx, tx, user); err != nil || second {
 			return err
 		}
 		proved := k.now()
@@ -146,10 +150,22 @@ func (k *People) SignInByOIDC(ctx context.Context, o *OIDC, cookie string, answe
 			// The provider may have known the browser: nobody has shown to be there.
 			proved = proved.Add(-FreshFor - time.Second)
 		}
-		session, err = k.startSessionAt(ctx, tx, user, o.Name, from, client, proved)
+		session, err = k.startSessionAt(ctx, tx, user, o.Name, at, proved)
 		return err
 	})
+	if err == nil && second {
+		err = k.secondStep(user, o.Name)
+	}
 	return session, s.Next, err
+}
+
+// asksForFactor says whether a user whom a provider has signed in is asked for the second factor that they have here.
+func (k *People) asksForFactor(ctx context.Context, tx *store.Tx, user store.User) (bool, error) {
+	all, err := tx.AccessesOf(ctx, user.ID)
+	if err != nil || !factorRequired(user, all) {
+		return false, err
+	}
+	return hasFactor(ctx, tx, user.ID)
 }
 
 // claims are what an ID token says of a person.
@@ -158,6 +174,7 @@ type claims struct {
 	Email           string `json:"email"`
 	Verified        flag   `json:"email_verified"`
 	AuthTime        int64  `json:"auth_time"`
+	Party           string `json:"azp"` // whom the token was issued to
 }
 
 // flag reads true, and "true" as some providers write it.
@@ -207,6 +224,8 @@ func (o *OIDC) identify(ctx context.Context, s oidcState, answer url.Values) (cl
 	}
 	c.Issuer, c.Subject = id.Issuer, id.Subject
 	switch {
+	case len(id.Audience) > 1 && c.Party == "" || c.Party != "" && c.Party != o.ClientID: // OpenID Connect Core 1.0 §3.1.3.7
+		return c, &IssuerError{o.Name, errors.New("its ID token was issued to another party")}
 	case id.Nonce != s.Nonce:
 		return c, change.Forbidden("", "the answer of "+o.Name+" belongs to another sign-in; begin again")
 	case s.Again && time.Unix(c.AuthTime, 0).Before(s.Begun.Add(-time.Minute)):

@@ -214,7 +214,7 @@ func (k *People) AddPasskey(ctx context.Context, rp *RelyingParty, user store.Us
 		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.passkey.add", "user "+user.Email, "passkey "+name)); err != nil {
 			return err
 		}
-		return k.tellChanged(ctx, tx, user, "passkey “"+name+"” added", from)
+		return k.tellChanged(ctx, tx, user, "passkey added", from)
 	})
 	return codes, err
 }
@@ -243,7 +243,7 @@ func (k *People) RemovePasskey(ctx context.Context, user store.User, id int64, f
 		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.passkey.remove", "user "+user.Email, "passkey "+gone.Name)); err != nil {
 			return err
 		}
-		return k.tellChanged(ctx, tx, user, "passkey “"+gone.Name+"” removed", from)
+		return k.tellChanged(ctx, tx, user, "passkey removed", from)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return &change.Error{Kind: change.NotFound, Reason: "there is no such passkey"}
@@ -322,7 +322,7 @@ func (k *People) usePasskey(ctx context.Context, h *holder, cred *webauthn.Crede
 
 // SignInByPasskey signs in who answers to BeginPasskeySignIn. A passkey is two factors: having it, and what unlocks it.
 // Error: *change.Error on Passkey.
-func (k *People) SignInByPasskey(ctx context.Context, rp *RelyingParty, a PasskeyAnswer, from netip.Addr, client string) (session string, user store.User, err error) {
+func (k *People) SignInByPasskey(ctx context.Context, rp *RelyingParty, a PasskeyAnswer, at Browser) (session string, user store.User, err error) {
 	s, err := k.openCeremony(passkeySignIn, a)
 	if err != nil {
 		return "", user, err
@@ -367,7 +367,7 @@ func (k *People) SignInByPasskey(ctx context.Context, rp *RelyingParty, a Passke
 		if err := use(tx); err != nil {
 			return err
 		}
-		session, err = k.startSession(ctx, tx, user, "passkey", from, client)
+		session, err = k.startSession(ctx, tx, user, "passkey", at)
 		return err
 	})
 	return session, user, err

@@ -10,7 +10,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"net/netip"
 	"time"
 
 	"postern/internal/change"
@@ -97,7 +96,7 @@ func (k *People) PendingUser(ctx context.Context, token string) (store.User, err
 
 // FinishSignIn finishes a half-finished sign-in with a second factor, and returns the token of a new session. Errors:
 // *change.Error NotFound when the token has ended, was used or was tried five times; on Code or Passkey when that is wrong.
-func (k *People) FinishSignIn(ctx context.Context, rp *RelyingParty, token string, proof Proof, from netip.Addr, client string) (session string, user store.User, err error) {
+func (k *People) FinishSignIn(ctx context.Context, rp *RelyingParty, token string, proof Proof, at Browser) (session string, user store.User, err error) {
 	p, err := k.openPending(ctx, token)
 	if err != nil {
 		return "", p.user, err
@@ -129,7 +128,7 @@ func (k *People) FinishSignIn(ctx context.Context, rp *RelyingParty, token strin
 		if err := use(tx); err != nil {
 			return err
 		}
-		session, err = k.startSession(ctx, tx, p.user, p.how+" and "+how, from, client)
+		session, err = k.startSession(ctx, tx, p.user, p.how+" and "+how, at)
 		return err
 	})
 	return session, p.user, err

@@ -28,6 +28,7 @@ type People struct {
 	seal     *credential.Sealer
 	now      func() time.Time
 	log      *slog.Logger
+	hosts    []string
 
 	pendingKey []byte // signs half-finished sign-ins
 	handleKey  []byte // makes the user handles of passkeys
@@ -48,6 +49,7 @@ type Config struct {
 	ServerKey []byte           // seals what must be read again
 	Hashing   *throttle.Queue  // bounds slow hashes; nil: one of its own
 	Now       func() time.Time // the clock of sign-ins; nil: time.Now
+	Hosts     []string         // names of the server, which no password is made of
 	Log       *slog.Logger
 }
 
@@ -60,7 +62,7 @@ func New(c Config) (*People, error) {
 		c.Hashing = throttle.NewQueue(hashesAtOnce, hashesWaiting, hashesOfKnown)
 	}
 	k := &People{
-		store: c.Store, accounts: c.Accounts, notices: c.Notices, digester: c.Digester, now: c.Now, log: c.Log,
+		store: c.Store, accounts: c.Accounts, notices: c.Notices, digester: c.Digester, now: c.Now, log: c.Log, hosts: c.Hosts,
 		attempts: newAttempts(), hashing: c.Hashing,
 	}
 	var err error

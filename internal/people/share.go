@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -92,7 +91,7 @@ func (k *People) Invite(ctx context.Context, by change.Actor, accountID int64, s
 			return err
 		}
 		n := notice.Notice{Kind: notice.Invitation, To: []string{s.Email}, AccountName: a.Name, KeyNames: names, Role: s.Role, By: by.String(), Link: "/invitation/" + token, Until: until}
-		if err := k.notices.Add(ctx, tx, accountID, n); err != nil {
+		if err := k.notices.AddAsked(ctx, tx, accountID, accountID, n); err != nil {
 			return err
 		}
 		return tx.AddAudit(ctx, by.Entry(accountID, "access.invite", "user "+s.Email, shareDetail(s.Role, names)+"; until "+until.Format(time.DateOnly)))
@@ -160,10 +159,11 @@ func (k *People) Invitation(ctx context.Context, token string) (Invited, error) 
 	return out, err
 }
 
-// Accept accepts an invitation. user is who is signed in, nil for nobody: then a new user with the invitation's address
-// is made and signed in, unless there is one, who has to sign in first. Errors: *change.Error NotFound, or NotAllowed when it is
+// Accept accepts an invitation. user is who is signed in, whose session then works in the account that they were invited
+// to; nil for nobody: then a new user with the invitation's address is made and signed in, unless there is one, who has to
+// sign in first. Errors: *change.Error NotFound, or NotAllowed when it is
 // for another address.
-func (k *People) Accept(ctx context.Context, token string, user *store.User, from netip.Addr, client string) (session string, err error) {
+func (k *People) Accept(ctx context.Context, token string, user *store.User, at Browser) (session string, err error) {
 	err = k.update(ctx, "open invitation", func(tx *store.Tx) error {
 		i, err := tx.InvitationByToken(ctx, credential.TokenDigest(token))
 		if err != nil {
@@ -187,16 +187,17 @@ func (k *People) Accept(ctx context.Context, token string, user *store.User, fro
 			return err
 		}
 		by := change.Actor{Kind: change.User, Name: i.Email}
-		if from.IsValid() {
-			by.Origin = from.String()
+		if at.Address.IsValid() {
+			by.Origin = at.Address.String()
 		}
 		if err := k.give(ctx, tx, by, "access.accept", known, i.AccountID, i.Role, i.KeyIDs); err != nil {
 			return err
 		}
 		if made {
-			session, err = k.startSession(ctx, tx, known, "invitation", from, client)
+			session, err = k.startSession(ctx, tx, known, "invitation", at)
+			return err
 		}
-		return err
+		return notFoundIs(tx.SwitchSession(ctx, credential.TokenDigest(at.Session), i.AccountID), nil) // it may have ended meanwhile
 	})
 	return session, err
 }
@@ -250,37 +251,35 @@ func (k *People) keepsAnOwner(ctx context.Context, tx *store.Tx, accountID, user
 	return change.Forbidden("Role", "the account would be left without an owner: make somebody else one first")
 }
 
-// Give shares with a user at once, without an invitation: for the API. Of an address that is no user's an invitation is
-// made. The user is told by mail. Errors as of Invite.
+// Give shares at once with who has access to something of the account already, and invites everybody else: whether an
+// address is a user's of other accounts, the caller does not learn. Errors as of Invite.
 func (k *People) Give(ctx context.Context, by change.Actor, accountID int64, s Share) (given []store.Access, invited *store.Invitation, err error) {
 	email, err := checkEmail(s.Email)
 	if err != nil {
 		return nil, nil, err
 	}
-	user, err := k.store.UserByEmail(ctx, email)
-	if errors.Is(err, store.ErrNotFound) {
-		i, err := k.Invite(ctx, by, accountID, s)
-		return nil, &i, err
-	}
+	has, err := k.store.Accesses(ctx, store.OfAccount(accountID), store.AccessFilter{Email: email})
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(has) == 0 {
+		i, err := k.Invite(ctx, by, accountID, s)
+		return nil, &i, err
 	}
 	err = k.update(ctx, "account", func(tx *store.Tx) error {
 		names, err := s.check(ctx, tx, store.OfAccount(accountID))
 		if err != nil {
 			return err
 		}
-		if err := k.roomForPersonUnless(ctx, tx, accountID, s.Email); err != nil {
-			return err
-		}
 		a, err := tx.Account(ctx, accountID)
 		if err != nil {
 			return err
 		}
+		user := store.User{ID: has[0].UserID, Email: email}
 		if err := k.give(ctx, tx, by, "access.give", user, accountID, s.Role, s.KeyIDs); err != nil {
 			return err
 		}
-		n := notice.Notice{Kind: notice.AccessGiven, To: []string{user.Email}, AccountName: a.Name, KeyNames: names, Role: s.Role, By: by.String(), Link: "/keys"}
+		n := notice.Notice{Kind: notice.AccessGiven, To: []string{email}, AccountName: a.Name, KeyNames: names, Role: s.Role, By: by.String(), Link: "/keys"}
 		if err := k.notices.Add(ctx, tx, accountID, n); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"postern/internal/access"
@@ -18,11 +19,9 @@ import (
 
 // How long what a person signs in with is good for.
 const (
-	LinkLifetime    = 24 * time.Hour     // a one-time sign-in link
-	ResetLifetime   = time.Hour          // a mailed link that sets a new password
-	SessionLifetime = 7 * 24 * time.Hour // a session, from when it was last seen
-	sessionTouch    = 5 * time.Minute    // how often its end is moved
-	resetsAnHour    = 3                  // mails with such a link to one user
+	LinkLifetime  = 24 * time.Hour // a one-time sign-in link
+	ResetLifetime = time.Hour      // a mailed link that sets a new password
+	resetsAnHour  = 3              // mails with such a link to one user
 )
 
 // NewSignInLink makes the token of a link that signs a user in once. It is part of a URL: letters and digits.
@@ -68,7 +67,7 @@ func (k *People) tellChanged(ctx context.Context, tx *store.Tx, user store.User,
 // UseSignInLink signs a user in by the operator's link, once, and returns the token of his session. His password is
 // forgotten: the operator makes a link for who has none or has lost it, and a new one is set without it. Who has a
 // second factor is asked for it all the same, unless the link forgets it. Errors: *change.Error NotFound, or *SecondStep.
-func (k *People) UseSignInLink(ctx context.Context, token string, from netip.Addr, client string) (session string, user store.User, err error) {
+func (k *People) UseSignInLink(ctx context.Context, token string, at Browser) (session string, user store.User, err error) {
 	second := false
 	err = k.store.Update(ctx, func(tx *store.Tx) error {
 		link, err := tx.UseSignInLink(ctx, store.LinkOperator, credential.TokenDigest(token), k.now())
@@ -87,19 +86,19 @@ func (k *People) UseSignInLink(ctx context.Context, token string, from netip.Add
 			return err
 		}
 		if was.PasswordHash != "" {
-			if err := k.tellChanged(ctx, tx, user, "password removed by a one-time link of the operator", from); err != nil {
+			if err := k.tellChanged(ctx, tx, user, "password removed by a one-time link of the operator", at.Address); err != nil {
 				return err
 			}
 		}
 		if link.ForgetsFactors {
-			if err := k.forgetFactors(ctx, tx, user, from); err != nil {
+			if err := k.forgetFactors(ctx, tx, user, at.Address); err != nil {
 				return err
 			}
 		}
 		if second, err = hasFactor(ctx, tx, user.ID); err != nil || second {
 			return err
 		}
-		session, err = k.startSession(ctx, tx, user, "link", from, client)
+		session, err = k.startSession(ctx, tx, user, "link", at)
 		return err
 	})
 	switch {
@@ -125,12 +124,12 @@ func (k *People) forgetFactors(ctx context.Context, tx *store.Tx, user store.Use
 // SignIn checks an email address and password and returns the token of a new session. It takes as long when there is
 // no such user. Errors: *change.Error NotAllowed, the same for both; *SecondStep when the password is right and a second
 // factor is on; throttle.ErrFull when too many passwords are being checked. user is who has the address, whatever the error.
-func (k *People) SignIn(ctx context.Context, email, password string, from netip.Addr, client string) (session string, user store.User, err error) {
+func (k *People) SignIn(ctx context.Context, email, password string, at Browser) (session string, user store.User, err error) {
 	user, err = k.store.UserByEmail(ctx, mail.Canonical(email))
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", store.User{}, err
 	}
-	ok, err := k.passwordIs(ctx, user, password, k.knows(from))
+	ok, err := k.passwordIs(ctx, user, password, k.knows(at.Address))
 	if err != nil {
 		return "", user, err
 	}
@@ -143,7 +142,7 @@ func (k *People) SignIn(ctx context.Context, email, password string, from netip.
 		if second, err = hasFactor(ctx, tx, user.ID); err != nil || second {
 			return err
 		}
-		session, err = k.startSession(ctx, tx, user, "password", from, client)
+		session, err = k.startSession(ctx, tx, user, "password", at)
 		return err
 	})
 	if err == nil && second {
@@ -163,8 +162,16 @@ func (k *People) passwordIs(ctx context.Context, user store.User, password strin
 }
 
 func (k *People) hashPassword(ctx context.Context, user store.User, password string) (hash string, err error) {
+	names := slices.Clone(k.hosts)
+	all, err := k.store.AccessesOf(ctx, user.ID)
+	if err != nil {
+		return "", err
+	}
+	for _, x := range all {
+		names = append(names, x.AccountName)
+	}
 	err = k.whileHashing(ctx, true, func() error { // who may set one is known
-		if hash, err = access.HashPassword(password, user.Email); err != nil {
+		if hash, err = access.HashPassword(password, user.Email, names...); err != nil {
 			return change.Wrong("Password", err)
 		}
 		return nil
@@ -172,85 +179,9 @@ func (k *People) hashPassword(ctx context.Context, user store.User, password str
 	return hash, err
 }
 
-func (k *People) startSession(ctx context.Context, tx *store.Tx, user store.User, how string, from netip.Addr, client string) (string, error) {
-	return k.startSessionAt(ctx, tx, user, how, from, client, k.now())
-}
-
-// startSessionAt is startSession of a person who last proved to be there at a time.
-func (k *People) startSessionAt(ctx context.Context, tx *store.Tx, user store.User, how string, from netip.Addr, client string, proved time.Time) (string, error) {
-	token := credential.NewToken()
-	by := person(user, from)
-	err := tx.AddSession(ctx, store.Session{Digest: credential.TokenDigest(token), UserID: user.ID, ExpiresAt: tx.Now.Add(SessionLifetime), ConfirmedAt: proved, Address: by.Origin, Client: cleanClient(client)})
-	if err != nil {
-		return "", err
-	}
-	k.signedInFrom(from)
-	return token, tx.AddAudit(ctx, by.Entry(user.AccountID, "user.sign_in", "user "+user.Email, "by "+how))
-}
-
-// SignedIn is a session and its user.
-type SignedIn struct {
-	User    store.User
-	Session store.Session
-}
-
-// Session finds the user of a session's token and keeps the session alive. Error: *change.Error NotFound when it has ended.
-func (k *People) Session(ctx context.Context, token string) (SignedIn, error) {
-	now := time.Now()
-	n, user, err := k.store.SessionUser(ctx, credential.TokenDigest(token), now)
-	if errors.Is(err, store.ErrNotFound) {
-		return SignedIn{}, &change.Error{Kind: change.NotFound, Reason: "you are not signed in"}
-	}
-	if err == nil && now.Sub(n.LastSeenAt) > sessionTouch {
-		err = k.store.Update(ctx, func(tx *store.Tx) error {
-			return tx.TouchSession(ctx, n.Digest, tx.Now.Add(SessionLifetime))
-		})
-	}
-	return SignedIn{user, n}, err
-}
-
-// Sessions lists a user's live sessions, the last seen first.
-func (k *People) Sessions(ctx context.Context, user store.User) ([]store.Session, error) {
-	return k.store.Sessions(ctx, user.ID, time.Now())
-}
-
-// SignOut ends a session. One that has ended already is no error.
-func (k *People) SignOut(ctx context.Context, token string) error {
-	err := k.store.Update(ctx, func(tx *store.Tx) error { return tx.EndSession(ctx, credential.TokenDigest(token)) })
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
-// EndSession ends one of a user's sessions, by its digest. Error: *change.Error NotFound.
-func (k *People) EndSession(ctx context.Context, user store.User, digest []byte, from netip.Addr) error {
-	err := k.store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.EndSessionOf(ctx, user.ID, digest); err != nil {
-			return err
-		}
-		return tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.session.end", "user "+user.Email, "one session"))
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return &change.Error{Kind: change.NotFound, Reason: "this session has ended already"}
-	}
-	return err
-}
-
-// EndOtherSessions ends all of a user's sessions but one, and says how many those were.
-func (k *People) EndOtherSessions(ctx context.Context, user store.User, but []byte, from netip.Addr) (n int64, err error) {
-	err = k.store.Update(ctx, func(tx *store.Tx) error {
-		if n, err = tx.EndOtherSessions(ctx, user.ID, but); err != nil || n == 0 {
-			return err
-		}
-		return tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.session.end", "user "+user.Email, "all others"))
-	})
-	return n, err
-}
-
 // SetPassword gives a user a password, ends all his sessions and returns the token of a new one. A user who has a
 // password already must give it. Errors: *change.Error on Password or OldPassword.
-func (k *People) SetPassword(ctx context.Context, user store.User, old, password string, from netip.Addr, client string) (session string, err error) {
+func (k *People) SetPassword(ctx context.Context, user store.User, old, password string, at Browser) (session string, err error) {
 	what := "password set"
 	if user.PasswordHash != "" {
 		what = "password changed"
@@ -267,10 +198,10 @@ func (k *People) SetPassword(ctx context.Context, user store.User, old, password
 		return "", err
 	}
 	err = k.store.Update(ctx, func(tx *store.Tx) error {
-		if err := k.putPassword(ctx, tx, user, hash, what, from); err != nil {
+		if err := k.putPassword(ctx, tx, user, hash, what, at.Address); err != nil {
 			return err
 		}
-		session, err = k.startSession(ctx, tx, user, "new password", from, client)
+		session, err = k.startSession(ctx, tx, user, "new password", at)
 		return err
 	})
 	return session, err
@@ -291,7 +222,7 @@ func (k *People) putPassword(ctx context.Context, tx *store.Tx, user store.User,
 }
 
 // MailPasswordReset mails a link that sets a new password to the user with an email address, if there is one, and at
-// most three times an hour. What the caller answers must not depend on it.
+// most three times an hour and ten a day. What the caller answers must not depend on it.
 func (k *People) MailPasswordReset(ctx context.Context, email string, from netip.Addr) error {
 	user, err := k.store.UserByEmail(ctx, mail.Canonical(email))
 	if errors.Is(err, store.ErrNotFound) {
@@ -300,6 +231,14 @@ func (k *People) MailPasswordReset(ctx context.Context, email string, from netip
 	if err != nil {
 		return err
 	}
+	err = k.mailReset(ctx, user, from)
+	if e, ok := errors.AsType[*change.Error](err); ok && e.Kind == change.TooOften {
+		return nil
+	}
+	return err
+}
+
+func (k *People) mailReset(ctx context.Context, user store.User, from netip.Addr) error {
 	token := credential.NewToken()
 	return k.store.Update(ctx, func(tx *store.Tx) error {
 		n, err := tx.CountSignInLinks(ctx, store.LinkReset, user.ID, tx.Now.Add(-time.Hour))
@@ -314,7 +253,7 @@ func (k *People) MailPasswordReset(ctx context.Context, email string, from netip
 		if err := tx.AddAudit(ctx, by.Entry(user.AccountID, "user.link", "user "+user.Email, "mailed, to set a new password")); err != nil {
 			return err
 		}
-		return k.notices.Add(ctx, tx, user.AccountID, notice.Notice{Kind: notice.PasswordReset, To: []string{user.Email}, Link: "/reset/" + token, Until: until, Address: by.Origin})
+		return k.notices.AddAsked(ctx, tx, 0, user.AccountID, notice.Notice{Kind: notice.PasswordReset, To: []string{user.Email}, Link: "/reset/" + token, Until: until, Address: by.Origin})
 	})
 }
 
@@ -332,7 +271,7 @@ func (k *People) ResetLinkUser(ctx context.Context, token string) (store.User, e
 
 // ResetPassword sets a new password by a mailed link, ends all sessions and returns the token of a new one. A password
 // that is refused uses nothing up. Errors: *change.Error NotFound or on Password, or *SecondStep.
-func (k *People) ResetPassword(ctx context.Context, token, password string, from netip.Addr, client string) (session string, user store.User, err error) {
+func (k *People) ResetPassword(ctx context.Context, token, password string, at Browser) (session string, user store.User, err error) {
 	if user, err = k.ResetLinkUser(ctx, token); err != nil {
 		return "", user, err
 	}
@@ -345,14 +284,14 @@ func (k *People) ResetPassword(ctx context.Context, token, password string, from
 		if _, err := tx.UseSignInLink(ctx, store.LinkReset, credential.TokenDigest(token), k.now()); err != nil {
 			return err
 		}
-		if err := k.putPassword(ctx, tx, user, hash, "password set by a mailed link", from); err != nil {
+		if err := k.putPassword(ctx, tx, user, hash, "password set by a mailed link", at.Address); err != nil {
 			return err
 		}
 		user.PasswordHash = hash
 		if second, err = hasFactor(ctx, tx, user.ID); err != nil || second {
 			return err
 		}
-		session, err = k.startSession(ctx, tx, user, "mailed link", from, client)
+		session, err = k.startSession(ctx, tx, user, "mailed link", at)
 		return err
 	})
 	switch {
@@ -362,18 +301,4 @@ func (k *People) ResetPassword(ctx context.Context, token, password string, from
 		err = k.secondStep(user, "mailed link")
 	}
 	return session, user, err
-}
-
-// cleanClient is what a browser says of itself, as the store can keep it.
-func cleanClient(client string) string {
-	out := make([]rune, 0, 200)
-	for _, r := range client {
-		if len(out) == cap(out) {
-			break
-		}
-		if r >= ' ' && r != 0x7f && r != '\uFFFD' {
-			out = append(out, r)
-		}
-	}
-	return string(out)
 }

@@ -50,6 +50,8 @@ type Config struct {
 	// Personalise makes a submission's source the recipient's own, in the ways (track.Ways) that were decided at its
 	// acceptance. Such messages go one by one. nil: all get the source as it is.
 	Personalise func(out store.Outgoing, c store.Claimed) []byte
+	// Open opens the source of a submission that was sealed by its submitter. nil: there is none.
+	Open        func(sealed []byte) ([]byte, error)
 	PerDomain   bool          // a job is one domain's recipients of a submission, not all of them: the route is direct
 	Workers     int           // attempts at a time; 64
 	MaxPerHost  int           // attempts at a time for one domain, where PerDomain; 10

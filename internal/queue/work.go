@@ -146,6 +146,9 @@ func (q *Queue) deliver(ctx context.Context, j job) (outcomes map[int64]courier.
 	}()
 	q.stats.attempts.Add(int64(len(j.messages)))
 	out, err := q.c.Store.Outgoing(ctx, j.submission)
+	if err == nil && out.Sealed {
+		out.Body, err = q.c.Open(out.Body)
+	}
 	if err != nil {
 		return q.unread(ctx, j, outcomes, err)
 	}

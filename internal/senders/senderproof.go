@@ -16,38 +16,22 @@ import (
 	"postern/internal/store"
 )
 
-// Bounds of the links that are mailed to addresses of senders. Anybody with a key can have one mailed to anybody, so they
-// are few.
-const (
-	SenderLinkLifetime = 3 * 24 * time.Hour
-	linksToAddress     = 5 // in linkWindow, from all keys
-	linksOfKey         = 100
-	linkWindow         = 24 * time.Hour
-)
+// SenderLinkLifetime is how long a link that is mailed to an address of a sender is good for.
+const SenderLinkLifetime = 3 * 24 * time.Hour
 
 // mailLink mails a link to the address of a sender: whoever follows it shows that mail to the address reaches him. Error:
 // *change.Error LimitReached.
 func (s *Senders) mailLink(ctx context.Context, tx *store.Tx, key store.Key, x store.Sender) error {
-	since := tx.Now.Add(-linkWindow)
-	toAddress, ofKey, err := tx.CountSenderLinks(ctx, x.Email, key.ID, since)
-	switch {
-	case err != nil:
-		return err
-	case toAddress >= linksToAddress:
-		return &change.Error{Kind: change.LimitReached, Field: "Email", Reason: fmt.Sprintf("%s was mailed %d links within a day: use the last one, or wait", x.Email, toAddress)}
-	case ofKey >= linksOfKey:
-		return &change.Error{Kind: change.LimitReached, Field: "Email", Reason: fmt.Sprintf("this key had %d links mailed within a day: wait, or prove the domain", ofKey)}
-	}
 	a, err := tx.Account(ctx, key.AccountID)
 	if err != nil {
 		return err
 	}
 	token := credential.NewToken()
 	until := tx.Now.Add(SenderLinkLifetime)
-	if err := tx.AddSenderLink(ctx, store.SenderLink{SenderID: x.ID, KeyID: key.ID, Email: x.Email, ExpiresAt: until}, credential.TokenDigest(token), since); err != nil {
+	if err := tx.AddSenderLink(ctx, store.SenderLink{SenderID: x.ID, KeyID: key.ID, Email: x.Email, ExpiresAt: until}, credential.TokenDigest(token), tx.Now.AddDate(0, 0, -1)); err != nil {
 		return err
 	}
-	return s.notices.Add(ctx, tx, key.AccountID, notice.Notice{
+	return s.notices.AddAsked(ctx, tx, key.AccountID, key.AccountID, notice.Notice{
 		Kind: notice.SenderLink, To: []string{x.Email}, AccountName: a.Name, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, What: x.Email,
 		Link: "/sender-link/" + token, Until: until,
 	})

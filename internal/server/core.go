@@ -154,7 +154,7 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 		Webhook:  webhook.Config{Private: own.private, Grace: own.grace, Calls: sharesOf(descriptors(), 1).calls},
 		Domain:   domain.Config{Resolver: own.resolver.Uncached(), NetResolver: own.resolver.Net(), SPF: own.spf, Private: own.private},
 		Accepted: func() { core.arrived() }, Noticed: func() { core.noticed() }, Changed: func(int64) { core.hosts() }, OwnHost: core.ownHost,
-		Log: log,
+		Hosts: []string{hostname(""), core.baseURL}, Log: log,
 	})
 	if err != nil {
 		return nil, err

@@ -104,7 +104,7 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	core.baseURL = srv.baseURL
 	srv.queue = queue.New(queue.Config{
 		Store: core.Store, Courier: srv.courier, PerDomain: srv.route == "direct", Grace: max(s.Drain/2, time.Millisecond),
-		Workers: sharesOf(descriptors(), 1).attempts, Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true, Personalise: srv.personalise,
+		Workers: sharesOf(descriptors(), 1).attempts, Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true, Personalise: srv.personalise, Open: core.Notices.OpenBody,
 	})
 	core.arrived = srv.queue.Wake
 	srv.tracking = tracking.New(tracking.Config{Store: core.Store, Suppress: core.Suppress, Signer: core.Links, Client: srv.proxies.client, Log: log.With("part", "tracking")})

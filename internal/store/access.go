@@ -20,16 +20,17 @@ type Access struct {
 	UserName     string
 	LastSignInAt time.Time // the user's
 	AccountName  string
+	SecondFactor bool   // the account's policy: its people have a second factor
 	APIKey       string // of the key, "" for the whole account
 	KeyName      string
 }
 
-const accessSelect = `SELECT a.id, a.user_id, a.account_id, coalesce(a.key_id, 0), a.role, a.created_at, u.email, u.name, u.last_sign_in_at, n.name, coalesce(k.api_key, ''), coalesce(k.name, '')
+const accessSelect = `SELECT a.id, a.user_id, a.account_id, coalesce(a.key_id, 0), a.role, a.created_at, u.email, u.name, u.last_sign_in_at, n.name, n.second_factor, coalesce(k.api_key, ''), coalesce(k.name, '')
  FROM access a JOIN users u ON u.id = a.user_id JOIN account n ON n.id = a.account_id LEFT JOIN api_key k ON k.id = a.key_id`
 
 func scanAccess(r scanner) (Access, error) {
 	var a Access
-	err := r.scan(&a.ID, &a.UserID, &a.AccountID, &a.KeyID, &a.Role, nullTime{&a.CreatedAt}, &a.Email, &a.UserName, nullTime{&a.LastSignInAt}, &a.AccountName, &a.APIKey, &a.KeyName)
+	err := r.scan(&a.ID, &a.UserID, &a.AccountID, &a.KeyID, &a.Role, nullTime{&a.CreatedAt}, &a.Email, &a.UserName, nullTime{&a.LastSignInAt}, &a.AccountName, &a.SecondFactor, &a.APIKey, &a.KeyName)
 	return a, err
 }
 
@@ -81,7 +82,16 @@ func (f AccessFilter) where(w *where) {
 
 // AccessesOf lists what a user may do, everywhere: by account, the whole of it first.
 func (s *Store) AccessesOf(ctx context.Context, userID int64) ([]Access, error) {
-	return collect(ctx, s, scanAccess, accessSelect+" WHERE a.user_id = $1 AND k.deleted_at IS NULL ORDER BY a.account_id, coalesce(a.key_id, 0)", userID)
+	return accessesOf(ctx, s, userID)
+}
+
+// AccessesOf is the same inside the transaction.
+func (tx *Tx) AccessesOf(ctx context.Context, userID int64) ([]Access, error) {
+	return accessesOf(ctx, tx, userID)
+}
+
+func accessesOf(ctx context.Context, q queryable, userID int64) ([]Access, error) {
+	return collect(ctx, q, scanAccess, accessSelect+" WHERE a.user_id = $1 AND k.deleted_at IS NULL ORDER BY a.account_id, coalesce(a.key_id, 0)", userID)
 }
 
 // Accesses lists who may do what on an account, or on the keys of a narrower scope, by user.

@@ -17,6 +17,8 @@ type Account struct {
 	RemindDays  int  // days before that from which its owners are reminded
 	StopOverdue bool // an overdue secret stops working
 
+	SecondFactor bool // everybody who may do something in it has a second factor
+
 	DayLimit int64 // messages a day of each key that has no limit of its own; 0: none
 	PlanID   int64 // 0: no plan
 	// What the operator granted beyond the plan; nil: what the plan says.
@@ -27,7 +29,7 @@ type Account struct {
 	CreatedAt time.Time
 }
 
-const accountColumns = "id, name, secret_days, remind_days, stop_overdue, day_limit, coalesce(plan_id, 0), max_subaccounts, max_month, max_hour, max_users, track_opens, track_clicks, add_unsubscribe, is_system, created_at"
+const accountColumns = "id, name, secret_days, remind_days, stop_overdue, day_limit, coalesce(plan_id, 0), max_subaccounts, max_month, max_hour, max_users, track_opens, track_clicks, add_unsubscribe, is_system, second_factor, created_at"
 
 func scanAccount(r scanner) (Account, error) {
 	var a Account
@@ -37,7 +39,7 @@ func scanAccount(r scanner) (Account, error) {
 
 // columns are the places of accountColumns.
 func (a *Account) columns() []any {
-	return []any{&a.ID, &a.Name, &a.SecretDays, &a.RemindDays, &a.StopOverdue, &a.DayLimit, &a.PlanID, &a.MaxSubaccounts, &a.MaxMonth, &a.MaxHour, &a.MaxUsers, &a.Tracking.Opens, &a.Tracking.Clicks, &a.Tracking.Unsubscribe, &a.System, nullTime{&a.CreatedAt}}
+	return []any{&a.ID, &a.Name, &a.SecretDays, &a.RemindDays, &a.StopOverdue, &a.DayLimit, &a.PlanID, &a.MaxSubaccounts, &a.MaxMonth, &a.MaxHour, &a.MaxUsers, &a.Tracking.Opens, &a.Tracking.Clicks, &a.Tracking.Unsubscribe, &a.System, &a.SecondFactor, nullTime{&a.CreatedAt}}
 }
 
 // AddAccount makes a primary account.
@@ -77,8 +79,8 @@ func (tx *Tx) ChangeAccount(ctx context.Context, a Account) error {
 		plan = a.PlanID
 	}
 	return tx.one(ctx, `UPDATE account SET name = $1, secret_days = $2, remind_days = $3, stop_overdue = $4, day_limit = $5, plan_id = $6, max_subaccounts = $7, max_month = $8, max_hour = $9, max_users = $10,
- track_opens = $11, track_clicks = $12, add_unsubscribe = $13 WHERE id = $14`,
-		a.Name, a.SecretDays, a.RemindDays, a.StopOverdue, a.DayLimit, plan, a.MaxSubaccounts, a.MaxMonth, a.MaxHour, a.MaxUsers, a.Tracking.Opens, a.Tracking.Clicks, a.Tracking.Unsubscribe, a.ID)
+ track_opens = $11, track_clicks = $12, add_unsubscribe = $13, second_factor = $14 WHERE id = $15`,
+		a.Name, a.SecretDays, a.RemindDays, a.StopOverdue, a.DayLimit, plan, a.MaxSubaccounts, a.MaxMonth, a.MaxHour, a.MaxUsers, a.Tracking.Opens, a.Tracking.Clicks, a.Tracking.Unsubscribe, a.SecondFactor, a.ID)
 }
 
 // Accounts lists all accounts but the system's own, for the operator.

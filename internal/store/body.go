@@ -11,11 +11,17 @@ import (
 	"github.com/klauspost/compress/s2"
 )
 
-// Codecs of a stored body.
+// Codecs of a stored body. From codecPassing on, bodies go when nobody waits for their mail any more.
 const (
-	codecPlain = 0
-	codecS2    = 1
+	codecPlain   = 0
+	codecS2      = 1
+	codecPassing = 2 // and codecPlain or codecS2: notices that were written before bodies were sealed
+	codecSealed  = 4
 )
+
+// ErrSealed says that a body is for its recipients alone. To whoever wants to read it, it is not there: it is an
+// ErrNotFound too.
+var ErrSealed = fmt.Errorf("the source is sealed: %w", ErrNotFound)
 
 // Body is a message's source as it is stored: once per submission, compressed.
 type Body struct {
@@ -44,6 +50,12 @@ func NewBody(raw []byte) Body {
 	return Body{codec: codecPlain, data: raw, size: len(raw)}
 }
 
+// SealedBody is a source that its submitter has sealed: the store cannot read it, and keeps it for as long as the mail
+// waits for its recipients.
+func SealedBody(sealed []byte) Body {
+	return Body{codec: codecSealed, data: sealed, size: len(sealed)}
+}
+
 // compress returns raw in S2, in a slice of its own size.
 func compress(raw []byte) []byte {
 	need := s2.MaxEncodedLen(len(raw))
@@ -58,12 +70,14 @@ func compress(raw []byte) []byte {
 	return bytes.Clone(s2.Encode(*room, raw))
 }
 
-// Bytes gives the source back.
+// Bytes gives the source back. Error: ErrSealed.
 func (b Body) Bytes() ([]byte, error) {
 	switch b.codec {
-	case codecPlain:
+	case codecPlain, codecPassing + codecPlain:
 		return b.data, nil
-	case codecS2:
+	case codecSealed:
+		return nil, ErrSealed
+	case codecS2, codecPassing + codecS2:
 		raw, err := s2.Decode(nil, b.data)
 		if err != nil {
 			return nil, fmt.Errorf("stored body: %w", err)
@@ -73,7 +87,8 @@ func (b Body) Bytes() ([]byte, error) {
 	return nil, fmt.Errorf("stored body: unknown codec %d", b.codec)
 }
 
-// Source reads the source of a message of the scope, as it was accepted.
+// Source reads the source of a message of the scope, as it was accepted. Errors: ErrNotFound when it is not kept any more,
+// ErrSealed.
 func (s *Store) Source(ctx context.Context, scope Scope, messageID int64) ([]byte, error) {
 	w := newWhere("SELECT b.codec, b.data FROM message m JOIN body b ON b.submission_id = m.submission_id")
 	scope.where(w, "m.account_id", "m.key_id")
@@ -83,4 +98,19 @@ func (s *Store) Source(ctx context.Context, scope Scope, messageID int64) ([]byt
 		return nil, err
 	}
 	return b.Bytes()
+}
+
+// DropPassing deletes the bodies that are kept only until their mail was handed over, delivered or not, and says how many
+// those were.
+func (s *Store) DropPassing(ctx context.Context) (n int64, err error) {
+	const done = " FROM body WHERE codec >= 2 AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = body.submission_id AND m.done_at IS NULL)"
+	var any bool // mostly there is none: that is seen beside the writer, by an index of these bodies alone
+	if err := s.row(ctx, "SELECT EXISTS (SELECT 1"+done+")").scan(&any); err != nil || !any {
+		return 0, err
+	}
+	err = s.Update(ctx, func(tx *Tx) error {
+		n, err = tx.exec(ctx, "DELETE"+done)
+		return err
+	})
+	return n, err
 }

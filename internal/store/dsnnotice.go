@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -219,7 +220,7 @@ func (s *Store) CountNoticesOfMail(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// NoticeSource is the mail that notices are about: what its sender asked for, and its source, nil when that is gone.
+// NoticeSource is the mail that notices are about: what its sender asked for, and its source, nil when that is gone or sealed.
 type NoticeSource struct {
 	Asked
 	Of      map[int64]AskedOf
@@ -243,7 +244,7 @@ func (s *Store) NoticeSource(ctx context.Context, submissionID int64) (NoticeSou
 	n.Asked = Asked{Ret: mail.Ret(ret.Int16), EnvID: mail.EnvID(envid.String), RequireTLS: requireTLS.Bool} //nolint:gosec // as it was written
 	if codec.Valid {
 		b := Body{codec: int(codec.Int16), data: data}
-		if n.Source, err = b.Bytes(); err != nil {
+		if n.Source, err = b.Bytes(); err != nil && !errors.Is(err, ErrSealed) {
 			return n, err
 		}
 	}

@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"slices"
 	"time"
 
@@ -135,6 +136,7 @@ type Outgoing struct {
 	TrackHost    string // of its key
 	Asked        *Asked // nil: neither about the mail nor about a recipient was anything asked for
 	Body         []byte
+	Sealed       bool // Body is as its submitter sealed it
 }
 
 // Outgoing reads a submission for delivery.
@@ -153,7 +155,9 @@ func (s *Store) Outgoing(ctx context.Context, submissionID int64) (Outgoing, err
 	if ret.Valid {
 		o.Asked = &Asked{Ret: mail.Ret(ret.Int16), EnvID: mail.EnvID(envid.String), RequireTLS: requireTLS.Bool} //nolint:gosec // as it was written
 	}
-	o.Body, err = b.Bytes()
+	if o.Body, err = b.Bytes(); errors.Is(err, ErrSealed) {
+		o.Body, o.Sealed, err = b.data, true, nil
+	}
 	return o, err
 }
 

@@ -35,15 +35,6 @@ func (tx *Tx) AddSenderLink(ctx context.Context, l SenderLink, digest []byte, fo
 	return err
 }
 
-// CountSenderLinks says how many links were mailed since a time, to an address and for a key.
-func (tx *Tx) CountSenderLinks(ctx context.Context, email string, keyID int64, since time.Time) (toAddress, ofKey int, err error) {
-	if err = tx.row(ctx, "SELECT count(*) FROM sender_link WHERE email = $1 AND created_at >= $2", email, micros(since)).scan(&toAddress); err != nil {
-		return 0, 0, err
-	}
-	err = tx.row(ctx, "SELECT count(*) FROM sender_link WHERE key_id = $1 AND created_at >= $2", keyID, micros(since)).scan(&ofKey)
-	return toAddress, ofKey, err
-}
-
 const senderLinkSelect = `SELECT l.id, l.sender_id, l.key_id, l.email, l.created_at, l.expires_at, l.used_at, s.status, k.api_key, k.name, a.id, a.name
  FROM sender_link l JOIN sender s ON s.id = l.sender_id JOIN api_key k ON k.id = l.key_id JOIN account a ON a.id = k.account_id WHERE k.deleted_at IS NULL AND l.digest = $1`
 

@@ -30,11 +30,14 @@ func scanSession(r scanner) (Session, error) {
 
 // AddSession signs a user in.
 func (tx *Tx) AddSession(ctx context.Context, n Session) error {
+	if n.CreatedAt.IsZero() {
+		n.CreatedAt = tx.Now
+	}
 	if n.ConfirmedAt.IsZero() {
-		n.ConfirmedAt = tx.Now
+		n.ConfirmedAt = n.CreatedAt
 	}
 	if _, err := tx.exec(ctx, "INSERT INTO session (digest, user_id, created_at, expires_at, last_seen_at, confirmed_at, address, client) VALUES ($1, $2, $3, $4, $3, $5, $6, $7)",
-		n.Digest, n.UserID, micros(tx.Now), micros(n.ExpiresAt), micros(n.ConfirmedAt), n.Address, n.Client); err != nil {
+		n.Digest, n.UserID, micros(n.CreatedAt), micros(n.ExpiresAt), micros(n.ConfirmedAt), n.Address, n.Client); err != nil {
 		return err
 	}
 	if _, err := tx.exec(ctx, "DELETE FROM session WHERE expires_at < $1", micros(tx.Now)); err != nil {

@@ -82,6 +82,10 @@ type Message struct {
 	Client  string     // its name: User-Agent or EHLO name
 	Sandbox bool       // check all, keep nothing
 
+	// Seal makes the source unreadable in the store, where it stays only until the mail was handed over; nil: it is kept
+	// as it is.
+	Seal func(raw []byte) []byte
+
 	ResentOf int64 // the message that this one sends again, 0: none
 
 	Notices []store.SenderNotice // the delivery status notifications that this mail is
@@ -357,9 +361,17 @@ func newSubmission(p gate.Principal, env Envelope, m Message, senderID int64, re
 		Deduplicate: m.Deduplicate, MonitoringCategory: text(m.MonitoringCategory, maxText), URLTags: text(m.URLTags, maxText),
 		Priority: m.Priority, TrackOpens: m.TrackOpens, TrackClicks: m.TrackClicks,
 		Size: int64(len(m.Raw)), Attachments: m.Attachments, HasText: m.HasText, HasHTML: m.HasHTML, UTF8: m.UTF8, ResentOf: m.ResentOf,
-		Body: store.NewBody(m.Raw), Recipients: recipients, Lifetime: Lifetime,
+		Body: m.body(), Recipients: recipients, Lifetime: Lifetime,
 		Asked: store.Asked{Ret: env.Ret, EnvID: env.EnvID, RequireTLS: env.RequireTLS}, Notices: m.Notices,
 	}
+}
+
+// body is the source as it is stored.
+func (m *Message) body() store.Body {
+	if m.Seal != nil {
+		return store.SealedBody(m.Seal(m.Raw))
+	}
+	return store.NewBody(m.Raw)
 }
 
 // compared is an address as it is kept to be compared by its lower case: as it was written, or in its canonical form

@@ -43,7 +43,7 @@ func (p *place) company() {
 		ok(t, err)
 		n, err := p.Notices.Open(kept[len(kept)-1])
 		ok(t, err)
-		_, err = p.People.Accept(ctx, strings.TrimPrefix(n.Link, "/invitation/"), nil, p.signedFrom(), "Firefox")
+		_, err = p.People.Accept(ctx, strings.TrimPrefix(n.Link, "/invitation/"), nil, people.Browser{Address: p.signedFrom(), Client: "Firefox"})
 		ok(t, err)
 	}
 	join("tomasz@harbour-books.example", access.Manager)
@@ -58,6 +58,9 @@ func (p *place) company() {
 	_, err = p.Accounts.Ask(ctx, mara, p.signed.Account.ID, "mara@harbour-books.example", "hour", 500, "The autumn catalogue goes to all readers on one morning, and should be out before they open.")
 	ok(t, err)
 	ok(t, p.People.SetOperator(ctx, operator, "mara@harbour-books.example", true))
+	ok(t, p.store.Update(ctx, func(tx *store.Tx) error {
+		return tx.AddTOTP(ctx, store.TOTP{UserID: p.signed.User.ID, Secret: []byte("sealed")}) // operators have a second factor
+	}))
 	for i, name := range []string{"Lighthouse Insurance", "Alder & Ash Joinery", "Verein der Freunde des Stadtarchivs Rotterdam und Umgebung"} {
 		x, err := p.Keys.SignUp(ctx, operator, name, fmt.Sprintf("owner@%c.example", 'a'+rune(i)))
 		ok(t, err)

@@ -23,6 +23,7 @@ import (
 func TestAWholeRotation(t *testing.T) {
 	ctx := tab(t)
 	s := program.New(t, "")
+	s.Command(t, "user", "operator", s.Email, "--off") // operators need a second factor
 	s.Start(t)
 	base := "http://" + s.HTTP
 	load(t, ctx, s.SignInURL, http.StatusOK)

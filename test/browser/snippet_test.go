@@ -19,6 +19,7 @@ import (
 func TestTheSnippetsSend(t *testing.T) {
 	ctx := tab(t)
 	s := program.New(t, "")
+	s.Command(t, "user", "operator", s.Email, "--off") // operators need a second factor
 	s.Start(t)
 	load(t, ctx, s.SignInURL, http.StatusOK)
 	press(t, ctx, click("form button"))

@@ -190,7 +190,7 @@ func duties(text, due, overdue string) string {
 // alone is what one kind of entry point has by itself, by the reason.
 var alone = map[string]string{
 	"of who has the machine": `
-		CreateAccount, CreateSignInLink, ShowQueue`,
+		CreateAccount, CreateSignInLink, SignOut, ShowQueue`,
 	"secrets of another service are nobody's but the operator's to bring in": `
 		ImportKeys`,
 	"a stranger is answered the same whether or not the secret was live, the operator is told": `
@@ -262,6 +262,7 @@ var alike = map[string]string{
 	"POST /keys/{id}/activate":       "POST /keys/{id}/deactivate",
 	"GET /operator/accounts/{id}":    "GET /account",
 	"POST /account/limit":            "POST /account/policy",
+	"POST /account/second-factor":    "POST /account/policy",
 	"GET /audit.csv":                 "GET /audit",
 	"GET /audit.json":                "GET /audit",
 	"GET /operator/audit":            "GET /audit",

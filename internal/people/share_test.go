@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package backend_test
+package people_test
 
 import (
 	"strings"
@@ -48,7 +48,7 @@ func (r *ring) roles(t *testing.T, email string) map[string]string {
 func TestInvitationGivesARoleOnChosenSubaccounts(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
-		sub, err := r.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keys.NewKey{Name: "Shop"})
+		sub, err := r.Keys.CreateSubaccount(t.Context(), operator, r.up.Account.ID, keys.NewKey{Name: "Shop"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,9 +66,9 @@ func TestInvitationGivesARoleOnChosenSubaccounts(t *testing.T) {
 		if err != nil || seen.AccountName != "Harbour" || seen.Known || seen.Email != "ann@example.net" {
 			t.Fatalf("%+v, %v", seen, err)
 		}
-		_, err = r.Accept(t.Context(), token, &r.up.User, here, "test")
+		_, err = r.Accept(t.Context(), token, &r.up.User, browser)
 		wants(t, err, change.NotAllowed, "Email")
-		session, err := r.Accept(t.Context(), token, nil, here, "test")
+		session, err := r.Accept(t.Context(), token, nil, browser)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestInvitationGivesARoleOnChosenSubaccounts(t *testing.T) {
 		if got := r.roles(t, "ann@example.net"); len(got) != 1 || got["Shop"] != access.Sender {
 			t.Errorf("roles %v", got)
 		}
-		_, err = r.Accept(t.Context(), token, nil, here, "test")
+		_, err = r.Accept(t.Context(), token, nil, browser)
 		if err == nil {
 			t.Error("an invitation is accepted twice")
 		}
@@ -88,16 +88,16 @@ func TestInvitationGivesARoleOnChosenSubaccounts(t *testing.T) {
 
 		// Who is a user already signs in first.
 		_, token = r.invite(t, people.Share{Email: "ann@example.net", Role: access.Manager})
-		_, err = r.Accept(t.Context(), token, nil, here, "test")
+		_, err = r.Accept(t.Context(), token, nil, browser)
 		wants(t, err, change.NotAllowed, "Email")
-		if _, err := r.Accept(t.Context(), token, &in.User, here, "test"); err != nil {
+		if _, err := r.Accept(t.Context(), token, &in.User, browser); err != nil {
 			t.Fatal(err)
 		}
 		if got := r.roles(t, "ann@example.net"); got[""] != access.Manager || got["Shop"] != access.Sender {
 			t.Errorf("roles %v", got)
 		}
 		// A deleted subaccount is shared no more.
-		if err := r.Delete(t.Context(), owner, r.scope, store.KeyFilter{ID: sub.Key.ID}, false); err != nil {
+		if err := r.Keys.Delete(t.Context(), owner, r.scope, store.KeyFilter{ID: sub.Key.ID}, false); err != nil {
 			t.Fatal(err)
 		}
 		if got := r.roles(t, "ann@example.net"); len(got) != 1 {
@@ -110,7 +110,7 @@ func TestInvitationIsWithdrawn(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
 		i, token := r.invite(t, people.Share{Email: "ann@example.net", Role: access.Analyst})
-		other, err := r.SignUp(t.Context(), operator, "Other", "other@example.com")
+		other, err := r.Keys.SignUp(t.Context(), operator, "Other", "other@example.com")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestInvitationIsWithdrawn(t *testing.T) {
 		if err := r.Withdraw(t.Context(), owner, r.up.Account.ID, i.ID); err != nil {
 			t.Fatal(err)
 		}
-		_, err = r.Accept(t.Context(), token, nil, here, "test")
+		_, err = r.Accept(t.Context(), token, nil, browser)
 		wants(t, err, change.NotFound, "")
 		if _, err := s.UserByEmail(t.Context(), "ann@example.net"); err == nil {
 			t.Error("a withdrawn invitation made a user")
@@ -141,17 +141,21 @@ func TestAccountKeepsAnOwner(t *testing.T) {
 		_, _, err = r.Give(t.Context(), owner, r.up.Account.ID, people.Share{Email: "owner@example.com", Role: access.Sender})
 		wants(t, err, change.NotAllowed, "Role")
 
-		other, err := r.SignUp(t.Context(), operator, "Other", "other@example.com")
+		other, err := r.Keys.SignUp(t.Context(), operator, "Other", "other@example.com")
 		if err != nil {
 			t.Fatal(err)
 		}
 		wants(t, r.RemoveAccess(t.Context(), owner, other.Account.ID, mine), change.NotFound, "")
+		_, token := r.invite(t, people.Share{Email: "other@example.com", Role: access.Sender})
+		if _, err := r.Accept(t.Context(), token, &other.User, browser); err != nil {
+			t.Fatal(err)
+		}
 		given, invited, err := r.Give(t.Context(), owner, r.up.Account.ID, people.Share{Email: "other@example.com", Role: access.Owner})
-		if err != nil || invited != nil || len(given) != 1 {
+		if err != nil || invited != nil || len(given) != 1 || given[0].Role != access.Owner {
 			t.Fatalf("%v, %v, %v", given, invited, err)
 		}
 		if n := r.lastNotice(t); n.Kind != notice.AccessGiven || n.To[0] != "other@example.com" {
-			t.Errorf("he is told %+v", n)
+			t.Errorf("they are notified of %+v", n)
 		}
 		if err := r.RemoveAccess(t.Context(), owner, r.up.Account.ID, mine); err != nil {
 			t.Errorf("with another owner: %v", err)
