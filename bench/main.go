@@ -29,7 +29,7 @@ import (
 func main() {
 	each := flag.Duration("time", 3*time.Second, "how long each figure is measured")
 	rounds := flag.Int("rounds", 3, "how often; the median is printed")
-	only := flag.String("only", "", "what to measure, with commas between: smtp, http, idle, sink, cost, gate, keys, search, stats")
+	only := flag.String("only", "", "what to measure, with commas between: smtp, http, idle, sink, cost, gate, keys, account, search, stats")
 	before := flag.String("before", "", "an older build of the program, to measure in turns with this one by smtp and http")
 	throws := flag.Bool("serve-throwaway", false, "used by the program itself")
 	idles := flag.String("serve-idle", "", "used by the program itself")
@@ -55,7 +55,7 @@ func main() {
 	for _, part := range []struct {
 		name string
 		run  func() error
-	}{{"smtp", b.smtp}, {"http", b.http}, {"idle", b.idle}, {"sink", b.sink}, {"cost", b.cost}, {"gate", b.gate}, {"keys", b.keys}, {"search", b.search}, {"stats", b.stats}} {
+	}{{"smtp", b.smtp}, {"http", b.http}, {"idle", b.idle}, {"sink", b.sink}, {"cost", b.cost}, {"gate", b.gate}, {"keys", b.keys}, {"account", b.account}, {"search", b.search}, {"stats", b.stats}} {
 		if *only != "" && !slices.Contains(strings.Split(*only, ","), part.name) {
 			continue
 		}

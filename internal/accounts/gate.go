@@ -13,7 +13,7 @@ import (
 
 // InGate is an account as the gate knows it.
 func InGate(a store.Account) gate.Account {
-	return gate.Account{ID: a.ID, Policy: PolicyOf(a)}
+	return gate.Account{ID: a.ID, Suspended: a.Suspended(), Policy: PolicyOf(a)}
 }
 
 // changeInGate runs fn in a transaction, and makes the gate know the account as fn returns it before it returns itself. The

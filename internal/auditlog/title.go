@@ -72,9 +72,11 @@ var titles = map[string]string{
 	"user.session.end":    "Session ended",
 	"user.identity.bind":  "Sign-in by provider bound",
 
-	"account.create": "Account created",
-	"account.change": "Account changed",
-	"account.plan":   "Plan assigned",
+	"account.create":  "Account created",
+	"account.change":  "Account changed",
+	"account.plan":    "Plan assigned",
+	"account.suspend": "Account suspended",
+	"account.restore": "Account restored",
 
 	"profile.change": "Organisation changed",
 

@@ -225,7 +225,7 @@ func TestStates(t *testing.T) {
 	}
 	// The operator's suspension is not the owner's to lift.
 	err = r.store.Update(t.Context(), func(tx *store.Tx) error {
-		k.State = store.KeySuspended
+		k.Own.State = store.KeySuspended
 		return tx.ChangeKey(t.Context(), k)
 	})
 	if err != nil {

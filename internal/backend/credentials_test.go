@@ -311,9 +311,9 @@ func TestRestrictionsAreCheckedAndLogged(t *testing.T) {
 func TestSuspendedKeyIsTheOperatorsToRestore(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
-		_, err := r.Suspend(t.Context(), operator, r.master(), " ")
+		_, err := r.Keys.Suspend(t.Context(), operator, r.master(), " ")
 		wants(t, err, change.Invalid, "Reason")
-		if _, err := r.Suspend(t.Context(), operator, r.master(), "spam reports"); err != nil {
+		if _, err := r.Keys.Suspend(t.Context(), operator, r.master(), "spam reports"); err != nil {
 			t.Fatal(err)
 		}
 		if r.opens(r.up.Key.APIKey, r.up.Secret) {
@@ -324,12 +324,12 @@ func TestSuspendedKeyIsTheOperatorsToRestore(t *testing.T) {
 		}
 		_, err = r.Change(t.Context(), operator, r.scope, r.master(), keys.KeyChange{Active: new(true)}, 0)
 		wants(t, err, change.NotAllowed, "IsActive")
-		_, err = r.Suspend(t.Context(), operator, r.master(), "again")
+		_, err = r.Keys.Suspend(t.Context(), operator, r.master(), "again")
 		wants(t, err, change.Conflict, "State")
 		if _, err := r.Warm(t.Context()); err != nil || r.opens(r.up.Key.APIKey, r.up.Secret) {
 			t.Error("a restart opens a suspended key")
 		}
-		if _, err := r.Restore(t.Context(), operator, r.master()); err != nil {
+		if _, err := r.Keys.Restore(t.Context(), operator, r.master()); err != nil {
 			t.Fatal(err)
 		}
 		if !r.opens(r.up.Key.APIKey, r.up.Secret) {
@@ -679,11 +679,11 @@ func TestASuspendedAccountMakesNoNewKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.Suspend(t.Context(), operator, store.KeyFilter{ID: sub.Key.ID}, "spam"); err != nil {
+		if _, err := r.Keys.Suspend(t.Context(), operator, store.KeyFilter{ID: sub.Key.ID}, "spam"); err != nil {
 			t.Fatal(err)
 		}
 		wants(t, r.Delete(t.Context(), user, r.scope, store.KeyFilter{ID: sub.Key.ID}, true), change.NotAllowed, "ID")
-		if _, err := r.Suspend(t.Context(), operator, r.master(), "spam"); err != nil {
+		if _, err := r.Keys.Suspend(t.Context(), operator, r.master(), "spam"); err != nil {
 			t.Fatal(err)
 		}
 		_, err = r.CreateSubaccount(t.Context(), user, r.up.Account.ID, keys.NewKey{Name: "Another"})

@@ -21,7 +21,7 @@ type accountCmd struct {
 	Plan     accountPlanCmd     `cmd:"" help:"Give an account a plan, or none."`
 	Webhook  accountWebhookCmd  `cmd:"" help:"A URL that is told of an account's secrets."`
 	Rename   accountRenameCmd   `cmd:"" help:"Rename an account."`
-	Suspend  accountSuspendCmd  `cmd:"" help:"Close all keys of an account by the operator's word."`
+	Suspend  accountSuspendCmd  `cmd:"" help:"Close an account with all its keys."`
 	Restore  accountRestoreCmd  `cmd:"" help:"End an account's suspension."`
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"postern/internal/accounts"
 	"postern/internal/config"
 	"postern/internal/control"
 )
@@ -180,17 +181,17 @@ type accountSuspendCmd struct {
 
 // Help teaches.
 func (accountSuspendCmd) Help() string {
-	return `All keys of the account are suspended one by one; when this returns nothing can be sent with any of them, and their SMTP sessions are closed. If it is broken off, run it again. 'postern account restore' ends it, and leaves those suspended that were so for themselves.
+	return `The account is suspended as a whole: when this returns nothing can be sent with any of its keys, and their SMTP sessions are closed. Its people see everything, but invite nobody and make no keys. 'postern account restore' ends it, and leaves those keys suspended that were so for themselves.
 
 Example:
   postern account suspend "Acme Ltd" --reason "The last invoice is not paid"`
 }
 
-// Run suspends an account's keys.
+// Run suspends an account.
 func (c *accountSuspendCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.KeysChanged, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (accounts.KeysChanged, error) {
 		return calls.SuspendAccount(ctx, c.Account, c.Reason)
-	}, func(out control.KeysChanged) error {
+	}, func(out accounts.KeysChanged) error {
 		return s.printf("keys suspended: %d; suspended before: %d\n", out.Changed, out.Left)
 	})
 }
@@ -200,11 +201,11 @@ type accountRestoreCmd struct {
 	asJSON
 }
 
-// Run restores an account's keys.
+// Run restores an account.
 func (c *accountRestoreCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.KeysChanged, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (accounts.KeysChanged, error) {
 		return calls.RestoreAccount(ctx, c.Account)
-	}, func(out control.KeysChanged) error {
+	}, func(out accounts.KeysChanged) error {
 		return s.printf("keys restored: %d; suspended for themselves, and still so: %d\n", out.Changed, out.Left)
 	})
 }

@@ -126,7 +126,7 @@ func TestDeactivateAndActivate(t *testing.T) {
 	}
 	ok(t, w.store.Update(t.Context(), func(tx *store.Tx) error {
 		k := sub.Key
-		k.State = store.KeySuspended
+		k.Own.State = store.KeySuspended
 		return tx.ChangeKey(t.Context(), k)
 	}))
 	b.get("/keys").says("Suspended")

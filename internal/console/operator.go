@@ -3,7 +3,6 @@
 package console
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -37,7 +36,7 @@ func operatorWords(what string) string {
 	return map[string]string{
 		"plan":      "The account has its new plan.",
 		"suspended": "Suspended. The owners are told the reason by mail.",
-		"restored":  "Restored: what was suspended is again as it was before. The owners are told by mail.",
+		"restored":  "Restored: it is again as it was before. The owners are told by mail.",
 		"granted":   "Granted. Who asked is told by mail.",
 		"declined":  "Declined. Who asked is told by mail.",
 		"saved":     "The plan is saved. It binds the accounts that have it from now on.",
@@ -88,7 +87,6 @@ type operatedBody struct {
 	Requests    []requestRow
 	Keys        []keyRow
 	KeysTotal   int
-	Suspended   int
 	Query       string
 	Pages       pager
 }
@@ -146,8 +144,7 @@ func (c *console) operatedKeys(v *visit, b *operatedBody) error {
 	b.KeysTotal = total
 	path := "/operator/accounts/" + strconv.FormatInt(b.Account.ID, 10)
 	b.Pages = numbered(path, url.Values{"q": {b.Query}}, n, keysAPage, len(keys), total)
-	_, b.Suspended, err = c.Store.Keys(ctx, scope, store.KeyFilter{State: store.KeySuspended}, store.Page{Limit: 1})
-	return err
+	return nil
 }
 
 // operateBody is a form about one account: Kind is plan, suspend or restore.
@@ -158,6 +155,7 @@ type operateBody struct {
 	PlanID  int64
 	Granted bool
 	Keys    int // that the form touches
+	Own     int // keys that are suspended for themselves
 	Reason  string
 	Problem problem
 }
@@ -179,18 +177,12 @@ func (c *console) operateForm(v *visit, status int, b operateBody) error {
 	if b.Plans, err = c.Store.Plans(ctx); err != nil {
 		return err
 	}
-	_, suspended, err := c.Store.Keys(ctx, store.OfAccount(a.ID), store.KeyFilter{State: store.KeySuspended}, store.Page{Limit: 1})
+	all, own, err := c.Store.CountSuspended(ctx, a.ID)
 	if err != nil {
 		return err
 	}
-	_, all, err := c.Store.Keys(ctx, store.OfAccount(a.ID), store.KeyFilter{}, store.Page{Limit: 1})
-	if err != nil {
-		return err
-	}
-	if b.Keys = suspended; b.Kind == "suspend" {
-		b.Keys = all - suspended
-	}
-	title := map[string]string{"plan": "Plan", "suspend": "Suspend all keys", "restore": "Restore all keys"}[b.Kind]
+	b.Keys, b.Own = all-own, own
+	title := map[string]string{"plan": "Plan", "suspend": "Suspend", "restore": "Restore"}[b.Kind]
 	return c.show(v, status, "operate", title+" · "+a.Name, "operator", b)
 }
 
@@ -224,8 +216,7 @@ func (c *console) assignPlan(v *visit) error {
 	return v.redirect(operatedPath(a.ID, "plan"))
 }
 
-// suspendAll suspends every key of an account, one after another: a key that cannot be is left, the others are.
-func (c *console) suspendAll(v *visit) error {
+func (c *console) suspendAccount(v *visit) error {
 	a, err := c.accountOf(v)
 	if err != nil {
 		return err
@@ -238,67 +229,26 @@ func (c *console) suspendAll(v *visit) error {
 		b.Problem = problem{"Reason", "Give a reason: the owners are told it."}
 		return c.operateForm(v, http.StatusUnprocessableEntity, b)
 	}
-	ids, err := c.keysOf(v.r.Context(), a.ID, func(k store.Key) bool { return k.State != store.KeySuspended })
+	_, err = c.Accounts.Suspend(v.r.Context(), operatorActor(v), a.ID, b.Reason)
+	if e := userError(err); e != nil {
+		b.Problem = problemOf(e, "Reason")
+		return c.operateForm(v, http.StatusUnprocessableEntity, b)
+	}
 	if err != nil {
 		return err
-	}
-	for _, id := range ids {
-		_, err := c.Keys.Suspend(v.r.Context(), operatorActor(v), store.KeyFilter{ID: id}, b.Reason)
-		if e := userError(err); e != nil && e.Field == "Reason" {
-			b.Problem = problemOf(e, "Reason")
-			return c.operateForm(v, http.StatusUnprocessableEntity, b)
-		}
-		if err := unlessMoved(err); err != nil {
-			return err
-		}
 	}
 	return v.redirect(operatedPath(a.ID, "suspended"))
 }
 
-func (c *console) restoreAll(v *visit) error {
+func (c *console) restoreAccount(v *visit) error {
 	a, err := c.accountOf(v)
 	if err != nil {
 		return err
 	}
-	ids, err := c.keysOf(v.r.Context(), a.ID, func(k store.Key) bool { return k.State == store.KeySuspended })
-	if err != nil {
+	if _, err := c.Accounts.Restore(v.r.Context(), operatorActor(v), a.ID); err != nil {
 		return err
 	}
-	for _, id := range ids {
-		_, err := c.Keys.Restore(v.r.Context(), operatorActor(v), store.KeyFilter{ID: id})
-		if err := unlessMoved(err); err != nil {
-			return err
-		}
-	}
 	return v.redirect(operatedPath(a.ID, "restored"))
-}
-
-// unlessMoved leaves out that a key was deleted, suspended or restored by somebody else meanwhile.
-func unlessMoved(err error) error {
-	var e *change.Error
-	if errors.As(err, &e) && (e.Kind == change.Conflict || e.Kind == change.NotFound) {
-		return nil
-	}
-	return err
-}
-
-// keysOf lists the IDs of an account's keys of a sort.
-func (c *console) keysOf(ctx context.Context, accountID int64, of func(store.Key) bool) ([]int64, error) {
-	var ids []int64
-	for at := 0; ; {
-		keys, total, err := c.Store.Keys(ctx, store.OfAccount(accountID), store.KeyFilter{}, store.Page{Limit: 1000, Offset: at})
-		if err != nil {
-			return nil, err
-		}
-		for _, k := range keys {
-			if of(k) {
-				ids = append(ids, k.ID)
-			}
-		}
-		if at += len(keys); len(keys) == 0 || at >= total {
-			return ids, nil
-		}
-	}
 }
 
 // suspensionBody is a form about one key: Kind is suspend or restore.

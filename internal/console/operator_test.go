@@ -93,7 +93,7 @@ func TestTheOperatorSuspendsAndRestores(t *testing.T) {
 	ok(t, err)
 	b := w.operates()
 	page := fmt.Sprintf("/operator/accounts/%d", w.signed.Account.ID)
-	b.get(page).is(http.StatusOK).reads("Acme primary", "Shop", "Suspend all keys", "owner@example.com owner").lacks("Restore all keys")
+	b.get(page).is(http.StatusOK).reads("Acme primary", "Shop", "Suspend the account", "owner@example.com owner").lacks("Restore the account")
 	_ = shop
 
 	suspend := fmt.Sprintf("/operator/keys/%d/suspend", shop.Key.ID)
@@ -122,10 +122,10 @@ func TestTheOperatorSuspendsAndRestores(t *testing.T) {
 	}
 	b.post(restore, nil).is(http.StatusUnprocessableEntity).says("The key is not suspended.")
 
-	b.get(page + "/suspend").is(http.StatusOK).says("3 keys are closed at once")
+	b.get(page + "/suspend").is(http.StatusOK).says("The account’s 3 keys are closed at once")
 	b.post(page+"/suspend", url.Values{"reason": {""}}).is(http.StatusUnprocessableEntity)
 	b.post(page+"/suspend", url.Values{"reason": {strings.Repeat("x", 1001)}}).is(http.StatusUnprocessableEntity).says("A reason of up to 1000 bytes is needed")
-	b.post(page+"/suspend", url.Values{"reason": {"Not paid"}}).at(page).says("Not paid", "Restore all keys").lacks("Suspend all keys")
+	b.post(page+"/suspend", url.Values{"reason": {"Not paid"}}).at(page).says("Not paid", "Restore the account").lacks("Suspend the account")
 	if w.opens(shop.Key.APIKey, shop.Secret) || w.opens(w.signed.Key.APIKey, w.signed.Secret) {
 		t.Error("a key of a suspended account opens")
 	}

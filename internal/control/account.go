@@ -5,7 +5,6 @@ package control
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"postern/internal/accounts"
@@ -153,59 +152,18 @@ func (o *operator) changeAccount(ctx context.Context, account string, in Account
 	return o.accountDetails(ctx, a.ID)
 }
 
-// ofAccount begins the reason of a key that is suspended with its account, so that the account's restoration leaves
-// those alone that were suspended for themselves.
-const ofAccount = "the account is suspended: "
-
-func (o *operator) suspendAccount(ctx context.Context, account, reason string) (KeysChanged, error) {
-	reason = strings.TrimSpace(reason)
-	if reason == "" {
-		return KeysChanged{}, invalid("Reason", "a reason is needed: the owners are told it")
-	}
-	return o.eachKeyOf(ctx, account, func(k store.Key) (bool, error) {
-		if k.State == store.KeySuspended {
-			return false, nil
-		}
-		_, err := o.Keys.Suspend(ctx, actor(), store.KeyFilter{ID: k.ID}, ofAccount+reason)
-		return true, err
-	})
-}
-
-func (o *operator) restoreAccount(ctx context.Context, account string) (KeysChanged, error) {
-	return o.eachKeyOf(ctx, account, func(k store.Key) (bool, error) {
-		if k.State != store.KeySuspended || !strings.HasPrefix(k.StateReason, ofAccount) {
-			return false, nil
-		}
-		_, err := o.Keys.Restore(ctx, actor(), store.KeyFilter{ID: k.ID})
-		return true, err
-	})
-}
-
-// eachKeyOf changes the keys of the account that a request names, one by one. When it fails, calling it again goes on.
-func (o *operator) eachKeyOf(ctx context.Context, account string, change func(store.Key) (bool, error)) (KeysChanged, error) {
-	var out KeysChanged
+func (o *operator) suspendAccount(ctx context.Context, account, reason string) (accounts.KeysChanged, error) {
 	a, err := o.findAccount(ctx, account)
 	if err != nil {
-		return out, err
+		return accounts.KeysChanged{}, err
 	}
-	for at := 0; ; {
-		keys, total, err := o.Store.Keys(ctx, store.OfAccount(a.ID), store.KeyFilter{}, store.Page{Limit: 1000, Offset: at})
-		if err != nil {
-			return out, err
-		}
-		for _, k := range keys {
-			done, err := change(k)
-			switch {
-			case err != nil:
-				return out, err
-			case done:
-				out.Changed++
-			case k.State == store.KeySuspended:
-				out.Left++
-			}
-		}
-		if at += len(keys); len(keys) == 0 || at >= total {
-			return out, nil
-		}
+	return o.Accounts.Suspend(ctx, actor(), a.ID, reason)
+}
+
+func (o *operator) restoreAccount(ctx context.Context, account string) (accounts.KeysChanged, error) {
+	a, err := o.findAccount(ctx, account)
+	if err != nil {
+		return accounts.KeysChanged{}, err
 	}
+	return o.Accounts.Restore(ctx, actor(), a.ID)
 }

@@ -15,6 +15,7 @@ import (
 	"io"
 	"time"
 
+	"postern/internal/accounts"
 	"postern/internal/auditlog"
 	"postern/internal/backend"
 	"postern/internal/change"
@@ -38,8 +39,8 @@ type Calls struct {
 	ShowAccount    func(ctx context.Context, account string) (AccountDetails, error)
 	ChangeAccount  func(ctx context.Context, account string, in AccountChange) (AccountDetails, error)
 	AssignPlan     func(ctx context.Context, account, plan string) (AccountDetails, error) // plan "": none
-	SuspendAccount func(ctx context.Context, account, reason string) (KeysChanged, error)
-	RestoreAccount func(ctx context.Context, account string) (KeysChanged, error)
+	SuspendAccount func(ctx context.Context, account, reason string) (accounts.KeysChanged, error)
+	RestoreAccount func(ctx context.Context, account string) (accounts.KeysChanged, error)
 
 	// An account's webhook.
 	ShowAccountWebhook   func(ctx context.Context, account string) (AccountWebhook, error)

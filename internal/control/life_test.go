@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/accounts"
 	"postern/internal/auditlog"
 	"postern/internal/change"
 	"postern/internal/control"
@@ -107,18 +108,18 @@ func TestAccountIsSuspendedAsAWhole(t *testing.T) {
 	ok(d.ChangeKey(t.Context(), "Good", control.KeyChange{Active: &off}))
 	ok(d.SuspendKey(t.Context(), "Bad", "Spam"))
 	n := ok(d.SuspendAccount(t.Context(), "Acme", "Not paid"))
-	if n != (control.KeysChanged{Changed: 2, Left: 1}) || verify(g, acme) == nil {
+	if n != (accounts.KeysChanged{Changed: 2, Left: 1}) || verify(g, acme) == nil {
 		t.Errorf("%+v", n)
 	}
 	n = ok(d.SuspendAccount(t.Context(), "Acme", "Not paid"))
-	if n != (control.KeysChanged{Left: 3}) {
+	if n != (accounts.KeysChanged{Left: 3}) {
 		t.Errorf("the second time: %+v", n)
 	}
 	if a := ok(d.ShowAccount(t.Context(), "Acme")); a.States["suspended"] != 3 {
 		t.Errorf("%v", a.States)
 	}
 	n = ok(d.RestoreAccount(t.Context(), "Acme"))
-	if n != (control.KeysChanged{Changed: 2, Left: 1}) || verify(g, acme) != nil || verify(g, bad) == nil {
+	if n != (accounts.KeysChanged{Changed: 2, Left: 1}) || verify(g, acme) != nil || verify(g, bad) == nil {
 		t.Errorf("%+v", n)
 	}
 	if k := ok(d.ShowKey(t.Context(), "Good")); k.State != "deactivated" {

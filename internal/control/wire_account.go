@@ -70,12 +70,6 @@ type AccountChange struct {
 	Unsubscribe *string `json:",omitempty"` // never, campaigns, all
 }
 
-// KeysChanged says how many keys of an account were changed, and how many were left as they were.
-type KeysChanged struct {
-	Changed int
-	Left    int // suspended before, or for another reason than the account
-}
-
 // Plan says what an account may have. 0 is no limit.
 type Plan struct {
 	ID            int64

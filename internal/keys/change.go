@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -154,7 +155,7 @@ func (c *KeyChange) applyState(key *store.Key, self int64, log *change.Log) erro
 		state = store.KeyActive
 	}
 	log.Note("state", key.State, state)
-	key.State = state
+	key.State, key.Own.State = state, state
 	return nil
 }
 
@@ -230,25 +231,25 @@ func (k *Keys) Suspend(ctx context.Context, by change.Actor, f store.KeyFilter, 
 		return store.Key{}, change.Wrong("Reason", errors.New("a reason of up to 1000 bytes is needed: the owners are told it"))
 	}
 	return k.setSuspended(ctx, by, f, func(key *store.Key) (action, detail string, n notice.Notice, err error) {
-		if key.State == store.KeySuspended {
+		if key.Own.State == store.KeySuspended {
 			return "", "", n, change.Conflicting("State", "the key is suspended already")
 		}
-		key.StateBefore, key.State, key.StateReason = key.State, store.KeySuspended, reason
-		return "key.suspend", "state: " + key.StateBefore + " → suspended; reason: " + reason, notice.Notice{Kind: notice.KeySuspended, Reason: reason}, nil
+		key.Own = store.OwnState{State: store.KeySuspended, Before: key.Own.State, Reason: reason}
+		return "key.suspend", "state: " + key.Own.Before + " → suspended; reason: " + reason, notice.Notice{Kind: notice.KeySuspended, Reason: reason}, nil
 	})
 }
 
-// Restore ends a suspension: the key is again what it was before.
+// Restore ends a key's own suspension: it is again what it was before. That of its account stays.
 func (k *Keys) Restore(ctx context.Context, by change.Actor, f store.KeyFilter) (store.Key, error) {
 	return k.setSuspended(ctx, by, f, func(key *store.Key) (action, detail string, n notice.Notice, err error) {
-		if key.State != store.KeySuspended {
+		switch {
+		case key.State != store.KeySuspended:
 			return "", "", n, change.Conflicting("State", "the key is not suspended")
+		case key.Own.State != store.KeySuspended:
+			return "", "", n, change.Conflicting("State", "the key is not suspended for itself: its account is, and is restored as a whole")
 		}
-		if key.State = key.StateBefore; key.State == "" {
-			key.State = store.KeyActive
-		}
-		key.StateBefore, key.StateReason = "", ""
-		return "key.restore", "state: suspended → " + key.State, notice.Notice{Kind: notice.KeyRestored}, nil
+		key.Own = store.OwnState{State: cmp.Or(key.Own.Before, store.KeyActive)}
+		return "key.restore", "state: suspended → " + key.Own.State, notice.Notice{Kind: notice.KeyRestored}, nil
 	})
 }
 
@@ -264,6 +265,9 @@ func (k *Keys) setSuspended(ctx context.Context, by change.Actor, f store.KeyFil
 			return nil, err
 		}
 		if err := tx.ChangeKey(ctx, key); err != nil {
+			return nil, err
+		}
+		if key, err = tx.Key(ctx, store.OfOperator(), store.KeyFilter{ID: key.ID}); err != nil { // as it counts with its account
 			return nil, err
 		}
 		n.KeyID, n.APIKey, n.KeyName = key.ID, key.APIKey, key.Name

@@ -83,7 +83,7 @@ func (k *Keys) put(key store.Key) error {
 		return fmt.Errorf("key %d: %w", key.ID, err)
 	}
 	g := gate.Key{
-		ID: key.ID, AccountID: key.AccountID, APIKey: api, Master: key.Master, State: gateState(key.State),
+		ID: key.ID, AccountID: key.AccountID, APIKey: api, Master: key.Master, State: gateState(key.Own.State),
 		Permissions: access.Permission(key.Permissions), Networks: networks,
 	}
 	for _, x := range key.Secrets {

@@ -239,7 +239,7 @@ func TestWhatCanBeDoneWithAMessage(t *testing.T) {
 	}
 
 	for what, closed := range map[string]func(*store.Key){
-		"suspended":           func(k *store.Key) { k.State = store.KeySuspended },
+		"suspended":           func(k *store.Key) { k.Own.State = store.KeySuspended },
 		"not allowed to send": func(k *store.Key) { k.Permissions = int(access.MayRead) },
 	} {
 		open := w.key

@@ -25,6 +25,8 @@ const (
 	SignInChanged     = "sign-in.changed"    // to the user: What was changed, Address
 	KeySuspended      = "key.suspended"      // to the owners: KeyName, APIKey, Reason
 	KeyRestored       = "key.restored"       // to the owners: KeyName, APIKey
+	AccountSuspended  = "account.suspended"  // to the owners: AccountName, Reason
+	AccountRestored   = "account.restored"   // to the owners: AccountName
 	CredentialDue     = "credential.due"     // to the owners: KeyName, APIKey, Days left, Until
 	CredentialOverdue = "credential.overdue" // to the owners: KeyName, APIKey, Days over, Stops
 	CredentialLeaked  = "credential.leaked"  // to the owners: KeyName, APIKey, Hint, Address

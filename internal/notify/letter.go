@@ -60,6 +60,8 @@ func write(baseURL string, n notice.Notice) (letter, error) {
 		l.signIn(n)
 	case notice.KeySuspended, notice.KeyRestored:
 		l.key(n)
+	case notice.AccountSuspended, notice.AccountRestored:
+		l.account(n)
 	case notice.CredentialDue, notice.CredentialOverdue, notice.CredentialLeaked:
 		l.credential(n)
 	case notice.HookDead:
@@ -186,6 +188,19 @@ func (l *letter) key(n notice.Notice) {
 	}
 	l.Subject = "The API key " + short(n.APIKey) + " works again"
 	l.Lines = []string{"The operator of your Postern server has restored this key. It is again what it was before it was suspended, with the same secret."}
+}
+
+func (l *letter) account(n notice.Notice) {
+	l.Facts = facts("Account", n.AccountName, "When", when(n.At))
+	l.Button, l.Why = "Open the account", toOwner
+	if n.Kind == notice.AccountSuspended {
+		l.Subject, l.Quote = "Your account is suspended", n.Reason
+		l.Lines = []string{"The operator of your Postern server has suspended this account with all its keys. Nothing is sent with them until the operator restores it; their history stays."}
+		l.After = []string{"To have it restored, answer to the operator."}
+		return
+	}
+	l.Subject = "Your account works again"
+	l.Lines = []string{"The operator of your Postern server has restored this account. Its keys are again what they were before, with the same secrets."}
 }
 
 func (l *letter) credential(n notice.Notice) {

@@ -24,12 +24,17 @@ type Account struct {
 	// What the operator granted beyond the plan; nil: what the plan says.
 	MaxSubaccounts, MaxMonth, MaxHour, MaxUsers *int64
 
-	Tracking  Tracking
-	System    bool // Postern's own, which sends notices
-	CreatedAt time.Time
+	Tracking        Tracking
+	System          bool      // Postern's own, which sends notices
+	SuspendedAt     time.Time // by the operator; zero: it is not
+	SuspendedReason string
+	CreatedAt       time.Time
 }
 
-const accountColumns = "id, name, secret_days, remind_days, stop_overdue, day_limit, coalesce(plan_id, 0), max_subaccounts, max_month, max_hour, max_users, track_opens, track_clicks, add_unsubscribe, is_system, second_factor, created_at"
+// Suspended says whether the operator has suspended the account, and all its keys with it.
+func (a Account) Suspended() bool { return !a.SuspendedAt.IsZero() }
+
+const accountColumns = "id, name, secret_days, remind_days, stop_overdue, day_limit, coalesce(plan_id, 0), max_subaccounts, max_month, max_hour, max_users, track_opens, track_clicks, add_unsubscribe, is_system, second_factor, suspended_at, suspended_reason, created_at"
 
 func scanAccount(r scanner) (Account, error) {
 	var a Account
@@ -39,7 +44,7 @@ func scanAccount(r scanner) (Account, error) {
 
 // columns are the places of accountColumns.
 func (a *Account) columns() []any {
-	return []any{&a.ID, &a.Name, &a.SecretDays, &a.RemindDays, &a.StopOverdue, &a.DayLimit, &a.PlanID, &a.MaxSubaccounts, &a.MaxMonth, &a.MaxHour, &a.MaxUsers, &a.Tracking.Opens, &a.Tracking.Clicks, &a.Tracking.Unsubscribe, &a.System, &a.SecondFactor, nullTime{&a.CreatedAt}}
+	return []any{&a.ID, &a.Name, &a.SecretDays, &a.RemindDays, &a.StopOverdue, &a.DayLimit, &a.PlanID, &a.MaxSubaccounts, &a.MaxMonth, &a.MaxHour, &a.MaxUsers, &a.Tracking.Opens, &a.Tracking.Clicks, &a.Tracking.Unsubscribe, &a.System, &a.SecondFactor, nullTime{&a.SuspendedAt}, &a.SuspendedReason, nullTime{&a.CreatedAt}}
 }
 
 // AddAccount makes a primary account.
@@ -72,7 +77,15 @@ func (tx *Tx) LockAccount(ctx context.Context, id int64) error {
 	return tx.one(ctx, "UPDATE account SET name = name WHERE id = $1", id)
 }
 
-// ChangeAccount sets all of the account with a's ID but when it was made and whether it is the system's.
+// SetSuspended suspends an account, from now on unless it was before, or with an empty reason restores it.
+func (tx *Tx) SetSuspended(ctx context.Context, id int64, reason string) error {
+	if reason == "" {
+		return tx.one(ctx, "UPDATE account SET suspended_at = NULL, suspended_reason = '' WHERE id = $1", id)
+	}
+	return tx.one(ctx, "UPDATE account SET suspended_at = coalesce(suspended_at, $1), suspended_reason = $2 WHERE id = $3", micros(tx.Now), reason, id)
+}
+
+// ChangeAccount sets all of the account with a's ID but when it was made, whether it is the system's and its suspension.
 func (tx *Tx) ChangeAccount(ctx context.Context, a Account) error {
 	var plan any
 	if a.PlanID != 0 {

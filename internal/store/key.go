@@ -25,18 +25,31 @@ type Key struct {
 	Name      string
 	ACL       string
 	Master    bool
-	State     string
+	State     string // as it counts: suspended also where its account is
 	Reference string // the customer's own ID for it, unique in the account; "" none
 	TrackHost string // host name of the links in its mail; "" the server's
 	Limits
 
-	StateBefore  string // what a suspended key was before
-	StateReason  string // why the operator suspended it
+	StateReason  string // why the operator suspended it, or its account
+	Own          OwnState
 	CreatedAt    time.Time
 	DeletedAt    time.Time // zero: it is not
 	CancelQueued bool      // of a deleted key: what waits is not sent any more
 	Secrets      []Secret  // the live ones, newest first; at most two
 }
+
+// OwnState is the state of a key for itself, whatever its account's is: ChangeKey sets it.
+type OwnState struct {
+	State  string
+	Before string // what a suspended key was before
+	Reason string // why the operator suspended it
+}
+
+// ofAccount begins the reason of a key that is suspended with its account.
+const ofAccount = "the account is suspended: "
+
+// inSuspendedAccount is the condition of a key that is suspended with its account.
+const inSuspendedAccount = "account_id IN (SELECT s.id FROM account s WHERE s.suspended_at IS NOT NULL)"
 
 // AllPermissions is what a key may do that is not restricted.
 const AllPermissions = 7
@@ -52,12 +65,18 @@ type Limits struct {
 	OverHourWaits  bool // mail over the hourly limit waits for the next hour instead of being refused
 }
 
-const keyColumns = "id, account_id, api_key, name, acl, is_master, state, reference, track_host, permissions, networks, allowed_senders, hour_limit, day_limit, month_limit, over_hour_waits, state_before, state_reason, created_at, deleted_at, cancel_queued"
+const keyColumns = `id, account_id, api_key, name, acl, is_master, state, reference, track_host, permissions, networks, allowed_senders, hour_limit, day_limit, month_limit, over_hour_waits, state_before, state_reason, created_at, deleted_at, cancel_queued,
+ (SELECT s.suspended_reason FROM account s WHERE s.id = account_id AND s.suspended_at IS NOT NULL)`
 
 func scanKey(r scanner) (Key, error) {
 	var k Key
-	err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Name, &k.ACL, &k.Master, &k.State, &k.Reference, &k.TrackHost, &k.Permissions, &k.Networks, &k.AllowedSenders,
-		&k.HourLimit, &k.DayLimit, &k.MonthLimit, &k.OverHourWaits, &k.StateBefore, &k.StateReason, nullTime{&k.CreatedAt}, nullTime{&k.DeletedAt}, &k.CancelQueued)
+	var suspended *string // the account's reason
+	err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Name, &k.ACL, &k.Master, &k.Own.State, &k.Reference, &k.TrackHost, &k.Permissions, &k.Networks, &k.AllowedSenders,
+		&k.HourLimit, &k.DayLimit, &k.MonthLimit, &k.OverHourWaits, &k.Own.Before, &k.Own.Reason, nullTime{&k.CreatedAt}, nullTime{&k.DeletedAt}, &k.CancelQueued, &suspended)
+	k.State, k.StateReason = k.Own.State, k.Own.Reason
+	if suspended != nil && k.State != KeySuspended {
+		k.State, k.StateReason = KeySuspended, ofAccount+*suspended
+	}
 	return k, err
 }
 
@@ -71,11 +90,11 @@ func (tx *Tx) AddKey(ctx context.Context, k Key) (Key, error) {
 		k.AccountID, k.APIKey, k.Name, k.ACL, k.Master, k.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, micros(tx.Now)))
 }
 
-// ChangeKey sets what can be changed of the key with k's ID: name, ACL, state, reference, host of links and restrictions.
+// ChangeKey sets what can be changed of the key with k's ID: name, ACL, its own state, reference, host of links and restrictions.
 func (tx *Tx) ChangeKey(ctx context.Context, k Key) error {
 	return tx.one(ctx, `UPDATE api_key SET name = $1, acl = $2, state = $3, reference = $4, permissions = $5, networks = $6, allowed_senders = $7,
  hour_limit = $8, day_limit = $9, month_limit = $10, over_hour_waits = $11, state_before = $12, state_reason = $13, track_host = $14 WHERE id = $15 AND account_id = $16`,
-		k.Name, k.ACL, k.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, k.StateBefore, k.StateReason, k.TrackHost, k.ID, k.AccountID)
+		k.Name, k.ACL, k.Own.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, k.Own.Before, k.Own.Reason, k.TrackHost, k.ID, k.AccountID)
 }
 
 // DeleteKey ends a subaccount for good: its name and reference are free again, its row and API key stay.
@@ -91,7 +110,7 @@ type KeyFilter struct {
 	Name      string
 	Reference string
 	Search    string // part of the name or reference, or the beginning of the API key
-	State     string // "active", "deactivated", "suspended"
+	State     string // "active", "deactivated", "suspended", as it counts
 	// NotSuspended are those that the operator has not suspended.
 	NotSuspended bool
 	Master       *bool
@@ -127,21 +146,25 @@ func (f KeyFilter) where(w *where) {
 		like := escapeLike(f.Search) + "%"
 		w.and("(lower(name) LIKE ? ESCAPE '!' OR lower(reference) LIKE ? ESCAPE '!' OR api_key LIKE ? ESCAPE '!')", "%"+like, "%"+like, like)
 	}
-	if f.State != "" {
-		w.and("state = ?", f.State)
+	switch f.State {
+	case "":
+	case KeySuspended:
+		w.and("(state = 'suspended' OR " + inSuspendedAccount + ")")
+	default:
+		w.and("state = ? AND NOT "+inSuspendedAccount, f.State)
 	}
 	if f.NotSuspended {
-		w.and("state <> ?", KeySuspended)
+		w.and("state <> 'suspended' AND NOT " + inSuspendedAccount)
 	}
 	if f.Master != nil {
 		w.and("is_master = ?", *f.Master)
 	}
 	if f.Active != nil {
-		op := "state <> ?"
-		if *f.Active {
-			op = "state = ?"
+		is := "(state = 'active' AND NOT " + inSuspendedAccount + ")"
+		if !*f.Active {
+			is = "NOT " + is
 		}
-		w.and(op, KeyActive)
+		w.and(is)
 	}
 	if !f.DueBefore.IsZero() {
 		w.and("EXISTS (SELECT 1 FROM secret x WHERE x.key_id = api_key.id AND x.ended_at IS NULL AND x.expires_at IS NULL AND x.created_at < ?)", micros(f.DueBefore))
@@ -205,6 +228,12 @@ func (s *Store) Keys(ctx context.Context, scope Scope, f KeyFilter, p Page) ([]K
 		return nil, 0, err
 	}
 	return keys, total, s.addSecrets(ctx, s, keys)
+}
+
+// CountSuspended counts the keys of an account, and those that are suspended for themselves.
+func (s *Store) CountSuspended(ctx context.Context, accountID int64) (all, own int, err error) {
+	err = s.row(ctx, "SELECT count(*), coalesce(sum(CASE WHEN state = 'suspended' THEN 1 ELSE 0 END), 0) FROM api_key WHERE account_id = $1 AND deleted_at IS NULL", accountID).scan(&all, &own)
+	return all, own, err
 }
 
 // Key reads one key of the scope with its live secrets.
@@ -316,7 +345,7 @@ func (s *Store) EachKey(ctx context.Context, fn func(Key) error) error {
 }
 
 // EachCredential calls fn for every key that is not deleted with its live secrets, for a warm gate at start: of the key
-// it gives what the gate needs (ID, account, API key, kind, state, permissions, networks). Both tables are read once, side
+// it gives what the gate needs (ID, account, API key, kind, own state, permissions, networks). Both tables are read once, side
 // by side in the order of keys, so that a million keys cost no memory.
 func (s *Store) EachCredential(ctx context.Context, fn func(Key) error) error {
 	secrets, err := s.rows(ctx, "SELECT "+secretColumns+" FROM secret WHERE ended_at IS NULL ORDER BY key_id, id")
@@ -339,7 +368,7 @@ func (s *Store) EachCredential(ctx context.Context, fn func(Key) error) error {
 	}
 	err = each(ctx, s, func(r scanner) (Key, error) {
 		var k Key
-		err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Master, &k.State, &k.Permissions, &k.Networks)
+		err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Master, &k.Own.State, &k.Permissions, &k.Networks)
 		return k, err
 	}, func(k Key) error {
 		for next != nil && next.KeyID <= k.ID {

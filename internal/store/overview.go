@@ -13,7 +13,7 @@ type AccountOverview struct {
 	Account
 	PlanName    string // "" none
 	Subaccounts int64
-	Suspended   int64 // keys, the primary one included, that the operator closed
+	Closed      int64 // keys, the primary one included, that the operator suspended, or all where the account is
 	Month       int64 // messages of the month
 	Owners      []string
 }
@@ -21,13 +21,13 @@ type AccountOverview struct {
 const overviewSelect = "SELECT " + accountColumns + `,
  coalesce((SELECT p.name FROM plan p WHERE p.id = account.plan_id), ''),
  (SELECT count(*) FROM api_key k WHERE k.account_id = account.id AND NOT k.is_master AND k.deleted_at IS NULL),
- (SELECT count(*) FROM api_key k WHERE k.account_id = account.id AND k.state = 'suspended' AND k.deleted_at IS NULL),
+ (SELECT count(*) FROM api_key k WHERE k.account_id = account.id AND (k.state = 'suspended' OR account.suspended_at IS NOT NULL) AND k.deleted_at IS NULL),
  (SELECT CAST(coalesce(sum(u.messages), 0) AS BIGINT) FROM usage u WHERE u.account_id = account.id AND u.hour >= ? AND u.hour < ?)
  FROM account`
 
 func scanOverview(r scanner) (AccountOverview, error) {
 	var o AccountOverview
-	err := r.scan(append(o.columns(), &o.PlanName, &o.Subaccounts, &o.Suspended, &o.Month)...)
+	err := r.scan(append(o.columns(), &o.PlanName, &o.Subaccounts, &o.Closed, &o.Month)...)
 	return o, err
 }
 

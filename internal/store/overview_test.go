@@ -71,7 +71,7 @@ func TestAccountsAsTheOperatorListsThem(t *testing.T) {
 			t.Fatalf("%d accounts, %d in all", len(list), total)
 		}
 		a, b := list[0], list[1]
-		if a.ID != acme.ID || a.PlanName != "Team" || a.Subaccounts != 2 || a.Suspended != 1 || a.Month != 0 || strings.Join(a.Owners, " ") != "a@acme.example z@acme.example" {
+		if a.ID != acme.ID || a.PlanName != "Team" || a.Subaccounts != 2 || a.Closed != 1 || a.Month != 0 || strings.Join(a.Owners, " ") != "a@acme.example z@acme.example" {
 			t.Errorf("the first is %+v", a)
 		}
 		if b.ID != other.ID || b.PlanName != "" || b.Subaccounts != 0 || len(b.Owners) != 0 {

@@ -80,7 +80,7 @@ type AgedSecret struct {
 // aged are the live secrets of active keys, but those that are to end by themselves, that are due for a reset at $1 by
 // their accounts' policies. A day is $2.
 const aged = ` FROM secret x JOIN api_key k ON k.id = x.key_id JOIN account a ON a.id = k.account_id
- WHERE x.ended_at IS NULL AND x.expires_at IS NULL AND k.deleted_at IS NULL AND k.state = 'active' AND x.created_at <= $1 - (a.secret_days - a.remind_days) * CAST($2 AS BIGINT)`
+ WHERE x.ended_at IS NULL AND x.expires_at IS NULL AND k.deleted_at IS NULL AND k.state = 'active' AND a.suspended_at IS NULL AND x.created_at <= $1 - (a.secret_days - a.remind_days) * CAST($2 AS BIGINT)`
 
 const overdueNow = "x.created_at < $1 - a.secret_days * CAST($2 AS BIGINT)"
 

@@ -115,3 +115,66 @@ func TestUpgradeFromBeforeRareLooks(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
+
+// TestUpgradeFromBeforeAccountsWereSuspended: keys that were suspended with their account are the account's suspension, and
+// again what they were before; those suspended for themselves stay so, and nobody is let in or shut out by the upgrade.
+func TestUpgradeFromBeforeAccountsWereSuspended(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "postern.db")
+	old, err := openSQLite(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _, err := old.provider()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(t.Context(), 17); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{
+		`INSERT INTO account (id, name, created_at) VALUES (1, 'Suspended', 1), (2, 'Let in again', 1), (3, 'Good', 1)`,
+		`INSERT INTO audit (id, at, account_id, actor, origin, action, target, detail, hash) VALUES (1, 77, 1, 'operator', '', 'key.suspend', 'key', '', x'00')`,
+		`INSERT INTO api_key (id, account_id, api_key, name, is_master, state, state_before, state_reason, created_at) VALUES
+ (1, 1, '00000000000000000000000000000001', 'Primary', TRUE, 'suspended', 'active', 'the account is suspended: Not paid', 1),
+ (2, 1, '00000000000000000000000000000002', 'Quiet', FALSE, 'suspended', 'deactivated', 'the account is suspended: Not paid', 1),
+ (3, 1, '00000000000000000000000000000003', 'Bad', FALSE, 'suspended', 'active', 'Spam', 1),
+ (4, 2, '00000000000000000000000000000004', 'Primary', TRUE, 'active', '', '', 1),
+ (5, 2, '00000000000000000000000000000005', 'Closed', FALSE, 'suspended', 'active', 'the account is suspended: Not paid', 1),
+ (6, 3, '00000000000000000000000000000006', 'Primary', TRUE, 'active', '', '', 1)`,
+	} {
+		if _, err := old.w.ExecContext(t.Context(), q); err != nil {
+			t.Fatalf("%v: %s", err, q)
+		}
+	}
+	if err := errors.Join(old.w.Close(), old.r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // of a test
+	for id, want := range map[int64]string{1: "Not paid", 2: "", 3: ""} {
+		if a, err := s.Account(t.Context(), id); err != nil || a.SuspendedReason != want || a.Suspended() != (want != "") || a.Suspended() && !a.SuspendedAt.Equal(time.UnixMicro(77)) {
+			t.Errorf("account %d: %+v, %v", id, a, err)
+		}
+	}
+	const ofAccount = "the account is suspended: Not paid"
+	for id, want := range map[int64]Key{
+		1: {State: KeySuspended, StateReason: ofAccount, Own: OwnState{State: KeyActive}},
+		2: {State: KeySuspended, StateReason: ofAccount, Own: OwnState{State: KeyDeactivated}},
+		3: {State: KeySuspended, StateReason: "Spam", Own: OwnState{KeySuspended, KeyActive, "Spam"}},
+		4: {State: KeyActive, Own: OwnState{State: KeyActive}},
+		5: {State: KeySuspended, StateReason: ofAccount, Own: OwnState{KeySuspended, KeyActive, ofAccount}},
+		6: {State: KeyActive, Own: OwnState{State: KeyActive}},
+	} {
+		if k, err := s.Key(t.Context(), OfOperator(), KeyFilter{ID: id}); err != nil || k.State != want.State || k.StateReason != want.StateReason || k.Own != want.Own {
+			t.Errorf("key %d: %+v, %v; want %+v", id, k, err, want)
+		}
+	}
+	for state, want := range map[string]int{KeyActive: 2, KeyDeactivated: 0, KeySuspended: 4} {
+		if _, n, err := s.Keys(t.Context(), OfOperator(), KeyFilter{State: state}, Page{Limit: 1}); err != nil || n != want {
+			t.Errorf("%d keys are %s, %v; want %d", n, state, err, want)
+		}
+	}
+}

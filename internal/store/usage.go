@@ -81,7 +81,7 @@ func (s *Store) Volumes(ctx context.Context, scope Scope, keyIDs []int64, until 
 
 // Rules are what a submission of a key is checked against.
 type Rules struct {
-	State                     string // of the key
+	State                     string // of the key, or suspended where its account is
 	Permissions               int    // of the key: bits of access.Permission
 	AllowedSenders            string // of the key; "" all
 	HourLimit                 int64
@@ -96,7 +96,7 @@ type Rules struct {
 // Rules reads the rules of a key, with its active senders. A deleted key is ErrNotFound.
 func (s *Store) Rules(ctx context.Context, keyID int64) (Rules, error) {
 	var r Rules
-	err := s.row(ctx, `SELECT k.state, k.permissions, k.allowed_senders, k.hour_limit, CASE WHEN k.day_limit > 0 THEN k.day_limit ELSE a.day_limit END, k.month_limit, k.over_hour_waits,
+	err := s.row(ctx, `SELECT CASE WHEN a.suspended_at IS NULL THEN k.state ELSE 'suspended' END, k.permissions, k.allowed_senders, k.hour_limit, CASE WHEN k.day_limit > 0 THEN k.day_limit ELSE a.day_limit END, k.month_limit, k.over_hour_waits,
  coalesce(a.max_hour, p.hour_messages, 0), coalesce(a.max_month, p.month_messages, 0), a.track_opens, a.track_clicks, a.add_unsubscribe
  FROM api_key k JOIN account a ON a.id = k.account_id LEFT JOIN plan p ON p.id = a.plan_id WHERE k.id = $1 AND k.deleted_at IS NULL`, keyID).
 		scan(&r.State, &r.Permissions, &r.AllowedSenders, &r.HourLimit, &r.DayLimit, &r.MonthLimit, &r.OverHourWaits,

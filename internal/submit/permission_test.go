@@ -24,8 +24,8 @@ func TestWhoMayNotSendSendsNothing(t *testing.T) {
 		}
 		for what, change := range map[string]func(*store.Key){
 			"not allowed to send": func(k *store.Key) { k.Permissions = int(access.MayRead | access.MayManage) },
-			"deactivated":         func(k *store.Key) { k.State = store.KeyDeactivated },
-			"suspended":           func(k *store.Key) { k.State = store.KeySuspended },
+			"deactivated":         func(k *store.Key) { k.Own.State = store.KeyDeactivated },
+			"suspended":           func(k *store.Key) { k.Own.State = store.KeySuspended },
 		} {
 			set := func(k store.Key) {
 				t.Helper()
