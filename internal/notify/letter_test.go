@@ -69,6 +69,16 @@ func TestEveryKindHasWords(t *testing.T) {
 			[]string{"Shop", apiKey, "with the same secret"},
 		},
 		{
+			notice.Notice{Kind: notice.AccountSuspended, AccountName: "Harbour", Reason: "The invoice is not paid.", Link: "/account"},
+			"Your account is suspended", "/account",
+			[]string{"Harbour", "with all its keys", "The invoice is not paid.", "23 November 2026, 09:30 UTC"},
+		},
+		{
+			notice.Notice{Kind: notice.AccountRestored, AccountName: "Harbour", Link: "/account"},
+			"Your account works again", "/account",
+			[]string{"Harbour", "with the same secrets"},
+		},
+		{
 			notice.Notice{Kind: notice.CredentialDue, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Days: 14, Until: until},
 			"The secret key of 01234567… is due in 14 days", "/keys/5",
 			[]string{"by 7 December 2026", apiKey, "It will keep working", "which connections still use it"},

@@ -180,7 +180,21 @@ func (w *world) reset(name, hours string) func() string {
 	}
 }
 
+// suspendedForItself takes steps with a key that is not suspended and its account, and says what state the key has then.
+func (w *world) suspendedForItself(steps ...func() string) func() string {
+	return func() string {
+		w.cli("key", "restore", "Suspended")
+		for _, step := range steps {
+			step()
+		}
+		return all("State", w.cli("key", "show", "Suspended"))
+	}
+}
+
 func (w *world) accountRows() []row {
+	suspendKey, suspendAccount := w.cmd("key", "suspend", "Suspended", "--reason", "Spam"), w.cmd("account", "suspend", "Primary", "--reason", "Not paid")
+	restoreAccount, restoreSeen := w.cmd("account", "restore", "Primary"), w.see("POST /operator/accounts/1/restore")
+	seeKey, seeAccount := w.see("POST /operator"+w.key("Suspended").page("/suspend"), "reason", "Spam"), w.see("POST /operator/accounts/1/suspend", "reason", "Not paid")
 	return []row{
 		{
 			name: "the accounts", calls: "ListAccounts", pages: "GET /operator", want: "Primary",
@@ -221,19 +235,12 @@ func (w *world) accountRows() []row {
 		{
 			name: "a key that was suspended for itself, after its account was and is no more", calls: "SuspendAccount RestoreAccount SuspendKey",
 			pages: "POST /operator/accounts/{id}/suspend POST /operator/accounts/{id}/restore", want: "suspended",
-			apart: "the operator's page restores what was suspended for itself",
-			byCLI: func() string {
-				w.cli("key", "suspend", "Suspended", "--reason", "Spam")
-				w.cli("account", "suspend", "Primary", "--reason", "Not paid")
-				w.cli("account", "restore", "Primary")
-				return all("State", w.cli("key", "show", "Suspended"))
-			},
-			byUI: func() string {
-				w.visit("POST /operator"+w.key("Suspended").page("/suspend"), form("reason", "Spam"))
-				w.visit("POST /operator/accounts/1/suspend", form("reason", "Not paid"))
-				w.visit("POST /operator/accounts/1/restore", nil)
-				return all("State", w.cli("key", "show", "Suspended"))
-			},
+			byCLI: w.suspendedForItself(suspendKey, suspendAccount, restoreAccount), byUI: w.suspendedForItself(seeKey, seeAccount, restoreSeen),
+		},
+		{
+			name: "a key that was suspended for itself while its account was, which is no more", calls: "SuspendAccount RestoreAccount SuspendKey RestoreKey",
+			pages: "POST /operator/accounts/{id}/suspend POST /operator/accounts/{id}/restore", want: "suspended",
+			byCLI: w.suspendedForItself(suspendAccount, suspendKey, restoreAccount), byUI: w.suspendedForItself(seeAccount, seeKey, restoreSeen),
 		},
 		{
 			name: "an account's webhook that is none", calls: "SetAccountWebhook",
