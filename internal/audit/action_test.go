@@ -30,7 +30,7 @@ func TestFilter(t *testing.T) {
 
 // Every action that is written is of a known group, or a filter could not ask for it.
 func TestGroupsAreThoseThatAreWritten(t *testing.T) {
-	written := regexp.MustCompile(`(?:\bentry\([^"\n]*|Action: *)"([a-z_]+)\.`)
+	written := regexp.MustCompile(`(?:\b[eE]ntry\([^"\n]*|Action: *|action = )"([a-z_]+)\.`)
 	seen := map[string]bool{}
 	err := filepath.WalkDir("..", func(path string, d os.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
