@@ -144,8 +144,15 @@ func faultOfChange(e *change.Error) *fault {
 		}
 	}
 	// The reason may begin with a verb, and is no sentence without the property.
-	return badRequest("Property " + e.Field + ": " + ended(e.Reason))
+	field := e.Field
+	if name, ok := wireNames[field]; ok {
+		field = name
+	}
+	return badRequest("Property " + field + ": " + ended(e.Reason))
 }
+
+// wireNames are properties whose name on the wire is another one than in the domain.
+var wireNames = map[string]string{"URL": "Url"}
 
 // sentence makes a sentence of a reason: a capital and a full stop.
 func sentence(s string) string {

@@ -180,7 +180,7 @@ func ofProfile(body string) func(testing.TB, *world, principal) (string, string)
 // ofHook is a request about a URL of the caller's own.
 func ofHook(rest, body string) func(testing.TB, *world, principal) (string, string) {
 	return func(t testing.TB, w *world, p principal) (string, string) {
-		list, err := w.Webhooks.SetHooks(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: p.Key.ID}, webhooks.HookSet{URL: "https://hooks.example.com/", Types: []store.EventType{store.EventSpam}})
+		list, err := w.Webhooks.Set(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: p.Key.ID}, webhooks.Setting{URL: "https://hooks.example.com/", Types: []store.EventType{store.EventSpam}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -385,7 +385,7 @@ func TestNobodySeesOrChangesAnothers(t *testing.T) {
 	for _, x := range given {
 		names = append(names, strconv.FormatInt(x.ID, 10))
 	}
-	hooks, err := w.Webhooks.SetHooks(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: victim.Key.ID}, webhooks.HookSet{URL: "https://victim.example/", Types: []store.EventType{store.EventSpam}})
+	hooks, err := w.Webhooks.Set(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: victim.Key.ID}, webhooks.Setting{URL: "https://victim.example/", Types: []store.EventType{store.EventSpam}})
 	if err != nil {
 		t.Fatal(err)
 	}

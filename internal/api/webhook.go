@@ -3,6 +3,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"postern/internal/access"
+	"postern/internal/change"
 	"postern/internal/store"
 	"postern/internal/webhooks"
 )
@@ -19,14 +21,14 @@ func (a *api) webhookRoutes() []route {
 	const rest = "/v3/REST/"
 	const manage, read = access.MayManage, access.MayRead
 	return []route{
-		{method: "GET", pattern: rest + "eventcallbackurl", handle: a.listHooks, need: manage},
-		{method: "POST", pattern: rest + "eventcallbackurl", handle: a.createHook, need: manage},
-		{method: "GET", pattern: rest + "eventcallbackurl/{id}", handle: a.getHook, need: manage},
-		{method: "PUT", pattern: rest + "eventcallbackurl/{id}", handle: a.changeHook, need: manage},
-		{method: "DELETE", pattern: rest + "eventcallbackurl/{id}", handle: a.deleteHook, need: manage},
-		{method: "POST", pattern: rest + "eventcallbackurl/{id}/test", handle: a.testHook, need: manage},
-		{method: "GET", pattern: rest + "webhooksecret", handle: a.getHookSecret, need: manage},
-		{method: "POST", pattern: rest + "webhooksecret", handle: a.newHookSecret, need: manage},
+		{method: "GET", pattern: rest + "eventcallbackurl", handle: a.listWebhooks, need: manage},
+		{method: "POST", pattern: rest + "eventcallbackurl", handle: a.createWebhook, need: manage},
+		{method: "GET", pattern: rest + "eventcallbackurl/{id}", handle: a.getWebhook, need: manage},
+		{method: "PUT", pattern: rest + "eventcallbackurl/{id}", handle: a.changeWebhook, need: manage},
+		{method: "DELETE", pattern: rest + "eventcallbackurl/{id}", handle: a.deleteWebhook, need: manage},
+		{method: "POST", pattern: rest + "eventcallbackurl/{id}/test", handle: a.testWebhook, need: manage},
+		{method: "GET", pattern: rest + "webhooksecret", handle: a.getWebhookSecret, need: manage},
+		{method: "POST", pattern: rest + "webhooksecret", handle: a.newWebhookSecret, need: manage},
 		{method: "GET", pattern: rest + "webhookdelivery", handle: a.listDeliveries, need: read},
 		{method: "POST", pattern: rest + "webhookdelivery", handle: a.replayFailed, need: manage},
 		{method: "GET", pattern: rest + "webhookdelivery/{id}", handle: a.getDelivery, need: read},
@@ -34,7 +36,7 @@ func (a *api) webhookRoutes() []route {
 	}
 }
 
-// callbackURL is a hook on the wire. A password in the URL is shown as xxxxx.
+// callbackURL is a webhook on the wire. A password in the URL is shown as xxxxx.
 type callbackURL struct {
 	APIKeyID  int64
 	EventType string
@@ -45,33 +47,33 @@ type callbackURL struct {
 	Version   int
 }
 
-func wireHook(h webhooks.Hook) callbackURL {
+func wireWebhook(h webhooks.Webhook) callbackURL {
 	status := "alive"
 	if !h.Alive() {
 		status = "dead"
 	}
-	return callbackURL{APIKeyID: h.KeyID, EventType: h.Type.String(), ID: h.ID, IsBackup: h.Backup, Status: status, URL: h.Shown, Version: h.Version}
+	return callbackURL{APIKeyID: h.KeyID, EventType: h.Event, ID: h.ID, IsBackup: h.Backup, Status: status, URL: h.URL, Version: h.Version}
 }
 
-// hookNumbers are the event types as the filters of some SDKs number them.
-var hookNumbers = map[string]store.EventType{
+// eventNumbers are the event types as the filters of some SDKs number them.
+var eventNumbers = map[string]store.EventType{
 	"1": store.EventClick, "2": store.EventBounce, "3": store.EventSpam, "4": store.EventBlocked, "5": store.EventUnsub, "6": store.EventOpen, "7": store.EventSent,
 }
 
 // otherEvents are the types of Mailjet that there are none of here.
 var otherEvents = [...]string{"typofix", "parseapi", "newsender", "newsenderautovalid"}
 
-// hookFilter reads the filters of a listing; none says that nothing can match.
-func (c *call) hookFilter(q query) (f store.HookFilter, none bool, err error) {
+// webhookFilter reads the filters of a listing; none says that nothing can match.
+func (c *call) webhookFilter(q query) (f store.WebhookFilter, none bool, err error) {
 	if k := q.first("apikey", "apikeyid"); k != "" && k != c.who.APIKey && k != strconv.FormatInt(c.who.KeyID, 10) {
 		none = true
 	}
 	if v := q["eventtype"]; v != "" {
 		var known bool
-		if f.Type, known = hookNumbers[v]; !known {
+		if f.Type, known = eventNumbers[v]; !known {
 			// Of what Mailjet has beside, nothing can be told here.
 			if none = none || slices.ContainsFunc(otherEvents[:], func(other string) bool { return strings.EqualFold(other, v) }); !none {
-				if f.Type, err = webhooks.HookTypeOf(v); err != nil {
+				if f.Type, err = webhooks.EventType(v); err != nil {
 					return f, none, err
 				}
 			}
@@ -81,7 +83,7 @@ func (c *call) hookFilter(q query) (f store.HookFilter, none bool, err error) {
 	case "":
 	case "alive", "dead":
 		dead := s == "dead"
-		f.Dead = &dead
+		f.Disabled = &dead
 	default:
 		return f, none, badRequest(fmt.Sprintf("Status: %q is neither alive nor dead.", cut(q["status"])))
 	}
@@ -96,7 +98,7 @@ func (c *call) hookFilter(q query) (f store.HookFilter, none bool, err error) {
 	return f, none, err
 }
 
-func (a *api) listHooks(c *call) (reply, error) {
+func (a *api) listWebhooks(c *call) (reply, error) {
 	q, err := c.query()
 	if err != nil {
 		return reply{}, err
@@ -105,14 +107,14 @@ func (a *api) listHooks(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	f, none, err := c.hookFilter(q)
+	f, none, err := c.webhookFilter(q)
 	if err != nil {
 		return reply{}, err
 	}
 	if none {
 		return rows[callbackURL](nil, 0), nil
 	}
-	list, total, err := a.Webhooks.Hooks(c.Context(), c.own(), f, l.Page)
+	list, total, err := a.Webhooks.List(c.Context(), c.own(), f, l.Page)
 	if err != nil {
 		return reply{}, err
 	}
@@ -121,43 +123,43 @@ func (a *api) listHooks(c *call) (reply, error) {
 	}
 	out := make([]callbackURL, 0, len(list))
 	for _, h := range list {
-		out = append(out, wireHook(h))
+		out = append(out, wireWebhook(h))
 	}
 	return rows(out, total), nil
 }
 
-// hookNamed reads the hook that the path names by its ID, or by EventType|Backup.
-func (a *api) hookNamed(c *call) (webhooks.Hook, error) {
+// webhookNamed reads the hook that the path names by its ID, or by EventType|Backup.
+func (a *api) webhookNamed(c *call) (webhooks.Webhook, error) {
 	name := c.PathValue("id")
 	if typ, backup, ok := strings.Cut(name, "|"); ok {
-		t, err := webhooks.HookTypeOf(typ)
+		t, err := webhooks.EventType(typ)
 		is, bad := strconv.ParseBool(strings.ToLower(backup))
 		if err != nil || bad != nil {
-			return webhooks.Hook{}, notFound()
+			return webhooks.Webhook{}, notFound()
 		}
-		return a.Webhooks.Hook(c.Context(), c.own(), store.HookFilter{Type: t, Backup: &is})
+		return a.Webhooks.Webhook(c.Context(), c.own(), store.WebhookFilter{Type: t, Backup: &is})
 	}
 	id, err := c.pathID()
 	if err != nil {
-		return webhooks.Hook{}, err
+		return webhooks.Webhook{}, err
 	}
-	return a.Webhooks.Hook(c.Context(), c.own(), store.HookFilter{ID: id})
+	return a.Webhooks.Webhook(c.Context(), c.own(), store.WebhookFilter{ID: id})
 }
 
-func (a *api) getHook(c *call) (reply, error) {
-	h, err := a.hookNamed(c)
+func (a *api) getWebhook(c *call) (reply, error) {
+	h, err := a.webhookNamed(c)
 	if err != nil {
 		return reply{}, err
 	}
-	return one(wireHook(h)), nil
+	return one(wireWebhook(h)), nil
 }
 
-func (a *api) createHook(c *call) (reply, error) {
+func (a *api) createWebhook(c *call) (reply, error) {
 	body, err := c.object(maxResource)
 	if err != nil {
 		return reply{}, err
 	}
-	var set webhooks.HookSet
+	var set webhooks.Setting
 	name, _, err := body.firstText("EventType")
 	if err != nil {
 		return reply{}, err
@@ -165,7 +167,7 @@ func (a *api) createHook(c *call) (reply, error) {
 	if name == "" {
 		name = "open" // the default
 	}
-	t, err := webhooks.HookTypeOf(name)
+	t, err := webhooks.EventType(name)
 	if err != nil {
 		return reply{}, err
 	}
@@ -179,37 +181,36 @@ func (a *api) createHook(c *call) (reply, error) {
 	if version, err := body.whole("Version"); err != nil {
 		return reply{}, err
 	} else if version != nil {
-		set.Version = hookVersion(*version)
+		set.Version = webhookVersion(*version)
 	}
 	if backup, err := body.flag("IsBackup"); err != nil {
 		return reply{}, err
 	} else if backup != nil {
 		set.Backup = *backup
 	}
-	there, err := a.Webhooks.Hook(c.Context(), c.own(), store.HookFilter{Type: t, Backup: &set.Backup})
-	if err == nil {
-		return reply{}, badRequest(fmt.Sprintf("MJ18 A Eventcallbackurl resource with value %q for EventType|Backup already exists.", fmt.Sprintf("%s|%t", there.Type, there.Backup)))
+	list, err := a.Webhooks.Set(c.Context(), c.actor(), c.own(), c.itself(), set)
+	if mistake := (*change.Error)(nil); errors.As(err, &mistake) && mistake.Kind == change.Conflict {
+		return reply{}, badRequest(fmt.Sprintf("MJ18 A Eventcallbackurl resource with value %q for EventType|Backup already exists.", fmt.Sprintf("%s|%t", t, set.Backup)))
 	}
-	list, err := a.Webhooks.SetHooks(c.Context(), c.actor(), c.own(), c.itself(), set)
 	if err != nil {
 		return reply{}, err
 	}
-	r := one(wireHook(list[0]))
+	r := one(wireWebhook(list[0]))
 	r.status = http.StatusCreated
 	return r, nil
 }
 
-// hookVersion keeps what is no version from being taken for one that is not given.
-func hookVersion(n int64) int {
+// webhookVersion keeps what is no version from being taken for one that is not given.
+func webhookVersion(n int64) int {
 	if n != 1 && n != 2 {
 		return -1
 	}
 	return int(n)
 }
 
-// changeHook changes the URL or the version. A URL that is given, or the status alive, brings a dead one back.
-func (a *api) changeHook(c *call) (reply, error) {
-	h, err := a.hookNamed(c)
+// changeWebhook changes the URL or the version. A URL that is given, or the status alive, brings a dead one back.
+func (a *api) changeWebhook(c *call) (reply, error) {
+	h, err := a.webhookNamed(c)
 	if err != nil {
 		return reply{}, err
 	}
@@ -217,38 +218,38 @@ func (a *api) changeHook(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	var change webhooks.HookChange
-	if change.URL, err = body.text("Url"); err != nil {
+	var to webhooks.Change
+	if to.URL, err = body.text("Url"); err != nil {
 		return reply{}, err
 	}
 	if version, err := body.whole("Version"); err != nil {
 		return reply{}, err
 	} else if version != nil {
-		n := hookVersion(*version)
-		change.Version = &n
+		n := webhookVersion(*version)
+		to.Version = &n
 	}
 	status, err := body.text("Status")
 	if err != nil {
 		return reply{}, err
 	}
-	change.Revive = status != nil && strings.EqualFold(*status, "alive") && !h.Alive()
-	changed, err := a.Webhooks.ChangeHook(c.Context(), c.actor(), c.own(), h.ID, change)
+	to.Revive = status != nil && strings.EqualFold(*status, "alive") && !h.Alive()
+	changed, err := a.Webhooks.Change(c.Context(), c.actor(), c.own(), h.ID, to)
 	if err != nil {
 		return reply{}, err
 	}
-	return one(wireHook(changed)), nil
+	return one(wireWebhook(changed)), nil
 }
 
-func (a *api) deleteHook(c *call) (reply, error) {
-	h, err := a.hookNamed(c)
+func (a *api) deleteWebhook(c *call) (reply, error) {
+	h, err := a.webhookNamed(c)
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusNoContent}, a.Webhooks.RemoveHook(c.Context(), c.actor(), c.own(), h.ID)
+	return reply{status: http.StatusNoContent}, a.Webhooks.Remove(c.Context(), c.actor(), c.own(), h.ID)
 }
 
-// hookTest is what came of a sample.
-type hookTest struct {
+// webhookTest is what came of a sample.
+type webhookTest struct {
 	Body       string
 	DurationMs int64
 	Error      string
@@ -257,16 +258,16 @@ type hookTest struct {
 	WebhookID  string
 }
 
-func (a *api) testHook(c *call) (reply, error) {
-	h, err := a.hookNamed(c)
+func (a *api) testWebhook(c *call) (reply, error) {
+	h, err := a.webhookNamed(c)
 	if err != nil {
 		return reply{}, err
 	}
-	x, err := a.Webhooks.TestHook(c.Context(), c.own(), h.ID)
+	x, err := a.Webhooks.Test(c.Context(), c.own(), h.ID)
 	if err != nil {
 		return reply{}, err
 	}
-	return one(hookTest{Body: string(x.Body), DurationMs: x.Took.Milliseconds(), Error: x.Error, StatusCode: x.Status, Success: x.Outcome == store.HookDelivered, WebhookID: x.WebhookID}), nil
+	return one(webhookTest{Body: x.Body, DurationMs: x.TookMS, Error: x.Error, StatusCode: x.Status, Success: x.Error == "", WebhookID: x.WebhookID}), nil
 }
 
 // signingSecret says whether there is one. The secret is in the answer that made it, and "" everywhere else.
@@ -277,12 +278,11 @@ type signingSecret struct {
 	Secret       string
 }
 
-func (a *api) signing(c *call, secret string) (signingSecret, error) {
-	x, err := a.Webhooks.HookSecret(c.Context(), c.own(), c.itself())
-	return signingSecret{CreatedAt: timestamp(x.CreatedAt), IsSet: !x.CreatedAt.IsZero(), OldExpiresAt: timestamp(x.OldEndsAt), Secret: secret}, err
+func wireSecret(x webhooks.SigningSecret) signingSecret {
+	return signingSecret{CreatedAt: timestamp(x.CreatedAt), IsSet: !x.CreatedAt.IsZero(), OldExpiresAt: timestamp(x.OldEndsAt), Secret: x.Secret}
 }
 
-func (a *api) getHookSecret(c *call) (reply, error) {
+func (a *api) getWebhookSecret(c *call) (reply, error) {
 	q, err := c.query()
 	if err != nil {
 		return reply{}, err
@@ -291,32 +291,28 @@ func (a *api) getHookSecret(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	x, err := a.signing(c, "")
-	return pageOf(l, []signingSecret{x}), err
+	x, err := a.Webhooks.Secret(c.Context(), c.own(), c.itself())
+	return pageOf(l, []signingSecret{wireSecret(x)}), err
 }
 
-func (a *api) newHookSecret(c *call) (reply, error) {
+func (a *api) newWebhookSecret(c *call) (reply, error) {
 	body, err := c.object(maxResource)
 	if err != nil {
 		return reply{}, err
 	}
-	overlap := webhooks.HookOverlap
+	overlap := webhooks.Overlap
 	if seconds, err := body.whole("OverlapSeconds"); err != nil {
 		return reply{}, err
 	} else if seconds != nil {
 		overlap = time.Duration(min(*seconds, 1<<32)) * time.Second // more is too many anyway
 	}
-	secret, err := a.Webhooks.NewHookSecret(c.Context(), c.actor(), c.own(), c.itself(), overlap)
-	if err != nil {
-		return reply{}, err
-	}
-	x, err := a.signing(c, secret)
-	r := one(x)
+	x, err := a.Webhooks.NewSecret(c.Context(), c.actor(), c.own(), c.itself(), overlap)
+	r := one(wireSecret(x))
 	r.status = http.StatusCreated
 	return r, err
 }
 
-// delivery is one request to a hook's URL.
+// delivery is one request to a webhook's URL.
 type delivery struct {
 	At         string
 	Attempt    int
@@ -333,15 +329,11 @@ type delivery struct {
 	WebhookID  string
 }
 
-func wireDelivery(x store.HookAttempt) delivery {
-	out := delivery{
-		At: timestamp(x.At), Attempt: x.Attempt, DurationMs: x.Took.Milliseconds(), Error: x.Error, EventCount: x.Count, EventTypes: []string{}, ID: x.ID,
-		Result: x.Outcome.String(), StatusCode: x.Status, Target: x.Target, Version: x.Version, WebhookID: x.WebhookID,
+func wireDelivery(x webhooks.Delivery) delivery {
+	return delivery{
+		At: timestamp(x.At), Attempt: x.Attempt, Body: x.Body, DurationMs: x.TookMS, Error: x.Error, EventCount: x.Count, EventTypes: x.Events, ID: x.ID,
+		Result: x.Result, StatusCode: x.Status, Target: x.Target, Version: x.Version, WebhookID: x.WebhookID,
 	}
-	for _, t := range x.Types {
-		out.EventTypes = append(out.EventTypes, t.String())
-	}
-	return out
 }
 
 // listDeliveries lists the latest requests, newest first. Below is the ID to go on at.
@@ -359,7 +351,7 @@ func (a *api) listDeliveries(c *call) (reply, error) {
 		return reply{}, err
 	}
 	if v := q["eventtype"]; v != "" {
-		if f.Type, err = webhooks.HookTypeOf(v); err != nil {
+		if f.Type, err = webhooks.EventType(v); err != nil {
 			return reply{}, err
 		}
 	}
@@ -377,7 +369,7 @@ func (a *api) listDeliveries(c *call) (reply, error) {
 	if f.To, err = q.time("tots", "ToTS"); err != nil {
 		return reply{}, err
 	}
-	list, err := a.Store.HookAttempts(c.Context(), c.own(), f, 0) // no more are kept
+	list, err := a.Webhooks.Deliveries(c.Context(), c.own(), f, 0) // no more are kept
 	if err != nil {
 		return reply{}, err
 	}
@@ -393,17 +385,11 @@ func (a *api) getDelivery(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	list, err := a.Store.HookAttempts(c.Context(), c.own(), store.AttemptFilter{ID: id}, 1)
+	x, err := a.Webhooks.Delivery(c.Context(), c.own(), id)
 	if err != nil {
 		return reply{}, err
 	}
-	if len(list) == 0 {
-		return reply{}, notFound()
-	}
-	out := wireDelivery(list[0])
-	body, _, err := a.Webhooks.HookBody(c.Context(), list[0])
-	out.Body = string(body)
-	return one(out), err
+	return one(wireDelivery(x)), nil
 }
 
 // replayed says how many events are told again.
@@ -414,8 +400,8 @@ func (a *api) replayDelivery(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	n, err := a.Webhooks.ReplayAttempt(c.Context(), c.actor(), c.own(), id)
-	return one(replayed{n}), err
+	n, err := a.Webhooks.Replay(c.Context(), c.actor(), c.own(), id)
+	return one(replayed{n.Events}), err
 }
 
 func (a *api) replayFailed(c *call) (reply, error) {
@@ -435,6 +421,6 @@ func (a *api) replayFailed(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	n, err := a.Webhooks.ReplayFailed(c.Context(), c.actor(), c.own(), c.itself(), from)
-	return one(replayed{n}), err
+	n, err := a.Webhooks.ReplayFailed(c.Context(), c.actor(), store.Owner{AccountID: c.who.AccountID, KeyID: c.who.KeyID}, from)
+	return one(replayed{n.Events}), err
 }

@@ -78,11 +78,11 @@ func TestCallbackURLs(t *testing.T) {
 	dead := func() {
 		t.Helper()
 		err := w.store.Update(t.Context(), func(tx *store.Tx) error {
-			list, err := tx.Hooks(t.Context(), store.OfOperator(), store.HookFilter{ID: x.ID})
+			list, err := tx.Webhooks(t.Context(), store.OfOperator(), store.WebhookFilter{ID: x.ID})
 			if err != nil {
 				return err
 			}
-			return tx.BuryHook(t.Context(), list[0])
+			return tx.DisableWebhook(t.Context(), list[0])
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -29,7 +29,6 @@ import (
 	"postern/internal/senders"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
-	"postern/internal/webhooks"
 )
 
 var (
@@ -44,7 +43,6 @@ type ring struct {
 	*keys.Keys
 	*people.People
 	*senders.Senders
-	*webhooks.Webhooks
 	*retention.Retention
 	notices *notice.Outbox
 	store   *store.Store
@@ -62,7 +60,7 @@ func newRing(t *testing.T, s *store.Store) *ring {
 		Store: s, ServerKey: credential.NewServerKey(), Gate: gate.Config{Burst: 1 << 20}, Now: func() time.Time { return r.now },
 		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
-	r.Accounts, r.Keys, r.People, r.Senders, r.Webhooks, r.Retention = b.Accounts, b.Keys, b.People, b.Senders, b.Webhooks, b.Retention
+	r.Accounts, r.Keys, r.People, r.Senders, r.Retention = b.Accounts, b.Keys, b.People, b.Senders, b.Retention
 	r.notices, r.gate = b.Notices, b.Gate
 	var err error
 	if r.up, err = r.SignUp(t.Context(), operator, "Harbour", "Owner@Example.com"); err != nil {

@@ -9,12 +9,14 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/webhooks"
 )
 
 type accountWebhookCmd struct {
 	Show   accountWebhookShowCmd   `cmd:"" help:"Show where an account is told of its secrets, and how that fares."`
 	Set    accountWebhookSetCmd    `cmd:"" help:"Have a URL told when an account's secrets are due, overdue or leaked; prints its signing secret, once."`
 	Test   accountWebhookTestCmd   `cmd:"" help:"Post a sample to an account's webhook, and say what it answered."`
+	Log    accountWebhookLogCmd    `cmd:"" help:"List the latest requests to an account's webhook."`
 	Remove accountWebhookRemoveCmd `cmd:"" help:"Tell nobody by HTTP of an account's secrets any more."`
 }
 
@@ -25,7 +27,7 @@ type accountWebhookShowCmd struct {
 
 // Help teaches.
 func (accountWebhookShowCmd) Help() string {
-	return `The webhook works, fails (it is tried again, each delivery for a day) or is unused. A password in its URL reads xxxxx. Where a key's messages are told is listed by 'postern webhook list'.
+	return `The webhook works, fails (it is tried again), is dead (it failed for a day; set it again) or is unused. A password in its URL reads xxxxx. Where a key's messages are told is listed by 'postern webhook list'.
 
 Example:
   postern account webhook show "Acme Ltd"`
@@ -33,25 +35,21 @@ Example:
 
 // Run shows an account's webhook.
 func (c *accountWebhookShowCmd) Run(common *config.Common, s *streams) error {
-	return operate(common, s, func(ctx context.Context, calls control.Calls) error {
-		w, err := calls.ShowAccountWebhook(ctx, c.Account)
-		if err != nil {
-			return err
-		}
-		return s.accountWebhook(w, c.JSON)
-	})
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (webhooks.AccountWebhook, error) {
+		return calls.ShowAccountWebhook(ctx, c.Account)
+	}, s.accountWebhook)
 }
 
 // accountWebhook prints an account's webhook.
-func (s *streams) accountWebhook(w control.AccountWebhook, asJSON bool) error {
-	if asJSON {
-		return s.printJSON(w)
-	}
+func (s *streams) accountWebhook(w webhooks.AccountWebhook) error {
 	to, state := w.URL, w.State
 	if to == "" {
 		to = "(cannot be read under this server key: set it again)"
 	}
-	if w.State == "fails" {
+	switch w.State {
+	case "dead":
+		state += " since " + when(w.DisabledAt, "")
+	case "fails":
 		state += " since " + when(w.FailingSince, "")
 	}
 	if w.LastError != "" {
@@ -88,9 +86,9 @@ func (c *accountWebhookSetCmd) Run(common *config.Common, s *streams) error {
 	if err != nil {
 		return err
 	}
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.AccountWebhook, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (webhooks.AccountWebhook, error) {
 		return calls.SetAccountWebhook(ctx, c.Account, to)
-	}, func(w control.AccountWebhook) error {
+	}, func(w webhooks.AccountWebhook) error {
 		return s.printf("%s is told at %s\n  Signing secret  %s\nIt is shown once: keep it now.\n", plain(w.AccountName), plain(w.URL), w.Secret)
 	})
 }
@@ -135,6 +133,30 @@ func (c *accountWebhookTestCmd) Run(common *config.Common, s *streams) error {
 	})
 }
 
+type accountWebhookLogCmd struct {
+	whose
+	Failed bool `help:"Only what failed."`
+	Limit  int  `default:"50" placeholder:"N" help:"How many, newest first; at most 1000."`
+	asJSON
+}
+
+// Help teaches.
+func (accountWebhookLogCmd) Help() string {
+	return `Requests are kept for a week, the last 1,000 of an account. A failed one is tried again; a dropped one is not. 'postern webhook log' shows one with what was posted, and 'postern webhook replay' repeats one, by its number.
+
+Examples:
+  postern account webhook log "Acme Ltd" --failed
+  postern webhook log 42
+  postern webhook replay 42`
+}
+
+// Run lists requests to an account's webhook.
+func (c *accountWebhookLogCmd) Run(common *config.Common, s *streams) error {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]webhooks.Delivery, error) {
+		return calls.ListAccountDeliveries(ctx, c.Account, control.DeliveryQuery{Failed: c.Failed, Limit: &c.Limit})
+	}, s.deliveries)
+}
+
 type accountWebhookRemoveCmd struct {
 	whose
 	asJSON
@@ -150,9 +172,9 @@ Example:
 
 // Run removes an account's webhook.
 func (c *accountWebhookRemoveCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.AccountWebhook, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (webhooks.AccountWebhook, error) {
 		return calls.RemoveAccountWebhook(ctx, c.Account)
-	}, func(was control.AccountWebhook) error {
+	}, func(was webhooks.AccountWebhook) error {
 		to := ""
 		if was.URL != "" {
 			to = " at " + was.URL

@@ -11,6 +11,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/webhooks"
 )
 
 type webhookCmd struct {
@@ -52,12 +53,12 @@ Example:
 
 // Run lists webhooks.
 func (c *webhookListCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Webhook, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]webhooks.Webhook, error) {
 		return calls.ListWebhooks(ctx, c.Key)
 	}, s.webhooks)
 }
 
-func (s *streams) webhooks(list []control.Webhook) error {
+func (s *streams) webhooks(list []webhooks.Webhook) error {
 	rows := make([][]string, 0, len(list))
 	for _, h := range list {
 		event, state, to := h.Event, h.State, h.URL
@@ -66,7 +67,7 @@ func (s *streams) webhooks(list []control.Webhook) error {
 		}
 		switch h.State {
 		case "dead":
-			state += " since " + when(h.DeadAt, "")
+			state += " since " + when(h.DisabledAt, "")
 		case "fails":
 			state += " since " + when(h.FailingSince, "")
 		}
@@ -74,13 +75,13 @@ func (s *streams) webhooks(list []control.Webhook) error {
 			state += ": " + h.LastError
 		}
 		waiting := number(int64(h.Waiting))
-		if h.Waiting >= control.WaitingCounted {
+		if h.Waiting >= webhooks.WaitingCounted {
 			waiting += "+"
 		}
 		if to == "" {
 			to = "(cannot be read under this server key: set it again)"
 		}
-		rows = append(rows, []string{event, to, number(int64(h.Version)), h.KeyName, when(h.LastAt, "never"), number(h.Told), waiting, number(h.Dropped), state})
+		rows = append(rows, []string{event, to, number(int64(h.Version)), h.KeyName, when(h.LastAt, "never"), number(h.Delivered), waiting, number(h.Dropped), state})
 	}
 	return s.table([]string{"EVENT", "URL", "VERSION", "KEY", "LAST ATTEMPT (UTC)", "TOLD", "WAITING", "DROPPED", "STATE"}, rows)
 }
@@ -107,7 +108,7 @@ func (c *webhookSetCmd) Run(common *config.Common, s *streams) error {
 	if err != nil {
 		return err
 	}
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Webhook, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]webhooks.Webhook, error) {
 		return calls.SetWebhooks(ctx, control.WebhookSet{Key: c.Key, URL: to, Events: c.Events, Version: int(c.Version), Backup: c.Backup})
 	}, s.webhooks)
 }
@@ -125,9 +126,9 @@ Examples:
 
 // Run removes webhooks.
 func (c *webhookRemoveCmd) Run(common *config.Common, s *streams) error {
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Webhook, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]webhooks.Webhook, error) {
 		return calls.RemoveWebhooks(ctx, c.of())
-	}, func(gone []control.Webhook) error {
+	}, func(gone []webhooks.Webhook) error {
 		for _, h := range gone {
 			if err := s.printf("%s: %s events are told no more to %s\n", plain(h.KeyName), h.Event, plain(h.URL)); err != nil {
 				return err
@@ -202,17 +203,17 @@ func (c *webhookSecretCmd) Run(common *config.Common, s *streams) error {
 	case overlap%time.Second != 0:
 		return &usageError{errors.New("--overlap: it is not in whole seconds")}
 	}
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.WebhookSecret, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (webhooks.SigningSecret, error) {
 		if c.New {
 			return calls.NewWebhookSecret(ctx, c.Key, overlap)
 		}
 		return calls.ShowWebhookSecret(ctx, c.Key)
-	}, func(x control.WebhookSecret) error {
+	}, func(x webhooks.SigningSecret) error {
 		return s.printf("%s", secretWords(x))
 	})
 }
 
-func secretWords(x control.WebhookSecret) string {
+func secretWords(x webhooks.SigningSecret) string {
 	var b strings.Builder
 	switch {
 	case x.Secret != "":

@@ -13,6 +13,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/webhooks"
 )
 
 type webhookLogCmd struct {
@@ -43,7 +44,7 @@ func (c *webhookLogCmd) Run(common *config.Common, s *streams) error {
 		return err
 	}
 	if c.Delivery != "" {
-		return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Delivery, error) {
+		return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (webhooks.Delivery, error) {
 			return calls.ShowDelivery(ctx, c.Delivery)
 		}, s.delivery)
 	}
@@ -55,25 +56,37 @@ func (c *webhookLogCmd) Run(common *config.Common, s *streams) error {
 	if q.To, err = moment("--to", c.To, true); err != nil {
 		return err
 	}
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]control.Delivery, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) ([]webhooks.Delivery, error) {
 		return calls.ListDeliveries(ctx, q)
-	}, func(list []control.Delivery) error {
-		rows := make([][]string, 0, len(list))
-		for _, x := range list {
-			rows = append(rows, []string{number(x.ID), when(x.At, ""), x.KeyName, told(x), number(int64(x.Attempt)), outcome(x), answer(x.Status), took(x), x.Target, x.Error})
+	}, s.deliveries)
+}
+
+// deliveries prints requests, one a line.
+func (s *streams) deliveries(list []webhooks.Delivery) error {
+	owner := "KEY"
+	rows := make([][]string, 0, len(list))
+	for _, x := range list {
+		name := x.KeyName
+		if x.Account != "" {
+			owner, name = "ACCOUNT", x.Account
 		}
-		return s.table([]string{"DELIVERY", "TIME (UTC)", "KEY", "EVENTS", "ATTEMPT", "RESULT", "ANSWER", "TOOK", "TO", "REASON"}, rows)
-	})
+		rows = append(rows, []string{number(x.ID), when(x.At, ""), name, eventsOf(x), number(int64(x.Attempt)), outcome(x), answer(x.Status), took(x), x.Target, x.Error})
+	}
+	return s.table([]string{"DELIVERY", "TIME (UTC)", owner, "EVENTS", "ATTEMPT", "RESULT", "ANSWER", "TOOK", "TO", "REASON"}, rows)
 }
 
 // delivery prints one request with what was posted.
-func (s *streams) delivery(x control.Delivery) error {
+func (s *streams) delivery(x webhooks.Delivery) error {
+	owner := []string{"Key", x.KeyName + " (" + x.APIKey + ")"}
+	if x.Account != "" {
+		owner = []string{"Account", x.Account}
+	}
 	err := s.table([]string{"Delivery", number(x.ID)}, [][]string{
 		{"Time", when(x.At, "")},
-		{"Key", x.KeyName + " (" + x.APIKey + ")"},
+		owner,
 		{"To", x.Target},
 		{"webhook-id", x.WebhookID},
-		{"Events", told(x)},
+		{"Events", eventsOf(x)},
 		{"Version", number(int64(x.Version))},
 		{"Attempt", number(int64(x.Attempt))},
 		{"Result", strings.TrimSuffix(outcome(x)+": "+x.Error, ": ")},
@@ -105,8 +118,8 @@ func printable(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// told is what a request told of.
-func told(x control.Delivery) string {
+// eventsOf is what was in a request.
+func eventsOf(x webhooks.Delivery) string {
 	switch {
 	case x.Sample:
 		return strings.Join(x.Events, ", ") + " (a sample)"
@@ -117,7 +130,7 @@ func told(x control.Delivery) string {
 }
 
 // outcome is what came of a request. A sample is not tried again, and nothing is lost with it.
-func outcome(x control.Delivery) string {
+func outcome(x webhooks.Delivery) string {
 	if x.Sample && x.Result != "delivered" {
 		return "failed"
 	}
@@ -132,7 +145,7 @@ func answer(status int) string {
 	return number(int64(status))
 }
 
-func took(x control.Delivery) string { return number(x.TookMS) + " ms" }
+func took(x webhooks.Delivery) string { return number(x.TookMS) + " ms" }
 
 type webhookReplayCmd struct {
 	Delivery string `arg:"" optional:"" help:"The request whose events are told again, by its number in the log."`
@@ -162,12 +175,12 @@ func (c *webhookReplayCmd) Run(common *config.Common, s *streams) error {
 	if err != nil {
 		return err
 	}
-	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Replayed, error) {
+	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (webhooks.Replayed, error) {
 		if c.Delivery != "" {
 			return calls.ReplayDelivery(ctx, c.Delivery)
 		}
 		return calls.ReplayFailed(ctx, c.Key, from)
-	}, func(got control.Replayed) error {
+	}, func(got webhooks.Replayed) error {
 		if got.Events == 0 {
 			return s.printf("Nothing is told again: nothing failed, it waits already, or no webhook takes it now.\n")
 		}

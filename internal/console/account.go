@@ -34,7 +34,7 @@ type accountBody struct {
 	Requests    []requestRow
 	Policy      policyView
 	DayLimit    string
-	Hook        hookView
+	Webhook     accountWebhook
 }
 
 // personRow is somebody with access, and what he has.
@@ -99,7 +99,7 @@ func doneWords(what string) string {
 
 func (c *console) showAccount(v *visit) error {
 	ctx := v.r.Context()
-	b := accountBody{Account: v.account, Done: doneWords(v.r.URL.Query().Get("done")), Query: clean(v.r.URL.Query().Get("q")), DayLimit: limitWords(v.account.DayLimit, "messages a day"), Hook: c.hookOf(v)}
+	b := accountBody{Account: v.account, Done: doneWords(v.r.URL.Query().Get("done")), Query: clean(v.r.URL.Query().Get("q")), DayLimit: limitWords(v.account.DayLimit, "messages a day"), Webhook: c.accountWebhook(v)}
 	if err := c.people(v, &b); err != nil {
 		return err
 	}

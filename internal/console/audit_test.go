@@ -47,7 +47,7 @@ func TestTheAuditLogTellsWebhooksApart(t *testing.T) {
 	w := newWorld(t)
 	sub := w.subaccount("Shop")
 	id, _ := w.hook(sub.Key)
-	ok(t, w.Webhooks.RemoveHook(t.Context(), operator, store.OfAccount(sub.Key.AccountID), id))
+	ok(t, w.Webhooks.Remove(t.Context(), operator, store.OfAccount(sub.Key.AccountID), id))
 	b := w.signedIn()
 	b.get("/audit?action=hook.").is(http.StatusOK).reads("Webhook added sent https://hooks.invalid", "Webhook removed sent https://hooks.invalid for key "+sub.Key.APIKey).lacks("Key created")
 	b.get("/audit?action=webhook.").is(http.StatusOK).says("No entry matches.")

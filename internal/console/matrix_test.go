@@ -75,7 +75,7 @@ func newGrounds(t *testing.T, p persona) *grounds {
 	ok(t, g.Accounts.AssignPlan(t.Context(), operator, g.signed.Account.ID, g.plan.ID))
 	_, err = g.Accounts.Ask(t.Context(), operator, g.signed.Account.ID, "", "users", 2000, "More")
 	ok(t, err)
-	_, err = g.Webhooks.SetWebhook(t.Context(), operator, g.signed.Account.ID, "https://hooks.example.com/postern")
+	_, err = g.Webhooks.SetOfAccount(t.Context(), operator, g.signed.Account.ID, "https://hooks.example.com/postern")
 	ok(t, err)
 	g.mine, g.other = g.things(mine.Key), g.things(other.Key)
 	if p.key {

@@ -84,7 +84,7 @@ type route struct {
 
 // routes are the pages of signed-in users.
 func (c *console) routes() []route {
-	return slices.Concat(c.keyRoutes(), c.messageRoutes(), c.statisticRoutes(), c.hookRoutes(), c.senderRoutes(), c.suppressionRoutes(), c.accountRoutes(), c.trackingRoutes(), c.auditRoutes(), c.operatorRoutes(), c.personRoutes())
+	return slices.Concat(c.keyRoutes(), c.messageRoutes(), c.statisticRoutes(), c.webhookRoutes(), c.senderRoutes(), c.suppressionRoutes(), c.accountRoutes(), c.trackingRoutes(), c.auditRoutes(), c.operatorRoutes(), c.personRoutes())
 }
 
 // secondFactorPage leads those to one who must have a second factor and have none.
@@ -190,11 +190,11 @@ func (c *console) accountRoutes() []route {
 		{"POST", "/account/limit", access.ManageAccount, false, c.setDayLimit},
 		{"GET", "/account/requests/new", access.ManageAccount, false, c.showAsk},
 		{"POST", "/account/requests/new", access.ManageAccount, false, c.ask},
-		{"GET", "/account/webhook", access.ManageAccount, true, c.showHook("set")},
-		{"POST", "/account/webhook", access.ManageAccount, true, c.setHook},
-		{"POST", "/account/webhook/test", access.ManageAccount, false, c.testHook},
-		{"GET", "/account/webhook/remove", access.ManageAccount, true, c.showHook("remove")},
-		{"POST", "/account/webhook/remove", access.ManageAccount, true, c.removeHook},
+		{"GET", "/account/webhook", access.ManageAccount, true, c.showAccountWebhook("set")},
+		{"POST", "/account/webhook", access.ManageAccount, true, c.setAccountWebhook},
+		{"POST", "/account/webhook/test", access.ManageAccount, false, c.testAccountWebhook},
+		{"GET", "/account/webhook/remove", access.ManageAccount, true, c.showAccountWebhook("remove")},
+		{"POST", "/account/webhook/remove", access.ManageAccount, true, c.removeAccountWebhook},
 		{"GET", "/account/invite", access.ManagePeople, true, c.showInvite},
 		{"POST", "/account/invite", access.ManagePeople, true, c.invite},
 		{"GET", "/account/invitations/{id}/withdraw", access.ManagePeople, true, c.showWithdraw},

@@ -29,6 +29,7 @@ import (
 	"postern/internal/store"
 	"postern/internal/submit"
 	"postern/internal/suppress"
+	"postern/internal/webhooks"
 )
 
 // Calls are the questions and changes of the operator. An argument that names a thing is the text that the operator typed.
@@ -43,10 +44,11 @@ type Calls struct {
 	RestoreAccount func(ctx context.Context, account string) (accounts.KeysChanged, error)
 
 	// An account's webhook.
-	ShowAccountWebhook   func(ctx context.Context, account string) (AccountWebhook, error)
-	SetAccountWebhook    func(ctx context.Context, account, url string) (AccountWebhook, error)
-	TestAccountWebhook   func(ctx context.Context, account string) (Sample, error)
-	RemoveAccountWebhook func(ctx context.Context, account string) (AccountWebhook, error) // as it was
+	ShowAccountWebhook    func(ctx context.Context, account string) (webhooks.AccountWebhook, error)
+	SetAccountWebhook     func(ctx context.Context, account, url string) (webhooks.AccountWebhook, error)
+	TestAccountWebhook    func(ctx context.Context, account string) (webhooks.Sample, error)
+	ListAccountDeliveries func(ctx context.Context, account string, in DeliveryQuery) ([]webhooks.Delivery, error)
+	RemoveAccountWebhook  func(ctx context.Context, account string) (webhooks.AccountWebhook, error) // as it was
 
 	// Plans, by name or number, and what accounts ask for beyond theirs.
 	ListPlans      func(ctx context.Context) ([]Plan, error)
@@ -91,16 +93,16 @@ type Calls struct {
 	MailSender   func(ctx context.Context, key, sender string) (senders.Sender, error)
 
 	// A key's webhooks and what was posted to them.
-	ListWebhooks      func(ctx context.Context, key string) ([]Webhook, error) // key "": of all
-	SetWebhooks       func(ctx context.Context, in WebhookSet) ([]Webhook, error)
-	RemoveWebhooks    func(ctx context.Context, in WebhookOf) ([]Webhook, error) // as they were
-	TestWebhooks      func(ctx context.Context, in WebhookOf) ([]Delivery, error)
-	ShowWebhookSecret func(ctx context.Context, key string) (WebhookSecret, error)
-	NewWebhookSecret  func(ctx context.Context, key string, overlap time.Duration) (WebhookSecret, error)
-	ListDeliveries    func(ctx context.Context, in DeliveryQuery) ([]Delivery, error)
-	ShowDelivery      func(ctx context.Context, id string) (Delivery, error)
-	ReplayDelivery    func(ctx context.Context, id string) (Replayed, error)
-	ReplayFailed      func(ctx context.Context, key string, since time.Time) (Replayed, error)
+	ListWebhooks      func(ctx context.Context, key string) ([]webhooks.Webhook, error) // key "": of all
+	SetWebhooks       func(ctx context.Context, in WebhookSet) ([]webhooks.Webhook, error)
+	RemoveWebhooks    func(ctx context.Context, in WebhookOf) ([]webhooks.Webhook, error) // as they were
+	TestWebhooks      func(ctx context.Context, in WebhookOf) ([]webhooks.Delivery, error)
+	ShowWebhookSecret func(ctx context.Context, key string) (webhooks.SigningSecret, error)
+	NewWebhookSecret  func(ctx context.Context, key string, overlap time.Duration) (webhooks.SigningSecret, error)
+	ListDeliveries    func(ctx context.Context, in DeliveryQuery) ([]webhooks.Delivery, error)
+	ShowDelivery      func(ctx context.Context, id string) (webhooks.Delivery, error)
+	ReplayDelivery    func(ctx context.Context, id string) (webhooks.Replayed, error)
+	ReplayFailed      func(ctx context.Context, key string, since time.Time) (webhooks.Replayed, error)
 
 	// Mail, by number or UUID.
 	ListMessages  func(ctx context.Context, typed, key string, f store.MessageFilter, limit int) ([]messages.Message, error)
@@ -147,10 +149,11 @@ func New(c Config) Calls {
 		SuspendAccount: o.suspendAccount,
 		RestoreAccount: o.restoreAccount,
 
-		ShowAccountWebhook:   o.showAccountWebhook,
-		SetAccountWebhook:    o.setAccountWebhook,
-		TestAccountWebhook:   o.testAccountWebhook,
-		RemoveAccountWebhook: o.removeAccountWebhook,
+		ShowAccountWebhook:    o.showAccountWebhook,
+		SetAccountWebhook:     o.setAccountWebhook,
+		TestAccountWebhook:    o.testAccountWebhook,
+		RemoveAccountWebhook:  o.removeAccountWebhook,
+		ListAccountDeliveries: o.listAccountDeliveries,
 
 		ListPlans:      o.listPlans,
 		CreatePlan:     o.createPlan,

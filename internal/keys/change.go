@@ -301,7 +301,7 @@ func (k *Keys) Delete(ctx context.Context, by change.Actor, scope store.Scope, f
 		if err := tx.DeleteKey(ctx, key, cancelQueued); err != nil {
 			return nil, err
 		}
-		if err := tx.RemoveHooksOf(ctx, key.ID); err != nil {
+		if err := tx.RemoveWebhooksOf(ctx, key.ID); err != nil {
 			return nil, err
 		}
 		detail := "name " + key.Name + "; queued mail is sent"

@@ -14,7 +14,7 @@ import (
 	"postern/internal/store"
 )
 
-// Kinds of notices. Those that begin with "credential." go to the account's webhook too.
+// Kinds of notices. Those that are called as a type of an account's events go to its webhook too.
 const (
 	Invitation        = "invitation"         // to who is invited: Link, Role, By, AccountName, KeyNames, Until
 	AccessGiven       = "access.given"       // to who was given access: Role, By, AccountName, KeyNames
@@ -30,7 +30,7 @@ const (
 	CredentialDue     = "credential.due"     // to the owners: KeyName, APIKey, Days left, Until
 	CredentialOverdue = "credential.overdue" // to the owners: KeyName, APIKey, Days over, Stops
 	CredentialLeaked  = "credential.leaked"  // to the owners: KeyName, APIKey, Hint, Address
-	HookDead          = "hook.dead"          // to the owners: KeyName, APIKey, What events, Address of the URL, Reason, Until when it worked, Days: events that a backup has now, Wanted: events dropped
+	HookDead          = "hook.dead"          // to the owners: KeyName and APIKey if it is a key's, What events, Address of the URL, Reason, Until when it worked, Days: events that a backup has now, Wanted: events dropped
 	SenderLink        = "sender.link"        // to the address that somebody wants to send from: Link, AccountName, KeyName, What address, Until
 	DomainBroken      = "domain.broken"      // to the owners: KeyName, APIKey, What domain, Reason
 	DomainMended      = "domain.mended"      // to the owners: likewise

@@ -10,7 +10,7 @@ import (
 	"postern/internal/store"
 )
 
-// data is what a webhook is told of a credential. Its names are a promise: docs/howto/webhooks.md.
+// data is what an account's webhook gets about a credential. Its names are a promise: docs/howto/webhooks.md.
 type data struct {
 	Account      string     `json:"account"`
 	AccountID    int64      `json:"account_id"`

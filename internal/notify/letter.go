@@ -232,6 +232,12 @@ func (l *letter) hook(n notice.Notice) {
 	l.Subject = "Webhook disabled for " + short(n.APIKey)
 	l.Lines = []string{"A URL that this key's events are posted to has answered nothing but errors for a day, so it is no longer called."}
 	switch {
+	case n.KeyID == 0:
+		l.Subject = "The webhook about secret keys is dead"
+		l.Lines = []string{"The URL that events of your secret keys are posted to has answered nothing but errors for a day, so it is told nothing more. You still get them by mail."}
+		if n.Wanted > 0 {
+			l.Lines = append(l.Lines, fmt.Sprintf("What waited for it was dropped: %d events.", n.Wanted))
+		}
 	case n.Days > 0 && n.Wanted == 0:
 		l.Lines = append(l.Lines, "Your backup URL has taken over what waited and what comes.")
 	case n.Wanted > 0:

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -183,12 +182,12 @@ func retryAfter(attempts int) time.Duration {
 // remove forgets a notice, and hands what concerns credentials to the account's webhook in the same transaction.
 func (n *Notify) remove(ctx context.Context, kept store.Notice, notice notice.Notice) error {
 	err := n.Store.Update(ctx, func(tx *store.Tx) error {
-		if strings.HasPrefix(notice.Kind, "credential.") {
+		if t, ok := store.AccountEventOf(notice.Kind); ok {
 			a, err := tx.Account(ctx, kept.AccountID)
 			if err != nil {
 				return err
 			}
-			if _, err := n.Webhook.Deliver(ctx, tx, kept.AccountID, notice.Kind, notice.At, dataOf(a, notice)); err != nil {
+			if _, err := n.Webhook.Notify(ctx, tx, store.Owner{AccountID: a.ID, KeyID: notice.KeyID}, t, notice.At, dataOf(a, notice)); err != nil {
 				return err
 			}
 		}

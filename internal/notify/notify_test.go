@@ -305,7 +305,7 @@ func TestRemindersByMailAndWebhook(t *testing.T) {
 			told = append(told, body)
 		}))
 		defer receiver.Close()
-		if _, err := d.Webhooks.SetWebhook(t.Context(), operator, d.up.Account.ID, receiver.URL); err != nil {
+		if _, err := d.Webhooks.SetOfAccount(t.Context(), operator, d.up.Account.ID, receiver.URL); err != nil {
 			t.Fatal(err)
 		}
 		const day = 24 * time.Hour
@@ -341,7 +341,7 @@ func TestRemindersByMailAndWebhook(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- d.webhook.Run(ctx) }()
-		for end := time.Now().Add(time.Minute); d.webhook.Stats().Delivered < 2 && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); d.webhook.AccountStats().Delivered < 2 && time.Now().Before(end); {
 			time.Sleep(5 * time.Millisecond)
 		}
 		stop()

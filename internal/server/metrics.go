@@ -66,7 +66,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.notices(e)
 	c.dsn(e)
 	c.hits(e)
-	c.hooks(e)
+	c.webhooks(e)
 	c.domains(e)
 	for _, d := range c.s.mail {
 		smtpNumbers(e, d)
@@ -184,7 +184,7 @@ func (c *collector) dsn(e emitter) {
 	e.count("dsn_failed_total", "Attempts at a notification that failed.", float64(n.Failed))
 }
 
-// notices are the numbers of what Postern tells people and webhooks.
+// notices are the numbers of what Postern tells people.
 func (c *collector) notices(e emitter) {
 	n := c.s.notify.Stats()
 	e.gauge("secrets_due", "Live secrets that are due for a reset by their accounts' policies, the overdue ones among them; counted every ten minutes.", float64(n.Due))
@@ -192,11 +192,6 @@ func (c *collector) notices(e emitter) {
 	e.count("notices_sent_total", "Notices whose mail was accepted.", float64(n.Sent))
 	e.count("notices_failed_total", "Attempts at a notice that failed.", float64(n.Failed))
 	e.count("notices_given_up_total", "Notices given up after three days.", float64(n.GivenUp))
-	w := c.s.core.Webhook.Stats()
-	const help = "Attempts to tell webhooks, by what came of them: failed ones are tried again, dropped ones were the last."
-	e.count("webhook_deliveries_total", help, float64(w.Delivered), "result", "delivered")
-	e.count("webhook_deliveries_total", help, float64(w.Failed), "result", "failed")
-	e.count("webhook_deliveries_total", help, float64(w.Dropped), "result", "dropped")
 }
 
 // hits are the numbers of the links of tracked mail.
@@ -261,7 +256,7 @@ func (c *collector) store(e emitter) {
 		up = 0
 		c.log.Warn("what is not indexed could not be counted for metrics", "error", err)
 	}
-	if !c.waiting(ctx, e) || !c.hooksWaiting(ctx, e) {
+	if !c.waiting(ctx, e) || !c.webhooksWaiting(ctx, e) {
 		up = 0
 	}
 	if n, err := c.s.core.Store.Size(ctx); err == nil {
@@ -290,14 +285,12 @@ func (c *collector) waiting(ctx context.Context, e emitter) bool {
 		e.gauge("notices_oldest_seconds", "Age of the oldest of them; 0 when there is none.", age)
 		if n, err = c.s.core.Store.CountNoticesOfMail(ctx); err == nil {
 			e.gauge("dsn_waiting", "Recipients about which a delivery status notification is still to be sent.", float64(n))
-			n, err = c.s.core.Store.CountWebhookDeliveries(ctx)
 		}
 	}
 	if err != nil {
-		c.log.Warn("notices and webhooks could not be counted for metrics", "error", err)
+		c.log.Warn("notices could not be counted for metrics", "error", err)
 		return false
 	}
-	e.gauge("webhook_waiting", "What is still to be told to webhooks.", float64(n))
 	d, err := c.s.core.Store.CountDomains(ctx)
 	if err != nil {
 		c.log.Warn("sending domains could not be counted for metrics", "error", err)

@@ -25,6 +25,15 @@ const (
 	EventUnsub    EventType = 8
 )
 
+// Types of events of an account's credentials. They are in no message's history.
+const (
+	EventCredentialDue EventType = 16 + iota
+	EventCredentialOverdue
+	EventCredentialLeaked
+	EventWebhookTest // somebody tries the account's webhook
+	maxEventType     = iota + 15
+)
+
 // String is the word of the API and the webhooks for the type.
 func (t EventType) String() string {
 	switch t {
@@ -44,8 +53,26 @@ func (t EventType) String() string {
 		return "spam"
 	case EventUnsub:
 		return "unsub"
+	case EventCredentialDue:
+		return "credential.due"
+	case EventCredentialOverdue:
+		return "credential.overdue"
+	case EventCredentialLeaked:
+		return "credential.leaked"
+	case EventWebhookTest:
+		return "webhook.test"
 	}
 	return "unknown"
+}
+
+// AccountEventOf finds a type of an account's events by its name.
+func AccountEventOf(name string) (EventType, bool) {
+	for t := EventCredentialDue; t <= maxEventType; t++ {
+		if t.String() == name {
+			return t, true
+		}
+	}
+	return 0, false
 }
 
 // Event is one line of a message's history.

@@ -45,6 +45,8 @@ func postgresDialect() *dialect {
 			// The column is called as SQLite calls a row's number.
 			"{search}": `CREATE TABLE search (rowid BIGINT PRIMARY KEY, doc TEXT NOT NULL, words TSVECTOR NOT NULL GENERATED ALWAYS AS (array_to_tsvector(string_to_array(doc, ' '))) STORED);
 CREATE INDEX search_words ON search USING gin (words);`,
+			"{after copying webhooks}": `SELECT setval(pg_get_serial_sequence('endpoint', 'id'), max(id)) FROM endpoint;
+SELECT setval(pg_get_serial_sequence('webhook', 'id'), max(id)) FROM webhook;`,
 		},
 		writers:    4,
 		numbered:   true,

@@ -46,7 +46,7 @@ func (tx *Tx) record(ctx context.Context, events []recorded, counts *tally) erro
 	if err := tx.suppress(ctx, events); err != nil {
 		return err
 	}
-	if err := tx.queueHooks(ctx, events); err != nil {
+	if err := tx.queueWebhooks(ctx, events); err != nil {
 		return err
 	}
 	return counts.write(ctx, tx)

@@ -15,9 +15,9 @@ var (
 	deleteBodies      = newInList("DELETE FROM body WHERE submission_id", 0, " AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = body.submission_id)")
 	deleteSubmissions = newInList("DELETE FROM submission WHERE id", 0, " AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = submission.id)")
 
-	// What waits to be told to webhooks, or to the sender, is made of the message when it is told.
-	waitingHookMessages = newInList("SELECT DISTINCT message_id FROM hook_event WHERE message_id", 0, "")
-	waitingNotices      = newInList("SELECT message_id FROM dsn_notice WHERE due_at IS NOT NULL AND message_id", 0, "")
+	// What waits for webhooks, or for the sender, is made of the message when it is sent.
+	waitingForWebhooks = newInList("SELECT DISTINCT subject_id FROM delivery WHERE subject_id", 0, "")
+	waitingNotices     = newInList("SELECT message_id FROM dsn_notice WHERE due_at IS NOT NULL AND message_id", 0, "")
 )
 
 // Retention is how long an account's finished messages are kept.
@@ -56,7 +56,7 @@ type Forgotten struct {
 // Forget deletes finished messages of an account that arrived before a time, with their history and, when the last of a
 // submission goes, its source; after is the ID to begin behind. It looks at up to limit messages, and holds the writer
 // hardly longer than hold: what is left is for the next batch. What is still in the queue is not finished, so it stays,
-// and so does a message with events that are still to be told to webhooks or its sender. Counters and usage stay, and
+// and so does a message with events that still wait for webhooks or its sender. Counters and usage stay, and
 // campaigns, of which ForgetCampaigns takes small ones.
 //
 // IDs are in the order of arrival, so the old ones are found without looking at the others; they are looked for beside
@@ -131,7 +131,7 @@ func pieceOf(list []oldRow) int {
 	return len(list)
 }
 
-// forget deletes messages and all that hangs on them, and says how many: what webhooks are still to be told of stays.
+// forget deletes messages and all that hangs on them, and says how many: what still waits for webhooks stays.
 func (tx *Tx) forget(ctx context.Context, list []oldRow) (int, error) {
 	var ids, submissions []any
 	for _, x := range list {
@@ -140,7 +140,7 @@ func (tx *Tx) forget(ctx context.Context, list []oldRow) (int, error) {
 			submissions = append(submissions, x.submission)
 		}
 	}
-	told, err := waitingHookMessages.ids(ctx, tx, nil, ids)
+	waiting, err := waitingForWebhooks.ids(ctx, tx, nil, ids)
 	if err != nil {
 		return 0, err
 	}
@@ -148,7 +148,7 @@ func (tx *Tx) forget(ctx context.Context, list []oldRow) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	ids = slices.DeleteFunc(ids, func(id any) bool { return told[id.(int64)] || noticed[id.(int64)] }) //nolint:forcetypeassert // they are
+	ids = slices.DeleteFunc(ids, func(id any) bool { return waiting[id.(int64)] || noticed[id.(int64)] }) //nolint:forcetypeassert // they are
 	for _, step := range []struct {
 		b    *bulk
 		args []any

@@ -42,7 +42,8 @@ func sqliteDialect() *dialect {
 			"{overwrite off}": "PRAGMA secure_delete = OFF;",
 			// Documents come as words with spaces between (words.go), so the plainest tokenizer does. Beginnings of 3 to 5
 			// letters have an index of their own; longer ones are compared among these first (find.go).
-			"{search}": `CREATE VIRTUAL TABLE search USING fts5(doc, content='', contentless_delete=1, detail=none, prefix='3 4 5', tokenize="ascii tokenchars '='");`,
+			"{search}":                 `CREATE VIRTUAL TABLE search USING fts5(doc, content='', contentless_delete=1, detail=none, prefix='3 4 5', tokenize="ascii tokenchars '='");`,
+			"{after copying webhooks}": "",
 		},
 		writers:        1,
 		keepStatements: true,

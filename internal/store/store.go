@@ -54,10 +54,10 @@ type Store struct {
 	accepts          *group[*Batch]
 	outcomes         *group[[]Completion]
 	engagements      *group[*Engagement]
-	tellings         *group[*HookTold]
-	hooked           hookedKeys
-	attempts         attemptCounts
-	onHooks          atomic.Pointer[func([]int64)]
+	attempts         *group[*AttemptResult]
+	webhookKeys      webhookKeys
+	logged           attemptCounts
+	onDeliveries     atomic.Pointer[func([]int64)]
 	unlock           func() error
 	watch            func(context.Context) error // whether the database and its lock are still ours
 	there            func() error                // ErrLost when what was committed is not where the next start looks; nil: always there
@@ -102,9 +102,9 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	s.accepts = newGroup(s.d.writers, maxGroup, s.commitSubmissions)
 	s.outcomes = newGroup(1, maxGroup, s.commitCompletions)
 	s.engagements = newGroup(1, maxGroup, s.commitEngagements)
-	s.attempts = attemptCounts{}
-	s.tellings = newGroup(1, maxGroup, s.commitHookTold)
-	if err := s.loadHooked(ctx); err != nil {
+	s.logged = attemptCounts{}
+	s.attempts = newGroup(1, maxGroup, s.commitAttempts)
+	if err := s.loadWebhookKeys(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -153,7 +153,7 @@ func (s *Store) Close() error {
 	s.accepts.close()
 	s.outcomes.close()
 	s.engagements.close()
-	s.tellings.close()
+	s.attempts.close()
 	err := s.w.Close()
 	if s.r != s.w {
 		err = errors.Join(err, s.r.Close())

@@ -5,151 +5,231 @@ package store
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
-// Webhook is the URL that an account's notices are posted to: one for each account.
-type Webhook struct {
-	ID           int64
-	AccountID    int64
-	URL          []byte // sealed under the server key: it may have a password in it
-	Secret       []byte // sealed: what deliveries are signed with
-	CreatedAt    time.Time
-	LastAt       time.Time // of the last attempt; zero: none yet
-	LastStatus   int       // the HTTP status that it was answered with; 0: there was no answer
-	LastError    string    // what was wrong; "" when the last attempt was a success
-	FailingSince time.Time // the first failure since the last success; zero: it works
-	Dropped      int64     // deliveries given up, in all
-	Waiting      int64     // deliveries that wait
+// Owner is whose events a webhook is notified of: an API key, for its messages, or an account, for its credentials.
+type Owner struct {
+	AccountID int64
+	KeyID     int64 // 0: the account itself
 }
 
-const webhookSelect = "SELECT w.id, w.account_id, w.url, w.secret, w.created_at, w.last_at, w.last_status, w.last_error, w.failing_since, w.dropped, (SELECT count(*) FROM webhook_delivery d WHERE d.webhook_id = w.id) FROM webhook w"
+// OfAccount says whether the owner is an account.
+func (o Owner) OfAccount() bool { return o.KeyID == 0 }
+
+// Scope is what belongs to the owner. An account's has its keys in it too.
+func (o Owner) Scope() Scope {
+	if o.OfAccount() {
+		return OfAccount(o.AccountID)
+	}
+	return OfKey(o.AccountID, o.KeyID)
+}
+
+// Webhook says that one type of its owner's events goes to an endpoint.
+type Webhook struct {
+	ID int64
+	Owner
+	EndpointID int64
+	Type       EventType
+	Backup     bool
+	Version    int       // of a key's: 1 is an event a request, 2 an array of them
+	DisabledAt time.Time // its endpoint failed for a day; zero: it is not disabled
+	Takes      bool      // new events of the type are queued for it
+	CreatedAt  time.Time
+	Endpoint
+}
+
+const webhookSelect = "SELECT h.id, h.account_id, h.key_id, h.endpoint_id, h.event_type, h.is_backup, h.version, h.disabled_at, h.takes, h.created_at, " +
+	endpointColumns + " FROM webhook h JOIN endpoint e ON e.id = h.endpoint_id"
 
 func scanWebhook(r scanner) (Webhook, error) {
-	var w Webhook
-	err := r.scan(&w.ID, &w.AccountID, &w.URL, &w.Secret, nullTime{&w.CreatedAt}, nullTime{&w.LastAt}, &w.LastStatus, &w.LastError, nullTime{&w.FailingSince}, &w.Dropped, &w.Waiting)
-	return w, err
+	var h Webhook
+	err := r.scan(append([]any{
+		&h.ID, &h.AccountID, &h.KeyID, &h.EndpointID, &h.Type, &h.Backup, &h.Version, nullTime{&h.DisabledAt}, &h.Takes, nullTime{&h.CreatedAt},
+	}, h.Endpoint.fields()...)...)
+	return h, err
 }
 
-// PutWebhook sets an account's webhook. One that it has gets the new URL and secret and starts anew; what waits for it
-// goes to the new URL.
-func (tx *Tx) PutWebhook(ctx context.Context, accountID int64, url, secret []byte) error {
-	_, err := tx.exec(ctx, "INSERT INTO webhook (account_id, url, secret, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (account_id) DO UPDATE SET url = excluded.url, secret = excluded.secret, created_at = excluded.created_at, "+
-		"last_at = NULL, last_status = 0, last_error = '', failing_since = NULL, dropped = 0", accountID, url, secret, micros(tx.Now))
+// WebhookFilter bounds a listing of webhooks within a scope: of keys, or with Account of accounts. Other zero fields do not
+// filter.
+type WebhookFilter struct {
+	Account  bool
+	ID       int64
+	KeyID    int64
+	Type     EventType
+	Backup   *bool
+	Disabled *bool
+	Version  int
+}
+
+func (f WebhookFilter) where(w *where) {
+	if f.Account {
+		w.and("h.key_id = 0")
+	} else {
+		w.and("h.key_id <> 0")
+	}
+	if f.ID != 0 {
+		w.and("h.id = ?", f.ID)
+	}
+	if f.KeyID != 0 {
+		w.and("h.key_id = ?", f.KeyID)
+	}
+	if f.Type != 0 {
+		w.and("h.event_type = ?", int(f.Type))
+	}
+	if f.Backup != nil {
+		w.and("h.is_backup = ?", *f.Backup)
+	}
+	if f.Disabled != nil {
+		if *f.Disabled {
+			w.and("h.disabled_at IS NOT NULL")
+		} else {
+			w.and("h.disabled_at IS NULL")
+		}
+	}
+	if f.Version != 0 {
+		w.and("h.version = ?", f.Version)
+	}
+}
+
+// Webhooks lists webhooks of the scope by ID, and says how many there are in all.
+func (s *Store) Webhooks(ctx context.Context, scope Scope, f WebhookFilter, p Page) (list []Webhook, total int, err error) {
+	count := newWhere("SELECT count(*) FROM webhook h")
+	scope.where(count, "h.account_id", "h.key_id")
+	f.where(count)
+	if err := s.row(ctx, count.String(), count.args...).scan(&total); err != nil {
+		return nil, 0, err
+	}
+	list, err = listWebhooks(ctx, s, scope, f, p)
+	return list, total, err
+}
+
+// Webhooks is the store's, within the transaction.
+func (tx *Tx) Webhooks(ctx context.Context, scope Scope, f WebhookFilter) ([]Webhook, error) {
+	return listWebhooks(ctx, tx, scope, f, Page{})
+}
+
+func listWebhooks(ctx context.Context, q queryable, scope Scope, f WebhookFilter, p Page) ([]Webhook, error) {
+	w := newWhere(webhookSelect)
+	scope.where(w, "h.account_id", "h.key_id")
+	f.where(w)
+	w.page(p, "h.id")
+	return collect(ctx, q, scanWebhook, w.String(), w.args...)
+}
+
+// WebhooksOfEndpoint lists the webhooks that lead to an endpoint and are not disabled, and the backups that would take over
+// from them.
+func (tx *Tx) WebhooksOfEndpoint(ctx context.Context, endpointID int64) (list []Webhook, backups map[int64]Webhook, err error) {
+	list, err = collect(ctx, tx, scanWebhook, webhookSelect+" WHERE h.endpoint_id = $1 AND h.disabled_at IS NULL ORDER BY h.id", endpointID)
+	if err != nil {
+		return nil, nil, err
+	}
+	backups = map[int64]Webhook{}
+	for _, h := range list {
+		if h.Backup || h.OfAccount() {
+			continue
+		}
+		other, err := listWebhooks(ctx, tx, h.Scope(), WebhookFilter{KeyID: h.KeyID, Type: h.Type, Backup: new(true), Disabled: new(false)}, Page{Limit: 1})
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(other) == 1 && other[0].EndpointID != endpointID {
+			backups[h.ID] = other[0]
+		}
+	}
+	return list, backups, nil
+}
+
+// AddWebhook adds a webhook. A second one of the same owner, type and kind is ErrExists.
+func (tx *Tx) AddWebhook(ctx context.Context, h Webhook) (id int64, err error) {
+	err = tx.row(ctx, `INSERT INTO webhook (account_id, key_id, event_type, is_backup, version, endpoint_id, created_at)
+ VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`, h.AccountID, h.KeyID, int(h.Type), h.Backup, h.Version, h.EndpointID, micros(tx.Now)).scan(&id)
+	if err != nil {
+		return 0, err
+	}
+	tx.s.webhookKeys.add(h.KeyID)
+	return id, tx.settleWebhooks(ctx, h.Owner)
+}
+
+// ChangeWebhook sets the version and the endpoint of a webhook, which is not disabled from then on.
+func (tx *Tx) ChangeWebhook(ctx context.Context, h Webhook) error {
+	err := tx.one(ctx, "UPDATE webhook SET version = $1, endpoint_id = $2, disabled_at = NULL WHERE id = $3", h.Version, h.EndpointID, h.ID)
+	if err != nil {
+		return err
+	}
+	return tx.settleWebhooks(ctx, h.Owner)
+}
+
+// SetWebhookVersion changes the version of a webhook, and nothing else.
+func (tx *Tx) SetWebhookVersion(ctx context.Context, id int64, version int) error {
+	return tx.one(ctx, "UPDATE webhook SET version = $1 WHERE id = $2", version, id)
+}
+
+// DisableWebhook marks a webhook as disabled: nothing new is queued for it.
+func (tx *Tx) DisableWebhook(ctx context.Context, h Webhook) error {
+	err := tx.one(ctx, "UPDATE webhook SET disabled_at = $1 WHERE id = $2 AND endpoint_id = $3", micros(tx.Now), h.ID, h.EndpointID)
+	if err != nil {
+		return err
+	}
+	return tx.settleWebhooks(ctx, h.Owner)
+}
+
+// RemoveWebhook removes a webhook and what waits for it.
+func (tx *Tx) RemoveWebhook(ctx context.Context, h Webhook) error {
+	if _, err := tx.exec(ctx, "DELETE FROM delivery WHERE endpoint_id = $1 AND webhook_id = $2", h.EndpointID, h.ID); err != nil {
+		return err
+	}
+	if err := tx.one(ctx, "DELETE FROM webhook WHERE id = $1", h.ID); err != nil {
+		return err
+	}
+	return tx.settleWebhooks(ctx, h.Owner)
+}
+
+// RemoveWebhooksOf removes all webhooks of a key. What waited for them is swept away later.
+func (tx *Tx) RemoveWebhooksOf(ctx context.Context, keyID int64) error {
+	_, err := tx.exec(ctx, "DELETE FROM webhook WHERE key_id = $1", keyID)
 	return err
 }
 
-// RemoveWebhook removes an account's webhook and what waits for it, and returns it as it was.
-func (tx *Tx) RemoveWebhook(ctx context.Context, accountID int64) (Webhook, error) {
-	w, err := scanWebhook(tx.row(ctx, webhookSelect+" WHERE w.account_id = $1", accountID))
-	if err != nil {
-		return w, err
+// settleWebhooks decides which webhooks of an owner take new events: of each type the one that is not disabled, or else the
+// backup.
+func (tx *Tx) settleWebhooks(ctx context.Context, o Owner) error {
+	_, err := tx.exec(ctx, `UPDATE webhook SET takes = (disabled_at IS NULL AND (NOT is_backup OR NOT EXISTS (SELECT 1 FROM webhook m
+ WHERE m.key_id = webhook.key_id AND m.event_type = webhook.event_type AND m.account_id = webhook.account_id AND NOT m.is_backup AND m.disabled_at IS NULL)))
+ WHERE key_id = $1 AND account_id = $2`, o.KeyID, o.AccountID)
+	return err
+}
+
+// ErrSameEndpoint says that a backup leads to the URL that it stands in for.
+var ErrSameEndpoint = errors.New("the backup has the same URL")
+
+// CheckBackup returns ErrSameEndpoint when a webhook and its backup have one endpoint.
+func (tx *Tx) CheckBackup(ctx context.Context, h Webhook) error {
+	var same bool
+	err := tx.row(ctx, `SELECT EXISTS (SELECT 1 FROM webhook
+ WHERE key_id = $1 AND event_type = $2 AND account_id = $3 AND is_backup <> $4 AND endpoint_id = $5)`, h.KeyID, int(h.Type), h.AccountID, h.Backup, h.EndpointID).scan(&same)
+	if err == nil && same {
+		return ErrSameEndpoint
 	}
-	if _, err := tx.exec(ctx, "DELETE FROM webhook_delivery WHERE webhook_id = $1", w.ID); err != nil {
-		return w, err
+	return err
+}
+
+// webhookKeys are the keys that have, or had since the start, a webhook: the events of others are recorded without a look.
+// One server has the store, so that nobody else adds webhooks.
+type webhookKeys struct{ keys sync.Map }
+
+func (h *webhookKeys) add(keyID int64) { h.keys.Store(keyID, true) }
+
+func (h *webhookKeys) has(keyID int64) bool {
+	_, ok := h.keys.Load(keyID)
+	return ok
+}
+
+func (s *Store) loadWebhookKeys(ctx context.Context) error {
+	keys, err := collect(ctx, s, scanID, "SELECT DISTINCT key_id FROM webhook")
+	for _, id := range keys {
+		s.webhookKeys.add(id)
 	}
-	return w, tx.one(ctx, "DELETE FROM webhook WHERE id = $1", w.ID)
-}
-
-// Webhook reads an account's webhook, ErrNotFound when it has none.
-func (s *Store) Webhook(ctx context.Context, accountID int64) (Webhook, error) {
-	return scanWebhook(s.row(ctx, webhookSelect+" WHERE w.account_id = $1", accountID))
-}
-
-// WebhookDelivery is one thing to tell a webhook.
-type WebhookDelivery struct {
-	ID        int64
-	WebhookID int64
-	AccountID int64  // the webhook's
-	URL       []byte // the webhook's, sealed
-	Secret    []byte // the webhook's, sealed
-	MessageID string // the same at each attempt: the receiver knows a repetition by it
-	Type      string
-	Body      []byte
-	CreatedAt time.Time
-	DueAt     time.Time
-	ExpiresAt time.Time
-	Attempts  int
-	Failing   bool // the webhook: since its last success there was a failure
-}
-
-// AddWebhookDelivery queues something to tell the account's webhook, due at once, to be tried for so long. It says
-// whether the account has a webhook; where there is none there is nothing to do.
-func (tx *Tx) AddWebhookDelivery(ctx context.Context, accountID int64, d WebhookDelivery, lifetime time.Duration) (bool, error) {
-	var id int64
-	err := tx.row(ctx, "SELECT id FROM webhook WHERE account_id = $1", accountID).scan(&id)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	_, err = tx.exec(ctx, "INSERT INTO webhook_delivery (webhook_id, message_id, type, body, created_at, due_at, expires_at) VALUES ($1, $2, $3, $4, $5, $5, $6)",
-		id, d.MessageID, d.Type, d.Body, micros(tx.Now), micros(tx.Now.Add(lifetime)))
-	return err == nil, err
-}
-
-// DueWebhookDeliveries lists deliveries that are due, of each webhook no more than each: first the longest due one of
-// every webhook, so that a backlog of one does not hide the others'.
-func (s *Store) DueWebhookDeliveries(ctx context.Context, now time.Time, each, limit int) ([]WebhookDelivery, error) {
-	return collect(ctx, s, func(r scanner) (WebhookDelivery, error) {
-		var d WebhookDelivery
-		err := r.scan(&d.ID, &d.WebhookID, &d.AccountID, &d.URL, &d.Secret, &d.MessageID, &d.Type, &d.Body, nullTime{&d.CreatedAt}, nullTime{&d.DueAt}, nullTime{&d.ExpiresAt}, &d.Attempts, &d.Failing)
-		return d, err
-	}, `SELECT d.id, d.webhook_id, w.account_id, w.url, w.secret, d.message_id, d.type, d.body, d.created_at, d.due_at, d.expires_at, d.attempts, w.failing_since IS NOT NULL
- FROM (SELECT id, row_number() OVER (PARTITION BY webhook_id ORDER BY due_at, id) AS place FROM webhook_delivery WHERE due_at <= $1) x
- JOIN webhook_delivery d ON d.id = x.id JOIN webhook w ON w.id = d.webhook_id WHERE x.place <= $2 ORDER BY x.place, d.due_at, d.id LIMIT $3`, micros(now), each, limit)
-}
-
-// NextWebhookDelivery says when the next delivery becomes due after now; zero: none waits.
-func (s *Store) NextWebhookDelivery(ctx context.Context, now time.Time) (due time.Time, err error) {
-	err = s.row(ctx, "SELECT min(due_at) FROM webhook_delivery WHERE due_at > $1", micros(now)).scan(nullTime{&due})
-	return due, err
-}
-
-// CountWebhookDeliveries counts the deliveries that wait.
-func (s *Store) CountWebhookDeliveries(ctx context.Context) (n int64, err error) {
-	err = s.row(ctx, "SELECT count(*) FROM webhook_delivery").scan(&n)
-	return n, err
-}
-
-// WebhookOutcome is what came of one attempt.
-type WebhookOutcome struct {
-	At     time.Time
-	Status int       // of the answer; 0: there was none
-	Error  string    // "": a success
-	Again  time.Time // of a failure: the next attempt; zero: it is given up
-}
-
-// WebhookTried records what came of an attempt at a delivery, and what its webhook is like now. A webhook or delivery
-// that was removed meanwhile is ErrNotFound. What is recorded of a webhook counts only while it has the URL that was tried.
-func (tx *Tx) WebhookTried(ctx context.Context, d WebhookDelivery, o WebhookOutcome) error {
-	if !o.Again.IsZero() {
-		if err := tx.one(ctx, "UPDATE webhook_delivery SET due_at = $1, attempts = attempts + 1 WHERE id = $2", micros(o.Again), d.ID); err != nil {
-			return err
-		}
-	} else if err := tx.one(ctx, "DELETE FROM webhook_delivery WHERE id = $1", d.ID); err != nil {
-		return err
-	}
-	dropped := 0
-	if o.Error != "" && o.Again.IsZero() {
-		dropped = 1
-	}
-	return tx.webhookAnswered(ctx, d.WebhookID, d.URL, o, dropped)
-}
-
-// WebhookSampled records what came of a sample, which was in no queue.
-func (tx *Tx) WebhookSampled(ctx context.Context, w Webhook, o WebhookOutcome) error {
-	return tx.webhookAnswered(ctx, w.ID, w.URL, o, 0)
-}
-
-// webhookAnswered notes what a webhook is like after an attempt at a URL, while it has that URL.
-func (tx *Tx) webhookAnswered(ctx context.Context, id int64, url []byte, o WebhookOutcome, dropped int) error {
-	if o.Error == "" {
-		_, err := tx.exec(ctx, "UPDATE webhook SET last_at = $1, last_status = $2, last_error = '', failing_since = NULL WHERE id = $3 AND url = $4", micros(o.At), o.Status, id, url)
-		return err
-	}
-	_, err := tx.exec(ctx, "UPDATE webhook SET last_at = $1, last_status = $2, last_error = $3, failing_since = coalesce(failing_since, $1), dropped = dropped + $4 WHERE id = $5 AND url = $6",
-		micros(o.At), o.Status, o.Error, dropped, id, url)
 	return err
 }

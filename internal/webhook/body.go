@@ -79,7 +79,7 @@ type unsubEvent struct {
 }
 
 // wireEvent is an event as it is posted.
-func wireEvent(e store.ToldEvent) any {
+func wireEvent(e store.EventDetail) any {
 	c := common{
 		Event: e.Type.String(), Time: e.At.Unix(), MessageID: e.MessageID, MessageGUID: e.UUID.String(), Email: e.Recipient,
 		CampaignID: e.CampaignID, ContactID: e.Contact, CustomCampaign: e.Campaign, CustomID: e.CustomID, Payload: e.EventPayload,
@@ -101,7 +101,8 @@ func wireEvent(e store.ToldEvent) any {
 		return spamEvent{c, e.Source}
 	case store.EventUnsub:
 		return unsubEvent{c, 0, who}
-	case store.EventDeferred: // never told
+	case store.EventDeferred: // never delivered
+	default: // an account's event has its body
 	}
 	return c
 }
@@ -125,12 +126,15 @@ func cause(s mail.State) (relatedTo, reason string) {
 }
 
 // encode writes the body of a request: of version 1 one bare object, of version 2 an array. It takes as many events as fit
-// in about maxBody bytes, the first in any case, and says how many these are.
-func encode(version int, events []store.ToldEvent) (body []byte, n int, err error) {
+// in about maxBody bytes, the first in any case, and says how many these are. An account's event has its body already.
+func encode(version int, events []store.EventDetail) (body []byte, n int, err error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if version == 1 {
+	switch {
+	case events[0].Body != nil:
+		return events[0].Body, 1, nil
+	case version == 1:
 		err = enc.Encode(wireEvent(events[0]))
 		return bytes.TrimRight(b.Bytes(), "\n"), 1, err
 	}
@@ -148,9 +152,9 @@ func encode(version int, events []store.ToldEvent) (body []byte, n int, err erro
 	return b.Bytes(), n, nil
 }
 
-// sample is an event to try a hook with. Its MessageID is 0, which no message has.
-func sample(t store.EventType, at time.Time) store.ToldEvent {
-	e := store.ToldEvent{
+// sample is an event to try a webhook with. Its MessageID is 0, which no message has.
+func sample(t store.EventType, at time.Time) store.EventDetail {
+	e := store.EventDetail{
 		Event: store.Event{Type: t, At: at}, UUID: uuid.Nil, Recipient: "test@example.com", CustomID: "Sample",
 	}
 	e.Contact = mail.ContactID(e.Recipient)

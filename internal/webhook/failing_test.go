@@ -22,8 +22,8 @@ import (
 func TestADeadURL(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		p, got := newPost(t, s, nil), &ledger{}
-		var died []webhook.Dead
-		p.OnDead(func(_ context.Context, _ *store.Tx, d webhook.Dead) error {
+		var died []webhook.Disabled
+		p.OnDisabled(func(_ context.Context, _ *store.Tx, d webhook.Disabled) error {
 			died = append(died, d)
 			return nil
 		})
@@ -58,7 +58,7 @@ func TestADeadURL(t *testing.T) {
 			t.Errorf("%d wait", n)
 		}
 		for _, h := range p.hooksOf(k) {
-			if h.Backup == h.DeadAt.IsZero() != true || h.Takes != h.Backup {
+			if h.Backup == h.DisabledAt.IsZero() != true || h.Takes != h.Backup {
 				t.Errorf("%+v", h)
 			}
 		}
@@ -68,8 +68,8 @@ func TestADeadURL(t *testing.T) {
 		before := len(r.requests())
 		p.update(func(tx *store.Tx) (err error) {
 			u, _ := url.Parse(r.URL)
-			if h.ReceiverID, err = p.Receiver(t.Context(), tx, k.AccountID, k.ID, u); err == nil {
-				err = tx.ChangeHook(t.Context(), h)
+			if h.EndpointID, err = p.Endpoint(t.Context(), tx, store.Owner{AccountID: k.AccountID, KeyID: k.ID}, u); err == nil {
+				err = tx.ChangeWebhook(t.Context(), h)
 			}
 			return err
 		})
@@ -79,7 +79,7 @@ func TestADeadURL(t *testing.T) {
 		if len(r.requests()) != before+1 {
 			t.Error("a URL that was set anew is told nothing")
 		}
-		if x := p.HookStats(); x.Buried != 2 || x.EventsDropped != 1 || x.EventsTold != 26 {
+		if x := p.KeyStats(); x.Disabled != 2 || x.EventsDropped != 1 || x.EventsDelivered != 26 {
 			t.Errorf("%+v", x)
 		}
 	})
@@ -113,7 +113,7 @@ func TestOneBadEventIsNotTheOthersEnd(t *testing.T) {
 		p.pass(time.Hour)
 		p.tell()
 	}
-	if h := p.hooksOf(k)[0]; p.waiting() != 0 || h.Dropped != 1 || !h.DeadAt.IsZero() || h.Told != 30 {
+	if h := p.hooksOf(k)[0]; p.waiting() != 0 || h.Dropped != 1 || !h.DisabledAt.IsZero() || h.Delivered != 30 {
 		t.Errorf("%d wait, %+v", p.waiting(), h)
 	}
 }
@@ -161,26 +161,26 @@ func TestHooksThatHangHoldUpNobody(t *testing.T) {
 		a, b := p.key("Slow"), p.key("Quick")
 		p.hook(a, slow.URL, 1, false, store.EventSent)
 		p.hook(b, quick.URL, 1, false, store.EventSent)
-		p.accept(a, 3*webhook.PerReceiver, 0)
-		p.accept(b, 3*webhook.PerReceiver, 0)
+		p.accept(a, 3*webhook.PerEndpoint, 0)
+		p.accept(b, 3*webhook.PerEndpoint, 0)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- p.Run(ctx) }()
 		p.sent() // Run is woken by the commit
-		for range 3 * webhook.PerReceiver {
+		for range 3 * webhook.PerEndpoint {
 			<-heard
 		}
-		for end := time.Now().Add(2 * time.Minute); p.waiting() > 3*webhook.PerReceiver && time.Now().Before(end); {
+		for end := time.Now().Add(2 * time.Minute); p.waiting() > 3*webhook.PerEndpoint && time.Now().Before(end); {
 			time.Sleep(time.Millisecond) // until it is recorded
 		}
-		if n := len(slow.requests()); n > webhook.PerReceiver {
+		if n := len(slow.requests()); n > webhook.PerEndpoint {
 			t.Errorf("%d requests at a time to one receiver", n)
 		}
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if n := p.waiting(); n != 3*webhook.PerReceiver {
+		if n := p.waiting(); n != 3*webhook.PerEndpoint {
 			t.Errorf("of what was broken off %d are left", n)
 		}
 	})
@@ -200,13 +200,13 @@ func TestABrokenOffRequestIsKnownAgain(t *testing.T) {
 	p.accept(k, 3, 0)
 	p.sent()
 	p.pass(2 * time.Second)
-	p.HookRound(ctx)
+	p.Round(ctx)
 	r.answers(nil)
 	again, err := webhook.New(p.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again.HookRound(t.Context())
+	again.Round(t.Context())
 	if got := r.requests(); len(got) != 2 || got[0].header.Get("webhook-id") != got[1].header.Get("webhook-id") || got[0].body != got[1].body || p.waiting() != 0 {
 		t.Errorf("%d requests, %d wait", len(got), p.waiting())
 	}
@@ -238,7 +238,7 @@ func TestHooksDoNotGoIntoPrivateNetworks(t *testing.T) {
 	if h := p.hooksOf(k)[0]; len(inside.requests()) != 0 || !strings.Contains(h.LastError, "not a public one") {
 		t.Errorf("%+v", h)
 	}
-	if _, err := p.TestHook(t.Context(), p.hooksOf(k)[0]); err != nil || len(inside.requests()) != 0 {
+	if _, err := p.Test(t.Context(), p.hooksOf(k)[0], nil); err != nil || len(inside.requests()) != 0 {
 		t.Errorf("a test goes inside: %v", err)
 	}
 }

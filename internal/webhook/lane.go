@@ -13,9 +13,15 @@ import (
 	"postern/internal/store"
 )
 
-var errBusy = errors.New("too many requests to this host are under way")
-
-// lane is what is under way to one receiver, a URL of a key. Receivers do not wait for each other.
+// lane is what is under way to one endpoint. Lanes do not wait for each other.
+//
+// A lane exists while something waits for its endpoint. [Webhook.serve] reads what is due, makes requests of it (group) and
+// begins as many as there is room for; what is in a request that is under way stays in the table and is known by rows. When a
+// request ends, what came of it is recorded first and its rows leave the lane afterwards, so that a look in between finds
+// them either in the lane or not due any more, and nothing is delivered twice.
+//
+// After probedAfter failures in a row the lane rests until the last of them is due again, and has one request at a time
+// (room). When it has failed for a day, by what was queued and not by samples, its webhooks are disabled (disable.go).
 type lane struct {
 	id   int64
 	look time.Time      // when there may be something to do
@@ -26,12 +32,12 @@ type lane struct {
 
 	since time.Time // its first failure since the last success, while it fails
 
-	loaded           bool
-	single           bool // lately there was nothing but version 1: one event a request
-	accountID, keyID int64
-	token            string
-	to               *url.URL
-	broken           error // why it has no URL
+	loaded bool
+	single bool // lately there was nothing but version 1: one event a request
+	owner  store.Owner
+	token  string
+	to     *url.URL
+	broken error // why it has no URL
 }
 
 // never is when a lane is looked at that waits for its own requests.
@@ -42,121 +48,95 @@ func (l *lane) room() int {
 	if l.bad > 0 {
 		return 1 - l.busy
 	}
-	return perReceiver - l.busy
+	return perEndpoint - l.busy
 }
 
-// wakeHooks has receivers looked at now.
-func (w *Webhook) wakeHooks(receiverIDs []int64) {
-	h := &w.hooks
-	h.mu.Lock()
-	for _, id := range receiverIDs {
-		if l := h.lanes[id]; l != nil {
+// wakeLanes has endpoints looked at now.
+func (w *Webhook) wakeLanes(endpointIDs []int64) {
+	w.mu.Lock()
+	for _, id := range endpointIDs {
+		if l := w.lanes[id]; l != nil {
 			l.look = time.Time{}
 		} else {
-			h.lanes[id] = &lane{id: id, rows: map[int64]bool{}}
+			w.lanes[id] = &lane{id: id, rows: map[int64]bool{}}
 		}
 	}
-	h.mu.Unlock()
-	h.nudge()
+	w.mu.Unlock()
+	w.nudge()
 }
 
-// revive has a receiver looked at as if it had never failed.
-func (w *Webhook) revive(receiverID int64) {
-	h := &w.hooks
-	h.mu.Lock()
-	if l := h.lanes[receiverID]; l != nil {
+// revive has an endpoint looked at as if it had never failed.
+func (w *Webhook) revive(endpointID int64) {
+	w.mu.Lock()
+	if l := w.lanes[endpointID]; l != nil {
 		l.bad, l.since, l.rest, l.look = 0, time.Time{}, time.Time{}, time.Time{}
 	}
-	h.mu.Unlock()
-	h.nudge()
+	w.mu.Unlock()
+	w.nudge()
 }
 
-func (h *hooks) nudge() {
+func (w *Webhook) nudge() {
 	select {
-	case h.wake <- struct{}{}:
+	case w.wake <- struct{}{}:
 	default:
-	}
-}
-
-// runHooks tells keys' hooks until ctx ends.
-func (w *Webhook) runHooks(ctx, attempts context.Context) {
-	timer, sweep := time.NewTimer(0), time.NewTicker(sweepEvery)
-	defer timer.Stop()
-	defer sweep.Stop()
-	known := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-sweep.C:
-			w.sweepHooks(ctx)
-			continue
-		case <-timer.C:
-		case <-w.hooks.wake:
-		}
-		if !known {
-			known = w.findLanes(ctx)
-		}
-		timer.Reset(min(lookHooks, max(w.serveLanes(ctx, attempts).Sub(w.Now()), 5*time.Millisecond)))
 	}
 }
 
 // findLanes makes lanes of what waited when the server stopped, and says whether they could be read.
 func (w *Webhook) findLanes(ctx context.Context) bool {
-	ids, err := w.Store.WaitingReceivers(ctx)
+	ids, err := w.Store.WaitingEndpoints(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			w.Log.ErrorContext(ctx, "what waits to be told to webhooks could not be read; it is tried again", "error", err)
+			w.Log.ErrorContext(ctx, "what waits for webhooks could not be read; it is tried again", "error", err)
 		}
 		return false
 	}
-	w.wakeHooks(ids)
+	w.wakeLanes(ids)
 	return true
 }
 
 // serveLanes begins what may begin, and says when to look again.
 func (w *Webhook) serveLanes(ctx, attempts context.Context) (next time.Time) {
-	h, now := &w.hooks, w.Now()
+	now := w.Now()
 	var due []*lane
 	next = never
-	h.mu.Lock()
-	for _, l := range h.lanes {
+	w.mu.Lock()
+	for _, l := range w.lanes {
 		if !l.look.After(now) {
 			due = append(due, l)
 			l.look = never // unless it is woken meanwhile
 		}
 	}
-	h.mu.Unlock()
+	w.mu.Unlock()
 	for _, l := range due {
 		if ctx.Err() != nil {
 			return never
 		}
 		look, err := w.serve(ctx, attempts, l)
 		if err != nil && ctx.Err() == nil {
-			w.Log.ErrorContext(ctx, "what is due to be told to a webhook could not be read; it is tried again", "receiver", l.id, "error", err)
+			w.Log.ErrorContext(ctx, "what is due for a webhook could not be read; it is tried again", "endpoint", l.id, "error", err)
 			look = now.Add(recordAgain)
 		}
 		w.settle(l, look)
 	}
-	h.mu.Lock()
-	for _, l := range h.lanes {
+	w.mu.Lock()
+	for _, l := range w.lanes {
 		if l.look.Before(next) {
 			next = l.look
 		}
 	}
-	h.mu.Unlock()
+	w.mu.Unlock()
 	return next
 }
 
 // settle keeps when a lane is to be looked at, and forgets one that has nothing to do.
 func (w *Webhook) settle(l *lane, look time.Time) {
-	h := &w.hooks
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	switch {
 	case !l.look.Equal(never): // woken meanwhile
 	case look.IsZero() && l.busy == 0:
-		delete(h.lanes, l.id)
+		delete(w.lanes, l.id)
 	case !look.IsZero():
 		l.look = look
 	}
@@ -171,10 +151,10 @@ func (w *Webhook) serve(ctx, attempts context.Context, l *lane) (look time.Time,
 		}
 		return time.Time{}, err
 	}
-	h, now := &w.hooks, w.Now()
-	h.mu.Lock()
+	now := w.Now()
+	w.mu.Lock()
 	room, rest, busy := l.room(), l.rest, len(l.rows)
-	h.mu.Unlock()
+	w.mu.Unlock()
 	if now.Before(rest) {
 		return rest, nil
 	}
@@ -196,24 +176,24 @@ func (w *Webhook) serve(ctx, attempts context.Context, l *lane) (look time.Time,
 	case cut:
 		return now, nil
 	}
-	return w.Store.NextHookEvent(ctx, l.id, now)
+	return w.Store.NextDelivery(ctx, l.id, now)
 }
 
 // groups reads what is due and makes requests of it; cut says that there may be more.
-func (w *Webhook) groups(ctx context.Context, l *lane, now time.Time, busy, room int) (groups [][]store.HookEvent, cut bool, err error) {
+func (w *Webhook) groups(ctx context.Context, l *lane, now time.Time, busy, room int) (groups [][]store.Delivery, cut bool, err error) {
 	limit := busy + room + 1
 	if !l.single {
 		limit = busy + 2*maxBatch
 	}
 	for {
-		w.hooks.mu.Lock()
+		w.mu.Lock()
 		under := maps.Clone(l.rows) // before the look: what ends meanwhile is still read by it
-		w.hooks.mu.Unlock()
-		due, err := w.Store.DueHookEvents(ctx, l.id, now, limit)
+		w.mu.Unlock()
+		due, err := w.Store.DueDeliveries(ctx, l.id, now, limit)
 		if err != nil {
 			return nil, false, err
 		}
-		l.single = len(due) > 0 && !slices.ContainsFunc(due, func(e store.HookEvent) bool { return e.Version != 1 })
+		l.single = len(due) > 0 && !slices.ContainsFunc(due, func(e store.Delivery) bool { return e.Version != 1 })
 		cut = len(due) == limit
 		groups = l.group(due, under, cut)
 		if len(groups) > 0 || !cut || limit > 1<<16 {
@@ -223,33 +203,36 @@ func (w *Webhook) groups(ctx context.Context, l *lane, now time.Time, busy, room
 	}
 }
 
-// load reads what a lane needs to know of its receiver.
+// load reads what a lane needs to know of its endpoint.
 func (w *Webhook) load(ctx context.Context, l *lane) error {
 	if l.loaded {
 		return nil
 	}
-	accountID, keyID, x, err := w.Store.Receiver(ctx, l.id)
+	owner, x, attempted, err := w.Store.Endpoint(ctx, l.id)
 	if err != nil {
 		return err
 	}
-	l.accountID, l.keyID, l.token = accountID, keyID, x.Token
-	l.to, l.broken = w.HookURL(keyID, x.URL)
+	l.owner, l.token = owner, x.Token
+	l.to, l.broken = w.URL(owner, x.URL)
 	if l.broken != nil {
 		l.to = &url.URL{Scheme: "https", Host: "unreadable"}
 	}
-	w.hooks.mu.Lock()
-	l.since, l.loaded = x.FailingSince, true
-	if !l.since.IsZero() {
-		l.bad = opensAfter // it failed when the server stopped: ask it one thing
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.loaded = true
+	if !x.FailingSince.IsZero() {
+		l.bad = probedAfter // it failed when the server stopped: ask it one thing
 	}
-	w.hooks.mu.Unlock()
+	if l.since = attempted; x.FailingSince.After(attempted) && !attempted.IsZero() {
+		l.since = x.FailingSince
+	}
 	return nil
 }
 
 // group makes requests of what is due: what went together goes together again, new events of version 2 go together, others
 // alone. What is under way is left out. cut says that there may be more, so that the last batch may not be whole.
-func (l *lane) group(due []store.HookEvent, under map[int64]bool, cut bool) [][]store.HookEvent {
-	var out [][]store.HookEvent
+func (l *lane) group(due []store.Delivery, under map[int64]bool, cut bool) [][]store.Delivery {
+	var out [][]store.Delivery
 	together := map[int64]int{} // batch: its place in out, -1 when it must wait
 	in := map[int64]int64{}     // event: the batch it goes with
 	fresh := int64(0)           // the batch of new events that is being filled
@@ -267,7 +250,7 @@ func (l *lane) group(due []store.HookEvent, under map[int64]bool, cut bool) [][]
 			batch = fresh
 		}
 		if e.Before != 0 && in[e.Before] != batch {
-			continue // what is before it of its message goes first
+			continue // what is before it of its subject goes first
 		}
 		at, ok := together[batch]
 		if !ok {
@@ -285,56 +268,55 @@ func (l *lane) group(due []store.HookEvent, under map[int64]bool, cut bool) [][]
 }
 
 // launch begins a request, unless too many are under way.
-func (w *Webhook) launch(attempts context.Context, l *lane, events []store.HookEvent) bool {
-	if !w.work.enter(l.to.Host) {
+func (w *Webhook) launch(attempts context.Context, l *lane, events []store.Delivery) bool {
+	if !w.slots.enter(l.to.Host) {
 		return false
 	}
-	h := &w.hooks
-	h.mu.Lock()
+	w.mu.Lock()
 	l.busy++
 	for _, e := range events {
 		l.rows[e.EventID] = true
 	}
-	h.mu.Unlock()
-	w.work.running.Go(func() {
-		told, err := w.tell(attempts, l, events)
+	w.mu.Unlock()
+	w.running.Go(func() {
+		x, err := w.deliver(attempts, l, events)
 		if err == nil && attempts.Err() == nil {
-			err = w.recordHook(attempts, l, told)
+			err = w.record(attempts, l, x)
 		}
-		w.work.leave(l.to.Host)
-		h.mu.Lock()
+		w.slots.leave(l.to.Host)
+		w.mu.Lock()
 		l.busy--
 		for _, e := range events {
 			delete(l.rows, e.EventID)
 		}
 		if err == nil {
-			l.note(told)
+			l.note(x)
 		} else {
 			l.rest = w.Now().Add(recordAgain)
 		}
 		l.look = time.Time{}
-		dead := err == nil && told.Outcome != store.HookDelivered && !l.since.IsZero() && told.At.Sub(l.since) >= Lifetime && l.busy == 0
+		over := err == nil && x.Outcome != store.AttemptDelivered && !l.since.IsZero() && x.At.Sub(l.since) >= Lifetime && l.busy == 0
 		since := l.since
-		h.mu.Unlock()
-		if dead && attempts.Err() == nil {
-			w.bury(attempts, l, since, told.Error)
+		w.mu.Unlock()
+		if over && attempts.Err() == nil {
+			w.disable(attempts, l, since, x.Error)
 		}
-		h.nudge()
+		w.nudge()
 	})
 	return true
 }
 
-// note keeps what a request says of its receiver.
-func (l *lane) note(x *store.HookTold) {
+// note keeps what a request says of its endpoint.
+func (l *lane) note(x *store.AttemptResult) {
 	switch {
 	case len(x.EventIDs) == 0: // nothing was asked
-	case x.Outcome == store.HookDelivered:
+	case x.Outcome == store.AttemptDelivered:
 		l.bad, l.since, l.rest = 0, time.Time{}, time.Time{}
 	default:
 		if l.since.IsZero() {
 			l.since = x.At
 		}
-		if l.bad++; l.bad >= opensAfter {
+		if l.bad++; l.bad >= probedAfter {
 			l.rest = x.Again
 		}
 	}

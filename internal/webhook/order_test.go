@@ -188,7 +188,7 @@ func TestAReceiverIsGoneForAnHour(t *testing.T) {
 		if n := len(r.requests()); n < 50 || n > 125 {
 			t.Errorf("it was asked %d times in an hour", n)
 		}
-		if h := p.hooksOf(k)[0]; h.FailingSince.IsZero() || !h.DeadAt.IsZero() || h.LastStatus != 503 || h.LastError == "" {
+		if h := p.hooksOf(k)[0]; h.FailingSince.IsZero() || !h.DisabledAt.IsZero() || h.LastStatus != 503 || h.LastError == "" {
 			t.Errorf("%+v", h)
 		}
 		r.answers(got.wrap(status(http.StatusOK)))
@@ -200,7 +200,7 @@ func TestAReceiverIsGoneForAnHour(t *testing.T) {
 			t.Errorf("%d still wait", p.waiting())
 		}
 		got.check(t, s, k, 300)
-		if h := p.hooksOf(k)[0]; !h.FailingSince.IsZero() || h.Told != 300 {
+		if h := p.hooksOf(k)[0]; !h.FailingSince.IsZero() || h.Delivered != 300 {
 			t.Errorf("%+v", h)
 		}
 	})

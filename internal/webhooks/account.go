@@ -5,8 +5,6 @@ package webhooks
 import (
 	"context"
 	"errors"
-	"net/url"
-	"strings"
 	"time"
 
 	"postern/internal/change"
@@ -14,131 +12,146 @@ import (
 	"postern/internal/webhook"
 )
 
-// WebhookTest is the type of what TestWebhook sends.
-const WebhookTest = "webhook.test"
-
-// Webhook is where an account is told by HTTP of what happens to its credentials.
-type Webhook struct {
-	URL          string // a password in it reads xxxxx; "" when it is Unreadable
-	Unreadable   bool   // it was sealed under another server key: it can be set anew
-	CreatedAt    time.Time
-	LastAt       time.Time // of the last attempt; zero: none yet
-	LastStatus   int       // the HTTP status that it was answered with; 0: there was no answer
-	LastError    string    // what was wrong; "" when the last attempt was a success
-	FailingSince time.Time // zero: it works, or was not tried yet
-	Dropped      int64     // given up after a day, in all
-	Waiting      int64     // to be told still
+// AccountWebhook says where the events of an account's credentials go, and how that fares. An account has one.
+type AccountWebhook struct {
+	AccountID    int64
+	AccountName  string
+	URL          string    // a password in it reads xxxxx; "" when it was sealed under another server key: it can be set anew
+	State        string    // works, fails, dead or unused
+	CreatedAt    time.Time `json:",omitzero"`
+	LastAt       time.Time `json:",omitzero"` // of the last attempt
+	LastStatus   int       // of the answer; 0: there was none
+	LastError    string    `json:",omitempty"`
+	FailingSince time.Time `json:",omitzero"`
+	DisabledAt   time.Time `json:"DeadAt,omitzero"` // it failed for a day: nothing is delivered until it is set anew
+	Waiting      int64     // events, counted up to WaitingCounted of a type
+	Dropped      int64     // events that were given up
+	Secret       string    `json:",omitempty"` // signs deliveries: in the answer that made it, and in no other
 }
 
-// State is how the webhook fares: "fails", "works", or "unused" where nothing was told yet.
-func (w Webhook) State() string {
-	switch {
-	case !w.FailingSince.IsZero():
-		return "fails"
-	case w.LastAt.IsZero():
-		return "unused"
-	}
-	return "works"
-}
+// Unreadable says whether the URL was sealed under another server key.
+func (a AccountWebhook) Unreadable() bool { return a.URL == "" }
 
-// PrivateWebhooks says whether webhooks may lead into private networks, and be told without TLS.
-func (k *Webhooks) PrivateWebhooks() bool { return k.webhook.Private }
-
-// SetWebhook sets the URL that an account's credential notices are posted to, in place of one that it has, and returns
-// the secret that they are signed with: to be shown once. xxxxx for the password of the one that it has keeps the
-// password. Error: *change.Error on URL.
-func (k *Webhooks) SetWebhook(ctx context.Context, by change.Actor, accountID int64, text string) (secret string, err error) {
-	if text, err = k.webhookPassword(ctx, accountID, text); err != nil {
-		return "", err
-	}
-	u, err := webhook.Check(text, k.webhook.Private)
+// OfAccount reads an account's webhook. Error: *change.Error NotFound, also when it has none.
+func (w *Webhooks) OfAccount(ctx context.Context, accountID int64) (AccountWebhook, error) {
+	a, list, err := w.accountWebhooks(ctx, accountID)
 	if err != nil {
-		return "", change.Wrong("URL", err)
+		return AccountWebhook{}, err
 	}
-	err = change.Add(ctx, k.store, "account", func(tx *store.Tx) error {
+	h := list[0]
+	ids := make([]int64, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
+	}
+	waiting, err := w.store.Waiting(ctx, store.OfAccount(accountID), ids, WaitingCounted)
+	if err != nil {
+		return AccountWebhook{}, err
+	}
+	out := AccountWebhook{
+		AccountID: a.ID, AccountName: a.Name, URL: w.shownURL(h), State: state(h), CreatedAt: h.SetAt, LastAt: h.LastAt, LastStatus: h.LastStatus,
+		LastError: h.LastError, FailingSince: h.FailingSince, DisabledAt: h.DisabledAt, Dropped: h.Dropped,
+	}
+	for _, n := range waiting {
+		out.Waiting += int64(n)
+	}
+	return out, nil
+}
+
+// accountWebhooks reads an account and its webhook, which has a row for each type of event.
+func (w *Webhooks) accountWebhooks(ctx context.Context, accountID int64) (store.Account, []store.Webhook, error) {
+	a, err := w.store.Account(ctx, accountID)
+	if errors.Is(err, store.ErrNotFound) {
+		return a, nil, change.Missing("account")
+	}
+	if err != nil {
+		return a, nil, err
+	}
+	list, _, err := w.store.Webhooks(ctx, store.OfAccount(accountID), store.WebhookFilter{Account: true}, store.Page{})
+	if err == nil && len(list) == 0 {
+		err = noWebhook()
+	}
+	return a, list, err
+}
+
+// SetOfAccount sets the URL that the events of an account's credentials are posted to, in place of one that it has, with a new
+// signing secret: to be shown once. xxxxx for the password of the one that it has keeps the password. Error: *change.Error
+// on URL.
+func (w *Webhooks) SetOfAccount(ctx context.Context, by change.Actor, accountID int64, text string) (AccountWebhook, error) {
+	owner := store.Owner{AccountID: accountID}
+	text, err := w.withPassword(ctx, owner, text)
+	if err != nil {
+		return AccountWebhook{}, err
+	}
+	u, err := webhook.Check(text, w.webhook.Private)
+	if err != nil {
+		return AccountWebhook{}, change.Wrong("URL", err)
+	}
+	var secret string
+	err = change.Add(ctx, w.store, "account", func(tx *store.Tx) error {
 		if _, err := tx.Account(ctx, accountID); err != nil {
 			return err
 		}
-		if secret, err = k.webhook.Set(ctx, tx, accountID, u); err != nil {
+		endpoint, err := w.webhook.Endpoint(ctx, tx, owner, u)
+		if err != nil {
+			return err
+		}
+		for _, t := range AccountEvents() {
+			if _, err := w.put(ctx, tx, store.Webhook{Owner: owner, EndpointID: endpoint, Type: t, Version: 1}, true); err != nil {
+				return err
+			}
+		}
+		if secret, err = w.webhook.NewSecret(ctx, tx, owner, 0); err != nil {
 			return err
 		}
 		return tx.AddAudit(ctx, by.Entry(accountID, "webhook.set", "webhook "+webhook.Origin(u), "a new signing secret"))
 	})
 	if err != nil {
-		return "", err
+		return AccountWebhook{}, err
 	}
-	return secret, nil
+	out, err := w.OfAccount(ctx, accountID)
+	out.Secret = secret
+	return out, err
 }
 
-// webhookPassword puts the password back into an account's URL that is given as it is shown.
-func (k *Webhooks) webhookPassword(ctx context.Context, accountID int64, text string) (string, error) {
-	given, err := url.Parse(strings.TrimSpace(text))
+// RemoveOfAccount ends an account's webhook: what waits for it is not delivered. It returns it as it was. Error:
+// *change.Error NotFound.
+func (w *Webhooks) RemoveOfAccount(ctx context.Context, by change.Actor, accountID int64) (AccountWebhook, error) {
+	was, err := w.OfAccount(ctx, accountID)
 	if err != nil {
-		return text, nil //nolint:nilerr // webhook.Check says it
+		return was, err
 	}
-	if password, _ := given.User.Password(); password != webhook.Masked {
-		return text, nil
-	}
-	w, err := k.store.Webhook(ctx, accountID)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return "", err
-	}
-	if err == nil {
-		if u, err := k.webhook.URL(accountID, w.URL); err == nil && webhook.Redacted(u) == given.String() {
-			return u.String(), nil
-		}
-	}
-	return "", change.Wrong("URL", errors.New("has "+webhook.Masked+" for a password, and the account's webhook is not shown so: give the password"))
-}
-
-// RemoveWebhook ends an account's webhook: what waits for it is not sent. Error: *change.Error NotFound.
-func (k *Webhooks) RemoveWebhook(ctx context.Context, by change.Actor, accountID int64) error {
-	return k.update(ctx, "webhook", func(tx *store.Tx) error {
-		was, err := tx.RemoveWebhook(ctx, accountID)
+	return was, w.store.Update(ctx, func(tx *store.Tx) error {
+		list, err := tx.Webhooks(ctx, store.OfAccount(accountID), store.WebhookFilter{Account: true})
 		if err != nil {
 			return err
 		}
-		origin := "unreadable" // sealed under a lost key: it can be removed all the same
-		if u, err := k.webhook.URL(accountID, was.URL); err == nil {
-			origin = webhook.Origin(u)
+		if len(list) == 0 {
+			return noWebhook()
 		}
-		return tx.AddAudit(ctx, by.Entry(accountID, "webhook.remove", "webhook "+origin, ""))
+		for _, h := range list {
+			if err := tx.RemoveWebhook(ctx, h); err != nil {
+				return err
+			}
+		}
+		if err := tx.RemoveWebhookSecrets(ctx, list[0].Owner); err != nil {
+			return err
+		}
+		return tx.AddAudit(ctx, by.Entry(accountID, "webhook.remove", "webhook "+w.origin(list[0]), ""))
 	})
 }
 
-// Webhook reads an account's webhook. Error: *change.Error NotFound when it has none.
-func (k *Webhooks) Webhook(ctx context.Context, accountID int64) (Webhook, error) {
-	w, err := k.store.Webhook(ctx, accountID)
-	if errors.Is(err, store.ErrNotFound) {
-		return Webhook{}, noWebhook()
-	}
+// QueueTest queues a webhook.test for an account's webhook, and returns once that is done; what comes of it is in OfAccount.
+// Errors: *change.Error NotFound, Conflict where it is dead.
+func (w *Webhooks) QueueTest(ctx context.Context, by change.Actor, accountID int64) error {
+	a, list, err := w.accountWebhooks(ctx, accountID)
 	if err != nil {
-		return Webhook{}, err
+		return err
 	}
-	return k.shownWebhook(w), nil
-}
-
-func (k *Webhooks) shownWebhook(w store.Webhook) Webhook {
-	out := Webhook{
-		CreatedAt: w.CreatedAt, LastAt: w.LastAt, LastStatus: w.LastStatus, LastError: w.LastError,
-		FailingSince: w.FailingSince, Dropped: w.Dropped, Waiting: w.Waiting,
+	if !list[0].DisabledAt.IsZero() {
+		return change.Conflicting("", "the webhook failed for a day and is dead: set it again")
 	}
-	u, err := k.webhook.URL(w.AccountID, w.URL)
-	if out.Unreadable = err != nil; !out.Unreadable {
-		out.URL = webhook.Redacted(u)
-	}
-	return out
-}
-
-// TestWebhook sends an account's webhook something to try it with: the type is WebhookTest. It returns once that is
-// queued; what came of it is in Webhook. Error: *change.Error NotFound.
-func (k *Webhooks) TestWebhook(ctx context.Context, by change.Actor, accountID int64) error {
-	return k.store.Update(ctx, func(tx *store.Tx) error {
-		a, err := tx.Account(ctx, accountID)
-		if err != nil {
-			return err
-		}
-		has, err := k.webhook.Deliver(ctx, tx, accountID, WebhookTest, tx.Now, testData(a, by))
+	return w.store.Update(ctx, func(tx *store.Tx) error {
+		has, err := w.webhook.Notify(ctx, tx, list[0].Owner, store.EventWebhookTest, tx.Now, testData(a, by))
 		if err == nil && !has {
 			err = noWebhook()
 		}
@@ -146,24 +159,32 @@ func (k *Webhooks) TestWebhook(ctx context.Context, by change.Actor, accountID i
 	})
 }
 
-// SampleWebhook posts to an account's webhook what TestWebhook queues, now and once, and returns what came of it. Error:
+// Sample is what came of a post to try an account's webhook.
+type Sample struct {
+	Target    string // scheme and host
+	WebhookID string
+	Result    string // delivered or failed
+	Status    int    // of the answer; 0: there was none
+	Error     string `json:",omitempty"`
+	TookMS    int64
+}
+
+// TestOfAccount posts to an account's webhook what QueueTest queues, now and once, and returns what came of it. Error:
 // *change.Error NotFound, or Invalid where its URL cannot be read.
-func (k *Webhooks) SampleWebhook(ctx context.Context, by change.Actor, accountID int64) (webhook.Sample, error) {
-	w, err := k.store.Webhook(ctx, accountID)
-	if errors.Is(err, store.ErrNotFound) {
-		err = noWebhook()
-	}
+func (w *Webhooks) TestOfAccount(ctx context.Context, by change.Actor, accountID int64) (Sample, error) {
+	a, list, err := w.accountWebhooks(ctx, accountID)
 	if err != nil {
-		return webhook.Sample{}, err
+		return Sample{}, err
 	}
-	if k.shownWebhook(w).Unreadable {
-		return webhook.Sample{}, &change.Error{Kind: change.Invalid, Reason: "the webhook cannot be read under this server key: set it again"}
+	if w.shownURL(list[0]) == "" {
+		return Sample{}, &change.Error{Kind: change.Invalid, Reason: "the webhook cannot be read under this server key: set it again"}
 	}
-	a, err := k.store.Account(ctx, accountID)
-	if err != nil {
-		return webhook.Sample{}, err
+	x, err := w.webhook.Test(ctx, list[0], testData(a, by))
+	out := Sample{Target: x.Target, WebhookID: x.WebhookID, Result: "delivered", Status: x.Status, Error: x.Error, TookMS: x.Took.Milliseconds()}
+	if x.Error != "" {
+		out.Result = "failed"
 	}
-	return k.webhook.Sample(ctx, w, WebhookTest, testData(a, by))
+	return out, err
 }
 
 // testData is what a webhook.test says.

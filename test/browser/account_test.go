@@ -130,7 +130,7 @@ func TestATourOfAccountAndOperator(t *testing.T) {
 		load(t, ctx, p.base+c.path, 200)
 		l.look(c.name)
 	}
-	_, err = p.Webhooks.SetWebhook(ctx, operator, p.signed.Account.ID, "https://hooks.harbour-books.example/postern")
+	_, err = p.Webhooks.SetOfAccount(ctx, operator, p.signed.Account.ID, "https://hooks.harbour-books.example/postern")
 	ok(t, err)
 	for name, path := range map[string]string{"account-webhook-set": "/account", "account-webhook": "/account/webhook", "account-webhook-remove": "/account/webhook/remove"} {
 		load(t, ctx, p.base+path, 200)

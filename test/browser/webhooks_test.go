@@ -29,15 +29,15 @@ func TestATourOfWebhooks(t *testing.T) {
 	defer receiver.Close()
 	set := func(key string, types ...store.EventType) int64 {
 		k := p.keys[key]
-		list, err := p.Webhooks.SetHooks(t.Context(), operator, store.OfAccount(k.AccountID), store.KeyFilter{ID: k.ID}, webhooks.HookSet{URL: receiver.URL + "/mail/events", Types: types, Version: 2, Replace: true})
+		list, err := p.Webhooks.Set(t.Context(), operator, store.OfAccount(k.AccountID), store.KeyFilter{ID: k.ID}, webhooks.Setting{URL: receiver.URL + "/mail/events", Types: types, Version: 2, Replace: true})
 		ok(t, err)
-		_, err = p.Webhooks.TestHook(t.Context(), store.OfAccount(k.AccountID), list[0].ID)
+		_, err = p.Webhooks.Test(t.Context(), store.OfAccount(k.AccountID), list[0].ID)
 		ok(t, err)
 		return list[0].ID
 	}
 	hook := set("Shop", store.EventSent, store.EventBounce)
 	set("Harbour Books", store.EventUnsub)
-	log, err := p.store.HookAttempts(t.Context(), store.OfAccount(p.signed.Account.ID), store.AttemptFilter{}, 1)
+	log, err := p.store.Attempts(t.Context(), store.OfAccount(p.signed.Account.ID), store.AttemptFilter{}, 1)
 	ok(t, err)
 	for _, c := range []struct{ name, path string }{
 		{"webhooks", "/webhooks"},

@@ -51,19 +51,19 @@ func (p *post) hook(k store.Key, url string, version int, backup bool, types ...
 		p.t.Fatal(err)
 	}
 	p.update(func(tx *store.Tx) error {
-		receiver, err := p.Receiver(p.t.Context(), tx, k.AccountID, k.ID, u)
+		receiver, err := p.Endpoint(p.t.Context(), tx, store.Owner{AccountID: k.AccountID, KeyID: k.ID}, u)
 		for _, t := range types {
 			if err == nil {
-				_, err = tx.AddHook(p.t.Context(), store.Hook{AccountID: k.AccountID, KeyID: k.ID, ReceiverID: receiver, Type: t, Version: version, Backup: backup})
+				_, err = tx.AddWebhook(p.t.Context(), store.Webhook{Owner: store.Owner{AccountID: k.AccountID, KeyID: k.ID}, EndpointID: receiver, Type: t, Version: version, Backup: backup})
 			}
 		}
 		return err
 	})
 }
 
-func (p *post) hooksOf(k store.Key) []store.Hook {
+func (p *post) hooksOf(k store.Key) []store.Webhook {
 	p.t.Helper()
-	list, _, err := p.store.Hooks(p.t.Context(), store.OfKey(k.AccountID, k.ID), store.HookFilter{}, store.Page{})
+	list, _, err := p.store.Webhooks(p.t.Context(), store.OfKey(k.AccountID, k.ID), store.WebhookFilter{}, store.Page{})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -115,11 +115,11 @@ func (p *post) engage(id int64, typ store.EventType, d store.Doing) {
 	}
 }
 
-func (p *post) tell() { p.HookRound(p.t.Context()) }
+func (p *post) tell() { p.Round(p.t.Context()) }
 
 func (p *post) waiting() int64 {
 	p.t.Helper()
-	x, err := p.store.HookStats(p.t.Context())
+	x, err := p.store.WebhookStats(p.t.Context())
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestHooksTellAllSevenTypes(t *testing.T) {
 			p.hook(k, strings.Replace(r.URL, "http://", "http://user:hunter2@", 1)+"/in", version, false, hookTypes...)
 			var secret string
 			p.update(func(tx *store.Tx) (err error) {
-				secret, err = p.NewHookSecret(t.Context(), tx, k.ID, 0)
+				secret, err = p.NewSecret(t.Context(), tx, store.Owner{AccountID: k.AccountID, KeyID: k.ID}, 0)
 				return err
 			})
 			first := p.accept(k, 1, 0)[0]
@@ -240,7 +240,7 @@ func TestHooksTellAllSevenTypes(t *testing.T) {
 			if p.waiting() != 0 || strings.Contains(p.log.String(), "hunter2") {
 				t.Errorf("%d wait\n%s", p.waiting(), p.log)
 			}
-			s.OnHookEvents(func([]int64) {})
+			s.OnDeliveries(func([]int64) {})
 		}
 	})
 }
@@ -273,7 +273,7 @@ func TestTheOldSigningSecretSignsBesideTheNewOne(t *testing.T) {
 	}
 	next := func(overlap time.Duration) (secret string) {
 		p.update(func(tx *store.Tx) (err error) {
-			secret, err = p.NewHookSecret(t.Context(), tx, k.ID, overlap)
+			secret, err = p.NewSecret(t.Context(), tx, store.Owner{AccountID: k.AccountID, KeyID: k.ID}, overlap)
 			return err
 		})
 		return secret

@@ -3,6 +3,7 @@
 package console_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -56,22 +57,18 @@ func TestTheWebhookIsSetTestedAndRemoved(t *testing.T) {
 func TestWhatFailsIsToldInWords(t *testing.T) {
 	w := newWorld(t)
 	ctx, key, scope := t.Context(), w.signed.Key, store.OfAccount(w.signed.Account.ID)
-	id, _ := w.hook(key)
-	h, err := w.Webhooks.Hook(ctx, scope, store.HookFilter{ID: id})
+	w.hook(key)
+	_, err := w.Webhooks.SetOfAccount(ctx, operator, key.AccountID, "https://hooks.invalid/secrets")
 	ok(t, err)
 	at := w.now.Add(-11 * time.Minute)
-	failed := store.HookAttempt{
-		AccountID: key.AccountID, KeyID: key.ID, At: at, Target: "https://hooks.invalid", Types: []store.EventType{store.EventSent}, EventIDs: []int64{7}, Count: 1,
-		Attempt: 11, Outcome: store.HookFailed, Status: 500, Error: "the answer was 500 Internal Server Error",
+	for _, ofAccount := range []bool{false, true} {
+		kept, _, err := w.store.Webhooks(ctx, scope, store.WebhookFilter{Account: ofAccount}, store.Page{})
+		ok(t, err)
+		ok(t, w.store.RecordAttempt(ctx, &store.AttemptResult{EndpointID: kept[0].EndpointID, Attempt: store.Attempt{
+			Owner: kept[0].Owner, At: at, Target: "https://hooks.invalid", Types: []store.EventType{kept[0].Type}, EventIDs: []int64{7}, Count: 1,
+			Number: 11, Outcome: store.AttemptFailed, Status: 500, Error: "the answer was 500 Internal Server Error",
+		}}))
 	}
-	ok(t, w.store.RecordHookTold(ctx, &store.HookTold{ReceiverID: h.ReceiverID, HookAttempt: failed}))
-	_, err = w.Webhooks.SetWebhook(ctx, operator, key.AccountID, "https://hooks.invalid/secrets")
-	ok(t, err)
-	hook, err := w.store.Webhook(ctx, key.AccountID)
-	ok(t, err)
-	ok(t, w.store.Update(ctx, func(tx *store.Tx) error {
-		return tx.WebhookSampled(ctx, hook, store.WebhookOutcome{At: at, Status: 500, Error: failed.Error})
-	}))
 	b := w.signedIn()
 	list := b.get("/webhooks").is(http.StatusOK).says("fails for 11 minutes: the answer was 500 Internal Server Error", "500: the answer was 500 Internal Server Error, attempt 11")
 	since := "since " + at.UTC().Format("2 Jan 2006, 15:04:05 UTC")
@@ -99,7 +96,7 @@ func TestAWebhookOfAnotherServerKeyCanBeSetAgain(t *testing.T) {
 		behind.Webhooks = backendtest.New(t, backend.Config{Store: c.Store, ServerKey: []byte("another server key, of 32 bytes.")}).Webhooks
 		c.Backend = &behind
 	})
-	_, err := w.Webhooks.SetWebhook(t.Context(), operator, w.signed.Account.ID, "https://hooks.example.com/lost")
+	_, err := w.Webhooks.SetOfAccount(t.Context(), operator, w.signed.Account.ID, "https://hooks.example.com/lost")
 	ok(t, err)
 	b := w.signedIn()
 	b.get("/account").is(http.StatusOK).says("The webhook cannot be read")
@@ -107,4 +104,46 @@ func TestAWebhookOfAnotherServerKeyCanBeSetAgain(t *testing.T) {
 	form.Set("url", "https://hooks.example.com/new")
 	b.post("/account/webhook", form).is(http.StatusOK).says("The webhook is set")
 	b.get("/account").says("https://hooks.example.com/new")
+}
+
+// TestTheAccountsDeliveries: those about secret keys are listed and shown to who may see the account, posted again by who may
+// change it, and seen by nobody else.
+func TestTheAccountsDeliveries(t *testing.T) {
+	w := newWorld(t)
+	ctx, sub := t.Context(), w.subaccount("Shop")
+	_, err := w.Webhooks.SetOfAccount(ctx, operator, w.signed.Account.ID, "https://user:geheim@hooks.invalid/token")
+	ok(t, err)
+	_, err = w.Webhooks.TestOfAccount(ctx, operator, w.signed.Account.ID)
+	ok(t, err)
+	ok(t, w.Webhooks.QueueTest(ctx, operator, w.signed.Account.ID))
+	kept, _, err := w.store.Webhooks(ctx, store.OfAccount(w.signed.Account.ID), store.WebhookFilter{Account: true, Type: store.EventWebhookTest}, store.Page{})
+	ok(t, err)
+	due, err := w.store.DueDeliveries(ctx, kept[0].EndpointID, w.now.Add(time.Hour), 10)
+	ok(t, err)
+	ok(t, w.store.RecordAttempt(ctx, &store.AttemptResult{EndpointID: kept[0].EndpointID, Attempt: store.Attempt{
+		Owner: kept[0].Owner, At: w.now, Target: "https://hooks.invalid", Types: []store.EventType{kept[0].Type}, EventIDs: []int64{due[0].EventID}, Count: 1, Number: 1,
+	}}))
+	log, err := w.Webhooks.Deliveries(ctx, store.OfAccount(w.signed.Account.ID), store.AttemptFilter{}, 10)
+	ok(t, err)
+	if len(log) != 2 || log[0].Account != w.signed.Account.Name {
+		t.Fatalf("%+v", log)
+	}
+	page := fmt.Sprint("/deliveries/", log[0].ID)
+	b := w.signedIn()
+	b.get("/account").says("Deliveries").lacks("geheim")
+	b.get("/webhooks?of=account").is(http.StatusOK).reads("Deliveries about secret keys", "webhook.test", "the account").lacks("geheim", "/token")
+	b.get("/webhooks").is(http.StatusOK).says("webhook.test")
+	b.get("/webhooks?key=" + sub.Key.APIKey).is(http.StatusOK).lacks("webhook.test")
+	b.get(page).is(http.StatusOK).reads("Delivery to https://hooks.invalid", "Tell again").says("&#34;type&#34;: &#34;webhook.test&#34;").lacks("geheim")
+	b.post(page+"/replay", nil).is(http.StatusOK).at("/webhooks").says("1 events are told again")
+	b.get(fmt.Sprint("/webhooks/", kept[0].ID)).is(http.StatusNotFound)
+	manager := w.as(w.user("mate@example.com", access.Manager))
+	manager.get(page).is(http.StatusOK).lacks("Tell again")
+	manager.post(page+"/replay", nil).is(http.StatusForbidden)
+	shared := w.person("shared@example.com", map[string]store.Key{access.Manager: sub.Key})
+	reader := w.as(w.user("reader@example.com", access.Analyst))
+	for _, other := range []*browser{shared, reader} {
+		other.get("/webhooks?of=account").is(http.StatusOK).lacks("webhook.test")
+		other.get(page).is(http.StatusNotFound)
+	}
 }

@@ -17,11 +17,11 @@ import (
 func (w *world) hook(key store.Key) (hookID, deliveryID int64) {
 	w.t.Helper()
 	ctx := w.t.Context()
-	list, err := w.Webhooks.SetHooks(ctx, operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, webhooks.HookSet{URL: "https://user:geheim@hooks.invalid/mail", Types: []store.EventType{store.EventSent}, Version: 1, Replace: true})
+	list, err := w.Webhooks.Set(ctx, operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, webhooks.Setting{URL: "https://user:geheim@hooks.invalid/mail", Types: []store.EventType{store.EventSent}, Version: 1, Replace: true})
 	ok(w.t, err)
-	_, err = w.Webhooks.TestHook(ctx, store.OfAccount(key.AccountID), list[0].ID)
+	_, err = w.Webhooks.Test(ctx, store.OfAccount(key.AccountID), list[0].ID)
 	ok(w.t, err)
-	log, err := w.store.HookAttempts(ctx, store.OfKey(key.AccountID, key.ID), store.AttemptFilter{}, 1)
+	log, err := w.store.Attempts(ctx, store.OfKey(key.AccountID, key.ID), store.AttemptFilter{}, 1)
 	ok(w.t, err)
 	if len(log) != 1 {
 		w.t.Fatalf("%d deliveries are logged", len(log))
@@ -50,7 +50,7 @@ func TestWebhooksPage(t *testing.T) {
 		b.post("/webhooks/new", bad).is(http.StatusUnprocessableEntity).says(name)
 	}
 	b.post("/webhooks/new", form).is(http.StatusOK).says("The webhook is set").says("not used yet").says("hooks.invalid").lacks("geheim").says("requests are not signed")
-	hooks, _, err := w.Webhooks.Hooks(t.Context(), store.OfKey(sub.Key.AccountID, sub.Key.ID), store.HookFilter{}, store.Page{})
+	hooks, _, err := w.Webhooks.List(t.Context(), store.OfKey(sub.Key.AccountID, sub.Key.ID), store.WebhookFilter{}, store.Page{})
 	ok(t, err)
 	if len(hooks) != 2 {
 		t.Fatalf("%d hooks", len(hooks))
@@ -59,7 +59,7 @@ func TestWebhooksPage(t *testing.T) {
 	b.get(page).is(http.StatusOK).says("Save").lacks("geheim")
 	b.post(page+"/test", nil).is(http.StatusOK).says("A sample was posted")
 	b.get("/webhooks?show=failed&key=" + sub.Key.APIKey).is(http.StatusOK).says("a sample").says("Tell again what failed")
-	log, err := w.store.HookAttempts(t.Context(), store.OfKey(sub.Key.AccountID, sub.Key.ID), store.AttemptFilter{}, 1)
+	log, err := w.store.Attempts(t.Context(), store.OfKey(sub.Key.AccountID, sub.Key.ID), store.AttemptFilter{}, 1)
 	ok(t, err)
 	delivery := b.get(fmt.Sprint("/deliveries/", log[0].ID)).is(http.StatusOK).says("What was sent").says("webhook-id").lacks("geheim")
 	if back := attr(find(delivery.first("p.crumb"), "a")[0], "href"); back != "/webhooks?key="+sub.Key.APIKey {
@@ -88,7 +88,7 @@ func TestWhoOnlyReadsSeesNoPathOfAWebhook(t *testing.T) {
 	w := newWorld(t)
 	mine, seen := w.subaccount("Mine"), w.subaccount("Seen")
 	for path, key := range map[string]store.Key{"/mine-token": mine.Key, "/seen-token?key=geheim": seen.Key} {
-		_, err := w.Webhooks.SetHooks(t.Context(), operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, webhooks.HookSet{URL: "https://hooks.invalid" + path, Types: []store.EventType{store.EventOpen}})
+		_, err := w.Webhooks.Set(t.Context(), operator, store.OfAccount(key.AccountID), store.KeyFilter{ID: key.ID}, webhooks.Setting{URL: "https://hooks.invalid" + path, Types: []store.EventType{store.EventOpen}})
 		ok(t, err)
 	}
 	b := w.person("mixed@example.com", map[string]store.Key{access.Manager: mine.Key, access.Analyst: seen.Key})

@@ -5,6 +5,7 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,105 +15,41 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"postern/internal/store"
 )
 
-// work is what is under way: of accounts' webhooks and of keys' hooks together. One server has the store, so nobody else
-// works on it.
-type work struct {
-	running sync.WaitGroup
+var errBusy = errors.New("too many requests to this host are under way")
 
-	most int // requests at a time
-
-	mu       sync.Mutex
-	all      int
-	hosts    map[string]int
-	ids      map[int64]bool // of accounts' deliveries
-	ended    map[int64]bool // deliveries whose attempt ended since the last look at what is due: a row read before then is stale
-	webhooks map[int64]int  // how many of each account's webhook
-	more     bool           // something is due that had to wait
-}
-
-func newWork(most int) *work {
-	return &work{most: most, ids: map[int64]bool{}, ended: map[int64]bool{}, webhooks: map[int64]int{}, hosts: map[string]int{}}
-}
-
-// looking is called before what is due is read.
-func (w *work) looking() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	clear(w.ended)
+// slots bound the requests that are under way, in all and to one host.
+type slots struct {
+	most  int // in all
+	mu    sync.Mutex
+	all   int
+	hosts map[string]int
 }
 
 // enter says whether a request to a host may begin, and counts it.
-func (w *work) enter(host string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.begin(host)
-}
-
-func (w *work) begin(host string) bool {
-	if w.all >= w.most || w.hosts[host] >= perHost {
-		w.more = true
+func (s *slots) enter(host string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all >= s.most || s.hosts[host] >= perHost {
 		return false
 	}
-	w.all++
-	w.hosts[host]++
+	s.all++
+	s.hosts[host]++
 	return true
 }
 
-// leave ends what enter began, and says whether something waits for it.
-func (w *work) leave(host string) (more bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.end(host)
+// leave ends what enter began.
+func (s *slots) leave(host string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.hosts[host]--; s.hosts[host] == 0 {
+		delete(s.hosts, host)
+	}
 }
 
-func (w *work) end(host string) (more bool) {
-	w.all--
-	if w.hosts[host]--; w.hosts[host] == 0 {
-		delete(w.hosts, host)
-	}
-	more, w.more = w.more, false
-	return more
-}
-
-// take says whether an attempt at d may begin, and counts it. A receiver that fails is asked one thing at a time.
-func (w *work) take(d store.WebhookDelivery, host string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	most := perWebhook
-	if d.Failing {
-		most = 1
-	}
-	switch {
-	case w.ids[d.ID], w.ended[d.ID]:
-		return false
-	case w.webhooks[d.WebhookID] >= most:
-		w.more = true
-		return false
-	case !w.begin(host):
-		return false
-	}
-	w.ids[d.ID] = true
-	w.webhooks[d.WebhookID]++
-	return true
-}
-
-// give ends what take began, and says whether something waits for it.
-func (w *work) give(d store.WebhookDelivery, host string) (more bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.ids, d.ID)
-	w.ended[d.ID] = true
-	if w.webhooks[d.WebhookID]--; w.webhooks[d.WebhookID] == 0 {
-		delete(w.webhooks, d.WebhookID)
-	}
-	return w.end(host)
-}
-
-// parcel is one request to a receiver of either kind.
+// parcel is one request.
 type parcel struct {
 	to      *url.URL
 	id      string   // webhook-id

@@ -11,16 +11,16 @@ import (
 	"postern/internal/store/storetest"
 )
 
-// hookOf gives a key a hook for what was sent, or a backup of it.
-func hookOf(t *testing.T, s *store.Store, k store.Key, backup bool) (id int64) {
+// webhookOf gives a key a hook for what was sent, or a backup of it.
+func webhookOf(t *testing.T, s *store.Store, k store.Key, backup bool) (id int64) {
 	t.Helper()
 	err := s.Update(t.Context(), func(tx *store.Tx) error {
 		url := fmt.Sprintf("%d %v", k.ID, backup)
-		receiver, err := tx.PutHookReceiver(t.Context(), k.AccountID, k.ID, []byte(url), []byte(url), "token")
+		receiver, err := tx.PutEndpoint(t.Context(), store.Owner{AccountID: k.AccountID, KeyID: k.ID}, []byte(url), []byte(url), "token")
 		if err != nil {
 			return err
 		}
-		id, err = tx.AddHook(t.Context(), store.Hook{AccountID: k.AccountID, KeyID: k.ID, ReceiverID: receiver, Type: store.EventSent, Backup: backup, Version: 1})
+		id, err = tx.AddWebhook(t.Context(), store.Webhook{Owner: store.Owner{AccountID: k.AccountID, KeyID: k.ID}, EndpointID: receiver, Type: store.EventSent, Backup: backup, Version: 1})
 		return err
 	})
 	if err != nil {
@@ -53,13 +53,13 @@ func sends(t *testing.T, s *store.Store, k store.Key, n int) {
 	}
 }
 
-// TestHooksWaiting: of each hook what waits for it, up to the limit; of another account's nothing; for more IDs than a
+// TestWaiting: of each hook what waits for it, up to the limit; of another account's nothing; for more IDs than a
 // statement has parameters.
-func TestHooksWaiting(t *testing.T) {
+func TestWaiting(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		one, two := newKey(t, s, "one"), newKey(t, s, "two")
 		sub := subaccountOf(t, s, one, "sub")
-		mine, backup, subs, theirs := hookOf(t, s, one, false), hookOf(t, s, one, true), hookOf(t, s, sub, false), hookOf(t, s, two, false)
+		mine, backup, subs, theirs := webhookOf(t, s, one, false), webhookOf(t, s, one, true), webhookOf(t, s, sub, false), webhookOf(t, s, two, false)
 		sends(t, s, one, 5)
 		sends(t, s, sub, 2)
 		sends(t, s, two, 3)
@@ -76,12 +76,12 @@ func TestHooksWaiting(t *testing.T) {
 			{store.OfAccount(one.AccountID), fmt.Sprint(map[int64]int{mine: 4, subs: 2})},
 			{store.OfKey(one.AccountID, sub.ID), fmt.Sprint(map[int64]int{subs: 2})},
 		} {
-			got, err := s.HooksWaiting(t.Context(), c.scope, ids, 4)
+			got, err := s.Waiting(t.Context(), c.scope, ids, 4)
 			if err != nil || fmt.Sprint(got) != c.want {
 				t.Errorf("%v, %v, want %s", got, err, c.want)
 			}
 		}
-		if got, err := s.HooksWaiting(t.Context(), store.OfOperator(), nil, 4); err != nil || len(got) != 0 {
+		if got, err := s.Waiting(t.Context(), store.OfOperator(), nil, 4); err != nil || len(got) != 0 {
 			t.Errorf("%v, %v", got, err)
 		}
 	})
