@@ -130,9 +130,9 @@ func (w *Webhooks) withPassword(ctx context.Context, o store.Owner, text string)
 	if password, _ := given.User.Password(); password != webhook.Masked {
 		return text, nil
 	}
-	whose := "webhook of the key"
+	none := "no webhook of the key is shown so"
 	if o.OfAccount() {
-		whose = "webhook of the account"
+		none = "the account's webhook is not shown so"
 	}
 	list, _, err := w.store.Webhooks(ctx, o.Scope(), store.WebhookFilter{Account: o.OfAccount(), KeyID: o.KeyID}, store.Page{})
 	if err != nil {
@@ -147,7 +147,7 @@ func (w *Webhooks) withPassword(ctx context.Context, o store.Owner, text string)
 	}
 	switch len(known) {
 	case 0:
-		return "", change.Errorf(change.Invalid, "URL", "has %s for a password, and no %s is shown so: give the password", webhook.Masked, whose)
+		return "", change.Errorf(change.Invalid, "URL", "has %s for a password, and %s: give the password", webhook.Masked, none)
 	case 1:
 		return text, nil
 	}
