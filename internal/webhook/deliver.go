@@ -102,6 +102,9 @@ func fail(x *store.AttemptResult, now time.Time, reason string, rows []store.Del
 // because our disk was full for a minute.
 func (w *Webhook) record(ctx context.Context, l *lane, x *store.AttemptResult) error {
 	log := w.logOf(l.owner).With("webhook_id", x.WebhookID, "to", x.Target, "events", x.Count, "attempts", x.Number)
+	if l.owner.OfAccount() && x.Count > 0 {
+		log = log.With("type", x.Types[0].String())
+	}
 	for {
 		err := w.Store.RecordAttempt(ctx, x)
 		if err == nil {

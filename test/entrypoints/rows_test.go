@@ -461,6 +461,11 @@ func (w *world) webhookRows() []row {
 			byUI: w.seeAll(`href="/deliveries/(\d+)"`, "GET /webhooks?key="+w.key("News").APIKey),
 		},
 		{
+			name: "what was delivered to an account's webhook", calls: "ListAccountDeliveries", pages: "GET /webhooks", want: "",
+			byCLI: w.cmdAll("ID", "account", "webhook", "log", "Primary"),
+			byUI:  w.seeAll(`href="/deliveries/(\d+)"`, "GET /webhooks?of=account"),
+		},
+		{
 			name: "a delivery that is not there", calls: "ShowDelivery",
 			api: "GET webhookdelivery/{id}", pages: "GET /deliveries/{id}", want: absent,
 			byCLI: w.none(w.cmd("webhook", "log", "99")),
