@@ -97,6 +97,8 @@ var titles = map[string]string{
 
 	"webhook.set":    "Webhook set",
 	"webhook.remove": "Webhook removed",
+	"webhook.dead":   "Webhook given up",
+	"webhook.replay": "Events sent again",
 }
 
 // Title says what the action of an entry was. One that has none, of a later version, is shown as it is called.

@@ -126,7 +126,7 @@ func New(c Config) (*Webhook, error) {
 			Transport: &http.Transport{
 				Proxy:       nil, // a proxy would connect where we may not
 				DialContext: dialer.DialContext, TLSHandshakeTimeout: Timeout / 2, ForceAttemptHTTP2: true, DisableCompression: true,
-				MaxIdleConns: 200, MaxIdleConnsPerHost: perEndpoint, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxAnswer,
+				MaxIdleConns: min(200, c.Calls), MaxIdleConnsPerHost: perEndpoint, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxAnswer,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
