@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,9 @@ const (
 	maxEventType     = iota + 15
 )
 
+// accountEvents are the names of the types from EventCredentialDue on.
+var accountEvents = [...]string{"credential.due", "credential.overdue", "credential.leaked", "webhook.test"}
+
 // String is the word of the API and the webhooks for the type.
 func (t EventType) String() string {
 	switch t {
@@ -53,26 +57,17 @@ func (t EventType) String() string {
 		return "spam"
 	case EventUnsub:
 		return "unsub"
-	case EventCredentialDue:
-		return "credential.due"
-	case EventCredentialOverdue:
-		return "credential.overdue"
-	case EventCredentialLeaked:
-		return "credential.leaked"
-	case EventWebhookTest:
-		return "webhook.test"
+	}
+	if i := int(t - EventCredentialDue); i >= 0 && i < len(accountEvents) {
+		return accountEvents[i]
 	}
 	return "unknown"
 }
 
 // AccountEventOf finds a type of an account's events by its name.
 func AccountEventOf(name string) (EventType, bool) {
-	for t := EventCredentialDue; t <= maxEventType; t++ {
-		if t.String() == name {
-			return t, true
-		}
-	}
-	return 0, false
+	i := slices.Index(accountEvents[:], name)
+	return EventCredentialDue + EventType(i), i >= 0
 }
 
 // Event is one line of a message's history.
