@@ -4,13 +4,11 @@ package console
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
-	"postern/internal/credential"
 	"postern/internal/keys"
 	"postern/internal/messages"
 	"postern/internal/store"
@@ -109,12 +107,8 @@ func (c *console) messageFilter(ctx context.Context, v *visit, b *messagesBody) 
 		f.Status = &status
 	}
 	if b.Key != "" {
-		kf := store.KeyFilter{Name: b.Key}
-		if _, err := credential.ParseAPIKey(b.Key); err == nil {
-			kf = store.KeyFilter{APIKey: b.Key}
-		}
-		k, err := c.Store.Key(ctx, v.scope, kf)
-		if errors.Is(err, store.ErrNotFound) {
+		k, err := c.chosen(v, b.Key)
+		if isMissing(err) {
 			return f, false, nil
 		}
 		if err != nil {

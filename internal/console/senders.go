@@ -11,6 +11,7 @@ import (
 	"postern/internal/access"
 	"postern/internal/credential"
 	"postern/internal/domain"
+	"postern/internal/keys"
 	"postern/internal/senders"
 	"postern/internal/store"
 )
@@ -99,7 +100,7 @@ func (c *console) senderRow(v *visit, x senders.Sender) (senderRow, error) {
 type senderFormBody struct {
 	Sender        string
 	Key           string // API key
-	Keys          []store.Key
+	Keys          []keys.Key
 	ManyKeys      bool
 	Operator      bool // the user may give the operator's word
 	Word          bool // and does
@@ -112,13 +113,11 @@ func (c *console) showNewSender(v *visit) error {
 }
 
 func (c *console) senderForm(v *visit, status int, b senderFormBody) error {
-	keys, total, err := c.Store.Keys(v.r.Context(), v.scope, store.KeyFilter{}, store.Page{Limit: keysToChoose})
+	pick, err := c.keyPicker(v, b.Key)
 	if err != nil {
 		return err
 	}
-	if b.ManyKeys = total > len(keys); !b.ManyKeys {
-		b.Keys = keys
-	}
+	b.Keys, b.ManyKeys = pick.Keys, pick.ManyKeys
 	b.Operator = v.user.Operator
 	return c.show(v, status, "sender-form", "Add a sender", "senders", b)
 }
@@ -138,7 +137,7 @@ func (c *console) addSender(v *visit) error {
 		return c.senderForm(v, http.StatusUnprocessableEntity, b)
 	}
 	key := store.KeyFilter{APIKey: b.Key}
-	if _, err := c.Store.Key(v.r.Context(), v.scope, key); err != nil {
+	if _, err := c.Keys.Key(v.r.Context(), v.scope, key); err != nil {
 		return err
 	}
 	var x store.Sender

@@ -189,7 +189,7 @@ func (b *statisticsBody) choosePeriod(v url.Values, q *report.Query) {
 
 // chooseKeys reads which keys are looked at. One that is not the user's is as one that there is not.
 func (c *console) chooseKeys(v *visit, b *statisticsBody) error {
-	keys, total, err := c.Store.Keys(v.r.Context(), v.scope, store.KeyFilter{}, store.Page{Limit: keysToChoose})
+	pick, err := c.keyPicker(v, "")
 	if err != nil {
 		return err
 	}
@@ -212,11 +212,13 @@ func (c *console) chooseKeys(v *visit, b *statisticsBody) error {
 	if len(b.Chosen) > keysSideBySide {
 		b.Problem = fmt.Sprintf("%d API keys are chosen: at most %d stand side by side.", len(b.Chosen), keysSideBySide)
 	}
-	if b.Many = total > len(keys); b.Many {
-		keys = b.Chosen // those that are looked at, and a field for one more
+	if b.Many = pick.ManyKeys; b.Many { // those that are looked at, and a field for one more
+		for _, k := range b.Chosen {
+			b.Keys = append(b.Keys, statisticKey{k, true})
+		}
 	}
-	for _, k := range keys {
-		b.Keys = append(b.Keys, statisticKey{k, slices.ContainsFunc(b.Chosen, func(x store.Key) bool { return x.ID == k.ID })})
+	for _, k := range pick.Keys {
+		b.Keys = append(b.Keys, statisticKey{k.Record, slices.ContainsFunc(b.Chosen, func(x store.Key) bool { return x.ID == k.ID })})
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"postern/internal/access"
 	"postern/internal/credential"
+	"postern/internal/keys"
 	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/suppress"
@@ -35,16 +36,16 @@ func (c *console) suppressionRoutes() []route {
 // keyPicker is which key a list or a form is about: chosen from the keys, or typed where there are many.
 type keyPicker struct {
 	Key      string // API key, or what was typed
-	Keys     []store.Key
+	Keys     []keys.Key
 	ManyKeys bool
 	Problem  string
 }
 
 func (c *console) keyPicker(v *visit, key string) (keyPicker, error) {
 	b := keyPicker{Key: clean(key)}
-	keys, total, err := c.Store.Keys(v.r.Context(), v.scope, store.KeyFilter{}, store.Page{Limit: keysToChoose})
-	if b.ManyKeys = total > len(keys); !b.ManyKeys {
-		b.Keys = keys
+	list, total, err := c.Keys.Keys(v.r.Context(), v.scope, store.KeyFilter{}, store.Page{Limit: keysToChoose})
+	if b.ManyKeys = total > len(list); !b.ManyKeys {
+		b.Keys = list
 	}
 	return b, err
 }
@@ -59,7 +60,8 @@ func (c *console) chosen(v *visit, key string) (store.Key, error) {
 	if key == "" {
 		return store.Key{}, store.ErrNotFound
 	}
-	return c.Store.Key(v.r.Context(), v.scope, f)
+	k, err := c.Keys.Key(v.r.Context(), v.scope, f)
+	return k.Record, err
 }
 
 // suppressionsBody is the list of addresses that keys send nothing to.

@@ -87,13 +87,3 @@ func (o *operator) checkSender(ctx context.Context, which, sender string) (domai
 	}
 	return o.Domains.CheckSender(ctx, actor(), store.OfKey(x.Key.AccountID, x.Key.ID), x)
 }
-
-// keysByID are all keys, to name them in listings.
-func (o *operator) keysByID(ctx context.Context) (map[int64]store.Key, error) {
-	keys := map[int64]store.Key{}
-	err := o.Store.EachKey(ctx, func(k store.Key) error {
-		keys[k.ID] = k
-		return nil
-	})
-	return keys, err
-}
