@@ -63,7 +63,7 @@ func upgradeWebhooks(t *testing.T, dsn string) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	micros := func(ago time.Duration) int64 { return now.Add(-ago).UnixMicro() }
 	account := strings.Replace(r.URL, "http://", "http://user:hunter2@", 1) + "/account"
-	err = store.Old(t.Context(), dsn, 18, func(exec func(string, ...any)) {
+	err = store.Old(t.Context(), dsn, 19, func(exec func(string, ...any)) {
 		exec("INSERT INTO account (id, name, created_at) VALUES (1, 'Other', 1), (2, 'Harbour', 1)")
 		exec(`INSERT INTO api_key (id, account_id, api_key, name, is_master, state, created_at) VALUES (5, 2, '0123456789abcdef0123456789abcdef', 'Harbour', TRUE, 'active', 1)`)
 		exec("INSERT INTO webhook (id, account_id, url, secret, created_at, last_at, last_status, last_error, failing_since, dropped) VALUES (7, 2, $1, $2, $3, $4, 500, 'the answer was 500', $5, 3)",
