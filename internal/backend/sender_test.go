@@ -197,7 +197,7 @@ func TestSenderLinks(t *testing.T) {
 			}
 		}
 		_, err = r.ProposeSender(t.Context(), operator, r.scope, store.KeyFilter{ID: r.up.Key.ID}, senders.NewSender{Email: "Ann@shop.example"})
-		wants(t, err, change.LimitReached, "Email")
+		wants(t, err, change.TooOften, "Email")
 	})
 }
 
