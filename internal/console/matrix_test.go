@@ -249,9 +249,12 @@ func (g *grounds) tryAllowed(b *browser, rt console.Route) {
 	x := g.mine
 	if rt.Method == http.MethodPost {
 		g.made++
+		// An operator may just have suspended them.
 		if _, err := g.Keys.Restore(g.t.Context(), operator, store.KeyFilter{ID: g.signed.Key.ID}); err != nil && userIs(err) == nil {
-			g.t.Fatal(err) // an operator may just have suspended it
+			g.t.Fatal(err)
 		}
+		_, err := g.Accounts.Restore(g.t.Context(), operator, g.signed.Account.ID)
+		ok(g.t, err)
 		fresh := g.subaccount(fmt.Sprintf("Made%d", g.made))
 		x = g.things(fresh.Key)
 		if list, err := g.store.AccessesOf(g.t.Context(), g.user.ID); err == nil && len(list) > 0 && list[0].KeyID != 0 {
