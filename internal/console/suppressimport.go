@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"postern/internal/store"
 	"postern/internal/suppress"
 )
 
@@ -57,7 +56,7 @@ func (c *console) importSuppressions(v *visit) error {
 	}
 	defer v.r.MultipartForm.RemoveAll() //nolint:errcheck // a temporary file
 	key, err := c.chosen(v, clean(v.r.FormValue("key")))
-	if errors.Is(err, store.ErrNotFound) {
+	if isMissing(err) {
 		b.Choice.Problem = noSuchKey
 		return again("")
 	}

@@ -3,7 +3,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -95,7 +94,7 @@ func (c *console) suppressionFilter(v *visit) (b suppressionsBody, f suppress.Fi
 		return b, f, true, nil
 	}
 	key, err := c.chosen(v, b.Choice.Key)
-	if errors.Is(err, store.ErrNotFound) {
+	if isMissing(err) {
 		return b, f, false, nil
 	}
 	f.KeyID = key.ID
@@ -201,7 +200,7 @@ func (c *console) addSuppressions(v *visit) error {
 		return c.suppressionForm(v, http.StatusUnprocessableEntity, "suppression-new", b, form.Get("key"))
 	}
 	key, err := c.chosen(v, clean(form.Get("key")))
-	if errors.Is(err, store.ErrNotFound) {
+	if isMissing(err) {
 		b.Choice.Problem = noSuchKey
 		return again()
 	}

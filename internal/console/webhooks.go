@@ -5,7 +5,6 @@ package console
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -108,7 +107,7 @@ func (c *console) showWebhooks(v *visit) error {
 		return err
 	}
 	if b.Choice.Key != "" {
-		if b.One, err = c.chosen(v, b.Choice.Key); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if b.One, err = c.chosen(v, b.Choice.Key); err != nil && !isMissing(err) {
 			return err
 		}
 		if b.One.ID == 0 {
@@ -232,7 +231,7 @@ func (c *console) addWebhooks(v *visit) error {
 		Choice: keyPicker{Key: strings.TrimSpace(f.Get("key"))}, URL: strings.TrimSpace(f.Get("url")), Types: f["type"], Version: f.Get("version"), Backup: f.Has("backup"),
 	}
 	key, err := c.chosen(v, b.Choice.Key)
-	if errors.Is(err, store.ErrNotFound) {
+	if isMissing(err) {
 		b.Choice.Problem = "There is no such key."
 		return c.webhookFormPage(v, http.StatusUnprocessableEntity, b)
 	}
