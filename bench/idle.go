@@ -76,7 +76,7 @@ func serveIdle(data string) error {
 		return err
 	}
 	limits := smtpd.Limits{Connections: 4 * idleSessions}
-	s := smtpd.New(smtpd.Config{Gate: core.Gate, Submit: core.Submit, Hostname: "bench.example", Log: log, Limits: limits})
+	s := smtpd.New(smtpd.Config{Gate: core.Gate, Submit: core.Submit, Hostname: "bench.example", Log: log, Limits: limits, Refusals: core.Refusals})
 	go func() {
 		io.Copy(io.Discard, os.Stdin) //nolint:errcheck,gosec // its end is what is waited for
 		os.Exit(0)

@@ -3,13 +3,13 @@
 package api
 
 import (
-	"errors"
 	"net/http"
 	"net/netip"
 	"strings"
 
 	"postern/internal/change"
 	"postern/internal/gate"
+	"postern/internal/refusal"
 	"postern/internal/store"
 )
 
@@ -17,6 +17,7 @@ import (
 func (a *api) secured(r *http.Request) (netip.Addr, error) {
 	addr, secure := a.Client(r)
 	if !secure {
+		a.Refusals.Note(r.Context(), refusal.Refusal{Reason: refusal.ClearText, From: addr, Route: r.Pattern})
 		return addr, &fault{status: http.StatusForbidden, message: "Credentials are refused over clear-text HTTP: they can be read on the way. " +
 			"Use https, or call from the server's own machine; if a proxy in front of this server speaks https, name it as a trusted proxy."}
 	}
@@ -51,6 +52,7 @@ func (a *api) authenticate(r *http.Request) (*call, error) {
 	c.alive = func() error {
 		release, err := a.hold(c)
 		if err != nil {
+			a.noteRefused(r, addr, user, err)
 			return faultOf(err)
 		}
 		release()
@@ -75,13 +77,9 @@ func (a *api) hold(c *call) (release func(), err error) {
 	return release, nil
 }
 
-// noteRefused leaves a line in the log for who wonders why a client gets 401. What is throttled is counted alone: a
-// guesser must not fill the disk.
+// noteRefused leaves a line in the log for who wonders why a client gets 401 or 403.
 func (a *api) noteRefused(r *http.Request, addr netip.Addr, user string, err error) {
-	var no *gate.Refusal
-	if errors.As(err, &no) && no.Kind != gate.Throttled {
-		a.Log.InfoContext(r.Context(), "HTTP login refused", "source", addr.String(), "user", a.Gate.Shown(user), "reason", no.Kind.String())
-	}
+	a.Refusals.NoteGate(r.Context(), err, addr, r.Pattern, a.Gate.Shown(user))
 }
 
 // own is the scope of what belongs to the calling key itself: its messages and senders.

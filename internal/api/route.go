@@ -177,7 +177,7 @@ func (a *api) perform(rt route, r *http.Request) (reply, error) {
 		addr, _ := a.Client(r)
 		x := refusal.Refusal{Reason: refusal.CrossSite, From: addr, Route: r.Pattern}
 		if user, _, ok := r.BasicAuth(); ok {
-			x.Key = a.Gate.Shown(user)
+			x.UserName = a.Gate.Shown(user)
 		}
 		a.Refusals.Note(r.Context(), x)
 		return reply{}, &fault{status: http.StatusForbidden, message: "A page of another site made the browser send this: requests that change something are refused then."}
@@ -194,7 +194,9 @@ func (a *api) perform(rt route, r *http.Request) (reply, error) {
 	case err != nil:
 		return reply{}, err
 	case !c.who.May(rt.need):
-		return reply{}, a.Gate.RefuseNotPermitted(c.who, rt.need)
+		err := a.Gate.RefuseNotPermitted(c.who, rt.need)
+		a.noteRefused(r, c.addr, c.who.APIKey, err)
+		return reply{}, err
 	case rt.master && !c.who.Master:
 		return reply{}, notAllowed("This is for the master key of the account alone.")
 	}

@@ -28,7 +28,7 @@ const (
 	refusalKinds
 )
 
-// String returns a word for a metric's label.
+// String returns the kind's code, which is the same in logs and metrics.
 func (k RefusalKind) String() string {
 	names := [refusalKinds]string{"no_credentials", "wrong", "throttled", "deactivated", "suspended", "overdue", "network", "permission"}
 	if k >= refusalKinds {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package refusal records that somebody was refused: a failed sign-in, a request that its person may not make, a post of
-// another site. Each is counted by its reason and leaves a line in the log; what happened to a known account stands in its
-// audit log. Programs' credentials are the gate's, which counts and logs them itself.
+// Package refusal records that somebody was refused: a program by the gate, a failed sign-in of a person, a request that its
+// person may not make, a post of another site. Each leaves a line in the log, in one form whatever it came by, and is counted
+// by its reason, the gate's by the gate; what happened to a known account stands in its audit log.
 //
 // Who is refused must not be able to fill a disk. Of one source and reason there are ten lines a minute, and then one with
 // their number; and one audit entry a minute, with their number. Of one account there are ten such entries a minute, and one
@@ -12,6 +12,7 @@ package refusal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -20,11 +21,13 @@ import (
 
 	"postern/internal/audit"
 	"postern/internal/change"
+	"postern/internal/gate"
 	"postern/internal/origin"
 	"postern/internal/store"
 )
 
-// Reason is why somebody was refused, as a metric's label.
+// Reason is why somebody was refused: one code for it in logs and metrics. Beside those below there are the codes of
+// [gate.RefusalKind].
 type Reason string
 
 // Why people are not signed in, or not believed to be there.
@@ -95,7 +98,9 @@ type Refusal struct {
 	// SignedIn says that it was the user, and not a stranger.
 	SignedIn  bool
 	AccountID int64  // in whose audit log it stands; 0: the user's own
-	Key       string // the API key that it came with, as it may be shown
+	UserName  string // that a program gave, as it may be shown
+
+	byGate bool // which has counted it
 }
 
 // Bounds of what is written, in a window.
@@ -127,6 +132,7 @@ type Recorder struct {
 // subject is what is summed up.
 type subject struct {
 	reason    Reason
+	byGate    bool
 	source    netip.Prefix // the zero one: others
 	accountID int64
 	userID    int64
@@ -148,6 +154,16 @@ func New(s *store.Store, now func() time.Time, log *slog.Logger) *Recorder {
 	}
 }
 
+// NoteGate records that the gate refused a program, whatever it came by, and says whether err is that. The route is an
+// operation of the API, or a command of SMTP; the user name is as it may be shown.
+func (r *Recorder) NoteGate(ctx context.Context, err error, from netip.Addr, route, userName string) bool {
+	no, ok := errors.AsType[*gate.Refusal](err)
+	if ok {
+		r.Note(ctx, Refusal{Reason: Reason(no.Kind.String()), From: from, Route: route, UserName: userName, byGate: true})
+	}
+	return ok
+}
+
 // Note records a refusal. It does not block.
 func (r *Recorder) Note(ctx context.Context, x Refusal) {
 	if x.AccountID == 0 {
@@ -156,7 +172,9 @@ func (r *Recorder) Note(ctx context.Context, x Refusal) {
 	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.counts[x.Reason]++
+	if !x.byGate {
+		r.counts[x.Reason]++
+	}
 	s, first := r.find(x, now)
 	s.last = x
 	if s.written < linesOfOne {
@@ -176,9 +194,9 @@ func (r *Recorder) Note(ctx context.Context, x Refusal) {
 
 // find finds what a refusal is summed up with, and says whether that is new.
 func (r *Recorder) find(x Refusal, now time.Time) (s *seen, first bool) {
-	of := subject{x.Reason, origin.Of(x.From), x.AccountID, x.User.ID}
+	of := subject{x.Reason, x.byGate, origin.Of(x.From), x.AccountID, x.User.ID}
 	if r.windows[of] == nil && (len(r.windows) >= maxWindows || of.accountID != 0 && r.accounts[of.accountID] >= ofAccount) {
-		of = subject{reason: x.Reason, accountID: x.AccountID}
+		of = subject{reason: x.Reason, byGate: x.byGate, accountID: x.AccountID}
 		if r.windows[of] == nil && len(r.windows) >= 2*maxWindows {
 			of.accountID = 0
 		}
@@ -202,6 +220,9 @@ func (r *Recorder) line(ctx context.Context, x Refusal, times int) {
 			message = "sign-in refused"
 		}
 	}
+	if x.byGate {
+		message = "login refused"
+	}
 	args := []any{"source", x.From.String(), "reason", string(x.Reason), "route", x.Route}
 	if x.User.ID != 0 {
 		args = append(args, "user_id", x.User.ID)
@@ -209,8 +230,8 @@ func (r *Recorder) line(ctx context.Context, x Refusal, times int) {
 	if x.AccountID != 0 {
 		args = append(args, "account_id", x.AccountID)
 	}
-	if x.Key != "" {
-		args = append(args, "key", x.Key)
+	if x.UserName != "" {
+		args = append(args, "user", x.UserName)
 	}
 	if times > 1 {
 		args = append(args, "times", times)

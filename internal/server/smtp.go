@@ -27,7 +27,7 @@ func (s *Server) smtpDoors(connections int) []smtpDoor {
 		}
 		out = append(out, smtpDoor{name, smtpd.New(smtpd.Config{
 			Gate: s.core.Gate, Submit: s.core.Submit, Hostname: s.hostname, TLS: s.cert.config(), Implicit: implicit,
-			Limits: smtpd.Limits{Connections: connections}, Budget: s.budget, Log: s.log.With("part", name),
+			Limits: smtpd.Limits{Connections: connections}, Budget: s.budget, Refusals: s.core.Refusals, Log: s.log.With("part", name),
 		}), l})
 	}
 	add("smtp", s.listeners.smtp, false)

@@ -6,11 +6,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
-	"time"
 
 	"postern/internal/access"
 	"postern/internal/gate"
-	"postern/internal/origin"
+	"postern/internal/refusal"
 )
 
 var (
@@ -22,6 +21,7 @@ var (
 // the command or is asked for.
 func (c *conn) auth(arg string) {
 	if !c.private {
+		c.s.c.Refusals.Note(c.s.running, refusal.Refusal{Reason: refusal.ClearText, From: c.remote, Route: "AUTH"})
 		c.say(reply{538, "5.7.11", "encryption is required before AUTH: use STARTTLS"})
 		return
 	}
@@ -143,18 +143,17 @@ func (c *conn) login(user, password string) {
 		return
 	}
 	c.s.stats.loginsFailed.Add(1)
-	switch kind, words, ours := reasonOf(err); {
-	case ours:
-		c.s.c.Log.Error("an SMTP login failed", "source", c.remote.String(), "error", err)
-	case kind == gate.Throttled:
-		c.s.failed.note(origin.Text(c.remote), time.Now())
-	default: // the same code as by HTTP
-		user = c.s.c.Gate.Shown(user)
-		c.s.c.Log.Info("SMTP login refused", "source", c.remote.String(), "user", user, "reason", kind.String(), "detail", words)
-	}
+	c.noteRefused("AUTH", user, err)
 	c.say(loginRefused(err))
 	c.failures++
 	c.closing = c.closing || c.failures >= c.s.c.Limits.Failures
+}
+
+// noteRefused leaves a line in the log for who wonders why a client is refused.
+func (c *conn) noteRefused(command, user string, err error) {
+	if !c.s.c.Refusals.NoteGate(c.s.running, err, c.remote, command, c.s.c.Gate.Shown(user)) {
+		c.s.c.Log.Error("an SMTP login failed", "source", c.remote.String(), "error", err)
+	}
 }
 
 // reasonOf is why the gate does not let a session in, of which kind and in words. What is no refusal of the gate is a

@@ -191,6 +191,7 @@ func (c *conn) mail(arg string) {
 		return
 	}
 	if err := c.s.c.Gate.Recheck(c.as(), c.principal, access.MaySend); err != nil {
+		c.noteRefused("MAIL", c.principal.APIKey, err)
 		c.recheckFailed(err)
 		return
 	}

@@ -45,6 +45,7 @@ func (c *conn) deliver() {
 func (c *conn) accept(raw []byte) (receipt submit.Receipt, refused *reply, err error) {
 	// The secret may have died while the text was on its way.
 	if err := c.s.c.Gate.Recheck(c.as(), c.principal, access.MaySend); err != nil {
+		c.noteRefused("DATA", c.principal.APIKey, err)
 		answer, _ := recheck(err)
 		return receipt, &answer, nil
 	}

@@ -34,6 +34,7 @@ import (
 	"postern/internal/connlimit"
 	"postern/internal/gate"
 	"postern/internal/origin"
+	"postern/internal/refusal"
 	"postern/internal/submit"
 )
 
@@ -60,6 +61,7 @@ type Config struct {
 	Implicit bool           // TLS from the start
 	Budget   *budget.Budget // of the memory of mails on their way in; nil: one of its own
 	Limits   Limits
+	Refusals *refusal.Recorder
 	Log      *slog.Logger
 }
 
@@ -67,7 +69,6 @@ type Config struct {
 type Server struct {
 	c       Config
 	places  *connlimit.Limiter
-	failed  failures
 	buffers sync.Pool // of *[]byte, for mails
 
 	mu        sync.Mutex
@@ -120,7 +121,6 @@ func New(c Config) *Server {
 	s.stats.replies = map[int]int64{}
 	s.places = connlimit.New(connlimit.Config{All: l.Connections, PerSource: l.PerSource})
 	s.running, s.cut = context.WithCancel(context.Background())
-	s.failed.log = c.Log
 	return s
 }
 

@@ -60,7 +60,7 @@ func start(t testing.TB, change func(*smtpd.Config)) *world {
 	if _, err := w.Senders.AddSender(t.Context(), operator, store.OfAccount(w.key.AccountID), store.KeyFilter{ID: w.key.ID}, "example.com", ""); err != nil {
 		t.Fatal(err)
 	}
-	c := smtpd.Config{Gate: w.gate, Submit: w.submit, Hostname: "mail.postern.example", Log: log}
+	c := smtpd.Config{Gate: w.gate, Submit: w.submit, Hostname: "mail.postern.example", Refusals: w.Refusals, Log: log}
 	if change != nil {
 		change(&c)
 	}
