@@ -5,19 +5,30 @@ package refusal_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"net/smtp"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"postern/internal/access"
+	"postern/internal/api"
 	"postern/internal/audit"
 	"postern/internal/backend"
 	"postern/internal/backend/backendtest"
 	"postern/internal/change"
+	"postern/internal/gate"
+	"postern/internal/keys"
 	"postern/internal/refusal"
+	"postern/internal/smtpd"
 	"postern/internal/store"
 )
 
@@ -149,5 +160,120 @@ func TestWhatWaitsIsWritten(t *testing.T) {
 	got := w.entries()
 	if len(got) != 2 || got[1].Detail != "wrong code (POST /sign-in/second), 2 times within a minute" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// What the gate refuses has the same code in the log by HTTP and by SMTP, which is the metric's, and is counted by the gate
+// alone.
+func TestOneCodeByEachProtocol(t *testing.T) {
+	by, all := change.Actor{Kind: change.Operator}, store.OfOperator()
+	for code, prepare := range map[string]func(w *world, k keys.SignedUp) error{
+		"wrong": func(*world, keys.SignedUp) error { return nil },
+		"deactivated": func(w *world, k keys.SignedUp) error {
+			_, err := w.b.Keys.Change(w.t.Context(), by, all, store.KeyFilter{ID: k.Key.ID}, keys.KeyChange{Active: new(false)}, 0)
+			return err
+		},
+		"suspended": func(w *world, k keys.SignedUp) error {
+			_, err := w.b.Keys.Suspend(w.t.Context(), by, store.KeyFilter{ID: k.Key.ID}, "spam")
+			return err
+		},
+		"network": func(w *world, k keys.SignedUp) error {
+			_, err := w.b.Keys.Change(w.t.Context(), by, all, store.KeyFilter{ID: k.Key.ID}, keys.KeyChange{Networks: new("192.0.2.0/24")}, 0)
+			return err
+		},
+		"permission": func(w *world, k keys.SignedUp) error {
+			_, err := w.b.Keys.Change(w.t.Context(), by, all, store.KeyFilter{ID: k.Key.ID}, keys.KeyChange{Permissions: new(access.MayRead)}, 0)
+			return err
+		},
+		"throttled": func(w *world, _ keys.SignedUp) error {
+			for range 30 {
+				w.b.Gate.Verify(gate.Source{Addr: netip.MustParseAddr("127.0.0.1")}, "x", "y") //nolint:errcheck // it fails
+			}
+			return nil
+		},
+	} {
+		t.Run(code, func(t *testing.T) {
+			w := newWorld(t)
+			w.b.Refusals = w.Recorder
+			k, err := w.b.Keys.SignUp(t.Context(), by, "Shop", "shop@example.com")
+			if err == nil {
+				err = prepare(w, k)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			secret := k.Secret
+			if code == "wrong" || code == "throttled" {
+				secret = secret[:39] + "-"
+			}
+			refusedByHTTP(t, w, k.Key.APIKey, secret)
+			refusedBySMTP(t, w, k.Key.APIKey, secret)
+			got := regexp.MustCompile(`msg="login refused" source=127.0.0.1 reason=(\w+) route=("POST /v3.1/send"|AUTH) user=(\w+)\n`).FindAllStringSubmatch(w.log.String(), -1)
+			want := [][]string{{code, `"POST /v3.1/send"`, k.Key.APIKey}, {code, "AUTH", k.Key.APIKey}}
+			if len(got) != 2 || !slices.Equal(got[0][1:], want[0]) || !slices.Equal(got[1][1:], want[1]) || w.lines() != 2 {
+				t.Errorf("the log:\n%s", w.log.String())
+			}
+			if !slices.ContainsFunc(gate.RefusalKinds(), func(k gate.RefusalKind) bool { return k.String() == code && w.b.Gate.Stats().Refused[k] >= 2 }) {
+				t.Errorf("the gate has not counted %s twice: %v", code, w.b.Gate.Stats().Refused)
+			}
+			if n := w.Stats().ByReason[refusal.Throttled]; n != 0 {
+				t.Errorf("%d programs are counted as people", n)
+			}
+			if strings.Contains(w.log.String(), secret) {
+				t.Error("the secret is in the log")
+			}
+		})
+	}
+}
+
+func refusedByHTTP(t *testing.T, w *world, user, password string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v3.1/send", strings.NewReader("{}"))
+	r.RemoteAddr = "127.0.0.1:4321"
+	r.SetBasicAuth(user, password)
+	answer := httptest.NewRecorder()
+	api.New(api.Config{Backend: w.b, BaseURL: "https://mail.test", Log: slog.New(slog.DiscardHandler)}).ServeHTTP(answer, r)
+	if answer.Code < 400 {
+		t.Errorf("HTTP: %d", answer.Code)
+	}
+}
+
+func refusedBySMTP(t *testing.T, w *world, user, password string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := smtpd.New(smtpd.Config{Gate: w.b.Gate, Submit: w.b.Submit, Hostname: "mail.test", Refusals: w.Recorder, Log: slog.New(slog.DiscardHandler)})
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	c, err := smtp.Dial(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Auth(smtp.PlainAuth("", user, password, "127.0.0.1")); err == nil {
+		t.Error("SMTP: let in")
+	}
+	c.Close() //nolint:errcheck,gosec // it is over
+	if err := errors.Join(s.Shutdown(t.Context()), <-ended); err != nil {
+		t.Error(err)
+	}
+}
+
+// A program whose refusals have no end fills no log, and what it is not shown line by line is there in one.
+func TestRefusedProgramsAreSummedUp(t *testing.T) {
+	w := newWorld(t)
+	no := &gate.Refusal{Kind: gate.NetworkNotAllowed}
+	for range 120 {
+		if !w.NoteGate(t.Context(), no, netip.MustParseAddr("192.0.2.1"), "AUTH", "x") {
+			t.Fatal("it is a refusal of the gate's")
+		}
+	}
+	w.after(time.Minute)
+	if w.lines() != 11 || !strings.Contains(w.log.String(), "reason=network route=AUTH user=x times=110") {
+		t.Errorf("the log:\n%s", w.log.String())
+	}
+	if w.NoteGate(t.Context(), context.Canceled, netip.Addr{}, "AUTH", "x") || len(w.entries()) != 0 {
+		t.Error("what is none of the gate's is recorded, or what is of no account stands in an audit log")
 	}
 }
