@@ -100,7 +100,8 @@ type Refusal struct {
 	AccountID int64  // in whose audit log it stands; 0: the user's own
 	UserName  string // that a program gave, as it may be shown
 
-	byGate bool // which has counted it
+	byGate bool   // which has counted it
+	detail string // of the gate, for who wonders why
 }
 
 // Bounds of what is written, in a window.
@@ -159,7 +160,7 @@ func New(s *store.Store, now func() time.Time, log *slog.Logger) *Recorder {
 func (r *Recorder) NoteGate(ctx context.Context, err error, from netip.Addr, route, userName string) bool {
 	no, ok := errors.AsType[*gate.Refusal](err)
 	if ok {
-		r.Note(ctx, Refusal{Reason: Reason(no.Kind.String()), From: from, Route: route, UserName: userName, byGate: true})
+		r.Note(ctx, Refusal{Reason: Reason(no.Kind.String()), From: from, Route: route, UserName: userName, byGate: true, detail: no.Detail})
 	}
 	return ok
 }
@@ -232,6 +233,9 @@ func (r *Recorder) line(ctx context.Context, x Refusal, times int) {
 	}
 	if x.UserName != "" {
 		args = append(args, "user", x.UserName)
+	}
+	if x.detail != "" {
+		args = append(args, "detail", x.detail)
 	}
 	if times > 1 {
 		args = append(args, "times", times)
