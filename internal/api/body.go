@@ -240,11 +240,5 @@ func (c *call) object(most int64) (object, error) {
 	if !v.isObject() {
 		return nil, badRequest("Invalid json input: expected an object.")
 	}
-	out := object{}
-	for name, x := range v.members() {
-		if !x.isNull() {
-			out[fold(name)] = x
-		}
-	}
-	return out, nil
+	return v.object(), nil
 }

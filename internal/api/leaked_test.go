@@ -4,10 +4,14 @@ package api_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -108,7 +112,7 @@ func TestLeakedSecretRefusals(t *testing.T) {
 		{"empty", "POST", `{"Secret": " "}`, 400, "Property Secret:"},
 		{"of another type", "POST", `{"SecretKey": 5}`, 400, "Property SecretKey: expected a string"},
 		{"malformed", "POST", `{"SecretKey": "`, 400, "Invalid json input"},
-		{"large", "POST", `{"SecretKey": "` + strings.Repeat("x", 5000) + `"}`, 413, "4096 bytes"},
+		{"large", "POST", `{"SecretKey": "` + strings.Repeat("x", 256<<10) + `"}`, 413, "262144 bytes"},
 		{"not posted", "GET", ``, 405, "Offered: POST"},
 	} {
 		if a := w.as(t, "", "", c.method, "/v3/REST/leakedsecret", c.body); a.status != c.status || !strings.Contains(a.body, c.words) {
@@ -183,5 +187,166 @@ func TestOneSourceCannotFillTheReports(t *testing.T) {
 				t.Error("the secret that was reported is live")
 			}
 		})
+	}
+}
+
+// The URL at which a secret was found stands in the audit log and in the notice; it is a stranger's, and kept as text.
+func TestLeakedSecretWithURL(t *testing.T) {
+	for name, x := range map[string]struct{ url, want string }{
+		"https":             {"https://github.com/acme/shop/blob/1234/config.py#L10", "https://github.com/acme/shop/blob/1234/config.py#L10"},
+		"http":              {" http://paste.example/x ", "http://paste.example/x"},
+		"with a password":   {"https://anna:hunter2@git.example/x", "https://git.example/x"},
+		"not ASCII":         {"https://example.com/J\u00fcrgen?q=a b\u202e", "https://example.com/J%C3%BCrgen?q=a%20b%E2%80%AE"},
+		"with the secret":   {"https://example.com/?key=SECRET&x", "https://example.com/?key=pstn...&x"},
+		"with a secret":     {"https://example.com/?key=" + credential.NewSecret() + "&x", "https://example.com/?key=pstn...&x"},
+		"none":              {"", ""},
+		"markup stays text": {"https://example.com/<b>", "https://example.com/%3Cb%3E"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			sub := w.subaccount(t, "sub")
+			url := strings.ReplaceAll(x.url, "SECRET", sub.Secret)
+			if a := w.as(t, "", "", "POST", "/v3/REST/leakedsecret", text(obj{"SecretKey": sub.Secret, "URL": url})); a.status != 200 {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+			w.foundAt(t, x.want, "")
+		})
+	}
+}
+
+// foundAt looks that the audit log and the notices, in any order, tell of secrets found at URLs.
+func (w *world) foundAt(t *testing.T, urls ...string) {
+	t.Helper()
+	var log struct{ Data []struct{ Detail string } }
+	w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/audit?Action=key.leaked", "").decode(t, &log)
+	list, err := w.store.DueNotices(t.Context(), time.Now().Add(time.Hour), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outbox, err := notice.New([]byte("0123456789abcdefghijklmnopqrstuv"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noticed := map[string]bool{}
+	for _, x := range list {
+		n, err := outbox.Open(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		noticed[n.FoundURL] = true
+	}
+	for _, u := range urls {
+		if u == "" {
+			continue
+		}
+		if !noticed[u] || !slices.ContainsFunc(log.Data, func(e struct{ Detail string }) bool { return strings.HasSuffix(e.Detail, "; found at "+u) }) {
+			t.Errorf("%s is not in the audit log and the notices: %v, %v", u, log.Data, noticed)
+		}
+	}
+}
+
+func TestLeakedSecretWithWrongURL(t *testing.T) {
+	w := newWorld(t)
+	for _, url := range []string{`"javascript:alert(1)"`, `"ftp://example.com/x"`, `"example.com"`, `"https://"`, `"https://e.com/` + strings.Repeat("x", 2000) + `"`, `5`} {
+		a := w.as(t, "", "", "POST", "/v3/REST/leakedsecret", `{"SecretKey": "`+w.master.Secret+`", "URL": `+url+`}`)
+		if a.status != 400 || !strings.Contains(a.body, "Property URL: ") {
+			t.Errorf("%s: %d %s", url, a.status, a.body)
+		}
+	}
+	w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/apikey", "") // refused is not done
+}
+
+// What GitHub's secret scanning sends to its partners ends the secrets in it, and is answered in the form in which it takes
+// whether a match was one: by the form of the text alone.
+func TestLeakedSecretsOfAScanner(t *testing.T) {
+	const least = 50 * time.Millisecond
+	w := newWorld(t, func(c *api.Config) { c.LeakTime = least })
+	one, two, three := w.subaccount(t, "one"), w.subaccount(t, "two"), w.subaccount(t, "three")
+	unknown := credential.NewSecret()
+	report := []obj{
+		{"token": one.Secret, "type": "postern_secret_key", "url": "https://github.com/acme/a", "source": "content"},
+		{"token": two.Secret, "type": "postern_secret_key", "url": "", "source": "commit"},
+		{"token": two.Secret, "type": "postern_secret_key", "url": "https://github.com/acme/b", "source": "commit"},
+		{"token": three.Secret, "type": "postern_secret_key", "url": "not a URL"},
+		{"token": unknown, "type": "postern_secret_key", "url": "https://github.com/acme/c"},
+		{"token": unknown[:39] + "-", "type": "x"},
+	}
+	send := func() (answer, time.Duration) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.server.URL+"/v3/REST/leakedsecret", strings.NewReader(text(report)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Github-Public-Key-Identifier", "nobody's")
+		r.Header.Set("Github-Public-Key-Signature", "bm9uZQ==")
+		start := time.Now()
+		res, err := w.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close() //nolint:errcheck // read whole
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer{status: res.StatusCode, body: string(body)}, time.Since(start)
+	}
+	first, taken := send()
+	again, _ := send()
+	if first.status != 200 || first.body != again.body || taken < least {
+		t.Fatalf("%d %s after %v; when they were dead %s", first.status, first.body, taken, again.body)
+	}
+	var got []struct {
+		Hash  string `json:"token_hash"`
+		Type  string `json:"token_type"`
+		Label string
+	}
+	if err := json.Unmarshal([]byte(first.body), &got); err != nil || len(got) != len(report) {
+		t.Fatal(first.body, err)
+	}
+	for i, x := range report {
+		want := "true_positive"
+		if i == 5 {
+			want = "false_positive"
+		}
+		if hash := fmt.Sprintf("%x", sha256.Sum256([]byte(x["token"].(string)))); got[i].Hash != hash || got[i].Type != x["type"] || got[i].Label != want {
+			t.Errorf("%d: %+v", i, got[i])
+		}
+	}
+	for _, k := range []keys.Issued{one, two, three} {
+		if a := w.do(t, k, "GET", "/v3/REST/apikey", ""); a.status != 401 {
+			t.Errorf("a leaked secret is answered with %d", a.status)
+		}
+	}
+	w.foundAt(t, "https://github.com/acme/a", "https://github.com/acme/b")
+	if n := w.notices(t, notice.CredentialLeaked); n != 3 {
+		t.Errorf("%d notices", n)
+	}
+}
+
+func TestLeakedSecretsOfAScannerAreBounded(t *testing.T) {
+	w := newWorld(t)
+	live := `{"token": "` + w.master.Secret + `"}`
+	for name, x := range map[string]struct {
+		body   string
+		status int
+		words  string
+	}{
+		"none":             {`[]`, 400, "an array of objects"},
+		"a string":         {`"` + w.master.Secret + `"`, 400, "an array of objects"},
+		"not an object":    {`[` + live + `, 5]`, 400, "Element 2: Expected an object"},
+		"without a secret": {`[` + live + `, {"type": "x"}]`, 400, "Element 2: Property token"},
+		"one too many":     {`[` + live + strings.Repeat(`, {"token": "x"}`, 100) + `]`, 413, "100 secret keys at most"},
+	} {
+		if a := w.as(t, "", "", "POST", "/v3/REST/leakedsecret", x.body); a.status != x.status || !strings.Contains(a.body, x.words) {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+	w.mustDo(t, w.master.Issued, 200, "GET", "/v3/REST/apikey", "") // refused is not done
+	if a := w.as(t, "", "", "POST", "/v3/REST/leakedsecret", `[`+live+strings.Repeat(`, {"token": "x"}`, 99)+`]`); a.status != 200 {
+		t.Errorf("a hundred: %d %s", a.status, a.body)
+	}
+	if a := w.do(t, w.master.Issued, "GET", "/v3/REST/apikey", ""); a.status != 401 {
+		t.Errorf("the leaked secret is answered with %d", a.status)
 	}
 }

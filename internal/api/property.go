@@ -15,6 +15,17 @@ import (
 // object is a resource's body: what was given and is not null, under folded names.
 type object map[string]value
 
+// object is what a JSON object says.
+func (v value) object() object {
+	out := object{}
+	for name, x := range v.members() {
+		if !x.isNull() {
+			out[fold(name)] = x
+		}
+	}
+	return out
+}
+
 // only refuses other properties than the known ones. A call that ends something for good is not done when it says more
 // than is understood: with a misspelt OverlapSeconds the old secret would end immediately.
 func (o object) only(known ...string) error {

@@ -170,16 +170,16 @@ func TestLeakedSecretDiesAndItsOwnersAreTold(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		r := newRing(t, s)
 		stranger := change.Actor{Kind: change.Stranger, Name: "stranger", Origin: "192.0.2.66"}
-		if live, err := r.Leaked(t.Context(), stranger, credential.NewSecret()); live || err != nil {
+		if live, err := r.Leaked(t.Context(), stranger, credential.NewSecret(), ""); live || err != nil {
 			t.Errorf("a secret of nobody's: %v, %v", live, err)
 		}
-		if live, err := r.Leaked(t.Context(), stranger, r.up.Secret); !live || err != nil {
+		if live, err := r.Leaked(t.Context(), stranger, r.up.Secret, ""); !live || err != nil {
 			t.Fatalf("a live secret: %v, %v", live, err)
 		}
 		if r.opens(r.up.Key.APIKey, r.up.Secret) {
 			t.Error("the leaked secret opens")
 		}
-		if live, _ := r.Leaked(t.Context(), stranger, r.up.Secret); live {
+		if live, _ := r.Leaked(t.Context(), stranger, r.up.Secret, ""); live {
 			t.Error("a dead secret is reported as live")
 		}
 		n := r.lastNotice(t)

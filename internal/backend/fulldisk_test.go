@@ -153,7 +153,7 @@ func TestSecretsEndOnAFullDisk(t *testing.T) {
 			err = d.Keys.Delete(t.Context(), operator, scope, f, true)
 		case 4:
 			var was bool
-			if was, err = d.Keys.Leaked(t.Context(), operator, k.Secret); !was {
+			if was, err = d.Keys.Leaked(t.Context(), operator, k.Secret, ""); !was {
 				t.Errorf("the secret of key %d was not known", i)
 			}
 		}

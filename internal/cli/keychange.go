@@ -99,7 +99,10 @@ func (c *keyRetireCmd) Run(common *config.Common, s *streams) error {
 	})
 }
 
-type keyLeakedCmd struct{ asJSON }
+type keyLeakedCmd struct {
+	URL string `name:"url" help:"Where it was found. It is kept in the audit log and told to the owners, and never fetched."`
+	asJSON
+}
 
 // Help teaches.
 func (keyLeakedCmd) Help() string {
@@ -107,7 +110,8 @@ func (keyLeakedCmd) Help() string {
 
 Examples:
   postern key leaked
-  postern key leaked < found.txt`
+  postern key leaked < found.txt
+  postern key leaked --url https://example.com/repository/config.yaml < found.txt`
 }
 
 // Run reports a leak.
@@ -117,7 +121,7 @@ func (c *keyLeakedCmd) Run(common *config.Common, s *streams) error {
 		return err
 	}
 	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.LeakAnswer, error) {
-		return calls.ReportLeak(ctx, secret)
+		return calls.ReportLeak(ctx, secret, c.URL)
 	}, func(a control.LeakAnswer) error {
 		switch {
 		case a.Live:

@@ -82,7 +82,7 @@ type Calls struct {
 	SuspendKey      func(ctx context.Context, key, reason string) (keys.Details, error)
 	RestoreKey      func(ctx context.Context, key string) (keys.Details, error)
 	DeleteKey       func(ctx context.Context, key string, cancelQueued bool) error
-	ReportLeak      func(ctx context.Context, secret string) (LeakAnswer, error)
+	ReportLeak      func(ctx context.Context, secret, foundURL string) (LeakAnswer, error)
 
 	// Senders: addresses and domains of a key.
 	ListSenders  func(ctx context.Context, key string) ([]senders.Sender, error) // key "": of all

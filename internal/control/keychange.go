@@ -118,11 +118,11 @@ func (o *operator) deleteKey(ctx context.Context, which string, cancelQueued boo
 	return o.Keys.Delete(ctx, actor(), store.OfOperator(), store.KeyFilter{ID: key.ID}, cancelQueued)
 }
 
-func (o *operator) reportLeak(ctx context.Context, secret string) (LeakAnswer, error) {
+func (o *operator) reportLeak(ctx context.Context, secret, foundURL string) (LeakAnswer, error) {
 	if secret == "" {
 		return LeakAnswer{}, invalid("SecretKey", "the secret key that leaked is needed")
 	}
-	live, err := o.Keys.Leaked(ctx, actor(), secret)
+	live, err := o.Keys.Leaked(ctx, actor(), secret, foundURL)
 	return LeakAnswer{live}, err
 }
 

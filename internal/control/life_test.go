@@ -33,7 +33,7 @@ func TestRotation(t *testing.T) {
 	if verify(g, second) == nil || verify(g, third) != nil || len(k.Secrets) != 1 || k.Secrets[0].Hint != third.SecretKey[36:] {
 		t.Errorf("the old secret of the overlap was not the one that was retired: %+v", k.Secrets)
 	}
-	leak := ok(d.ReportLeak(t.Context(), third.SecretKey))
+	leak := ok(d.ReportLeak(t.Context(), third.SecretKey, ""))
 	if !leak.Live || verify(g, third) == nil {
 		t.Error("a leaked secret lives")
 	}
@@ -184,7 +184,7 @@ func TestMistakesOfALifeNameTheField(t *testing.T) {
 		{false, "State", errOf(d.RestoreKey(t.Context(), "Only"))},
 		{false, "ID", d.DeleteKey(t.Context(), "Acme", false)},
 		{true, "Key", d.DeleteKey(t.Context(), "nobody", false)},
-		{false, "SecretKey", errOf(d.ReportLeak(t.Context(), ""))},
+		{false, "SecretKey", errOf(d.ReportLeak(t.Context(), "", ""))},
 		{true, "Account", errOf(d.ImportKeys(t.Context(), control.KeyImport{Account: "Nobody"}))},
 		{false, "Keys", errOf(d.ImportKeys(t.Context(), control.KeyImport{Keys: make([]control.ImportedKey, control.MaxImport+1)}))},
 		{true, "Account", errOf(d.ChangeAccount(t.Context(), "Nobody", control.AccountChange{}))},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"postern/internal/accounts"
@@ -158,9 +159,13 @@ func (k *Keys) Retire(ctx context.Context, by change.Actor, scope store.Scope, f
 	return out, err
 }
 
-// Leaked revokes a secret that was found where it should not be, tells the key's owners, and says whether it was live.
-// Having the secret is the proof: nobody has to sign in for it.
-func (k *Keys) Leaked(ctx context.Context, by change.Actor, secret string) (bool, error) {
+// Leaked revokes a secret that was found where it should not be, at a URL or "", notifies the key's owners, and says whether
+// it was live. Having the secret is the proof: nobody has to sign in for it. Errors: *change.Error on URL.
+func (k *Keys) Leaked(ctx context.Context, by change.Actor, secret, foundURL string) (bool, error) {
+	foundURL, err := FoundURL(strings.ReplaceAll(foundURL, secret, ""))
+	if err != nil {
+		return false, err
+	}
 	if len(secret) == 0 || len(secret) > credential.MaxSecretChars {
 		return false, nil
 	}
@@ -187,11 +192,15 @@ func (k *Keys) Leaked(ctx context.Context, by change.Actor, secret string) (bool
 			return nil, err
 		}
 		key.Secrets = slices.Delete(key.Secrets, i, i+1)
-		n := notice.Notice{Kind: notice.CredentialLeaked, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, Reference: key.Reference, SecretID: found.ID, Hint: found.Hint, Address: by.Origin}
+		n := notice.Notice{Kind: notice.CredentialLeaked, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, Reference: key.Reference, SecretID: found.ID, Hint: found.Hint, Address: by.Origin, FoundURL: foundURL}
 		if err := k.notices.Add(ctx, tx, key.AccountID, n); err != nil {
 			return nil, err
 		}
-		return &key, tx.AddAudit(ctx, by.Entry(key.AccountID, "key.leaked", "key "+key.APIKey, "the secret key …"+found.Hint+" was reported as leaked, and ended"))
+		detail := "the secret key …" + found.Hint + " was reported as leaked, and ended"
+		if foundURL != "" {
+			detail += "; found at " + foundURL
+		}
+		return &key, tx.AddAudit(ctx, by.Entry(key.AccountID, "key.leaked", "key "+key.APIKey, detail))
 	})
 	return live, err
 }

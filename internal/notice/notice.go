@@ -29,7 +29,7 @@ const (
 	AccountRestored   = "account.restored"   // to the owners: AccountName
 	CredentialDue     = "credential.due"     // to the owners: KeyName, APIKey, Days left, Until
 	CredentialOverdue = "credential.overdue" // to the owners: KeyName, APIKey, Days over, Stops
-	CredentialLeaked  = "credential.leaked"  // to the owners: KeyName, APIKey, Hint, Address
+	CredentialLeaked  = "credential.leaked"  // to the owners: KeyName, APIKey, Hint, Address, FoundURL
 	HookDead          = "hook.dead"          // to the owners: KeyName and APIKey if it is a key's, What events, Address of the URL, Reason, Until when it worked, Days: events that a backup has now, Wanted: events dropped
 	SenderLink        = "sender.link"        // to the address that somebody wants to send from: Link, AccountName, KeyName, What address, Until
 	DomainBroken      = "domain.broken"      // to the owners: KeyName, APIKey, What domain, Reason
@@ -48,18 +48,19 @@ type Notice struct {
 	KeyNames    []string  `json:"key_names,omitempty"`
 	Reference   string    `json:"reference,omitempty"` // of the key, as its owner set it
 	SecretID    int64     `json:"secret_id,omitempty"`
-	Hint        string    `json:"hint,omitempty"`    // the last four characters of a secret
-	Link        string    `json:"link,omitempty"`    // path of a page, with its token
-	By          string    `json:"by,omitempty"`      // who did it
-	Role        string    `json:"role,omitempty"`    //
-	What        string    `json:"what,omitempty"`    // what was asked for, or changed
-	Wanted      int64     `json:"wanted,omitempty"`  //
-	Reason      string    `json:"reason,omitempty"`  // what somebody wrote
-	Address     string    `json:"address,omitempty"` // where a request came from
-	Days        int       `json:"days,omitempty"`    //
-	Stops       bool      `json:"stops,omitempty"`   // an overdue secret stops working by the account's policy
-	At          time.Time `json:"at,omitzero"`       // when it happened
-	Until       time.Time `json:"until,omitzero"`    // when a link or a secret ends
+	Hint        string    `json:"hint,omitempty"`      // the last four characters of a secret
+	Link        string    `json:"link,omitempty"`      // path of a page, with its token
+	By          string    `json:"by,omitempty"`        // who did it
+	Role        string    `json:"role,omitempty"`      //
+	What        string    `json:"what,omitempty"`      // what was asked for, or changed
+	Wanted      int64     `json:"wanted,omitempty"`    //
+	Reason      string    `json:"reason,omitempty"`    // what somebody wrote
+	Address     string    `json:"address,omitempty"`   // where a request came from
+	FoundURL    string    `json:"found_url,omitempty"` // where a leaked secret was found, as a stranger reported it
+	Days        int       `json:"days,omitempty"`      //
+	Stops       bool      `json:"stops,omitempty"`     // an overdue secret stops working by the account's policy
+	At          time.Time `json:"at,omitzero"`         // when it happened
+	Until       time.Time `json:"until,omitzero"`      // when a link or a secret ends
 }
 
 // Outbox keeps notices until they are sent. Make it with New.

@@ -26,10 +26,11 @@ type data struct {
 	DaysOverdue  *int       `json:"days_overdue,omitempty"`  // credential.overdue
 	StopsWorking *bool      `json:"stops_working,omitempty"` // due, overdue: by the account's policy an overdue secret stops working
 	ReportedFrom string     `json:"reported_from,omitempty"` // credential.leaked: an address
+	FoundURL     string     `json:"found_url,omitempty"`     // credential.leaked: where it was found, as it was reported
 }
 
 func dataOf(a store.Account, n notice.Notice) data {
-	d := data{Account: a.Name, AccountID: a.ID, APIKey: n.APIKey, KeyID: n.KeyID, KeyName: n.KeyName, Reference: n.Reference, SecretID: n.SecretID, SecretHint: n.Hint, ReportedFrom: n.Address}
+	d := data{Account: a.Name, AccountID: a.ID, APIKey: n.APIKey, KeyID: n.KeyID, KeyName: n.KeyName, Reference: n.Reference, SecretID: n.SecretID, SecretHint: n.Hint, ReportedFrom: n.Address, FoundURL: n.FoundURL}
 	until := n.Until.UTC().Truncate(time.Second)
 	switch n.Kind {
 	case notice.CredentialDue:

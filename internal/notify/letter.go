@@ -221,7 +221,7 @@ func (l *letter) credential(n notice.Notice) {
 	default:
 		l.Subject = "A secret key of " + short(n.APIKey) + " has leaked and was revoked"
 		l.Lines = []string{"Somebody reported a secret key of yours that was found where it should not be. Whoever has it could send as you, so it was revoked at once: what still uses it is refused."}
-		l.Facts = append(l.Facts, facts("Secret key", "ends in "+n.Hint, "Reported from", n.Address, "When", when(n.At))...)
+		l.Facts = append(l.Facts, facts("Secret key", "ends in "+n.Hint, "Reported from", n.Address, "Found at", n.FoundURL, "When", when(n.At))...)
 		l.After = []string{
 			"Reset it to get a new one, and put that into your programs. Before you do, find the place that the old one leaked from, and look through the key's messages for what you did not send.",
 		}

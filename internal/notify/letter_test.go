@@ -89,9 +89,9 @@ func TestEveryKindHasWords(t *testing.T) {
 			[]string{"by 7 December 2026", apiKey, "It has stopped working"},
 		},
 		{
-			notice.Notice{Kind: notice.CredentialLeaked, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Hint: "x9Zq", Address: "198.51.100.7"},
+			notice.Notice{Kind: notice.CredentialLeaked, KeyID: 5, KeyName: "Shop", APIKey: apiKey, Hint: "x9Zq", Address: "198.51.100.7", FoundURL: "https://paste.example/x"},
 			"A secret key of 01234567… has leaked and was revoked", "/keys/5",
-			[]string{"ends in x9Zq", "198.51.100.7", apiKey, "23 November 2026, 09:30 UTC", "revoked at once"},
+			[]string{"ends in x9Zq", "198.51.100.7", "https://paste.example/x", apiKey, "23 November 2026, 09:30 UTC", "revoked at once"},
 		},
 		{
 			notice.Notice{Kind: notice.HookDead, KeyID: 5, KeyName: "Shop", APIKey: apiKey, What: "sent, open", Address: "https://hooks.example.com", Reason: "no answer in time", Wanted: 12, Until: until, Link: "/webhooks?key=" + apiKey},
