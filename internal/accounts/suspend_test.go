@@ -9,12 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/access"
 	"postern/internal/accounts"
 	"postern/internal/backend"
 	"postern/internal/backend/backendtest"
 	"postern/internal/change"
 	"postern/internal/gate"
 	"postern/internal/keys"
+	"postern/internal/people"
 	"postern/internal/store"
 	"postern/internal/store/storetest"
 	"postern/internal/submit"
@@ -129,8 +131,9 @@ func TestASuspendedAccountSendsNothingAndGrowsNot(t *testing.T) {
 	if _, err := w.Keys.CreateSubaccount(t.Context(), operator, id, keys.NewKey{Name: "New"}); !errors.As(err, &e) || e.Kind != change.NotAllowed {
 		t.Errorf("a key is made in a suspended account: %v", err)
 	}
-	if err := accounts.CheckOpen(must(w.Store.Account(t.Context(), id))); !errors.As(err, &e) || e.Kind != change.NotAllowed {
-		t.Errorf("a suspended account is open: %v", err)
+	invite := people.Share{Email: "new@example.org", Role: access.Analyst, Days: 7}
+	if _, err := w.People.Invite(t.Context(), operator, id, invite); !errors.As(err, &e) || e.Kind != change.NotAllowed {
+		t.Errorf("a suspended account invites: %v", err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postern/internal/access"
+	"postern/internal/accounts"
 	"postern/internal/change"
 	"postern/internal/credential"
 	"postern/internal/mail"
@@ -76,6 +77,9 @@ func (k *People) Invite(ctx context.Context, by change.Actor, accountID int64, s
 	err := k.update(ctx, "account", func(tx *store.Tx) error {
 		a, err := tx.Account(ctx, accountID)
 		if err != nil {
+			return err
+		}
+		if err := accounts.CheckOpen(a); err != nil {
 			return err
 		}
 		names, err := s.check(ctx, tx, store.OfAccount(accountID))
