@@ -138,7 +138,7 @@ func readLeak(v value, names ...string) (leak, error) {
 	if err != nil {
 		return leak{}, err
 	}
-	found, err := o.text("URL")
+	found, err := o.text("Url")
 	if err != nil {
 		return x, err
 	}

@@ -206,7 +206,7 @@ func TestLeakedSecretWithURL(t *testing.T) {
 			w := newWorld(t)
 			sub := w.subaccount(t, "sub")
 			url := strings.ReplaceAll(x.url, "SECRET", sub.Secret)
-			if a := w.as(t, "", "", "POST", "/v3/REST/leakedsecret", text(obj{"SecretKey": sub.Secret, "URL": url})); a.status != 200 {
+			if a := w.as(t, "", "", "POST", "/v3/REST/leakedsecret", text(obj{"SecretKey": sub.Secret, "Url": url})); a.status != 200 {
 				t.Fatalf("%d %s", a.status, a.body)
 			}
 			w.foundAt(t, x.want, "")
@@ -248,8 +248,8 @@ func (w *world) foundAt(t *testing.T, urls ...string) {
 func TestLeakedSecretWithWrongURL(t *testing.T) {
 	w := newWorld(t)
 	for _, url := range []string{`"javascript:alert(1)"`, `"ftp://example.com/x"`, `"example.com"`, `"https://"`, `"https://e.com/` + strings.Repeat("x", 2000) + `"`, `5`} {
-		a := w.as(t, "", "", "POST", "/v3/REST/leakedsecret", `{"SecretKey": "`+w.master.Secret+`", "URL": `+url+`}`)
-		if a.status != 400 || !strings.Contains(a.body, "Property URL: ") {
+		a := w.as(t, "", "", "POST", "/v3/REST/leakedsecret", `{"SecretKey": "`+w.master.Secret+`", "Url": `+url+`}`)
+		if a.status != 400 || !strings.Contains(a.body, "Property Url: ") {
 			t.Errorf("%s: %d %s", url, a.status, a.body)
 		}
 	}
