@@ -30,7 +30,7 @@ func TestAWholeRotation(t *testing.T) {
 	press(t, ctx, click("form button"))
 	do(t, ctx, typed("input[name=password]", password), typed("input[name=repeat]", password))
 	press(t, ctx, click("form.form button"))
-	addSender(t, ctx, base, s.APIKey)
+	addSender(t, s, s.APIKey)
 	if got := send(t, s, s.APIKey, s.SecretKey); got != http.StatusOK {
 		t.Fatalf("the first secret is answered %d", got)
 	}

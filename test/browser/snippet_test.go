@@ -23,7 +23,7 @@ func TestTheSnippetsSend(t *testing.T) {
 	s.Start(t)
 	load(t, ctx, s.SignInURL, http.StatusOK)
 	press(t, ctx, click("form button"))
-	addSender(t, ctx, "http://"+s.HTTP, s.APIKey)
+	addSender(t, s, s.APIKey)
 	load(t, ctx, "http://"+s.HTTP+"/keys", http.StatusOK)
 	press(t, ctx, click("tr summary"), click(`tr a[href$="/smtp"]`))
 	snippets := eval[map[string]string](t, ctx, `Object.fromEntries([...document.querySelectorAll(".tabs input")].map(i => [i.id, i.nextElementSibling.nextElementSibling.querySelector("pre").textContent]))`)
