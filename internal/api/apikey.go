@@ -34,6 +34,7 @@ type apiKey struct {
 	QuarantineValue int
 	Reference       string
 	RegionID        int
+	Restricted      []string `json:"RestrictedByOperator,omitempty"` // properties that only the operator loosens
 	Runlevel        string
 	SecretKey       string // in the answer that made it, "" in all others (promise 1)
 	Secrets         []liveSecret
@@ -70,7 +71,8 @@ func wireKey(x keys.Key, userID int64) apiKey {
 		DayLimit: k.DayLimit, HourLimit: k.HourLimit, ID: k.ID, IsActive: k.State == store.KeyActive, IsMaster: k.Master,
 		LastUsedAt: timestamp(x.LastUsedAt),
 		MonthLimit: k.MonthLimit, Name: k.Name, Networks: listed(k.Networks), OverHourWaits: k.OverHourWaits,
-		Permissions: strings.Split(access.Permission(k.Permissions).String(), ","), Reference: k.Reference, Runlevel: "Normal", TrackHost: k.TrackHost,
+		Permissions: strings.Split(access.Permission(k.Permissions).String(), ","), Reference: k.Reference,
+		Restricted: keys.Restricting(k.Bound), Runlevel: "Normal", TrackHost: k.TrackHost,
 		Secrets: []liveSecret{}, UserID: userID,
 	}
 	switch {

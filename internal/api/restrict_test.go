@@ -182,3 +182,26 @@ func TestRestrictionsAreShown(t *testing.T) {
 		t.Errorf("%+v", log)
 	}
 }
+
+// What the operator restricted is shown as theirs, and the master key does not lift it.
+func TestTheOperatorsRestrictionStays(t *testing.T) {
+	w := newWorld(t)
+	k := w.made(t, obj{"Name": "bound"})
+	path := fmt.Sprint("/v3/REST/apikey/", k.Key.ID)
+	if a := w.mustDo(t, w.master.Issued, 200, "GET", path, ""); strings.Contains(a.body, "RestrictedByOperator") {
+		t.Error(a.body)
+	}
+	c := keys.KeyChange{HourLimit: new(int64(10)), Networks: new("192.0.2.0/24")}
+	if _, err := w.Keys.Change(t.Context(), operator, store.OfOperator(), store.KeyFilter{ID: k.Key.ID}, c, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{`{"HourLimit": 0}`, `{"HourLimit": 11}`, `{"Networks": []}`} {
+		if a := w.mustDo(t, w.master.Issued, 403, "PUT", path, body); !strings.Contains(a.body, "the operator restricted this") {
+			t.Error(a.body)
+		}
+	}
+	a := w.mustDo(t, w.master.Issued, 200, "PUT", path, `{"HourLimit": 9}`)
+	if !strings.Contains(a.body, `"RestrictedByOperator":["Networks","HourLimit"]`) || !strings.Contains(a.body, `"HourLimit":9`) {
+		t.Error(a.body)
+	}
+}

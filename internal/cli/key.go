@@ -217,7 +217,7 @@ func restrictions(k keys.Details) [][]string {
 	if r.HourLimit > 0 {
 		hour += map[string]string{"wait": ", more waits", "refuse": ", more is refused"}[r.OverHour]
 	}
-	return [][]string{
+	out := [][]string{
 		{"Permissions", strings.Join(r.Permissions, ", ")},
 		{"Networks", everywhere},
 		{"Sends as", all},
@@ -225,6 +225,10 @@ func restrictions(k keys.Details) [][]string {
 		{"This day", day},
 		{"This month", used(k.Use.ThisMonth, r.MonthLimit)},
 	}
+	if len(r.ByOperator) > 0 {
+		out = append(out, []string{"By the operator", strings.Join(r.ByOperator, ", ") + " (nobody else loosens them)"})
+	}
+	return out
 }
 
 // wouldBreak says what the end of a secret would break.

@@ -68,6 +68,7 @@ type limitsView struct {
 	Networks    []string
 	Senders     []string
 	Suggested   []string // networks that it was used from, when it is not bound to any
+	ByOperator  []string // in words
 }
 
 type permission struct {
@@ -149,11 +150,20 @@ func (c *console) gauges(v *visit, key keys.Key) ([]gauge, error) {
 	}, err
 }
 
+// restrictionWords name what the operator can restrict.
+var restrictionWords = map[string]string{
+	"Permissions": "what it may do", "Networks": "networks", "AllowedSenders": "senders",
+	"HourLimit": "messages an hour", "DayLimit": "messages a day", "MonthLimit": "messages a month",
+}
+
 func (c *console) limitsView(v *visit, key keys.Key) (limitsView, error) {
 	k := key.Record
 	l := limitsView{Permissions: permissionsOf(k.Permissions), Networks: strings.Fields(k.Networks)}
 	for _, s := range mail.SplitList(k.AllowedSenders) {
 		l.Senders = append(l.Senders, strings.TrimPrefix(s, "*@"))
+	}
+	for _, property := range keys.Restricting(k.Bound) {
+		l.ByOperator = append(l.ByOperator, restrictionWords[property])
 	}
 	if k.Networks != "" {
 		return l, nil

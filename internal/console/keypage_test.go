@@ -189,6 +189,24 @@ func TestRestrictionsAreRefusedThenAllowed(t *testing.T) {
 	}
 }
 
+// What the operator restricted is marked on the key's page, and the form of the account's people does not loosen it.
+func TestTheOperatorsRestrictionOnThePages(t *testing.T) {
+	w := newWorld(t)
+	b := w.signedIn()
+	sub := w.subaccount("Shop")
+	b.get(keyPage(sub.Key)).lacks("By the operator")
+	w.change(sub.Key, keys.KeyChange{HourLimit: new(int64(10)), AllowedSenders: new("shop.example")})
+	b.get(keyPage(sub.Key)).says("By the operator", "senders, messages an hour")
+	path := keyPath(sub.Key, "restrict")
+	form := b.get(path).form(path)
+	form.Set("hour", "11")
+	b.post(path, form).is(http.StatusForbidden).says("The operator restricted this")
+	form.Set("hour", "9")
+	b.post(path, form).is(http.StatusOK).at(keyPage(sub.Key))
+	form.Set("senders", "")
+	b.post(path, form).is(http.StatusForbidden).says("The operator restricted this")
+}
+
 func TestMistakesInRestrictionsAreSaidAtTheirField(t *testing.T) {
 	w := newWorld(t)
 	b := w.signedIn()

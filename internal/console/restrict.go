@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"postern/internal/access"
+	"postern/internal/change"
 	"postern/internal/keys"
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -120,11 +121,11 @@ func (c *console) restrictKey(v *visit) error {
 		return err
 	}
 	var b restrictBody
-	change := b.readRestrict(v.r.PostForm)
+	asked := b.readRestrict(v.r.PostForm)
 	if len(b.Problems) > 0 {
 		return c.restrictForm(v, http.StatusUnprocessableEntity, k, b)
 	}
-	shut, err := c.Keys.ShutOut(v.r.Context(), k.Record, change)
+	shut, err := c.Keys.ShutOut(v.r.Context(), k.Record, asked)
 	for _, x := range shut {
 		b.Shut = append(b.Shut, c.useRow(x))
 	}
@@ -135,10 +136,14 @@ func (c *console) restrictKey(v *visit) error {
 	if err != nil && userError(err) == nil {
 		return err
 	}
-	_, err = c.Keys.Change(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, change, 0)
+	_, err = c.Keys.Change(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: k.ID}, asked, 0)
 	if e := userError(err); e != nil {
 		b.Problems[e.Field] = sentence(e.Reason)
-		return c.restrictForm(v, http.StatusUnprocessableEntity, k, b)
+		status := http.StatusUnprocessableEntity
+		if e.Kind == change.NotAllowed {
+			status = http.StatusForbidden
+		}
+		return c.restrictForm(v, status, k, b)
 	}
 	if err != nil {
 		return err

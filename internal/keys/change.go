@@ -47,7 +47,8 @@ func (c *KeyChange) Restricts() bool {
 const maxAllowedSenders = 100
 
 // Change changes a key of the scope. self is the ID of the key that asks, 0 when a person does: a key cannot
-// deactivate itself, a subaccount's cannot change what restricts it, and none gives more than it has. Errors: *change.Error
+// deactivate itself, a subaccount's cannot change what restricts it, and none gives more than it has. What the operator
+// restricts, nobody else loosens. Errors: *change.Error
 // on the property, of the kind LockOut when the key would shut itself out.
 func (k *Keys) Change(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, c KeyChange, self int64) (store.Key, error) {
 	var out store.Key
@@ -66,8 +67,11 @@ func (k *Keys) Change(ctx context.Context, by change.Actor, scope store.Scope, f
 			}
 		}
 		var log change.Log
-		host, was := key.TrackHost, key.Limits
+		host, was, bound := key.TrackHost, key.Limits, key.Bound
 		if err := c.apply(&key, self, &log); err != nil {
+			return nil, err
+		}
+		if err := c.bind(by, &key); err != nil {
 			return nil, err
 		}
 		if err := grants(ctx, tx, by, was, key.Limits); err != nil {
@@ -82,6 +86,9 @@ func (k *Keys) Change(ctx context.Context, by change.Actor, scope store.Scope, f
 			}
 		}
 		out = key
+		if log.Text == "" && key.Bound != bound {
+			log.Text = "the operator's restrictions: " + cmp.Or(strings.Join(Restricting(key.Bound), ", "), "none")
+		}
 		if log.Text == "" {
 			return nil, nil
 		}

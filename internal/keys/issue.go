@@ -105,18 +105,21 @@ func (k *Keys) CreateSubaccount(ctx context.Context, by change.Actor, accountID 
 			return nil, err
 		}
 		key := store.Key{AccountID: accountID, Name: name, Reference: n.Reference, APIKey: n.APIKey, State: store.KeyActive}
-		key.Permissions = store.AllPermissions
+		key.Permissions, key.Bound.Permissions = store.AllPermissions, store.AllPermissions
 		if by.Kind == change.Key { // what it is not said to have is what its maker has
 			own, err := tx.Key(ctx, store.OfOperator(), store.KeyFilter{ID: by.ID})
 			if err != nil {
 				return nil, err
 			}
-			key.Permissions, key.Networks = own.Permissions, own.Networks
+			key.Limits = own.Limits
 		}
 		was := key.Limits
 		var log change.Log
 		n.Restrict.Name, n.Restrict.Reference = nil, nil
 		if err := n.Restrict.apply(&key, nobody, &log); err != nil {
+			return nil, err
+		}
+		if err := n.Restrict.bind(by, &key); err != nil {
 			return nil, err
 		}
 		if err := grants(ctx, tx, by, was, key.Limits); err != nil {

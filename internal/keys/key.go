@@ -75,6 +75,8 @@ type Restrictions struct {
 	MonthLimit     int64
 	OverHour       string // "refuse" or "wait"
 	AccountDay     int64  // the account's daily limit of keys that have none of their own
+	// ByOperator are the properties that the operator restricted: nobody else loosens them.
+	ByOperator []string `json:",omitempty"`
 }
 
 // VolumeDays is how far back the volume of a key is counted.
@@ -178,6 +180,7 @@ func (k *Keys) Details(ctx context.Context, key store.Key) (Details, error) {
 		return out, err
 	}
 	out.AccountName, out.Restrictions = a.Name, restrictionsOf(key.Limits)
+	out.Restrictions.ByOperator = Restricting(key.Bound)
 	out.Restrictions.AccountDay = a.DayLimit
 	if out.Use, err = k.Use(ctx, key.ID); err != nil {
 		return out, err

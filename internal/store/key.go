@@ -29,6 +29,7 @@ type Key struct {
 	Reference string // the customer's own ID for it, unique in the account; "" none
 	TrackHost string // host name of the links in its mail; "" the server's
 	Limits
+	Bound Limits // what the operator allows: Limits stay within; its OverHourWaits is not used
 
 	StateReason  string // why the operator suspended it, or its account
 	Own          OwnState
@@ -65,14 +66,16 @@ type Limits struct {
 	OverHourWaits  bool // mail over the hourly limit waits for the next hour instead of being refused
 }
 
-const keyColumns = `id, account_id, api_key, name, acl, is_master, state, reference, track_host, permissions, networks, allowed_senders, hour_limit, day_limit, month_limit, over_hour_waits, state_before, state_reason, created_at, deleted_at, cancel_queued,
+const keyColumns = `id, account_id, api_key, name, acl, is_master, state, reference, track_host, permissions, networks, allowed_senders, hour_limit, day_limit, month_limit, over_hour_waits, bound_permissions, bound_networks, bound_senders, bound_hour, bound_day, bound_month,
+ state_before, state_reason, created_at, deleted_at, cancel_queued,
  (SELECT s.suspended_reason FROM account s WHERE s.id = account_id AND s.suspended_at IS NOT NULL)`
 
 func scanKey(r scanner) (Key, error) {
 	var k Key
 	var suspended *string // the account's reason
 	err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Name, &k.ACL, &k.Master, &k.Own.State, &k.Reference, &k.TrackHost, &k.Permissions, &k.Networks, &k.AllowedSenders,
-		&k.HourLimit, &k.DayLimit, &k.MonthLimit, &k.OverHourWaits, &k.Own.Before, &k.Own.Reason, nullTime{&k.CreatedAt}, nullTime{&k.DeletedAt}, &k.CancelQueued, &suspended)
+		&k.HourLimit, &k.DayLimit, &k.MonthLimit, &k.OverHourWaits,
+		&k.Bound.Permissions, &k.Bound.Networks, &k.Bound.AllowedSenders, &k.Bound.HourLimit, &k.Bound.DayLimit, &k.Bound.MonthLimit, &k.Own.Before, &k.Own.Reason, nullTime{&k.CreatedAt}, nullTime{&k.DeletedAt}, &k.CancelQueued, &suspended)
 	k.State, k.StateReason = k.Own.State, k.Own.Reason
 	if suspended != nil && k.State != KeySuspended {
 		k.State, k.StateReason = KeySuspended, ofAccount+*suspended
@@ -85,16 +88,26 @@ func (tx *Tx) AddKey(ctx context.Context, k Key) (Key, error) {
 	if k.Permissions == 0 {
 		k.Permissions = AllPermissions
 	}
-	return scanKey(tx.row(ctx, `INSERT INTO api_key (account_id, api_key, name, acl, is_master, state, reference, permissions, networks, allowed_senders, hour_limit, day_limit, month_limit, over_hour_waits, created_at)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING `+keyColumns,
-		k.AccountID, k.APIKey, k.Name, k.ACL, k.Master, k.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, micros(tx.Now)))
+	if k.Bound.Permissions == 0 {
+		k.Bound.Permissions = AllPermissions
+	}
+	b := k.Bound
+	return scanKey(tx.row(ctx, `INSERT INTO api_key (account_id, api_key, name, acl, is_master, state, reference, permissions, networks, allowed_senders, hour_limit, day_limit, month_limit, over_hour_waits, created_at,
+ bound_permissions, bound_networks, bound_senders, bound_hour, bound_day, bound_month)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) RETURNING `+keyColumns,
+		k.AccountID, k.APIKey, k.Name, k.ACL, k.Master, k.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, micros(tx.Now),
+		b.Permissions, b.Networks, b.AllowedSenders, b.HourLimit, b.DayLimit, b.MonthLimit))
 }
 
-// ChangeKey sets what can be changed of the key with k's ID: name, ACL, its own state, reference, host of links and restrictions.
+// ChangeKey sets what can be changed of the key with k's ID: name, ACL, its own state, reference, host of links, restrictions and
+// their bound.
 func (tx *Tx) ChangeKey(ctx context.Context, k Key) error {
+	b := k.Bound
 	return tx.one(ctx, `UPDATE api_key SET name = $1, acl = $2, state = $3, reference = $4, permissions = $5, networks = $6, allowed_senders = $7,
- hour_limit = $8, day_limit = $9, month_limit = $10, over_hour_waits = $11, state_before = $12, state_reason = $13, track_host = $14 WHERE id = $15 AND account_id = $16`,
-		k.Name, k.ACL, k.Own.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, k.Own.Before, k.Own.Reason, k.TrackHost, k.ID, k.AccountID)
+ hour_limit = $8, day_limit = $9, month_limit = $10, over_hour_waits = $11, state_before = $12, state_reason = $13, track_host = $14,
+ bound_permissions = $15, bound_networks = $16, bound_senders = $17, bound_hour = $18, bound_day = $19, bound_month = $20 WHERE id = $21 AND account_id = $22`,
+		k.Name, k.ACL, k.Own.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, k.Own.Before, k.Own.Reason, k.TrackHost,
+		b.Permissions, b.Networks, b.AllowedSenders, b.HourLimit, b.DayLimit, b.MonthLimit, k.ID, k.AccountID)
 }
 
 // DeleteKey ends a subaccount for good: its name and reference are free again, its row and API key stay.

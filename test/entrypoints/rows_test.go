@@ -104,6 +104,11 @@ func (w *world) keyRows() []row {
 			byUI:  w.see("POST "+news.page("/restrict"), "permission", "send", "networks", "10.0.0.1/8"),
 		},
 		{
+			name: "what the operator restricted, loosened by others", api: "PUT apikey/{id}", pages: "POST /keys/{id}/restrict", want: "the operator restricted this",
+			byAPI: w.call("Primary", "PUT "+w.key("Mute").path(""), object{"Permissions": []string{"send", "statistics", "manage"}}),
+			byUI:  w.see("POST "+w.key("Mute").page("/restrict"), "permission", "send"),
+		},
+		{
 			name: "a host name for links that is none", calls: "ChangeKey",
 			api: "PUT apikey/{id}", pages: "POST /keys/{id}/links", want: "is not a host name",
 			byCLI: w.cmd("key", "track-host", "News", "a b"),
