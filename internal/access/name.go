@@ -62,7 +62,11 @@ func CleanText(s string, most int) (string, error) {
 // byte order mark, annotations, and the separators of lines and paragraphs. Others of format belong to how languages are
 // spelt, and to emoji.
 var hidden = &unicode.RangeTable{R16: []unicode.Range16{
-	{Lo: 0x200B, Hi: 0x200B, Stride: 1}, {Lo: 0x2028, Hi: 0x202E, Stride: 1}, {Lo: 0x2060, Hi: 0x206F, Stride: 1}, {Lo: 0xFEFF, Hi: 0xFEFF, Stride: 1}, {Lo: 0xFFF9, Hi: 0xFFFB, Stride: 1},
+	{Lo: 0x200B, Hi: 0x200B, Stride: 1},
+	{Lo: 0x2028, Hi: 0x202E, Stride: 1},
+	{Lo: 0x2060, Hi: 0x206F, Stride: 1},
+	{Lo: 0xFEFF, Hi: 0xFEFF, Stride: 1},
+	{Lo: 0xFFF9, Hi: 0xFFFB, Stride: 1},
 }}
 
 // Hidden says what a line of text has in it that is not seen and may change how the rest is, or that nothing is before: a
@@ -112,7 +116,8 @@ func HashPassword(password, email string, names ...string) (string, error) {
 	rand.Read(salt) //nolint:errcheck,gosec // never fails (crypto/rand)
 	sum := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, argonKey)
 	b := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads, b.EncodeToString(salt), b.EncodeToString(sum)), nil
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
+		b.EncodeToString(salt), b.EncodeToString(sum)), nil
 }
 
 // VerifyPassword says whether password has the PHC string phc. With "" for phc, when there is no such user, it works

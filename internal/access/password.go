@@ -41,9 +41,11 @@ func CheckPassword(password, email string, names ...string) error {
 	case isCommon(folded):
 		return errors.New("this is one of the commonest passwords or words, and among the first that are tried")
 	case isOfNames(core, append(names, product)):
-		return errors.New("the password is the name of this product, server or account with little more, and among the first that are tried")
+		return errors.New("the password is the name of this product, server or account with little more, and among the first that " +
+			"are tried")
 	case isCommon(stem) || isCommon(core) || isShortWord(core, folded):
-		return errors.New("this is one of the commonest passwords or words with digits or signs around it, and among the first that are tried")
+		return errors.New("this is one of the commonest passwords or words with digits or signs around it, and among the first that " +
+			"are tried")
 	}
 	return nil
 }
@@ -67,7 +69,8 @@ func isShortWord(core, password string) bool {
 			digits++
 		}
 	}
-	return digits <= len("20240131") && utf8.RuneCountInString(core) <= shortWord && strings.IndexFunc(core, func(r rune) bool { return !unicode.IsLetter(r) }) < 0
+	return digits <= len("20240131") && utf8.RuneCountInString(core) <= shortWord &&
+		strings.IndexFunc(core, func(r rune) bool { return !unicode.IsLetter(r) }) < 0
 }
 
 // isOfNames says whether a word is nothing but names, or names and one common or short word.
@@ -128,8 +131,10 @@ func repeats(s string) bool {
 func isRun(s string) bool {
 	rows := []string{
 		"abcdefghijklmnopqrstuvwxyz", "0123456789012345678901234567890",
-		"1234567890qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm", "azertyuiopqsdfghjklmwxcvbn", "qwertyuiop[]asdfghjkl;'zxcvbnm,./",
-		"1q2w3e4r5t6y7u8i9o0p", "q1w2e3r4t5y6u7i8o9p0", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p;/", "!@#$%^&*()_+", "qazwsxedcrfvtgbyhnujmikolp",
+		"1234567890qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm", "azertyuiopqsdfghjklmwxcvbn",
+		"qwertyuiop[]asdfghjkl;'zxcvbnm,./",
+		"1q2w3e4r5t6y7u8i9o0p", "q1w2e3r4t5y6u7i8o9p0", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p;/", "!@#$%^&*()_+",
+		"qazwsxedcrfvtgbyhnujmikolp",
 	}
 	for _, row := range rows {
 		if strings.Contains(row, s) || strings.Contains(backwards(row), s) {

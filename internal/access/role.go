@@ -42,7 +42,10 @@ const (
 
 // Actions lists the actions that a role can have, in the order of the documentation.
 func Actions() []Action {
-	return []Action{ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, RestrictKeys, DeleteKeys, ManageSenders, ManageSuppressions, ReadAccount, ManagePeople, ManageAccount, ReadAudit}
+	return []Action{
+		ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, RestrictKeys, DeleteKeys, ManageSenders, ManageSuppressions,
+		ReadAccount, ManagePeople, ManageAccount, ReadAudit,
+	}
 }
 
 // OfAccount says whether an action concerns an account as a whole: a role on single keys does not give it.

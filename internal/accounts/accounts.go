@@ -53,6 +53,6 @@ func LimitText(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-func (a *Accounts) update(ctx context.Context, what string, fn func(tx *store.Tx) error) error {
-	return change.Update(ctx, a.store, what, fn)
+func (k *Accounts) update(ctx context.Context, what string, fn func(tx *store.Tx) error) error {
+	return change.Update(ctx, k.store, what, fn)
 }

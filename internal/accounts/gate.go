@@ -19,15 +19,15 @@ func InGate(a store.Account) gate.Account {
 // changeInGate runs fn in a transaction, and makes the gate know the account as fn returns it before it returns itself. The
 // changes of one account are made one after another, so that the gate learns of them in the order of their commits. Who hangs
 // up early stops nothing.
-func (a *Accounts) changeInGate(
+func (k *Accounts) changeInGate(
 	ctx context.Context, id int64, fn func(ctx context.Context, tx *store.Tx, now store.Account) (store.Account, error),
 ) (store.Account, error) {
 	ctx, cancel := change.Whole(ctx)
 	defer cancel()
-	defer a.locks.Lock(id)()
+	defer k.locks.Lock(id)()
 	var out store.Account
 	through := false // fn was: what fails then is the commit, of which nobody knows whether it happened
-	err := a.update(ctx, "account", func(tx *store.Tx) error {
+	err := k.update(ctx, "account", func(tx *store.Tx) error {
 		was, err := tx.Account(ctx, id)
 		if err != nil {
 			return err
@@ -37,14 +37,14 @@ func (a *Accounts) changeInGate(
 		return err
 	})
 	if err != nil && through {
-		is, failed := a.store.Account(ctx, id)
+		is, failed := k.store.Account(ctx, id)
 		if failed != nil {
 			return out, errors.Join(err, failed)
 		}
 		out = is
 	}
 	if err == nil || through {
-		a.gate.PutAccount(InGate(out))
+		k.gate.PutAccount(InGate(out))
 	}
 	return out, err
 }

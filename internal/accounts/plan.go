@@ -26,7 +26,10 @@ type Allowance struct {
 
 // AllowanceOf puts an account's plan and its grants together.
 func AllowanceOf(a store.Account, p store.Plan) Allowance {
-	out := Allowance{Plan: p.Name, Subaccounts: p.Subaccounts, Month: p.MonthMessages, Hour: p.HourMessages, Users: p.Users, RetentionDays: p.RetentionDays}
+	out := Allowance{
+		Plan: p.Name, Subaccounts: p.Subaccounts, Month: p.MonthMessages, Hour: p.HourMessages, Users: p.Users,
+		RetentionDays: p.RetentionDays,
+	}
 	for _, x := range []struct {
 		to   *int64
 		more *int64
@@ -51,6 +54,7 @@ func (k *Accounts) Allowance(ctx context.Context, accountID int64) (Allowance, e
 	return AllowanceOf(a, p), err
 }
 
+// AllowanceTx reads it inside a transaction.
 func (k *Accounts) AllowanceTx(ctx context.Context, tx *store.Tx, accountID int64) (Allowance, error) {
 	a, err := tx.Account(ctx, accountID)
 	if err != nil || a.PlanID == 0 {
@@ -75,7 +79,9 @@ func (k *Accounts) RoomForSubaccount(ctx context.Context, tx *store.Tx, accountI
 
 // NoRoom says what to do when the plan allows no further subaccount.
 func NoRoom(may Allowance, n int64) error {
-	return &change.Error{Kind: change.LimitReached, Field: "Subaccounts", Reason: fmt.Sprintf("the plan%s allows %d subaccounts, and the account has %d: ask the operator for more, on the Account page or by POST /v3/REST/subaccountrequest, or delete one", planText(may), may.Subaccounts, n)}
+	return &change.Error{Kind: change.LimitReached, Field: "Subaccounts", Reason: fmt.Sprintf("the plan%s allows %d subaccounts, "+
+		"and the account has %d: ask the operator for more, on the Account page or by POST /v3/REST/subaccountrequest, or delete one",
+		planText(may), may.Subaccounts, n)}
 }
 
 // RoomForPerson says no when the account's plan allows no further person.
@@ -91,7 +97,9 @@ func (k *Accounts) RoomForPerson(ctx context.Context, tx *store.Tx, accountID in
 	if err != nil || n < may.Users {
 		return err
 	}
-	return &change.Error{Kind: change.LimitReached, Field: "Users", Reason: fmt.Sprintf("the plan%s allows %d people, and the account has %d, open invitations included: ask the operator for more on the Account page, or remove one", planText(may), may.Users, n)}
+	return &change.Error{Kind: change.LimitReached, Field: "Users", Reason: fmt.Sprintf("the plan%s allows %d people, and the "+
+		"account has %d, open invitations included: ask the operator for more on the Account page, or remove one", planText(may),
+		may.Users, n)}
 }
 
 func planText(a Allowance) string {
@@ -119,7 +127,8 @@ func checkPlan(p *store.Plan) error {
 }
 
 func planDetail(p store.Plan) string {
-	return fmt.Sprintf("subaccounts %s; messages a month %s, an hour %s; users %s; retention %s", LimitText(p.Subaccounts), LimitText(p.MonthMessages), LimitText(p.HourMessages), LimitText(p.Users), LimitText(int64(p.RetentionDays)))
+	return fmt.Sprintf("subaccounts %s; messages a month %s, an hour %s; users %s; retention %s", LimitText(p.Subaccounts),
+		LimitText(p.MonthMessages), LimitText(p.HourMessages), LimitText(p.Users), LimitText(int64(p.RetentionDays)))
 }
 
 // PutPlan makes a plan (ID 0) or changes one; accounts that have it are bound by it at once. Errors: *change.Error on a field.
@@ -299,11 +308,14 @@ func limitOf(a *store.Account, may Allowance, kind string) (limit int64, more **
 
 // Ask asks the operator for more than the account's plan gives: wanted is the new limit. The operators are told by
 // mail. email is where the answer goes, "" for the account's owners. Errors: *change.Error on Kind, Wanted or Reason.
-func (k *Accounts) Ask(ctx context.Context, by change.Actor, accountID int64, email, kind string, wanted int64, reason string) (store.Request, error) {
+func (k *Accounts) Ask(ctx context.Context, by change.Actor, accountID int64, email, kind string, wanted int64,
+	reason string,
+) (store.Request, error) {
 	reason = strings.TrimSpace(reason)
 	switch {
 	case requestKinds()[kind] == "":
-		return store.Request{}, change.Wrong("Kind", fmt.Errorf("%q cannot be asked for: there are subaccounts, month, hour and users", access.Short(kind)))
+		return store.Request{},
+			change.Wrong("Kind", fmt.Errorf("%q cannot be asked for: there are subaccounts, month, hour and users", access.Short(kind)))
 	case reason == "" || len(reason) > 2000:
 		return store.Request{}, change.Wrong("Reason", errors.New("a reason of up to 2000 bytes is needed: the operator reads it"))
 	}
@@ -323,20 +335,26 @@ func (k *Accounts) Ask(ctx context.Context, by change.Actor, accountID int64, em
 			return change.Wrong("Wanted", fmt.Errorf("must be more than the %d that there are", limit))
 		}
 		if n, err := tx.CountOpenRequests(ctx, accountID, kind); err != nil || n > 0 {
-			return change.Or(err, change.Conflicting("Kind", "a request for more "+requestKinds()[kind]+" is open already: the operator answers it by mail"))
+			return change.Or(err, change.Conflicting("Kind", "a request for more "+requestKinds()[kind]+" is open already: the "+
+				"operator answers it by mail"))
 		}
-		id, err := tx.AddRequest(ctx, store.Request{AccountID: accountID, AskedBy: by.String(), Email: email, Kind: kind, Wanted: wanted, Reason: reason})
+		id, err := tx.AddRequest(ctx,
+			store.Request{AccountID: accountID, AskedBy: by.String(), Email: email, Kind: kind, Wanted: wanted, Reason: reason})
 		if err != nil {
 			return err
 		}
 		if out, err = tx.Request(ctx, id); err != nil {
 			return err
 		}
-		n := notice.Notice{Kind: notice.RequestMade, AccountName: a.Name, By: by.String(), What: requestKinds()[kind], Wanted: wanted, Reason: reason, Link: fmt.Sprintf("/operator/requests/%d", id)}
+		n := notice.Notice{
+			Kind: notice.RequestMade, AccountName: a.Name, By: by.String(), What: requestKinds()[kind], Wanted: wanted, Reason: reason,
+			Link: fmt.Sprintf("/operator/requests/%d", id),
+		}
 		if err := k.notices.AddAsked(ctx, tx, accountID, 0, n); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, by.Entry(accountID, "request.make", fmt.Sprintf("request %d", id), fmt.Sprintf("%s: %d; reason: %s", requestKinds()[kind], wanted, reason)))
+		return tx.AddAudit(ctx, by.Entry(accountID, "request.make", fmt.Sprintf("request %d", id),
+			fmt.Sprintf("%s: %d; reason: %s", requestKinds()[kind], wanted, reason)))
 	})
 	return out, err
 }
@@ -367,7 +385,9 @@ func (k *Accounts) Answer(ctx context.Context, by change.Actor, id int64, grant 
 		if err := tx.AnswerRequest(ctx, id, state, words); err != nil {
 			return err
 		}
-		n := notice.Notice{Kind: kind, AccountName: q.AccountName, What: requestKinds()[q.Kind], Wanted: q.Wanted, Reason: words, Link: "/account"}
+		n := notice.Notice{
+			Kind: kind, AccountName: q.AccountName, What: requestKinds()[q.Kind], Wanted: q.Wanted, Reason: words, Link: "/account",
+		}
 		if grant {
 			n.Wanted = limit
 		}

@@ -76,7 +76,8 @@ func (k *Accounts) ChangeProfile(ctx context.Context, by change.Actor, accountID
 		if err := tx.SetProfile(ctx, accountID, p); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, by.Entry(accountID, "profile.change", fmt.Sprintf("account %d", accountID), "changed: "+strings.Join(changed, ", ")))
+		return tx.AddAudit(ctx, by.Entry(accountID, "profile.change", fmt.Sprintf("account %d", accountID),
+			"changed: "+strings.Join(changed, ", ")))
 	})
 	return out, err
 }

@@ -38,7 +38,8 @@ func (c *AccountChange) track(t *store.Tracking, log *change.Log) error {
 	if c.Unsubscribe != nil {
 		n := slices.Index(unsubscribeWords(), *c.Unsubscribe)
 		if n < 0 {
-			return change.Wrong("Unsubscribe", fmt.Errorf("%q is none of %s", access.Short(*c.Unsubscribe), strings.Join(unsubscribeWords(), ", ")))
+			return change.Wrong("Unsubscribe", fmt.Errorf("%q is none of %s", access.Short(*c.Unsubscribe),
+				strings.Join(unsubscribeWords(), ", ")))
 		}
 		log.Note("List-Unsubscribe in mail", UnsubscribeWord(t.Unsubscribe), *c.Unsubscribe)
 		t.Unsubscribe = n

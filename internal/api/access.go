@@ -150,7 +150,8 @@ func (o object) role() (string, error) {
 		return "", err
 	}
 	if role = strings.ToLower(strings.TrimSpace(role)); !access.IsRole(role) {
-		return "", badRequest(fmt.Sprintf("Property %s: %q is not a role: there are %s.", property, cut(role), strings.Join(access.Roles(), ", ")))
+		return "", badRequest(fmt.Sprintf("Property %s: %q is not a role: there are %s.", property, cut(role),
+			strings.Join(access.Roles(), ", ")))
 	}
 	return role, nil
 }
@@ -253,7 +254,8 @@ func (a *api) keyToShare(c *call, body object) (store.Key, error) {
 	case all:
 		return store.Key{}, nil
 	case !named:
-		return store.Key{}, badRequest("Property APIKeyID: the key to share is needed (or APIKeyALT); IsWholeAccount shares the account with all its keys.")
+		return store.Key{}, badRequest("Property APIKeyID: the key to share is needed (or APIKeyALT); IsWholeAccount shares the " +
+			"account with all its keys.")
 	case id != 0:
 		property = "APIKeyID"
 	default:

@@ -68,7 +68,8 @@ func New(c Config) http.Handler {
 		leaks: connlimit.New(connlimit.Config{All: leaksOnce, PerSource: leaksOfSource}),
 	}
 	if err := a.cross.AddTrustedOrigin(c.BaseURL); c.BaseURL != "" && err != nil {
-		c.Log.Warn("requests whose origin is the base URL are told from those of other sites by their host name alone", "url", c.BaseURL, "error", err)
+		c.Log.Warn("requests whose origin is the base URL are told from those of other sites by their host name alone", "url", c.BaseURL,
+			"error", err)
 	}
 	a.mount()
 	return a

@@ -67,8 +67,9 @@ func (a *api) userOf(c *call) (int64, error) {
 func wireKey(x keys.Key, userID int64) apiKey {
 	k := x.Record
 	out := apiKey{
-		ACL: k.ACL, APIKey: k.APIKey, AllowedSenders: append([]string{}, mail.SplitList(k.AllowedSenders)...), CreatedAt: timestamp(k.CreatedAt),
-		DayLimit: k.DayLimit, HourLimit: k.HourLimit, ID: k.ID, IsActive: k.State == store.KeyActive, IsMaster: k.Master,
+		ACL: k.ACL, APIKey: k.APIKey, AllowedSenders: append([]string{}, mail.SplitList(k.AllowedSenders)...),
+		CreatedAt: timestamp(k.CreatedAt),
+		DayLimit:  k.DayLimit, HourLimit: k.HourLimit, ID: k.ID, IsActive: k.State == store.KeyActive, IsMaster: k.Master,
 		LastUsedAt: timestamp(x.LastUsedAt),
 		MonthLimit: k.MonthLimit, Name: k.Name, Networks: listed(k.Networks), OverHourWaits: k.OverHourWaits,
 		Permissions: strings.Split(access.Permission(k.Permissions).String(), ","), Reference: k.Reference,
@@ -136,7 +137,8 @@ func (a *api) keyFilter(c *call, q query) (f store.KeyFilter, none bool, err err
 	case "deleted":
 		f.Deleted = true
 	default:
-		return f, false, badRequest(fmt.Sprintf("CustomStatus: %q is none of Normal, Softlock, Hardlock and Deleted.", cut(q["customstatus"])))
+		return f, false, badRequest(fmt.Sprintf("CustomStatus: %q is none of Normal, Softlock, Hardlock and Deleted.",
+			cut(q["customstatus"])))
 	}
 	if user := q.first("user", "userid", "useralt"); user != "" {
 		u, err := a.person(c)
@@ -355,7 +357,8 @@ func (a *api) deleteKey(c *call) (reply, error) {
 	case "cancel":
 		cancel = true
 	default:
-		return reply{}, badRequest(fmt.Sprintf("Queued: %q is neither send nor cancel: what waits in the queue is still sent, or given up.", cut(q["queued"])))
+		return reply{}, badRequest(fmt.Sprintf("Queued: %q is neither send nor cancel: what waits in the queue is still sent, or "+
+			"given up.", cut(q["queued"])))
 	}
 	if err := a.Keys.Delete(c.Context(), c.actor(), c.managed(), f, cancel); err != nil {
 		return reply{}, err

@@ -18,8 +18,10 @@ func (a *api) secured(r *http.Request) (netip.Addr, error) {
 	addr, secure := a.Client(r)
 	if !secure {
 		a.Refusals.Note(r.Context(), refusal.Refusal{Reason: refusal.ClearText, From: addr, Route: r.Pattern})
-		return addr, &fault{status: http.StatusForbidden, message: "Credentials are refused over clear-text HTTP: they can be read on the way. " +
-			"Use https, or call from the server's own machine; if a proxy in front of this server speaks https, name it as a trusted proxy."}
+		return addr, &fault{status: http.StatusForbidden, message: "Credentials are refused over clear-text HTTP: they can be read " +
+			"on the way. " +
+			"Use https, or call from the server's own machine; if a proxy in front of this server speaks https, name it as a " +
+			"trusted proxy."}
 	}
 	return addr, nil
 }

@@ -69,7 +69,8 @@ func checkCoding(r *http.Request) error {
 	}
 	return &fault{
 		status: http.StatusUnsupportedMediaType, code: "mj-0002",
-		message: fmt.Sprintf("The Content-Encoding %q is not read here: send the body as it is, or with Content-Encoding: gzip.", cut(coding)),
+		message: fmt.Sprintf("The Content-Encoding %q is not read here: send the body as it is, or with Content-Encoding: gzip.",
+			cut(coding)),
 	}
 }
 
@@ -103,7 +104,8 @@ func (c *call) body(most int64) ([]byte, error) {
 			return text, nil
 		}
 	}
-	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.EOF) || strings.HasPrefix(err.Error(), "flate:") {
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.EOF) ||
+		strings.HasPrefix(err.Error(), "flate:") {
 		return nil, errBodyGzip
 	}
 	return nil, err
@@ -142,8 +144,9 @@ func (c *call) fill(from io.Reader, most, announced int64) ([]byte, error) {
 			return b, nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, &fault{
-				status:  http.StatusRequestTimeout,
-				message: fmt.Sprintf("The body came too slowly: %d bytes are expected every %s, and all of it within %s.", paceBytes, paceTime, wholeTime),
+				status: http.StatusRequestTimeout,
+				message: fmt.Sprintf("The body came too slowly: %d bytes are expected every %s, and all of it within %s.", paceBytes,
+					paceTime, wholeTime),
 			}
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, errBodyEnded
@@ -177,7 +180,10 @@ func (c *call) grow(n int64) error {
 	}
 	switch {
 	case errors.Is(err, budget.ErrBusy):
-		return &fault{status: http.StatusServiceUnavailable, message: "The server is busy with large messages; try again later.", retryAfter: busyRetry}
+		return &fault{
+			status: http.StatusServiceUnavailable, message: "The server is busy with large messages; try again later.",
+			retryAfter: busyRetry,
+		}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &fault{status: http.StatusInternalServerError, message: "The request ended before it could be read.", cause: err}
 	}
@@ -193,7 +199,8 @@ func (c *call) sendBody() ([]byte, error) {
 	var f *fault
 	switch {
 	case errors.Is(err, errBodyTooLarge):
-		return nil, &fault{status: http.StatusBadRequest, code: "mj-0011", message: fmt.Sprintf("Payload too large. Max allowed - %d bytes", maxSendBody)}
+		return nil, &fault{status: http.StatusBadRequest, code: "mj-0011", message: fmt.Sprintf("Payload too large. Max allowed - "+
+			"%d bytes", maxSendBody)}
 	case err != nil && !errors.As(err, &f):
 		return nil, malformed(reasonOf(err))
 	}

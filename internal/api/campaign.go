@@ -43,8 +43,9 @@ func wireCampaign(x store.Campaign) campaign {
 	return campaign{
 		CampaignType: transactional, ClickTracked: x.ClicksTracked, CreatedAt: timestamp(x.CreatedAt), CustomValue: x.Name,
 		FirstMessageID: x.FirstMessageID, FromEmail: x.FromEmail, FromID: x.SenderID, FromName: x.FromName,
-		HasHtmlCount: x.WithHTML, HasTxtCount: x.WithText, ID: x.ID, IsDeleted: x.Deleted, IsStarred: x.Starred, OpenTracked: x.OpensTracked,
-		SendEndAt: timestamp(x.LastAt), SendStartAt: timestamp(x.CreatedAt), Status: "sent", Subject: x.Subject,
+		HasHtmlCount: x.WithHTML, HasTxtCount: x.WithText, ID: x.ID, IsDeleted: x.Deleted, IsStarred: x.Starred,
+		OpenTracked: x.OpensTracked,
+		SendEndAt:   timestamp(x.LastAt), SendStartAt: timestamp(x.CreatedAt), Status: "sent", Subject: x.Subject,
 	}
 }
 

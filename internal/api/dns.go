@@ -122,8 +122,10 @@ func (a *api) checkDomain(c *call) (reply, error) {
 		return reply{}, err
 	}
 	out := domainCheck{
-		DKIMErrors: append([]string{}, d.DKIM.Errors...), DKIMRecordCurrentValue: strings.Join(d.DKIM.Current, "\n"), DKIMStatus: recordStatus(d.DKIM.Status),
-		SPFErrors: append([]string{}, d.SPF.Errors...), SPFRecordsCurrentValues: append([]string{}, d.SPF.Current...), SPFStatus: recordStatus(d.SPF.Status),
+		DKIMErrors: append([]string{}, d.DKIM.Errors...), DKIMRecordCurrentValue: strings.Join(d.DKIM.Current, "\n"),
+		DKIMStatus: recordStatus(d.DKIM.Status),
+		SPFErrors:  append([]string{}, d.SPF.Errors...), SPFRecordsCurrentValues: append([]string{}, d.SPF.Current...),
+		SPFStatus: recordStatus(d.SPF.Status),
 	}
 	if len(d.SPF.Current) > 0 {
 		out.SPFRecordCurrentValue = d.SPF.Current[0]

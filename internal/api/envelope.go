@@ -75,7 +75,10 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if f.status != http.StatusUnauthorized && f.status < 500 {
 		id = ""
 	}
-	a.write(w, r, reply{status: f.status, body: errorV3{ErrorIdentifier: id, ErrorInfo: f.info, ErrorMessage: f.message, StatusCode: f.status}, retryAfter: f.retryAfter})
+	a.write(w, r, reply{
+		status: f.status, body: errorV3{ErrorIdentifier: id, ErrorInfo: f.info, ErrorMessage: f.message, StatusCode: f.status},
+		retryAfter: f.retryAfter,
+	})
 }
 
 // ofBrowser says whether a browser sent a request, by its Fetch Metadata. It is not asked for a password: what is typed then

@@ -135,7 +135,10 @@ func faultOfChange(e *change.Error) *fault {
 		f.message += ": " + e.Reason
 		return f
 	case change.LockOut:
-		return &fault{status: http.StatusConflict, info: "would_lock_out", message: "Property " + e.Field + ": " + e.Reason + ` with "Confirm": true.`}
+		return &fault{
+			status: http.StatusConflict, info: "would_lock_out", message: "Property " + e.Field + ": " + e.Reason +
+				` with "Confirm": true.`,
+		}
 	case change.TooOften:
 		return &fault{status: http.StatusTooManyRequests, message: sentence(e.Reason), retryAfter: time.Hour}
 	case change.Invalid, change.Conflict:

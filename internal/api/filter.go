@@ -40,15 +40,17 @@ func (q query) checkServed(resource string) error {
 		if !given || name == "IsNewsletterTool" && (v == "0" || strings.EqualFold(v, "false")) {
 			continue
 		}
-		return badRequest(fmt.Sprintf("%s: this filter is not served here. Leave it out: the answer is then of all that the other filters let through.", name))
+		return badRequest(fmt.Sprintf("%s: this filter is not served here. Leave it out: the answer is then of all that the other "+
+			"filters let through.", name))
 	}
 	return nil
 }
 
 // filterNames are the filters of the wire that stand for properties of the domain, where they are called otherwise.
 var filterNames = map[string]string{
-	"Campaign": "CampaignID", "Contact": "ContactID", "Events": "EventFromTs", "EventsTo": "EventToTs", "From": "FromTS", "Message": "MessageID",
-	"Sender": "FromID", "Source": "SourceID", "To": "ToTS",
+	"Campaign": "CampaignID", "Contact": "ContactID", "Events": "EventFromTs", "EventsTo": "EventToTs", "From": "FromTS",
+	"Message": "MessageID",
+	"Sender":  "FromID", "Source": "SourceID", "To": "ToTS",
 }
 
 // filterFault is the fault of a filter that the layer below refuses; other errors are what they are.

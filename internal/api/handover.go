@@ -102,7 +102,8 @@ func (a *api) handPart(c *call, items []item, outcomes []outcome, p part, h hand
 		return nil, nil
 	}
 	defer c.part.Shrink(body)
-	made, which := composeAll(items, outcomes, p.items, submit.Message{Source: "http", Address: c.addr, Client: c.UserAgent(), Sandbox: h.sandbox})
+	made, which := composeAll(items, outcomes, p.items,
+		submit.Message{Source: "http", Address: c.addr, Client: c.UserAgent(), Sandbox: h.sandbox})
 	if h.whole && len(made) < len(p.items) {
 		return nil, nil
 	}

@@ -59,7 +59,9 @@ func (a *api) leakedSecret(c *call) (reply, error) {
 	}
 	release, by := a.leaks.Take(c.addr)
 	if by != connlimit.None {
-		return reply{}, &fault{status: http.StatusTooManyRequests, message: "Too many reports at a time: try again in a second.", retryAfter: time.Second}
+		return reply{}, &fault{
+			status: http.StatusTooManyRequests, message: "Too many reports at a time: try again in a second.", retryAfter: time.Second,
+		}
 	}
 	defer release()
 	finder := change.Actor{Kind: change.Stranger, Name: "whoever found the secret key"}
@@ -100,7 +102,8 @@ func (c *call) leaks() (leaks []leak, isArray bool, err error) {
 	case !v.isArray() || v.count() == 0:
 		return nil, false, badRequest("Invalid json input: expected an object, or an array of objects.")
 	case v.count() > maxLeaks:
-		return nil, false, &fault{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("A report has %d secret keys at most; nothing was done.", maxLeaks)}
+		return nil, false, &fault{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("A report has %d secret keys at "+
+			"most; nothing was done.", maxLeaks)}
 	}
 	seen := map[string]int{}
 	for e := range v.elements() {

@@ -22,7 +22,9 @@ type metasender struct {
 }
 
 func wireMetasender(x store.Sender) metasender {
-	return metasender{CreatedAt: timestamp(x.CreatedAt), Description: x.Description, Email: x.Email, Filename: x.Filename, ID: x.ID, IsEnabled: x.Lent}
+	return metasender{
+		CreatedAt: timestamp(x.CreatedAt), Description: x.Description, Email: x.Email, Filename: x.Filename, ID: x.ID, IsEnabled: x.Lent,
+	}
 }
 
 func (a *api) listMetasenders(c *call) (reply, error) {

@@ -38,7 +38,8 @@ func (a *api) once(c *call, api string, text []byte, sandbox bool, perform func(
 		wrong = "there is more than one"
 	}
 	if wrong != "" {
-		return reply{}, &fault{status: http.StatusBadRequest, code: "mj-0005", message: fmt.Sprintf("Value not allowed. Header %s: %s.", keyHeader, wrong), related: []string{keyHeader}}
+		return reply{}, &fault{status: http.StatusBadRequest, code: "mj-0005", message: fmt.Sprintf("Value not allowed. Header %s: %s.",
+			keyHeader, wrong), related: []string{keyHeader}}
 	}
 	var hash [sha256.Size]byte
 	h := sha256.New()

@@ -41,7 +41,10 @@ func (a *api) getPlan(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	out := plan{HourMessages: may.Hour, MonthMessages: may.Month, Name: may.Plan, RetentionDays: may.RetentionDays, Subaccounts: may.Subaccounts, Users: may.Users}
+	out := plan{
+		HourMessages: may.Hour, MonthMessages: may.Month, Name: may.Plan, RetentionDays: may.RetentionDays, Subaccounts: may.Subaccounts,
+		Users: may.Users,
+	}
 	if err := a.used(c.Context(), c.managed(), &out); err != nil {
 		return reply{}, err
 	}
@@ -89,7 +92,8 @@ type subaccountRequest struct {
 
 func wireRequest(q store.Request) subaccountRequest {
 	return subaccountRequest{
-		Answer: q.Answer, AnsweredAt: timestamp(q.AnsweredAt), AskedBy: q.AskedBy, CreatedAt: timestamp(q.CreatedAt), Email: q.Email, ID: q.ID,
+		Answer: q.Answer, AnsweredAt: timestamp(q.AnsweredAt), AskedBy: q.AskedBy, CreatedAt: timestamp(q.CreatedAt), Email: q.Email,
+		ID:   q.ID,
 		Kind: q.Kind, Reason: q.Reason, State: q.State, Wanted: q.Wanted,
 	}
 }

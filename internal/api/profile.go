@@ -159,7 +159,8 @@ func (a *api) changeUser(c *call) (reply, error) {
 			return reply{}, err
 		}
 		if s != nil && !strings.EqualFold(strings.TrimSpace(*s), u.Email) {
-			return reply{}, badRequest("Property " + property + ": it is what the user signs in with, and is not changed here: invite the new address as an owner, and remove the old one.")
+			return reply{}, badRequest("Property " + property +
+				": it is what the user signs in with, and is not changed here: invite the new address as an owner, and remove the old one.")
 		}
 	}
 	var change accounts.UserChange
@@ -220,8 +221,9 @@ func (a *api) wireProfile(c *call, p store.Profile) (profile, error) {
 	}
 	out = profile{
 		AddressCity: p.City, AddressCountry: p.Country, AddressPostalCode: p.PostalCode, AddressState: p.State, AddressStreet: p.Street,
-		BillingEmail: p.BillingEmail, BirthdayAt: timestamp(p.BirthdayAt), CompanyName: cmp.Or(p.Company, of.Name), CompanyNumOfEmployees: p.Employees,
-		ContactPhone: p.Phone, EstimatedVolume: p.EstimatedVolume, Features: p.Features, Firstname: cmp.Or(p.FirstName, u.Name), ID: of.ID,
+		BillingEmail: p.BillingEmail, BirthdayAt: timestamp(p.BirthdayAt), CompanyName: cmp.Or(p.Company, of.Name),
+		CompanyNumOfEmployees: p.Employees,
+		ContactPhone:          p.Phone, EstimatedVolume: p.EstimatedVolume, Features: p.Features, Firstname: cmp.Or(p.FirstName, u.Name), ID: of.ID,
 		Industry: p.Industry, JobTitle: p.JobTitle, Lastname: p.LastName, UserID: u.ID, VATNumber: p.VATNumber, Website: p.Website,
 	}
 	return out, nil

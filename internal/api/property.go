@@ -106,7 +106,8 @@ func (o object) date(property string) (*time.Time, error) {
 			return &at, nil
 		}
 	}
-	return nil, badRequest(fmt.Sprintf("Property %s: %q is neither a time of RFC 3339 (1990-11-23T00:00:00Z) nor a date (1990-11-23).", property, cut(*s)))
+	return nil, badRequest(fmt.Sprintf("Property %s: %q is neither a time of RFC 3339 (1990-11-23T00:00:00Z) nor a date (1990-11-23).",
+		property, cut(*s)))
 }
 
 // firstText reads the first of some properties that is given; names beyond the first are other spellings of it. The
@@ -177,7 +178,8 @@ func (o object) list(property string) ([]string, error) {
 		if !storable(s) {
 			return nil, badRequest("Property " + property + ": it has a NUL character.")
 		}
-		return append([]string{}, strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' || r == '\r' })...), nil
+		return append([]string{},
+			strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' || r == '\r' })...), nil
 	}
 	if !v.isArray() {
 		return nil, badRequest("Property " + property + ": expected an array of strings.")

@@ -186,7 +186,8 @@ func (q query) time(name, property string) (time.Time, error) {
 	case err == nil && n >= 0 && n < 1<<40:
 		return time.Unix(n, 0), nil
 	case err == nil && n > 0, tooLarge(v):
-		return time.Time{}, badRequest(fmt.Sprintf("%s: %q is too large: Unix time is in seconds here, not in milliseconds.", property, cut(v)))
+		return time.Time{}, badRequest(fmt.Sprintf("%s: %q is too large: Unix time is in seconds here, not in milliseconds.", property,
+			cut(v)))
 	}
 	if len(v) == len("2026-11-23T10:00:00 01:00") && v[19] == ' ' {
 		v = v[:19] + "+" + v[20:] // the + of a zone that was not escaped
@@ -196,7 +197,8 @@ func (q query) time(name, property string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, badRequest(fmt.Sprintf("%s: %q is neither a time of RFC 3339 (2026-11-23T10:00:00Z) nor Unix seconds.", property, cut(v)))
+	return time.Time{}, badRequest(fmt.Sprintf("%s: %q is neither a time of RFC 3339 (2026-11-23T10:00:00Z) nor Unix seconds.", property,
+		cut(v)))
 }
 
 // pathID reads the path's ID. What is none names no object.

@@ -114,7 +114,8 @@ func (a *api) mount() {
 	a.mux.Handle("/openapi.yaml", a.operation(route{handle: methodNotAllowed([]string{"GET"})}))
 	a.mux.Handle("/openapi.json", a.operation(route{handle: methodNotAllowed([]string{"GET"})}))
 	a.mux.Handle("/", a.operation(route{handle: func(c *call) (reply, error) {
-		return reply{}, &fault{status: http.StatusNotFound, message: fmt.Sprintf("There is no resource at %q. GET /openapi lists what there is.", cut(c.URL.Path))}
+		return reply{}, &fault{status: http.StatusNotFound, message: fmt.Sprintf("There is no resource at %q. GET /openapi lists "+
+			"what there is.", cut(c.URL.Path))}
 	}}))
 }
 
@@ -180,7 +181,8 @@ func (a *api) perform(rt route, r *http.Request) (reply, error) {
 			x.UserName = a.Gate.Shown(user)
 		}
 		a.Refusals.Note(r.Context(), x)
-		return reply{}, &fault{status: http.StatusForbidden, message: "A page of another site made the browser send this: requests that change something are refused then."}
+		return reply{}, &fault{status: http.StatusForbidden, message: "A page of another site made the browser send this: requests " +
+			"that change something are refused then."}
 	}
 	if rt.open {
 		addr, err := a.secured(r)

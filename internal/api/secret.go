@@ -134,8 +134,9 @@ func (a *api) listConnections(c *call) (reply, error) {
 	out := make([]connection, 0, len(list))
 	for _, x := range list {
 		out = append(out, connection{
-			Address: x.Address, Client: x.Client, Count: x.Count, FirstSeenAt: timestamp(x.FirstSeenAt), LastSeenAt: timestamp(x.LastSeenAt),
-			Protocol: x.Protocol, SecretID: x.SecretID,
+			Address: x.Address, Client: x.Client, Count: x.Count, FirstSeenAt: timestamp(x.FirstSeenAt),
+			LastSeenAt: timestamp(x.LastSeenAt),
+			Protocol:   x.Protocol, SecretID: x.SecretID,
 		})
 	}
 	return pageOf(l, out), nil

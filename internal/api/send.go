@@ -60,7 +60,12 @@ func (a *api) send(c *call) (reply, error) {
 		for i := range b.items {
 			outcomes[i].findings = a.checkItem(c, &b.items[i])
 		}
-		return a.handOver(c, b.items, outcomes, handing{came: int64(len(text)), sandbox: b.sandbox, once: once, answer: func(all []outcome) (reply, error) { return a.answer(c, b, all) }})
+		return a.handOver(c, b.items, outcomes,
+			handing{came: int64(len(text)), sandbox: b.sandbox, once: once, answer: func(all []outcome) (reply,
+				error,
+			) {
+				return a.answer(c, b, all)
+			}})
 	})
 }
 
@@ -140,7 +145,8 @@ func (it *item) compose(m submit.Message) (submit.Item, error) {
 	d := it.draft()
 	raw, err := mail.Compose(d)
 	if err != nil {
-		return submit.Item{}, &fault{status: http.StatusBadRequest, code: "mj-0005", message: "Value not allowed. The message cannot be composed: " + err.Error() + "."}
+		return submit.Item{}, &fault{status: http.StatusBadRequest, code: "mj-0005", message: "Value not allowed. The message " +
+			"cannot be composed: " + err.Error() + "."}
 	}
 	opens, _ := tracking(it.trackOpens)
 	clicks, _ := tracking(it.trackClicks)
@@ -208,7 +214,8 @@ func inlined(list []file) []mail.Part {
 func (it *item) draft() mail.Draft {
 	d := mail.Draft{
 		From: it.from.address(), To: addresses(it.to), Cc: addresses(it.cc), Subject: it.subject, Text: it.text, HTML: it.html,
-		Attachments: parts(it.attachments), Inlined: inlined(it.inlined), Date: time.Now(), MessageID: uuid.NewString() + "@" + mail.Domain(it.from.email.s),
+		Attachments: parts(it.attachments), Inlined: inlined(it.inlined), Date: time.Now(), MessageID: uuid.NewString() + "@" +
+			mail.Domain(it.from.email.s),
 	}
 	if it.sender.given {
 		x := it.sender.address()
@@ -314,7 +321,10 @@ func (a *api) sent(it *item, r submit.Receipt) sent {
 		out := make([]sentTo, 0, len(boxes))
 		for i := range boxes {
 			m := byEmail[mail.Canonical(boxes[i].email.s)]
-			out = append(out, sentTo{Email: boxes[i].email.s, MessageUUID: m.UUID, MessageID: m.ID, MessageHref: a.BaseURL + "/v3/REST/message/" + strconv.FormatInt(m.ID, 10)})
+			out = append(out, sentTo{
+				Email: boxes[i].email.s, MessageUUID: m.UUID, MessageID: m.ID, MessageHref: a.BaseURL + "/v3/REST/message/" +
+					strconv.FormatInt(m.ID, 10),
+			})
 		}
 		return out
 	}

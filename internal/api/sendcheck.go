@@ -64,11 +64,14 @@ func missing(related string) *fault {
 }
 
 func emptyString(related string) *fault {
-	return &fault{status: http.StatusBadRequest, code: "mj-0012", message: "The string is empty: a value is needed.", related: []string{related}}
+	return &fault{
+		status: http.StatusBadRequest, code: "mj-0012", message: "The string is empty: a value is needed.", related: []string{related},
+	}
 }
 
 func tooMany(related string, n, most int) *fault {
-	return &fault{status: http.StatusBadRequest, code: "mj-0008", message: fmt.Sprintf("Too many elements: %d. Max allowed - %d", n, most), related: []string{related}}
+	return &fault{status: http.StatusBadRequest, code: "mj-0008", message: fmt.Sprintf("Too many elements: %d. Max allowed - %d", n,
+		most), related: []string{related}}
 }
 
 // findings are what is wrong with a message: all of it, in the order of the checks.
@@ -146,7 +149,8 @@ func (m *mailbox) fault() *fault {
 		return emptyString("Email")
 	}
 	if err := mail.CheckEmail(m.email.s); err != nil {
-		return &fault{status: http.StatusBadRequest, code: "mj-0013", message: fmt.Sprintf("%q is an invalid email address.", cut(m.email.s)), related: []string{"Email"}}
+		return &fault{status: http.StatusBadRequest, code: "mj-0013", message: fmt.Sprintf("%q is an invalid email address.",
+			cut(m.email.s)), related: []string{"Email"}}
 	}
 	if f := tooLong(m.name, "Name", maxName); f != nil {
 		return f
@@ -166,7 +170,8 @@ func tooLong(s, related string, most int) *fault {
 	if n <= most {
 		return nil
 	}
-	return &fault{status: http.StatusBadRequest, code: "mj-0006", message: fmt.Sprintf("Too many characters: %d. Max allowed - %d", n, most), related: []string{related}}
+	return &fault{status: http.StatusBadRequest, code: "mj-0006", message: fmt.Sprintf("Too many characters: %d. Max allowed - %d", n,
+		most), related: []string{related}}
 }
 
 // hasControl says whether a text for a header would end it, or do worse.
@@ -196,7 +201,8 @@ func (it *item) checkContent(f *findings) {
 
 func (it *item) checkTemplate(f *findings) {
 	if it.templateGiven {
-		f.say("send-0010", fmt.Sprintf("Template id %q doesn't exist for your account.", strconv.FormatInt(it.templateID, 10)), "TemplateID")
+		f.say("send-0010", fmt.Sprintf("Template id %q doesn't exist for your account.", strconv.FormatInt(it.templateID, 10)),
+			"TemplateID")
 	}
 	if (it.errorReporting.given || it.errorDeliver) && !it.templateLanguage {
 		f.say("send-0016", `"TemplateErrorReporting" and "TemplateErrorDeliver" need "TemplateLanguage" to be true.`, "TemplateLanguage")
@@ -219,7 +225,8 @@ func (it *item) checkFiles(f *findings) {
 		}
 	}
 	if size > maxAttachments {
-		f.say("mj-0011", fmt.Sprintf("The attachments have %d bytes together. Max allowed - %d", size, maxAttachments), "Attachments", "InlinedAttachments")
+		f.say("mj-0011", fmt.Sprintf("The attachments have %d bytes together. Max allowed - %d", size, maxAttachments), "Attachments",
+			"InlinedAttachments")
 	}
 }
 
@@ -241,7 +248,8 @@ func (f *file) check(found *findings, path string) {
 			}
 		case p.name == "Filename":
 			if misleads(p.s) || utf8.RuneCountInString(p.s) > maxName {
-				found.add(wrongValue(path+p.name, "A file name has up to "+strconv.Itoa(maxName)+" characters, and no line breaks, tabs or other control characters, nor ones that turn the direction of text."))
+				found.add(wrongValue(path+p.name, "A file name has up to "+strconv.Itoa(maxName)+" characters, and no line breaks, "+
+					"tabs or other control characters, nor ones that turn the direction of text."))
 			}
 		}
 	}

@@ -49,7 +49,8 @@ type sender struct {
 
 func wireSender(x store.Sender) sender {
 	return sender{
-		CreatedAt: timestamp(x.CreatedAt), DNSID: x.DomainID, Email: x.Email, EmailType: x.EmailType, Filename: x.Filename, ID: x.ID, IsDefaultSender: x.Default, Name: x.Name,
+		CreatedAt: timestamp(x.CreatedAt), DNSID: x.DomainID, Email: x.Email, EmailType: x.EmailType, Filename: x.Filename, ID: x.ID,
+		IsDefaultSender: x.Default, Name: x.Name,
 		Status: map[string]string{store.SenderActive: "Active", store.SenderInactive: "Inactive", store.SenderDeleted: "Deleted"}[x.Status],
 	}
 }
@@ -64,7 +65,10 @@ func (a *api) listSenders(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	f := store.SenderFilter{KeyID: c.who.KeyID, Email: q["email"], Domain: q["domain"], Local: q["localpart"], Status: strings.ToLower(q["status"]), Sort: l.sort}
+	f := store.SenderFilter{
+		KeyID: c.who.KeyID, Email: q["email"], Domain: q["domain"], Local: q["localpart"], Status: strings.ToLower(q["status"]),
+		Sort: l.sort,
+	}
 	if f.Sort == "" {
 		f.Sort = "ID"
 	}

@@ -73,7 +73,8 @@ const usualPriority = 2
 // malformed is the answer to what cannot be read at all. Its detail is ours: the words before it are what clients
 // match on.
 func malformed(detail string) *fault {
-	return &fault{status: http.StatusBadRequest, code: "mj-0002", message: "Malformed JSON, please review the syntax and properties types. (" + detail + ")"}
+	return &fault{status: http.StatusBadRequest, code: "mj-0002", message: "Malformed JSON, please review the syntax and properties " +
+		"types. (" + detail + ")"}
 }
 
 // parseSend reads the body of a call. What it refuses, it refuses for the whole call.
@@ -132,12 +133,15 @@ func parseMessages(messages value, base item) ([]item, *fault) {
 	case messages == nil:
 		return nil, missing("Messages")
 	case !messages.isArray():
-		return nil, &fault{status: http.StatusBadRequest, code: "mj-0004", message: `Type mismatch. Expected type "array of messages".`, related: about}
+		return nil, &fault{
+			status: http.StatusBadRequest, code: "mj-0004", message: `Type mismatch. Expected type "array of messages".`, related: about,
+		}
 	}
 	n := messages.count()
 	switch {
 	case n == 0:
-		return nil, &fault{status: http.StatusBadRequest, code: "mj-0007", message: "The array is empty: at least one message is needed.", related: about}
+		return nil, &fault{status: http.StatusBadRequest, code: "mj-0007", message: "The array is empty: at least one message is " +
+			"needed.", related: about}
 	case n > maxMessages:
 		return nil, tooMany("Messages", n, maxMessages)
 	}
@@ -366,7 +370,8 @@ func (r *reader) headers(v value, into *[]header) {
 
 // aliases are other names that clients have for properties.
 var aliases = map[string]string{
-	"trackopen": "trackopens", "trackclick": "trackclicks", "text-part": "textpart", "html-part": "htmlpart", "templateerrordelivery": "templateerrordeliver",
+	"trackopen": "trackopens", "trackclick": "trackclicks", "text-part": "textpart", "html-part": "htmlpart",
+	"templateerrordelivery": "templateerrordeliver",
 }
 
 // apply reads the properties of an object over what it has: a message over Globals. null is not given.

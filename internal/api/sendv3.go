@@ -47,7 +47,8 @@ func (a *api) sendV3(c *call) (reply, error) {
 			items = append(items, mails...)
 		}
 		answer := func(outcomes []outcome) (reply, error) { return answerV3(messages, items, outcomes, first, places) }
-		r, err := a.handOver(c, items, make([]outcome, len(items)), handing{came: int64(len(text)), whole: true, once: once, answer: answer})
+		r, err := a.handOver(c, items, make([]outcome, len(items)),
+			handing{came: int64(len(text)), whole: true, once: once, answer: answer})
 		return r, tooLargeV3(err)
 	})
 }

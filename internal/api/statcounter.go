@@ -60,7 +60,10 @@ type choice[T any] struct {
 
 var (
 	counterSources = []choice[store.Source]{
-		{"APIKey", 'A', store.OfKeyItself}, {"Campaign", 'C', store.OfCampaign}, {"List", 'L', report.Lists}, {"Sender", 'S', store.OfSender},
+		{"APIKey", 'A', store.OfKeyItself},
+		{"Campaign", 'C', store.OfCampaign},
+		{"List", 'L', report.Lists},
+		{"Sender", 'S', store.OfSender},
 	}
 	counterTimings = []choice[store.Timing]{{"Message", 'M', store.ByMessage}, {"Event", 'E', store.ByEvent}}
 	counterSteps   = []choice[time.Duration]{

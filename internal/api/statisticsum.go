@@ -59,7 +59,8 @@ func (a *api) graphStatistics(c *call) (reply, error) {
 	var out []graphStatistic
 	for _, r := range list {
 		out = append(out, graphStatistic{
-			BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, ClickedCount: r.Clicked, DeferredCount: r.Deferred, DeliveredCount: r.Sent,
+			BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, ClickedCount: r.Clicked, DeferredCount: r.Deferred,
+			DeliveredCount:   r.Sent,
 			HardBouncedCount: r.Hard, OpenedCount: r.Opened, ProcessedCount: r.Total, QueuedCount: r.Waiting, RefTimestamp: timestamp(r.At),
 			SendtimeStart: r.At.Unix(), SoftBouncedCount: r.Soft, SpamcomplaintCount: r.Spam, UnsubscribedCount: r.Unsub,
 		})
@@ -243,7 +244,8 @@ func (a *api) senderStatistics(c *call) (reply, error) {
 	var out []senderStatistic
 	for _, r := range list {
 		out = append(out, senderStatistic{
-			BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, ClickedCount: r.Clicked, DeferredCount: r.Deferred, DeliveredCount: r.Sent,
+			BlockedCount: r.Blocked, BouncedCount: r.Hard + r.Soft, ClickedCount: r.Clicked, DeferredCount: r.Deferred,
+			DeliveredCount:   r.Sent,
 			HardBouncedCount: r.Hard, LastActivityAt: timestamp(r.Last), OpenedCount: r.Opened, ProcessedCount: r.Total,
 			QueuedCount: r.Queued(), SenderID: r.ID, SoftBouncedCount: r.Soft, SpamComplaintCount: r.Spam, UnsubscribedCount: r.Unsub,
 		})

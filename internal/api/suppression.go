@@ -25,7 +25,8 @@ type suppression struct {
 
 func wireSuppression(x suppress.Suppression) suppression {
 	return suppression{
-		APIKeyID: x.KeyID, CreatedAt: timestamp(x.CreatedAt), Email: x.Email, ID: x.ID, MessageID: x.MessageID, Note: x.Note, Reason: x.Reason,
+		APIKeyID: x.KeyID, CreatedAt: timestamp(x.CreatedAt), Email: x.Email, ID: x.ID, MessageID: x.MessageID, Note: x.Note,
+		Reason: x.Reason,
 	}
 }
 

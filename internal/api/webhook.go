@@ -57,7 +57,8 @@ func wireWebhook(h webhooks.Webhook) callbackURL {
 
 // eventNumbers are the event types as the filters of some SDKs number them.
 var eventNumbers = map[string]store.EventType{
-	"1": store.EventClick, "2": store.EventBounce, "3": store.EventSpam, "4": store.EventBlocked, "5": store.EventUnsub, "6": store.EventOpen, "7": store.EventSent,
+	"1": store.EventClick, "2": store.EventBounce, "3": store.EventSpam, "4": store.EventBlocked, "5": store.EventUnsub,
+	"6": store.EventOpen, "7": store.EventSent,
 }
 
 // otherEvents are the types of Mailjet that there are none of here.
@@ -190,7 +191,8 @@ func (a *api) createWebhook(c *call) (reply, error) {
 	}
 	list, err := a.Webhooks.Set(c.Context(), c.actor(), c.own(), c.itself(), set)
 	if mistake := (*change.Error)(nil); errors.As(err, &mistake) && mistake.Kind == change.Conflict {
-		return reply{}, badRequest(fmt.Sprintf("MJ18 A Eventcallbackurl resource with value %q for EventType|Backup already exists.", fmt.Sprintf("%s|%t", t, set.Backup)))
+		return reply{}, badRequest(fmt.Sprintf("MJ18 A Eventcallbackurl resource with value %q for EventType|Backup already exists.",
+			fmt.Sprintf("%s|%t", t, set.Backup)))
 	}
 	if err != nil {
 		return reply{}, err
@@ -267,7 +269,9 @@ func (a *api) testWebhook(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return one(webhookTest{Body: x.Body, DurationMs: x.TookMS, Error: x.Error, StatusCode: x.Status, Success: x.Error == "", WebhookID: x.WebhookID}), nil
+	return one(webhookTest{
+		Body: x.Body, DurationMs: x.TookMS, Error: x.Error, StatusCode: x.Status, Success: x.Error == "", WebhookID: x.WebhookID,
+	}), nil
 }
 
 // signingSecret says whether there is one. The secret is in the answer that made it, and "" everywhere else.
@@ -279,7 +283,9 @@ type signingSecret struct {
 }
 
 func wireSecret(x webhooks.SigningSecret) signingSecret {
-	return signingSecret{CreatedAt: timestamp(x.CreatedAt), IsSet: !x.CreatedAt.IsZero(), OldExpiresAt: timestamp(x.OldEndsAt), Secret: x.Secret}
+	return signingSecret{
+		CreatedAt: timestamp(x.CreatedAt), IsSet: !x.CreatedAt.IsZero(), OldExpiresAt: timestamp(x.OldEndsAt), Secret: x.Secret,
+	}
 }
 
 func (a *api) getWebhookSecret(c *call) (reply, error) {
@@ -331,7 +337,8 @@ type delivery struct {
 
 func wireDelivery(x webhooks.Delivery) delivery {
 	return delivery{
-		At: timestamp(x.At), Attempt: x.Attempt, Body: x.Body, DurationMs: x.TookMS, Error: x.Error, EventCount: x.Count, EventTypes: x.Events, ID: x.ID,
+		At: timestamp(x.At), Attempt: x.Attempt, Body: x.Body, DurationMs: x.TookMS, Error: x.Error, EventCount: x.Count,
+		EventTypes: x.Events, ID: x.ID,
 		Result: x.Result, StatusCode: x.Status, Target: x.Target, Version: x.Version, WebhookID: x.WebhookID,
 	}
 }

@@ -25,7 +25,8 @@ func Filter(text string) (string, error) {
 		if len(text) > 100 {
 			text = strings.ToValidUTF8(text[:100], "") + "…"
 		}
-		return "", fmt.Errorf("%q is neither an action such as key.reset nor a group of them: there are %s", text, strings.Join(Groups(), ", "))
+		return "", fmt.Errorf("%q is neither an action such as key.reset nor a group of them: there are %s", text,
+			strings.Join(Groups(), ", "))
 	}
 	if !dotted {
 		action += "."

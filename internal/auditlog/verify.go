@@ -32,7 +32,8 @@ func (l *Log) Continue(ctx context.Context, c Check) (Check, error) {
 	}
 	got, err := l.store.CheckAudit(ctx, store.AuditCheck{Entries: c.Entries, Hash: hash}, checkedAtOnce)
 	return Check{
-		Entries: got.Entries, Hash: hex.EncodeToString(got.Hash), Total: got.Total, Done: got.Done, BrokenAt: got.BrokenAt, Reason: got.Reason,
+		Entries: got.Entries, Hash: hex.EncodeToString(got.Hash), Total: got.Total, Done: got.Done, BrokenAt: got.BrokenAt,
+		Reason: got.Reason,
 	}, err
 }
 

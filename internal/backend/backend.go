@@ -83,8 +83,9 @@ func New(c Config) (*Backend, error) {
 		return nil, err
 	}
 	b := &Backend{
-		Store: c.Store, Report: report.New(c.Store), AuditLog: auditlog.New(c.Store), Retention: retention.New(c.Store, c.Retention, c.part("retention")),
-		Refusals: refusal.New(c.Store, c.Now, c.part("refusal")),
+		Store: c.Store, Report: report.New(c.Store), AuditLog: auditlog.New(c.Store),
+		Retention: retention.New(c.Store, c.Retention, c.part("retention")),
+		Refusals:  refusal.New(c.Store, c.Now, c.part("refusal")),
 	}
 	if b.Links, err = track.NewSigner(c.ServerKey); err != nil {
 		return nil, err
@@ -105,7 +106,8 @@ func New(c Config) (*Backend, error) {
 		Now: c.Now, Log: c.part("keys"),
 	})
 	b.People, err = people.New(people.Config{
-		Store: c.Store, Accounts: b.Accounts, Notices: b.Notices, Digester: digester, ServerKey: c.ServerKey, Hashing: c.Hashing, Now: c.Now, Hosts: c.Hosts, Log: c.part("people"),
+		Store: c.Store, Accounts: b.Accounts, Notices: b.Notices, Digester: digester, ServerKey: c.ServerKey, Hashing: c.Hashing,
+		Now: c.Now, Hosts: c.Hosts, Log: c.part("people"),
 	})
 	if err != nil {
 		return nil, err
@@ -120,7 +122,9 @@ func (b *Backend) outward(c Config, changed func(int64)) (err error) {
 		return err
 	}
 	b.Webhooks = webhooks.New(webhooks.Config{Store: c.Store, Notices: b.Notices, Webhook: b.Webhook, Now: c.Now})
-	if b.Senders, err = senders.New(senders.Config{Store: c.Store, Notices: b.Notices, ServerKey: c.ServerKey, Changed: changed}); err != nil {
+	if b.Senders, err = senders.New(senders.Config{
+		Store: c.Store, Notices: b.Notices, ServerKey: c.ServerKey, Changed: changed,
+	}); err != nil {
 		return err
 	}
 	c.Domain.Store, c.Domain.Senders, c.Domain.Log = c.Store, b.Senders, c.part("domain")

@@ -57,7 +57,8 @@ func (s *streams) credential(c control.Credential, asJSON bool) error {
 		return err
 	}
 	if c.SignInURL != "" {
-		if err := s.printf("  Owner       %s\n  Sign-in     %s\n              (once, within a day)\n", plain(c.Email), c.SignInURL); err != nil {
+		if err := s.printf("  Owner       %s\n  Sign-in     %s\n              (once, within a day)\n", plain(c.Email),
+			c.SignInURL); err != nil {
 			return err
 		}
 	}
@@ -73,7 +74,8 @@ func (c *accountListCmd) Run(common *config.Common, s *streams) error {
 	}, func(list []control.Account) error {
 		rows := make([][]string, 0, len(list))
 		for _, a := range list {
-			rows = append(rows, []string{strconv.FormatInt(a.ID, 10), a.Name, strings.Join(a.Users, ", "), a.APIKey, strconv.Itoa(a.Keys), orDash(a.Plan), when(a.CreatedAt, "")})
+			rows = append(rows, []string{strconv.FormatInt(a.ID, 10), a.Name, strings.Join(a.Users,
+				", "), a.APIKey, strconv.Itoa(a.Keys), orDash(a.Plan), when(a.CreatedAt, "")})
 		}
 		return s.table([]string{"ACCOUNT", "NAME", "USERS", "MASTER KEY", "KEYS", "PLAN", "CREATED (UTC)"}, rows)
 	})

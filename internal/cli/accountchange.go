@@ -68,8 +68,10 @@ func (s *streams) account(a control.AccountDetails) error {
 	rows := [][]string{
 		{"Master key", a.APIKey},
 		{"Created", when(a.CreatedAt, "")},
-		{"Keys", fmt.Sprintf("%d active, %d deactivated, %d suspended", a.States["active"], a.States["deactivated"], a.States["suspended"])},
-		{"Secrets", fmt.Sprintf("are due after %d days, with reminders from %d days before; overdue ones %s", a.Policy.SecretDays, a.Policy.RemindDays, overdue)},
+		{"Keys", fmt.Sprintf("%d active, %d deactivated, %d suspended", a.States["active"], a.States["deactivated"],
+			a.States["suspended"])},
+		{"Secrets", fmt.Sprintf("are due after %d days, with reminders from %d days before; overdue ones %s", a.Policy.SecretDays,
+			a.Policy.RemindDays, overdue)},
 		{"Second factor", factor},
 		{"A day, each key", limit(a.DayLimit)},
 		{"Mail tells of", tells(a.Tracking)},
@@ -112,9 +114,11 @@ Examples:
 // Run changes a policy.
 func (c *accountPolicyCmd) Run(common *config.Common, s *streams) error {
 	if c.Days == nil && c.Remind == nil && c.StopOverdue == nil && c.SecondFactor == nil {
-		return &usageError{errors.New("say what to change: --days, --remind, --stop-overdue, --no-stop-overdue, --second-factor or --no-second-factor")}
+		return &usageError{errors.New("say what to change: --days, --remind, --stop-overdue, --no-stop-overdue, --second-factor or " +
+			"--no-second-factor")}
 	}
-	return c.change(common, s, control.AccountChange{SecretDays: c.Days, RemindDays: c.Remind, StopOverdue: c.StopOverdue, SecondFactor: c.SecondFactor}, c.JSON)
+	return c.change(common, s,
+		control.AccountChange{SecretDays: c.Days, RemindDays: c.Remind, StopOverdue: c.StopOverdue, SecondFactor: c.SecondFactor}, c.JSON)
 }
 
 type accountLimitCmd struct {

@@ -89,7 +89,8 @@ func (c *accountWebhookSetCmd) Run(common *config.Common, s *streams) error {
 	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (webhooks.AccountWebhook, error) {
 		return calls.SetAccountWebhook(ctx, c.Account, to)
 	}, func(w webhooks.AccountWebhook) error {
-		return s.printf("%s is told at %s\n  Signing secret  %s\nIt is shown once: keep it now.\n", plain(w.AccountName), plain(w.URL), w.Secret)
+		return s.printf("%s is told at %s\n  Signing secret  %s\nIt is shown once: keep it now.\n", plain(w.AccountName), plain(w.URL),
+			w.Secret)
 	})
 }
 
@@ -124,7 +125,8 @@ func (c *accountWebhookTestCmd) Run(common *config.Common, s *streams) error {
 		if c.JSON {
 			err = s.printJSON(x)
 		} else {
-			err = s.table([]string{"TO", "RESULT", "ANSWER", "TOOK", "REASON"}, [][]string{{x.Target, x.Result, answer(x.Status), number(x.TookMS) + " ms", x.Error}})
+			err = s.table([]string{"TO", "RESULT", "ANSWER", "TOOK", "REASON"},
+				[][]string{{x.Target, x.Result, answer(x.Status), number(x.TookMS) + " ms", x.Error}})
 		}
 		if err == nil && x.Error != "" {
 			err = errors.New("the sample was not taken")

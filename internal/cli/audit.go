@@ -172,7 +172,8 @@ func compareKnown(ctx context.Context, calls control.Calls, check *auditlog.Chec
 	}
 	switch {
 	case len(list) == 0 || list[0].ID != id:
-		check.BrokenAt, check.Reason = check.Entries+1, fmt.Sprintf("the known entry %d is missing: the log was cut off after entry %d", id, check.Entries)
+		check.BrokenAt, check.Reason = check.Entries+1,
+			fmt.Sprintf("the known entry %d is missing: the log was cut off after entry %d", id, check.Entries)
 	case list[0].Hash != hash:
 		check.BrokenAt, check.Reason = 1, fmt.Sprintf("entry %d is not the known one: it, or one before it, was written anew", id)
 	}
@@ -205,7 +206,10 @@ func (c *auditExportCmd) Run(common *config.Common, s *streams) error {
 			return err
 		}
 		err := c.each(ctx, calls, func(e auditlog.Entry) error {
-			return w.Write([]string{number(e.ID), e.At.UTC().Format(time.RFC3339Nano), number(e.AccountID), sheet.Cell(e.Actor), sheet.Cell(e.Origin), e.Action, sheet.Cell(e.Target), sheet.Cell(e.Detail), e.Hash})
+			return w.Write([]string{
+				number(e.ID), e.At.UTC().Format(time.RFC3339Nano), number(e.AccountID), sheet.Cell(e.Actor), sheet.Cell(e.Origin),
+				e.Action, sheet.Cell(e.Target), sheet.Cell(e.Detail), e.Hash,
+			})
 		})
 		w.Flush()
 		if err != nil {

@@ -129,7 +129,8 @@ func newParser(r *root, options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(r, append([]kong.Option{
 		kong.Name("postern"), kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.ExplicitGroups([]kong.Group{{Key: "settings", Title: "Settings (also as an environment variable, or a line of postern.conf):"}}),
+		kong.ExplicitGroups([]kong.Group{{Key: "settings", Title: "Settings (also as an environment variable, or a line of " +
+			"postern.conf):"}}),
 		kong.ValueFormatter(describe), kong.Resolvers(&config.Resolver{}),
 	}, options...)...)
 }

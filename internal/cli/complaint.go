@@ -40,6 +40,7 @@ func (c *complaintCmd) Run(common *config.Common, s *streams) error {
 		if !got.Recorded {
 			return s.printf("nothing to record: a report of type %s about message %d to %s\n", plain(got.Type), got.MessageID, got.Email)
 		}
-		return s.printf("recorded: %s about message %d to %s; %s sends to it no more\n", plain(got.Type), got.MessageID, got.Email, plain(got.KeyName))
+		return s.printf("recorded: %s about message %d to %s; %s sends to it no more\n", plain(got.Type), got.MessageID, got.Email,
+			plain(got.KeyName))
 	})
 }

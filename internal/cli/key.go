@@ -79,7 +79,9 @@ func (c *keyListCmd) Run(common *config.Common, s *streams) error {
 	}, func(list []keys.Key) error {
 		rows := make([][]string, 0, len(list))
 		for _, k := range list {
-			rows = append(rows, []string{number(k.ID), k.Name, kind(k), k.APIKey, state(k), k.Reference, hints(k), due(k), when(k.LastUsedAt, "never")})
+			rows = append(rows, []string{
+				number(k.ID), k.Name, kind(k), k.APIKey, state(k), k.Reference, hints(k), due(k), when(k.LastUsedAt, "never"),
+			})
 		}
 		return s.table([]string{"KEY", "NAME", "KIND", "API KEY", "STATE", "REFERENCE", "SECRET", "RESET", "LAST USED (UTC)"}, rows)
 	})
@@ -186,9 +188,11 @@ func (s *streams) key(k keys.Details) error {
 		if !x.StopsAt.IsZero() && (x.ExpiresAt.IsZero() || x.StopsAt.Before(x.ExpiresAt)) {
 			ends = when(x.StopsAt, "") + " by the account's policy"
 		}
-		rows = append(rows, []string{number(x.ID), "…" + x.Hint, when(x.CreatedAt, ""), fmt.Sprintf("%d days", x.AgeDays), reset, ends, when(x.LastUsedAt, "never")})
+		rows = append(rows, []string{number(x.ID), "…" + x.Hint, when(x.CreatedAt, ""), fmt.Sprintf("%d days",
+			x.AgeDays), reset, ends, when(x.LastUsedAt, "never")})
 	}
-	if err := s.section("\n", []string{"SECRET", "HINT", "CREATED (UTC)", "AGE", "RESET", "ENDS (UTC)", "LAST USED (UTC)"}, rows); err != nil {
+	if err := s.section("\n", []string{"SECRET", "HINT", "CREATED (UTC)", "AGE", "RESET", "ENDS (UTC)", "LAST USED (UTC)"},
+		rows); err != nil {
 		return err
 	}
 	for _, x := range k.Secrets {
@@ -266,7 +270,8 @@ func (s *streams) section(title string, head []string, rows [][]string) error {
 func (s *streams) connections(title string, list []keys.Connection) error {
 	rows := make([][]string, 0, len(list))
 	for _, c := range list {
-		rows = append(rows, []string{"…" + c.SecretHint, c.Protocol, orDash(c.Address), orDash(c.Client), when(c.FirstSeenAt, ""), when(c.LastSeenAt, ""), number(c.Count)})
+		rows = append(rows, []string{"…" + c.SecretHint, c.Protocol, orDash(c.Address), orDash(c.Client), when(c.FirstSeenAt,
+			""), when(c.LastSeenAt, ""), number(c.Count)})
 	}
 	return s.section(title, []string{"SECRET", "BY", "ADDRESS", "CLIENT", "FIRST SEEN (UTC)", "LAST SEEN (UTC)", "TIMES"}, rows)
 }

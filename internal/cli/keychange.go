@@ -71,7 +71,8 @@ func (c *keyResetCmd) Run(common *config.Common, s *streams) error {
 			return s.printf("The old one is dead.\n")
 		}
 		old := made.Old[0]
-		return s.printf("The old one, …%s, works until %s UTC. When nothing uses it any more: postern key retire %s\n", old.Hint, when(old.ExpiresAt, ""), made.APIKey)
+		return s.printf("The old one, …%s, works until %s UTC. When nothing uses it any more: postern key retire %s\n", old.Hint,
+			when(old.ExpiresAt, ""), made.APIKey)
 	})
 }
 

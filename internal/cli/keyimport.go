@@ -196,7 +196,9 @@ func twice(lines []importLine) {
 	seen := map[string]int{}
 	for i := range lines {
 		l := &lines[i]
-		for _, x := range []struct{ field, value string }{{"Name", l.pair.Name}, {"APIKey", l.pair.APIKey}, {"SecretKey", l.pair.SecretKey}, {"Reference", l.pair.Reference}} {
+		for _, x := range []struct{ field, value string }{
+			{"Name", l.pair.Name}, {"APIKey", l.pair.APIKey}, {"SecretKey", l.pair.SecretKey}, {"Reference", l.pair.Reference},
+		} {
 			if x.value == "" || l.Problem != "" {
 				continue
 			}
@@ -205,7 +207,9 @@ func twice(lines []importLine) {
 			}
 		}
 		if l.Problem == "" {
-			for field, value := range map[string]string{"Name": l.pair.Name, "APIKey": l.pair.APIKey, "SecretKey": l.pair.SecretKey, "Reference": l.pair.Reference} {
+			for field, value := range map[string]string{
+				"Name": l.pair.Name, "APIKey": l.pair.APIKey, "SecretKey": l.pair.SecretKey, "Reference": l.pair.Reference,
+			} {
 				seen[field+value] = l.Line
 			}
 		}
@@ -221,7 +225,8 @@ func (c *keyImportCmd) read(s *streams) ([]importLine, error) {
 		return nil, &usageError{errors.New("give a file, or --name and --api-key with the secret on the standard input")}
 	case c.File == "":
 		secret, err := s.secret("Secret key")
-		return []importLine{newImportLine(1, control.ImportedKey{Name: c.Name, APIKey: c.APIKey, SecretKey: secret, Reference: c.Reference})}, err
+		return []importLine{newImportLine(1,
+			control.ImportedKey{Name: c.Name, APIKey: c.APIKey, SecretKey: secret, Reference: c.Reference})}, err
 	}
 	var raw []byte
 	var err error
@@ -250,7 +255,10 @@ func (c *keyImportCmd) read(s *streams) ([]importLine, error) {
 }
 
 func newImportLine(n int, k control.ImportedKey) importLine {
-	k = control.ImportedKey{Name: strings.TrimSpace(k.Name), APIKey: strings.ToLower(strings.TrimSpace(k.APIKey)), SecretKey: strings.TrimSpace(k.SecretKey), Reference: strings.TrimSpace(k.Reference)}
+	k = control.ImportedKey{
+		Name: strings.TrimSpace(k.Name), APIKey: strings.ToLower(strings.TrimSpace(k.APIKey)), SecretKey: strings.TrimSpace(k.SecretKey),
+		Reference: strings.TrimSpace(k.Reference),
+	}
 	return importLine{Line: n, pair: k, Name: k.Name, APIKey: k.APIKey}
 }
 
@@ -312,7 +320,8 @@ func readCSV(raw []byte) ([]importLine, error) {
 			return ""
 		}
 		line, _ := r.FieldPos(0)
-		out = append(out, newImportLine(line, control.ImportedKey{Name: field("name"), APIKey: field("api_key"), SecretKey: field("secret_key"), Reference: field("reference")}))
+		out = append(out, newImportLine(line,
+			control.ImportedKey{Name: field("name"), APIKey: field("api_key"), SecretKey: field("secret_key"), Reference: field("reference")}))
 	}
 }
 
@@ -325,7 +334,8 @@ func columnsOf(head []string) (map[string]int, error) {
 		case "name", "api_key", "secret_key", "reference":
 		default:
 			// What stands there is not shown: without a header it is a pair.
-			return nil, fmt.Errorf("line 1, column %d: it names no column: a header of name, api_key, secret_key and, if you like, reference is needed", i+1)
+			return nil, fmt.Errorf("line 1, column %d: it names no column: a header of name, api_key, secret_key and, if you like, "+
+				"reference is needed", i+1)
 		}
 		if _, twice := columns[name]; twice {
 			return nil, fmt.Errorf("line 1: there are two columns %s", name)
@@ -359,10 +369,13 @@ func (c *keyExportCmd) Run(common *config.Common, s *streams) error {
 		return calls.ListKeys(ctx, control.KeyList{Account: c.Account})
 	}, func(list []keys.Key) error {
 		w := csv.NewWriter(s.out)
-		rows := [][]string{{"key", "account", "name", "kind", "api_key", "reference", "state", "created_at", "secret_hint", "secret_created_at", "secret_days_left", "last_used_at"}}
+		rows := [][]string{
+			{"key", "account", "name", "kind", "api_key", "reference", "state", "created_at", "secret_hint", "secret_created_at", "secret_days_left", "last_used_at"},
+		}
 		for _, k := range list {
 			rows = append(rows, []string{
-				number(k.ID), number(k.AccountID), sheet.Cell(k.Name), kind(k), k.APIKey, sheet.Cell(k.Reference), k.State, stamp(k.CreatedAt), sheet.Cell(k.SecretHint),
+				number(k.ID), number(k.AccountID), sheet.Cell(k.Name), kind(k), k.APIKey, sheet.Cell(k.Reference), k.State,
+				stamp(k.CreatedAt), sheet.Cell(k.SecretHint),
 				stamp(k.SecretCreatedAt), number(int64(k.SecretDaysLeft)), stamp(k.LastUsedAt),
 			})
 		}

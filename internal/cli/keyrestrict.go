@@ -55,7 +55,8 @@ func (c *keyRestrictCmd) Run(common *config.Common, s *streams) error {
 		if c.JSON {
 			return s.printJSON(k)
 		}
-		if err := s.table([]string{"Key", fmt.Sprintf("%s (%d)", k.Name, k.ID)}, restrictions(k.Details)); err != nil || len(k.ShutOut) == 0 {
+		if err := s.table([]string{"Key", fmt.Sprintf("%s (%d)", k.Name, k.ID)}, restrictions(k.Details)); err != nil ||
+			len(k.ShutOut) == 0 {
 			return err
 		}
 		return s.connections("\nThese used it within seven days and are shut out now:\n", k.ShutOut)
@@ -140,7 +141,8 @@ func (c *keyRestrictCmd) suggest(ctx context.Context, calls control.Calls, s *st
 	if len(out.Networks) == 0 {
 		return s.printf("Nothing has used it from an address in the last 30 days: there is nothing to suggest.\n")
 	}
-	if err := s.printf("It was used from %s in the last 30 days, all in these networks:\n  postern key restrict %s --networks %s\n", count(out.Addresses, "address", "addresses"), word(c.Key), strings.Join(out.Networks, ",")); err != nil || out.Unknown == 0 {
+	if err := s.printf("It was used from %s in the last 30 days, all in these networks:\n  postern key restrict %s --networks %s\n",
+		count(out.Addresses, "address", "addresses"), word(c.Key), strings.Join(out.Networks, ",")); err != nil || out.Unknown == 0 {
 		return err
 	}
 	return s.printf("%s without an address would be shut out.\n", count(out.Unknown, "connection", "connections"))

@@ -47,7 +47,8 @@ func operate(c *config.Common, s *streams, fn func(context.Context, control.Call
 		}
 		if c.Database == "" {
 			if _, err := os.Stat(c.DSN()); errors.Is(err, os.ErrNotExist) {
-				return fmt.Errorf("there is no Postern in %s: run postern init or postern serve there first, or name its directory with --data", c.Data)
+				return fmt.Errorf("there is no Postern in %s: run postern init or postern serve there first, or name its directory "+
+					"with --data", c.Data)
 			}
 		}
 		core, err := server.Open(ctx, c, log)

@@ -73,7 +73,8 @@ func (c *userInviteCmd) Run(common *config.Common, s *streams) error {
 	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Person, error) {
 		return calls.Invite(ctx, control.Share{Account: c.Account, Email: c.Email, Role: c.Role, Keys: c.Key, Days: int(c.Days)})
 	}, func(p control.Person) error {
-		return s.printf("%s is invited to %s as %s; the link is in the mail that is on its way, and is good until %s UTC\n", plain(p.Email), plain(p.AccountName), p.Role, when(p.Until, ""))
+		return s.printf("%s is invited to %s as %s; the link is in the mail that is on its way, and is good until %s UTC\n",
+			plain(p.Email), plain(p.AccountName), p.Role, when(p.Until, ""))
 	})
 }
 

@@ -34,7 +34,10 @@ func (s *streams) plans(plans []control.Plan) error {
 		if p.RetentionDays > 0 {
 			kept = number(int64(p.RetentionDays)) + " days"
 		}
-		rows = append(rows, []string{number(p.ID), p.Name, limit(p.Subaccounts), limit(p.MonthMessages), limit(p.HourMessages), limit(p.Users), kept, number(p.Accounts)})
+		rows = append(rows, []string{
+			number(p.ID), p.Name, limit(p.Subaccounts), limit(p.MonthMessages), limit(p.HourMessages), limit(p.Users), kept,
+			number(p.Accounts),
+		})
 	}
 	return s.table([]string{"PLAN", "NAME", "SUBACCOUNTS", "A MONTH", "AN HOUR", "PEOPLE", "MESSAGES KEPT", "ACCOUNTS"}, rows)
 }
@@ -49,7 +52,9 @@ type bounds struct {
 }
 
 func (b bounds) change(name *string) control.PlanChange {
-	return control.PlanChange{Name: name, Subaccounts: b.Subaccounts, MonthMessages: b.Month, HourMessages: b.Hour, Users: b.Users, RetentionDays: b.Retention}
+	return control.PlanChange{
+		Name: name, Subaccounts: b.Subaccounts, MonthMessages: b.Month, HourMessages: b.Hour, Users: b.Users, RetentionDays: b.Retention,
+	}
 }
 
 type planCreateCmd struct {

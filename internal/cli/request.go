@@ -35,7 +35,8 @@ func (s *streams) requests(title string, list []control.Request) error {
 		if q.Answer != "" {
 			state += ": " + q.Answer
 		}
-		rows = append(rows, []string{number(q.ID), when(q.CreatedAt, ""), q.AccountName, q.AskedBy, q.Kind, number(q.Wanted), q.Reason, state})
+		rows = append(rows, []string{number(q.ID), when(q.CreatedAt,
+			""), q.AccountName, q.AskedBy, q.Kind, number(q.Wanted), q.Reason, state})
 	}
 	return s.section(title, []string{"REQUEST", "MADE (UTC)", "ACCOUNT", "BY", "OF", "WANTED", "REASON", "STATE"}, rows)
 }
@@ -61,7 +62,8 @@ Example:
 // Run makes a request.
 func (c *requestMakeCmd) Run(common *config.Common, s *streams) error {
 	return show(common, s, c.JSON, func(ctx context.Context, calls control.Calls) (control.Request, error) {
-		return calls.MakeRequest(ctx, control.NewRequest{Account: c.Account, Email: c.Email, Kind: c.Kind, Wanted: c.Wanted, Reason: c.Reason})
+		return calls.MakeRequest(ctx,
+			control.NewRequest{Account: c.Account, Email: c.Email, Kind: c.Kind, Wanted: c.Wanted, Reason: c.Reason})
 	}, s.request)
 }
 

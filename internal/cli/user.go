@@ -32,7 +32,8 @@ func (c *userLinkCmd) Run(common *config.Common, s *streams) error {
 		return calls.CreateSignInLink(ctx, c.Email, c.ForgetSecondFactor)
 	}, func(l control.Link) error {
 		if c.ForgetSecondFactor {
-			return s.printf("%s\nsigns in %s, once, until %s UTC, and forgets the second factor\n", l.SignInURL, l.Email, when(l.ExpiresAt, ""))
+			return s.printf("%s\nsigns in %s, once, until %s UTC, and forgets the second factor\n", l.SignInURL, l.Email,
+				when(l.ExpiresAt, ""))
 		}
 		return s.printf("%s\nsigns in %s, once, until %s UTC\n", l.SignInURL, l.Email, when(l.ExpiresAt, ""))
 	})

@@ -81,7 +81,8 @@ func (s *streams) webhooks(list []webhooks.Webhook) error {
 		if to == "" {
 			to = "(cannot be read under this server key: set it again)"
 		}
-		rows = append(rows, []string{event, to, number(int64(h.Version)), h.KeyName, when(h.LastAt, "never"), number(h.Delivered), waiting, number(h.Dropped), state})
+		rows = append(rows, []string{event, to, number(int64(h.Version)), h.KeyName, when(h.LastAt,
+			"never"), number(h.Delivered), waiting, number(h.Dropped), state})
 	}
 	return s.table([]string{"EVENT", "URL", "VERSION", "KEY", "LAST ATTEMPT (UTC)", "TOLD", "WAITING", "DROPPED", "STATE"}, rows)
 }

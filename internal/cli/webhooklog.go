@@ -70,7 +70,8 @@ func (s *streams) deliveries(list []webhooks.Delivery) error {
 		if x.Account != "" {
 			owner, name = "ACCOUNT", x.Account
 		}
-		rows = append(rows, []string{number(x.ID), when(x.At, ""), name, eventsOf(x), number(int64(x.Attempt)), outcome(x), answer(x.Status), took(x), x.Target, x.Error})
+		rows = append(rows, []string{number(x.ID), when(x.At,
+			""), name, eventsOf(x), number(int64(x.Attempt)), outcome(x), answer(x.Status), took(x), x.Target, x.Error})
 	}
 	return s.table([]string{"DELIVERY", "TIME (UTC)", owner, "EVENTS", "ATTEMPT", "RESULT", "ANSWER", "TOOK", "TO", "REASON"}, rows)
 }
@@ -196,7 +197,8 @@ func since(text string, now time.Time) (time.Time, error) {
 	}
 	t, err := moment("--since", text, false)
 	if err != nil {
-		err = &usageError{fmt.Errorf("--since: %q is neither a date (2026-01-31), a time (2026-01-31T12:00:00Z) nor so long ago (90m, 24h)", text)}
+		err = &usageError{fmt.Errorf("--since: %q is neither a date (2026-01-31), a time (2026-01-31T12:00:00Z) nor so long ago "+
+			"(90m, 24h)", text)}
 	}
 	return t, err
 }

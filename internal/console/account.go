@@ -99,7 +99,10 @@ func doneWords(what string) string {
 
 func (c *console) showAccount(v *visit) error {
 	ctx := v.r.Context()
-	b := accountBody{Account: v.account, Done: doneWords(v.r.URL.Query().Get("done")), Query: clean(v.r.URL.Query().Get("q")), DayLimit: limitWords(v.account.DayLimit, "messages a day"), Webhook: c.accountWebhook(v)}
+	b := accountBody{
+		Account: v.account, Done: doneWords(v.r.URL.Query().Get("done")), Query: clean(v.r.URL.Query().Get("q")),
+		DayLimit: limitWords(v.account.DayLimit, "messages a day"), Webhook: c.accountWebhook(v),
+	}
 	if err := c.people(v, &b); err != nil {
 		return err
 	}
@@ -134,7 +137,8 @@ func (c *console) people(v *visit, b *accountBody) error {
 	b.PeopleTotal = len(all)
 	if q := strings.ToLower(b.Query); q != "" {
 		all = slices.DeleteFunc(all, func(p personRow) bool {
-			return !strings.Contains(p.Email, q) && !strings.Contains(strings.ToLower(p.Name), q) && !slices.ContainsFunc(p.Grants, func(x store.Access) bool { return strings.Contains(strings.ToLower(x.KeyName), q) })
+			return !strings.Contains(p.Email, q) && !strings.Contains(strings.ToLower(p.Name), q) &&
+				!slices.ContainsFunc(p.Grants, func(x store.Access) bool { return strings.Contains(strings.ToLower(x.KeyName), q) })
 		})
 	}
 	n := pageNumber(v.r)
@@ -149,7 +153,9 @@ func peopleOf(list []store.Access, self int64) []personRow {
 	var out []personRow
 	for _, x := range list {
 		if n := len(out); n == 0 || out[n-1].UserID != x.UserID {
-			out = append(out, personRow{UserID: x.UserID, Email: x.Email, Name: x.UserName, You: x.UserID == self, LastSignInAt: x.LastSignInAt})
+			out = append(out, personRow{
+				UserID: x.UserID, Email: x.Email, Name: x.UserName, You: x.UserID == self, LastSignInAt: x.LastSignInAt,
+			})
 		}
 		out[len(out)-1].Grants = append(out[len(out)-1].Grants, x)
 	}
@@ -276,7 +282,8 @@ func (c *console) policyOf(ctx context.Context, a store.Account, days int) (poli
 		return p, nil
 	}
 	var err error
-	_, p.Overdue, err = c.Store.Keys(ctx, store.OfAccount(a.ID), store.KeyFilter{Active: new(true), DueBefore: c.Now().AddDate(0, 0, -days)}, store.Page{Limit: 1})
+	_, p.Overdue, err = c.Store.Keys(ctx, store.OfAccount(a.ID),
+		store.KeyFilter{Active: new(true), DueBefore: c.Now().AddDate(0, 0, -days)}, store.Page{Limit: 1})
 	return p, err
 }
 
@@ -316,7 +323,10 @@ type settingBody struct {
 func (c *console) showSetting(kind string) func(*visit) error {
 	return func(v *visit) error {
 		a := v.account
-		b := settingBody{Kind: kind, Name: a.Name, Limit: plainLimit(a.DayLimit), Days: strconv.Itoa(a.SecretDays), Remind: strconv.Itoa(a.RemindDays), Stop: a.StopOverdue}
+		b := settingBody{
+			Kind: kind, Name: a.Name, Limit: plainLimit(a.DayLimit), Days: strconv.Itoa(a.SecretDays), Remind: strconv.Itoa(a.RemindDays),
+			Stop: a.StopOverdue,
+		}
 		var err error
 		if b.Policy, err = c.policyOf(v.r.Context(), a, a.SecretDays); err != nil {
 			return err

@@ -69,7 +69,8 @@ func (c *console) setAccountWebhook(v *visit) error {
 		return c.accountWebhookForm(v, http.StatusUnprocessableEntity, b)
 	}
 	if !c.forms.use(v.user.ID, v.r.PostForm.Get("nonce")) {
-		return &statusError{http.StatusConflict, "The signing secret was shown already", "This form was sent before, and its answer with the secret is shown once. If you did not keep it, set the webhook again: that makes a new one."}
+		return &statusError{http.StatusConflict, "The signing secret was shown already", "This form was sent before, and its answer " +
+			"with the secret is shown once. If you did not keep it, set the webhook again: that makes a new one."}
 	}
 	w, err := c.Webhooks.SetOfAccount(v.r.Context(), v.actor, v.account.ID, b.URL)
 	if e := userError(err); e != nil {

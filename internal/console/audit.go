@@ -153,7 +153,9 @@ func (c *console) verifyAudit(log auditPages) func(*visit) error {
 		check, err := c.AuditLog.Verify(v.r.Context())
 		var mistake *change.Error
 		if errors.As(err, &mistake) {
-			return &statusError{http.StatusTooManyRequests, "A check is under way already", sentence(mistake.Reason) + " Try again in a minute."}
+			return &statusError{
+				http.StatusTooManyRequests, "A check is under way already", sentence(mistake.Reason) + " Try again in a minute.",
+			}
 		}
 		if err != nil {
 			return err

@@ -211,10 +211,3 @@ func TestABrokenAuditLogIsFound(t *testing.T) {
 	ok(t, err)
 	b.post("/audit/verify", nil).is(http.StatusOK).says("entry 1 is missing.")
 }
-
-func must[T any](x T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return x
-}

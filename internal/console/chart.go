@@ -132,7 +132,8 @@ func markAt(line int, x, y float64) string {
 // legendMark is a line's mark beside its name.
 func legendMark(line int) template.HTML {
 	svg := fmt.Sprintf(`<svg class="chart-key" viewBox="0 0 28 12" aria-hidden="true">`+
-		`<polyline class="chart-line line-%d" points="0,6 28,6"/><path class="chart-mark line-%d" d="%s"/></svg>`, line, line, markAt(line, 14, 6))
+		`<polyline class="chart-line line-%d" points="0,6 28,6"/><path class="chart-mark line-%d" d="%s"/></svg>`, line, line,
+		markAt(line, 14, 6))
 	return template.HTML(svg) //nolint:gosec // only numbers are put in
 }
 

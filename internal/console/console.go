@@ -100,7 +100,8 @@ func newConsole(c Config, templates fs.FS, funcs template.FuncMap) (http.Handler
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	d := &console{Config: c, forms: newForms(c.Now), mails: throttle.New(throttle.Config{
-		Source: throttle.Rate{Burst: 10, Refill: 30 * time.Second}, Network: throttle.Rate{Burst: 100, Refill: 3 * time.Second}, NetworkIPv4: true,
+		Source: throttle.Rate{Burst: 10, Refill: 30 * time.Second}, Network: throttle.Rate{Burst: 100, Refill: 3 * time.Second},
+		NetworkIPv4: true,
 	}), cross: http.NewCrossOriginProtection()}
 	d.signInBy()
 	if c.BaseURL != "" {

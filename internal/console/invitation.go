@@ -29,7 +29,8 @@ type invitationBody struct {
 // invitationGone says why a link does not work any more. It does not say which of the three it was: a stranger with an
 // old link need not know.
 func invitationGone() error {
-	return &statusError{http.StatusNotFound, "This invitation does not work any more", "It was accepted or withdrawn already, or has ended. If you have accepted it, go on to the pages and sign in; if not, ask who invited you for a new one."}
+	return &statusError{http.StatusNotFound, "This invitation does not work any more", "It was accepted or withdrawn already, or " +
+		"has ended. If you have accepted it, go on to the pages and sign in; if not, ask who invited you for a new one."}
 }
 
 // visitor is who opens the link of an invitation: their session, if they are signed in.
@@ -83,7 +84,8 @@ func (c *console) invitationBody(r *http.Request, in *people.SignedIn) (invitati
 		return invitationBody{}, err
 	}
 	b := invitationBody{
-		Path: r.URL.Path, SignIn: signInFor(r.URL.Path), By: who(i.InvitedBy), AccountName: i.AccountName, Email: i.Email, Ends: i.Invitation, State: "new",
+		Path: r.URL.Path, SignIn: signInFor(r.URL.Path), By: who(i.InvitedBy), AccountName: i.AccountName, Email: i.Email,
+		Ends: i.Invitation, State: "new",
 		Role: roleRow{Role: i.Role, May: roleWords(i.Role, len(i.KeyIDs) > 0)},
 	}
 	names, err := c.keyNames(r.Context(), store.OfAccount(i.AccountID), i.KeyIDs)

@@ -120,7 +120,10 @@ type keyChoice struct {
 
 // readInvite reads the form: what was typed, or what a link fills in.
 func readInvite(f url.Values) (b inviteBody, keys []int64) {
-	b = inviteBody{Email: clean(f.Get("email")), Role: f.Get("role"), On: f.Get("on"), Days: strings.TrimSpace(f.Get("days")), Query: clean(f.Get("q"))}
+	b = inviteBody{
+		Email: clean(f.Get("email")), Role: f.Get("role"), On: f.Get("on"), Days: strings.TrimSpace(f.Get("days")),
+		Query: clean(f.Get("q")),
+	}
 	for _, s := range f["key"] {
 		if id, err := strconv.ParseInt(s, 10, 64); err == nil && id > 0 && !slices.Contains(keys, id) && len(keys) < 1000 {
 			keys = append(keys, id)
@@ -306,7 +309,8 @@ func (c *console) changeRole(v *visit) error {
 	role := v.r.PostForm.Get("role")
 	_, err = c.People.ChangeAccess(v.r.Context(), v.actor, v.account.ID, x.ID, role)
 	if e := userError(err); e != nil {
-		return c.accessForm(v, http.StatusUnprocessableEntity, accessBody{Kind: "role", Access: x, Roles: roleRows(role, x.KeyID != 0), Problem: problemOf(e, "Role")})
+		return c.accessForm(v, http.StatusUnprocessableEntity,
+			accessBody{Kind: "role", Access: x, Roles: roleRows(role, x.KeyID != 0), Problem: problemOf(e, "Role")})
 	}
 	if err != nil {
 		return err

@@ -78,11 +78,20 @@ type pager struct {
 }
 
 func keyShows() []choice {
-	return []choice{{"", "All", ""}, {store.KeyActive, "Active", ""}, {store.KeyDeactivated, "Deactivated", ""}, {store.KeySuspended, "Suspended", ""}, {"due", "Reset due", ""}, {"unused", "Unused 30 days", ""}}
+	return []choice{
+		{"", "All", ""},
+		{store.KeyActive, "Active", ""},
+		{store.KeyDeactivated, "Deactivated", ""},
+		{store.KeySuspended, "Suspended", ""},
+		{"due", "Reset due", ""},
+		{"unused", "Unused 30 days", ""},
+	}
 }
 
 func keySorts() []choice {
-	return []choice{{"", "By name", ""}, {"created", "Newest first", ""}, {"used", "Last used first", ""}, {"rested", "Longest unused first", ""}}
+	return []choice{
+		{"", "By name", ""}, {"created", "Newest first", ""}, {"used", "Last used first", ""}, {"rested", "Longest unused first", ""},
+	}
 }
 
 // known is value when it is one of the choices, "" otherwise.
@@ -126,7 +135,8 @@ func (c *console) keysBody(v *visit) (keysBody, error) {
 		q = url.Values{} // the page beneath an answer to a form
 	}
 	n := pageNumber(v.r)
-	b := keysBody{Query: clean(q.Get("q")), Show: known(q.Get("show"), keyShows()), Sort: known(q.Get("sort"), keySorts()), Nonce: c.forms.nonce(v.user.ID)}
+	b := keysBody{Query: clean(q.Get("q")), Show: known(q.Get("show"), keyShows()), Sort: known(q.Get("sort"),
+		keySorts()), Nonce: c.forms.nonce(v.user.ID)}
 	b.Filtered = b.Query != "" || b.Show != ""
 	asked := url.Values{"q": {b.Query}, "show": {b.Show}, "sort": {b.Sort}}
 	f := c.keysFilter(v, b.Show, b.Query)
@@ -136,7 +146,8 @@ func (c *console) keysBody(v *visit) (keysBody, error) {
 		return b, err
 	}
 	f.Master, f.Sort = new(false), map[string]string{"": "Name", "created": "CreatedAt", "used": "LastUsed", "rested": "LastUsed"}[b.Sort]
-	list, total, err := c.Keys.Keys(ctx, v.scope, f, store.Page{Limit: keysAPage, Offset: (n - 1) * keysAPage, Desc: b.Sort == "created" || b.Sort == "used"})
+	list, total, err := c.Keys.Keys(ctx, v.scope, f,
+		store.Page{Limit: keysAPage, Offset: (n - 1) * keysAPage, Desc: b.Sort == "created" || b.Sort == "used"})
 	if err != nil {
 		return b, err
 	}
@@ -212,7 +223,8 @@ func (c *console) room(v *visit) (room, error) {
 		return room{May: true}, err
 	}
 	n, err := c.Keys.Count(v.r.Context(), store.OfAccount(v.account.ID), store.KeyFilter{Master: new(false)})
-	return room{May: true, Full: int64(n) >= may.Subaccounts, Ask: v.may(access.ManageAccount, 0), Plan: may.Plan, Limit: int(may.Subaccounts), Taken: n}, err
+	return room{May: true, Full: int64(n) >= may.Subaccounts, Ask: v.may(access.ManageAccount,
+		0), Plan: may.Plan, Limit: int(may.Subaccounts), Taken: n}, err
 }
 
 // Words say why there is no room.

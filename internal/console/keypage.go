@@ -85,7 +85,11 @@ type sharing struct {
 }
 
 func permissionsOf(bits int) []permission {
-	out := []permission{{"send", "Send mail, by the API and by SMTP", false}, {"statistics", "Read messages, events and statistics", false}, {"manage", "Manage keys, senders and sharing by the API", false}}
+	out := []permission{
+		{"send", "Send mail, by the API and by SMTP", false},
+		{"statistics", "Read messages, events and statistics", false},
+		{"manage", "Manage keys, senders and sharing by the API", false},
+	}
 	for i := range out {
 		out[i].Has = access.Permission(bits)&access.Permissions()[out[i].Name] != 0
 	}
@@ -145,7 +149,8 @@ func (c *console) gauges(v *visit, key keys.Key) ([]gauge, error) {
 	k := key.Record
 	return []gauge{
 		{Per: "This hour", Used: int(use.ThisHour), Limit: int(k.HourLimit)},
-		{Per: "Today", Used: int(use.ThisDay), Limit: int(cmp.Or(k.DayLimit, v.account.DayLimit)), Default: k.DayLimit == 0 && v.account.DayLimit > 0},
+		{Per: "Today", Used: int(use.ThisDay), Limit: int(cmp.Or(k.DayLimit,
+			v.account.DayLimit)), Default: k.DayLimit == 0 && v.account.DayLimit > 0},
 		{Per: "This month", Used: int(use.ThisMonth), Limit: int(k.MonthLimit)},
 	}, err
 }
@@ -217,7 +222,8 @@ func (c *console) showDelete(v *visit) error {
 
 func (c *console) deleteForm(v *visit, status int, k keys.Key, b deleteBody) error {
 	if k.Master {
-		return &statusError{http.StatusConflict, "The primary key cannot be deleted", "It is the account's own. Deactivate it, and it opens nothing."}
+		return &statusError{http.StatusConflict, "The primary key cannot be deleted", "It is the account's own. Deactivate it, and " +
+			"it opens nothing."}
 	}
 	n, err := c.Messages.Queued(v.r.Context(), v.scope, k.ID)
 	if err != nil {

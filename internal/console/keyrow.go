@@ -38,7 +38,8 @@ func (k keyRow) Suspended() bool { return k.State == store.KeySuspended }
 // Restricted says whether anything bounds what the key may do.
 func (k keyRow) Restricted() bool {
 	l := k.Limits
-	return l.Permissions != store.AllPermissions || l.Networks != "" || l.AllowedSenders != "" || l.HourLimit > 0 || l.DayLimit > 0 || l.MonthLimit > 0
+	return l.Permissions != store.AllPermissions || l.Networks != "" || l.AllowedSenders != "" || l.HourLimit > 0 || l.DayLimit > 0 ||
+		l.MonthLimit > 0
 }
 
 // meter is the age of a secret as a ring, or how long it still works: Level is "ok", "due" or "overdue".
@@ -55,7 +56,8 @@ func (c *console) meter(secret keys.Secret, maxDays int) meter {
 	if !secret.ExpiresAt.IsZero() {
 		return c.endMeter(secret)
 	}
-	m := meter{Days: secret.AgeDays, Max: maxDays, Left: max(secret.DaysLeft, 0), Level: "ok", Sign: strconv.Itoa(max(secret.DaysLeft, 0)), Text: "days left"}
+	m := meter{Days: secret.AgeDays, Max: maxDays, Left: max(secret.DaysLeft,
+		0), Level: "ok", Sign: strconv.Itoa(max(secret.DaysLeft, 0)), Text: "days left"}
 	switch {
 	case secret.Overdue:
 		m.Level, m.Left, m.Sign, m.Text = "overdue", maxDays, "!", "overdue"
@@ -76,7 +78,10 @@ func (c *console) meter(secret keys.Secret, maxDays int) meter {
 func (c *console) endMeter(secret keys.Secret) meter {
 	const day = 24 * time.Hour
 	left, words := secret.ExpiresAt.Sub(c.Now()), ahead(secret.ExpiresAt, c.Now())
-	m := meter{Days: secret.AgeDays, Max: int(credential.MaxOverlap / day), Level: "due", Text: "ends " + words, Tip: "The secret key ends " + words + "."}
+	m := meter{
+		Days: secret.AgeDays, Max: int(credential.MaxOverlap / day), Level: "due", Text: "ends " + words, Tip: "The secret key ends " +
+			words + ".",
+	}
 	m.Left = min(max(int(left.Round(day)/day), 0), m.Max)
 	switch {
 	case left < time.Hour:

@@ -86,7 +86,11 @@ func (c *console) keyOf(ctx context.Context, v *visit) (keys.Key, error) {
 	if err != nil {
 		return k, err
 	}
-	return k, &statusError{http.StatusNotFound, "This subaccount was deleted", "The API key " + k.APIKey + " was deleted on " + k.DeletedAt.UTC().Format("2 January 2006") + ". It opens nothing and is never given out again. What it sent stays under Messages for as long as messages are kept."}
+	return k, &statusError{
+		http.StatusNotFound, "This subaccount was deleted", "The API key " + k.APIKey + " was deleted on " +
+			k.DeletedAt.UTC().Format("2 January 2006") + ". It opens nothing and is never given out again. What it sent stays under " +
+			"Messages for as long as messages are kept.",
+	}
 }
 
 func (c *console) showKeyForm(kind string) func(*visit) error {

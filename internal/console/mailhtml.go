@@ -28,12 +28,18 @@ var errNotShown = errors.New("it is too large, or nested too deeply")
 // even that.
 func shownElements() []atom.Atom {
 	return []atom.Atom{
-		atom.Html, atom.Head, atom.Body, atom.Style, atom.A, atom.Abbr, atom.Acronym, atom.Address, atom.Area, atom.Article, atom.Aside, atom.B, atom.Bdi,
-		atom.Bdo, atom.Big, atom.Blockquote, atom.Br, atom.Caption, atom.Center, atom.Cite, atom.Code, atom.Col, atom.Colgroup, atom.Dd, atom.Del,
-		atom.Details, atom.Dfn, atom.Dir, atom.Div, atom.Dl, atom.Dt, atom.Em, atom.Figcaption, atom.Figure, atom.Font, atom.Footer, atom.H1, atom.H2,
-		atom.H3, atom.H4, atom.H5, atom.H6, atom.Header, atom.Hr, atom.I, atom.Img, atom.Ins, atom.Kbd, atom.Li, atom.Main, atom.Map, atom.Mark, atom.Menu,
-		atom.Nav, atom.Nobr, atom.Ol, atom.P, atom.Pre, atom.Q, atom.Rp, atom.Rt, atom.Ruby, atom.S, atom.Samp, atom.Section, atom.Small, atom.Span,
-		atom.Strike, atom.Strong, atom.Sub, atom.Summary, atom.Sup, atom.Table, atom.Tbody, atom.Td, atom.Tfoot, atom.Th, atom.Thead, atom.Time, atom.Tr,
+		atom.Html, atom.Head, atom.Body, atom.Style, atom.A, atom.Abbr, atom.Acronym, atom.Address, atom.Area, atom.Article, atom.Aside,
+		atom.B, atom.Bdi,
+		atom.Bdo, atom.Big, atom.Blockquote, atom.Br, atom.Caption, atom.Center, atom.Cite, atom.Code, atom.Col, atom.Colgroup, atom.Dd,
+		atom.Del,
+		atom.Details, atom.Dfn, atom.Dir, atom.Div, atom.Dl, atom.Dt, atom.Em, atom.Figcaption, atom.Figure, atom.Font, atom.Footer,
+		atom.H1, atom.H2,
+		atom.H3, atom.H4, atom.H5, atom.H6, atom.Header, atom.Hr, atom.I, atom.Img, atom.Ins, atom.Kbd, atom.Li, atom.Main, atom.Map,
+		atom.Mark, atom.Menu,
+		atom.Nav, atom.Nobr, atom.Ol, atom.P, atom.Pre, atom.Q, atom.Rp, atom.Rt, atom.Ruby, atom.S, atom.Samp, atom.Section, atom.Small,
+		atom.Span,
+		atom.Strike, atom.Strong, atom.Sub, atom.Summary, atom.Sup, atom.Table, atom.Tbody, atom.Td, atom.Tfoot, atom.Th, atom.Thead,
+		atom.Time, atom.Tr,
 		atom.Tt, atom.U, atom.Ul, atom.Var, atom.Wbr,
 	}
 }
@@ -48,9 +54,12 @@ func hiddenElements() []atom.Atom {
 // shownAttributes say how something looks. None of them is an address.
 func shownAttributes() []string {
 	return []string{
-		"abbr", "align", "alink", "alt", "bgcolor", "border", "bordercolor", "bottommargin", "cellpadding", "cellspacing", "class", "clear", "color",
-		"cols", "colspan", "coords", "datetime", "dir", "face", "frame", "headers", "height", "hspace", "id", "lang", "leftmargin", "link", "marginheight",
-		"marginwidth", "media", "name", "noshade", "nowrap", "open", "reversed", "rightmargin", "role", "rowspan", "rules", "scope", "shape", "size", "span",
+		"abbr", "align", "alink", "alt", "bgcolor", "border", "bordercolor", "bottommargin", "cellpadding", "cellspacing", "class",
+		"clear", "color",
+		"cols", "colspan", "coords", "datetime", "dir", "face", "frame", "headers", "height", "hspace", "id", "lang", "leftmargin",
+		"link", "marginheight",
+		"marginwidth", "media", "name", "noshade", "nowrap", "open", "reversed", "rightmargin", "role", "rowspan", "rules", "scope",
+		"shape", "size", "span",
 		"start", "style", "summary", "text", "title", "topmargin", "type", "usemap", "valign", "value", "vlink", "vspace", "width",
 	}
 }

@@ -18,7 +18,8 @@ import (
 
 // mailPolicy is the policy of a mail's HTML: it has no origin, runs nothing, and loads nothing but what is inside it.
 // It may be framed by our own page alone. What connects without loading (preconnect, DNS) no policy forbids: shownHTML does.
-const mailPolicy = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
+const mailPolicy = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; " +
+	"frame-ancestors 'self'"
 
 // inlineImages bounds the pictures that are written into a mail's HTML, in bytes.
 const inlineImages = 12 << 20

@@ -57,5 +57,6 @@ func (c *console) issuerError(r *http.Request, err error) error {
 		return err
 	}
 	c.Log.ErrorContext(r.Context(), "the OpenID provider failed", "provider", e.Name, "error", e.Err)
-	return &statusError{http.StatusBadGateway, e.Name + " does not answer as it should", "Signing in by it does not work just now. Try again in a moment, or sign in with your password; the server's log says more."}
+	return &statusError{http.StatusBadGateway, e.Name + " does not answer as it should", "Signing in by it does not work just now. " +
+		"Try again in a moment, or sign in with your password; the server's log says more."}
 }

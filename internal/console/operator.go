@@ -65,14 +65,16 @@ func (c *console) showAccounts(v *visit) error {
 		return err
 	}
 	q, n := clean(v.r.URL.Query().Get("q")), pageNumber(v.r)
-	list, total, err := c.Store.AccountOverviews(v.r.Context(), q, c.Now(), store.Page{Limit: accountsAPage, Offset: (n - 1) * accountsAPage})
+	list, total, err := c.Store.AccountOverviews(v.r.Context(), q, c.Now(),
+		store.Page{Limit: accountsAPage, Offset: (n - 1) * accountsAPage})
 	if err != nil {
 		return err
 	}
 	if len(list) == 0 && n > 1 {
 		return v.redirect("/operator")
 	}
-	b := accountsBody{operatorBody: frame, Rows: list, Query: q, Pages: numbered("/operator", url.Values{"q": {q}}, n, accountsAPage, len(list), total)}
+	b := accountsBody{operatorBody: frame, Rows: list, Query: q, Pages: numbered("/operator", url.Values{"q": {q}}, n, accountsAPage,
+		len(list), total)}
 	return c.show(v, http.StatusOK, "operator-accounts", "Accounts", "operator", b)
 }
 
@@ -134,7 +136,8 @@ func (c *console) showOperated(v *visit) error {
 
 func (c *console) operatedKeys(v *visit, b *operatedBody) error {
 	ctx, scope, n := v.r.Context(), store.OfAccount(b.Account.ID), pageNumber(v.r)
-	keys, total, err := c.Keys.Keys(ctx, scope, store.KeyFilter{Search: b.Query, Sort: "IsMaster"}, store.Page{Limit: keysAPage, Offset: (n - 1) * keysAPage, Desc: true})
+	keys, total, err := c.Keys.Keys(ctx, scope, store.KeyFilter{Search: b.Query, Sort: "IsMaster"},
+		store.Page{Limit: keysAPage, Offset: (n - 1) * keysAPage, Desc: true})
 	if err != nil {
 		return err
 	}
@@ -354,7 +357,8 @@ func (c *console) showRequests(v *visit) error {
 		q.Set("show", "all")
 	}
 	n := pageNumber(v.r)
-	list, total, err := c.Store.Requests(v.r.Context(), store.OfOperator(), f, store.Page{Limit: accountsAPage, Offset: (n - 1) * accountsAPage})
+	list, total, err := c.Store.Requests(v.r.Context(), store.OfOperator(), f,
+		store.Page{Limit: accountsAPage, Offset: (n - 1) * accountsAPage})
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,10 @@ func (p page) Can(action string) bool { return p.May[access.Action(action)] }
 
 // pageOf is a page of a signed-in user.
 func pageOf(v *visit, title, section string, body any) page {
-	p := page{Title: title, Section: section, User: v.user.Email, NoWay: v.in.MustAddFactor, Account: v.account.Name, Others: v.others, May: map[access.Action]bool{access.Operate: v.user.Operator}, Body: body}
+	p := page{
+		Title: title, Section: section, User: v.user.Email, NoWay: v.in.MustAddFactor, Account: v.account.Name, Others: v.others,
+		May: map[access.Action]bool{access.Operate: v.user.Operator}, Body: body,
+	}
 	for _, a := range access.Actions() {
 		p.May[a] = v.mayAnywhere(a)
 	}
@@ -77,7 +80,8 @@ type statusError struct {
 func (c *console) insecure(w http.ResponseWriter, r *http.Request) {
 	b := errorBody{
 		Status: http.StatusForbidden, Title: "These pages are opened over HTTPS only",
-		Reason: "The connection is not encrypted, so a password would cross the network in clear. Use the https:// address of this server, or open it on the machine itself.",
+		Reason: "The connection is not encrypted, so a password would cross the network in clear. Use the https:// address of this " +
+			"server, or open it on the machine itself.",
 	}
 	c.render(w, r, b.Status, "error", page{Title: b.Title, Body: b})
 }
@@ -104,12 +108,15 @@ func (c *console) failFor(w http.ResponseWriter, r *http.Request, v *visit, err 
 		}
 		se = &statusError{http.StatusTooManyRequests, "Too much at a time", c.busy(w, r, user)}
 	case isMissing(err):
-		se = &statusError{http.StatusNotFound, "Not found", "There is no such thing in your account. It may belong to another account, or the address has a typing error."}
+		se = &statusError{http.StatusNotFound, "Not found", "There is no such thing in your account. It may belong to another " +
+			"account, or the address has a typing error."}
 	case errors.Is(err, store.ErrNoRoom):
-		se = &statusError{http.StatusServiceUnavailable, "No room on the disk", "The server's disk is full, and what is left of it is for what ends credentials. Nothing was changed; try again when its operator has made room."}
+		se = &statusError{http.StatusServiceUnavailable, "No room on the disk", "The server's disk is full, and what is left of it " +
+			"is for what ends credentials. Nothing was changed; try again when its operator has made room."}
 	default:
 		c.Log.ErrorContext(r.Context(), "a page failed", "path", r.URL.Path, "error", err)
-		se = &statusError{http.StatusInternalServerError, "Something went wrong here", "The server could not do this. Nothing is left half-done; try again, and if it stays, look at the server's log."}
+		se = &statusError{http.StatusInternalServerError, "Something went wrong here", "The server could not do this. Nothing is " +
+			"left half-done; try again, and if it stays, look at the server's log."}
 	}
 	body := errorBody{Status: se.status, Title: se.title, Reason: se.reason, Way: "/keys"}
 	p := page{Title: se.title, Body: body}

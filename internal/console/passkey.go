@@ -111,7 +111,8 @@ func (c *console) showRemovePasskey(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.factorPage(v, http.StatusOK, "Remove a passkey", factorBody{Kind: "passkey", Passkey: p, Last: !f.TOTP && len(f.Passkeys) == 1})
+	return c.factorPage(v, http.StatusOK, "Remove a passkey",
+		factorBody{Kind: "passkey", Passkey: p, Last: !f.TOTP && len(f.Passkeys) == 1})
 }
 
 func (c *console) removePasskey(v *visit) error {

@@ -132,7 +132,8 @@ func (c *console) putPlan(v *visit) error {
 		return err
 	}
 	f := v.r.PostForm
-	b.Name, b.Subaccounts, b.Month, b.Hour, b.People, b.Retention = strings.TrimSpace(f.Get("name")), f.Get("subaccounts"), f.Get("month"), f.Get("hour"), f.Get("people"), f.Get("retention")
+	b.Name, b.Subaccounts, b.Month, b.Hour, b.People, b.Retention = strings.TrimSpace(f.Get("name")), f.Get("subaccounts"),
+		f.Get("month"), f.Get("hour"), f.Get("people"), f.Get("retention")
 	p := store.Plan{ID: b.Plan.ID, Name: b.Name}
 	var days int64
 	for _, x := range []struct {
@@ -232,7 +233,8 @@ func (c *console) makeOperator(v *visit) error {
 	var e *change.Error
 	if errors.As(err, &e) {
 		if b.Problem = problemOf(e, "Email"); e.Kind == change.NotFound {
-			b.Problem = problem{"Email", "There is no user with this address. Who is to be an operator has to be invited to an account first."}
+			b.Problem = problem{"Email", "There is no user with this address. Who is to be an operator has to be invited to an " +
+				"account first."}
 		}
 		return c.operatorForm(v, http.StatusUnprocessableEntity, b)
 	}

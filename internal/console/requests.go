@@ -22,7 +22,10 @@ type requestRow struct {
 func requestRows(list []store.Request) []requestRow {
 	out := make([]requestRow, len(list))
 	for i, q := range list {
-		out[i] = requestRow{q, accounts.RequestWords(q.Kind), who(q.AskedBy), number(int(q.Wanted)), map[string]string{store.RequestOpen: "wait", store.RequestGranted: "ok", store.RequestDeclined: "bad"}[q.State]}
+		out[i] = requestRow{
+			q, accounts.RequestWords(q.Kind), who(q.AskedBy), number(int(q.Wanted)),
+			map[string]string{store.RequestOpen: "wait", store.RequestGranted: "ok", store.RequestDeclined: "bad"}[q.State],
+		}
 	}
 	return out
 }

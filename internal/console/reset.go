@@ -38,7 +38,8 @@ func (c *console) forgot(w http.ResponseWriter, r *http.Request) {
 		status, b.Problem = http.StatusUnprocessableEntity, "Give your email address."
 	} else if wait := c.mails.Take(c.mails.Of(addr), c.Now()); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(wait)))
-		status, b.Problem = http.StatusTooManyRequests, "Too many attempts from your address. Try again in "+count(seconds(wait), "second")+"."
+		status, b.Problem = http.StatusTooManyRequests,
+			"Too many attempts from your address. Try again in "+count(seconds(wait), "second")+"."
 	} else {
 		timer := time.NewTimer(forgotTakes)
 		defer timer.Stop()
@@ -78,7 +79,8 @@ func (c *console) resetError(r *http.Request, err error) error {
 	var e *change.Error
 	if errors.As(err, &e) {
 		c.refused(r, refusal.Link, store.User{})
-		return &statusError{http.StatusNotFound, "This link does not work any more", "A link that sets a new password works once, and for an hour. Ask for another on the sign-in page."}
+		return &statusError{http.StatusNotFound, "This link does not work any more", "A link that sets a new password works once, " +
+			"and for an hour. Ask for another on the sign-in page."}
 	}
 	return err
 }

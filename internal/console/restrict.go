@@ -130,7 +130,8 @@ func (c *console) restrictKey(v *visit) error {
 		b.Shut = append(b.Shut, c.useRow(x))
 	}
 	if err == nil && len(b.Shut) > 0 && !b.Sure {
-		b.Problems["Networks"] = count(len(b.Shut), "connection") + " of the last 7 days would be refused. Add their networks, or say below that you mean it."
+		b.Problems["Networks"] = count(len(b.Shut), "connection") +
+			" of the last 7 days would be refused. Add their networks, or say below that you mean it."
 		return c.restrictForm(v, http.StatusUnprocessableEntity, k, b)
 	}
 	if err != nil && userError(err) == nil {

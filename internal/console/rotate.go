@@ -62,7 +62,8 @@ func (u useRow) From() string {
 }
 
 func (c *console) useRow(x keys.Connection) useRow {
-	u := useRow{Connection: x, Who: x.Client, Door: "SMTP", Times: count(int(x.Count), "time"), Recent: x.LastSeenAt.After(c.Now().Add(-recently))}
+	u := useRow{Connection: x, Who: x.Client, Door: "SMTP", Times: count(int(x.Count),
+		"time"), Recent: x.LastSeenAt.After(c.Now().Add(-recently))}
 	if x.Protocol == "http" {
 		u.Door = "the HTTP API"
 	}
@@ -156,7 +157,8 @@ func (v *visit) mayRotate(k keys.Key) bool {
 func (c *console) rotated(v *visit) (keys.Key, error) {
 	k, err := c.keyOf(v.r.Context(), v)
 	if err == nil && !v.mayRotate(k) {
-		err = &statusError{http.StatusForbidden, "Your role does not allow this", "The secret of the primary key opens everything of the account by the API, and is for its owners to reset. An owner can change your role on the Account page."}
+		err = &statusError{http.StatusForbidden, "Your role does not allow this", "The secret of the primary key opens everything " +
+			"of the account by the API, and is for its owners to reset. An owner can change your role on the Account page."}
 	}
 	return k, err
 }
@@ -271,7 +273,8 @@ func (c *console) resetMeanwhile(v *visit, k keys.Key) string {
 	if err == nil && len(log) == 1 {
 		by = " " + ago(log[0].At, c.Now()) + " by " + log[0].ActorName()
 	}
-	return "The secret key was reset" + by + ", after this form was opened. Nothing was changed. To reset it once more, send the form again."
+	return "The secret key was reset" + by + ", after this form was opened. Nothing was changed. To reset it once more, send the " +
+		"form again."
 }
 
 // retireBody is the form that ends one of two live secrets.

@@ -84,7 +84,8 @@ type route struct {
 
 // routes are the pages of signed-in users.
 func (c *console) routes() []route {
-	return slices.Concat(c.keyRoutes(), c.messageRoutes(), c.statisticRoutes(), c.webhookRoutes(), c.senderRoutes(), c.suppressionRoutes(), c.accountRoutes(), c.trackingRoutes(), c.auditRoutes(), c.operatorRoutes(), c.personRoutes())
+	return slices.Concat(c.keyRoutes(), c.messageRoutes(), c.statisticRoutes(), c.webhookRoutes(), c.senderRoutes(),
+		c.suppressionRoutes(), c.accountRoutes(), c.trackingRoutes(), c.auditRoutes(), c.operatorRoutes(), c.personRoutes())
 }
 
 // secondFactorPage leads those to one who must have a second factor and have none.
@@ -306,7 +307,8 @@ func (c *console) outer(mux *http.ServeMux) http.Handler {
 			return
 		case c.cross.Check(r) != nil:
 			c.Refusals.Note(r.Context(), refusal.Refusal{Reason: refusal.CrossSite, From: addr, Route: pattern})
-			c.fail(w, r, &statusError{http.StatusForbidden, "This form came from another site", "For your safety only forms of this site are taken. Open the page here and try again."})
+			c.fail(w, r, &statusError{http.StatusForbidden, "This form came from another site", "For your safety only forms of this " +
+				"site are taken. Open the page here and try again."})
 			return
 		case pattern == "":
 			h.ServeHTTP(&headersOnly{ResponseWriter: w}, r) // learns whether it is 404 or 405, and Allow
@@ -332,7 +334,8 @@ func (h *headersOnly) Write(b []byte) (int, error) { return len(b), nil }
 func unrouted(h http.Header) error {
 	h.Del("Content-Length")
 	if h.Get("Allow") != "" {
-		return &statusError{http.StatusMethodNotAllowed, "That cannot be done here", "This page does not take such a request. Go back and try again."}
+		return &statusError{http.StatusMethodNotAllowed, "That cannot be done here", "This page does not take such a request. Go " +
+			"back and try again."}
 	}
 	return notFound("There is no page at this address.")
 }
@@ -376,9 +379,15 @@ func (c *console) handle(v *visit, rt route) error {
 // notAllowed says what the user's role lacks.
 func notAllowed(v *visit, a access.Action) error {
 	if len(v.access) == 0 {
-		return &statusError{http.StatusForbidden, "Nothing is shared with you", "No account and no key is shared with " + v.user.Email + " any more. Ask who invited you."}
+		return &statusError{
+			http.StatusForbidden, "Nothing is shared with you", "No account and no key is shared with " + v.user.Email +
+				" any more. Ask who invited you.",
+		}
 	}
-	return &statusError{http.StatusForbidden, "Your role does not allow this", "What this page does (" + string(a) + ") is not part of your role here. An owner of the account can change that on the Account page."}
+	return &statusError{
+		http.StatusForbidden, "Your role does not allow this", "What this page does (" + string(a) +
+			") is not part of your role here. An owner of the account can change that on the Account page.",
+	}
 }
 
 func (c *console) visit(w http.ResponseWriter, r *http.Request) (*visit, error) {
@@ -386,7 +395,10 @@ func (c *console) visit(w http.ResponseWriter, r *http.Request) (*visit, error) 
 	if err != nil {
 		return nil, err
 	}
-	v := &visit{w: w, r: r, in: in, user: in.User, session: in.Session, account: in.Account, access: in.Access, others: in.Others, actor: change.Actor{Kind: change.User, ID: in.User.ID, Name: in.User.Email}}
+	v := &visit{
+		w: w, r: r, in: in, user: in.User, session: in.Session, account: in.Account, access: in.Access, others: in.Others,
+		actor: change.Actor{Kind: change.User, ID: in.User.ID, Name: in.User.Email},
+	}
 	if addr, _ := c.Client(r); addr.IsValid() {
 		v.actor.Origin = addr.String()
 	}
@@ -437,7 +449,8 @@ func signInFor(next string) string {
 // localPath is where to go after signing in: a path of this site, never another site's.
 func localPath(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || !strings.HasPrefix(next, "/") || u.Scheme != "" || u.Host != "" || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
+	if err != nil || !strings.HasPrefix(next, "/") || u.Scheme != "" || u.Host != "" || strings.HasPrefix(next, "//") ||
+		strings.ContainsAny(next, "\\\r\n\t") {
 		return "/keys"
 	}
 	return next
@@ -471,5 +484,6 @@ func setHeaders(h http.Header) {
 }
 
 func policy(frames string) string {
-	return "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; frame-src " + frames + "; base-uri 'none'"
+	return "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; " +
+		"frame-ancestors 'none'; frame-src " + frames + "; base-uri 'none'"
 }

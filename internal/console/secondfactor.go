@@ -18,7 +18,8 @@ func (c *console) setFactorPolicy(v *visit) error {
 		return err
 	}
 	required := v.r.PostForm.Get("required") != ""
-	if _, err := c.Accounts.ChangeAccount(v.r.Context(), v.actor, v.account.ID, accounts.AccountChange{SecondFactor: &required}); err != nil {
+	if _, err := c.Accounts.ChangeAccount(v.r.Context(), v.actor, v.account.ID,
+		accounts.AccountChange{SecondFactor: &required}); err != nil {
 		return err
 	}
 	return v.redirect("/account?done=factor")

@@ -73,7 +73,10 @@ func (c *console) showSecurity(v *visit) error {
 		return err
 	}
 	for _, n := range all {
-		row := sessionRow{ID: hex.EncodeToString(n.Digest), Client: clientWords(n.Client), Address: n.Address, Since: n.CreatedAt, LastSeen: n.LastSeenAt, This: bytes.Equal(n.Digest, v.session.Digest)}
+		row := sessionRow{
+			ID: hex.EncodeToString(n.Digest), Client: clientWords(n.Client), Address: n.Address, Since: n.CreatedAt,
+			LastSeen: n.LastSeenAt, This: bytes.Equal(n.Digest, v.session.Digest),
+		}
 		if row.This {
 			b.Sessions = append([]sessionRow{row}, b.Sessions...)
 			continue
@@ -107,8 +110,11 @@ func clientWords(agent string) string {
 		return ""
 	}
 	// The order counts: most browsers name others too.
-	browser := find("Edg/", "Edge", "EdgA/", "Edge", "EdgiOS/", "Edge", "OPR/", "Opera", "Vivaldi/", "Vivaldi", "SamsungBrowser/", "Samsung Internet", "FxiOS/", "Firefox", "Firefox/", "Firefox", "CriOS/", "Chrome", "Chromium/", "Chromium", "Chrome/", "Chrome", "Safari/", "Safari")
-	system := find("iPhone", "iPhone", "iPad", "iPad", "Android", "Android", "Windows", "Windows", "CrOS", "ChromeOS", "Mac OS X", "macOS", "Linux", "Linux")
+	browser := find("Edg/", "Edge", "EdgA/", "Edge", "EdgiOS/", "Edge", "OPR/", "Opera", "Vivaldi/", "Vivaldi", "SamsungBrowser/",
+		"Samsung Internet", "FxiOS/", "Firefox", "Firefox/", "Firefox", "CriOS/", "Chrome", "Chromium/", "Chromium", "Chrome/", "Chrome",
+		"Safari/", "Safari")
+	system := find("iPhone", "iPhone", "iPad", "iPad", "Android", "Android", "Windows", "Windows", "CrOS", "ChromeOS", "Mac OS X",
+		"macOS", "Linux", "Linux")
 	switch {
 	case browser != "" && system != "":
 		return browser + " on " + system
@@ -293,7 +299,8 @@ func (c *console) showNewCodes(v *visit) error {
 	if !f.Any() {
 		return v.redirect("/security")
 	}
-	return c.factorPage(v, http.StatusOK, "Make new recovery codes", factorBody{Kind: "codes", Left: f.CodesLeft, Nonce: c.forms.nonce(v.user.ID)})
+	return c.factorPage(v, http.StatusOK, "Make new recovery codes",
+		factorBody{Kind: "codes", Left: f.CodesLeft, Nonce: c.forms.nonce(v.user.ID)})
 }
 
 func (c *console) newCodes(v *visit) error {

@@ -170,7 +170,8 @@ type senderLinkBody struct {
 
 // senderLinkGone says why a link does not work any more, and not which of the reasons it is.
 func senderLinkGone() error {
-	return &statusError{http.StatusNotFound, "This link does not work any more", "It was used already, has ended, or the address was removed. If mail shall be sent from the address, let a new link be mailed."}
+	return &statusError{http.StatusNotFound, "This link does not work any more", "It was used already, has ended, or the address " +
+		"was removed. If mail shall be sent from the address, let a new link be mailed."}
 }
 
 // showSenderLink asks who reads mail at an address whether it may be sent from. It uses nothing up.

@@ -62,7 +62,8 @@ func (r senderRow) How() string {
 func (c *console) showSenders(v *visit) error {
 	ctx := v.r.Context()
 	q, n := clean(v.r.URL.Query().Get("q")), pageNumber(v.r)
-	list, total, err := c.Senders.List(ctx, v.scope, store.SenderFilter{Search: q}, store.Page{Limit: sendersAPage, Offset: (n - 1) * sendersAPage})
+	list, total, err := c.Senders.List(ctx, v.scope, store.SenderFilter{Search: q},
+		store.Page{Limit: sendersAPage, Offset: (n - 1) * sendersAPage})
 	if err != nil {
 		return err
 	}
@@ -127,7 +128,10 @@ func (c *console) addSender(v *visit) error {
 	if err := parseForm(v.r); err != nil {
 		return err
 	}
-	b := senderFormBody{Sender: strings.TrimSpace(v.r.PostForm.Get("sender")), Key: strings.TrimSpace(v.r.PostForm.Get("key")), Word: v.r.PostForm.Has("word") && v.user.Operator}
+	b := senderFormBody{
+		Sender: strings.TrimSpace(v.r.PostForm.Get("sender")), Key: strings.TrimSpace(v.r.PostForm.Get("key")),
+		Word: v.r.PostForm.Has("word") && v.user.Operator,
+	}
 	if _, err := credential.ParseAPIKey(b.Key); err != nil {
 		b.KeyProblem = "This is not an API key: it has 32 characters, 0 to 9 and a to f."
 		return c.senderForm(v, http.StatusUnprocessableEntity, b)

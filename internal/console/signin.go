@@ -147,7 +147,8 @@ func (c *console) welcome(w http.ResponseWriter, r *http.Request) {
 	var e *change.Error
 	if errors.As(err, &e) {
 		c.refused(r, refusal.Link, user)
-		err = &statusError{http.StatusNotFound, "This link does not work any more", "A sign-in link works once, and for a day. Sign in with your password, or ask for a new link on the server's command line."}
+		err = &statusError{http.StatusNotFound, "This link does not work any more", "A sign-in link works once, and for a day. Sign " +
+			"in with your password, or ask for a new link on the server's command line."}
 	}
 	to := "/keys"
 	if user.PasswordHash == "" {

@@ -32,7 +32,8 @@ type trackingBody struct {
 
 func (c *console) showTracking(v *visit) error {
 	t := v.account.Tracking
-	return c.tracking(v, http.StatusOK, trackingBody{Opens: t.Opens, Clicks: t.Clicks, Unsubscribe: accounts.UnsubscribeWord(t.Unsubscribe)})
+	return c.tracking(v, http.StatusOK,
+		trackingBody{Opens: t.Opens, Clicks: t.Clicks, Unsubscribe: accounts.UnsubscribeWord(t.Unsubscribe)})
 }
 
 func (c *console) tracking(v *visit, status int, b trackingBody) error {
@@ -46,7 +47,8 @@ func (c *console) setTracking(v *visit) error {
 	}
 	f := v.r.PostForm
 	b := trackingBody{Opens: f.Get("opens") != "", Clicks: f.Get("clicks") != "", Unsubscribe: f.Get("unsubscribe")}
-	_, err := c.Accounts.ChangeAccount(v.r.Context(), v.actor, v.account.ID, accounts.AccountChange{TrackOpens: &b.Opens, TrackClicks: &b.Clicks, Unsubscribe: &b.Unsubscribe})
+	_, err := c.Accounts.ChangeAccount(v.r.Context(), v.actor, v.account.ID,
+		accounts.AccountChange{TrackOpens: &b.Opens, TrackClicks: &b.Clicks, Unsubscribe: &b.Unsubscribe})
 	if e := userError(err); e != nil {
 		b.Problem = problemOf(e, "Unsubscribe")
 		return c.tracking(v, http.StatusUnprocessableEntity, b)

@@ -219,7 +219,8 @@ func (c *console) webhookFormPage(v *visit, status int, b webhookFormBody) error
 }
 
 func (c *console) showNewWebhook(v *visit) error {
-	return c.webhookFormPage(v, http.StatusOK, webhookFormBody{Choice: keyPicker{Key: v.r.URL.Query().Get("key")}, Version: "2", Types: []string{"bounce", "blocked", "spam", "unsub"}})
+	return c.webhookFormPage(v, http.StatusOK,
+		webhookFormBody{Choice: keyPicker{Key: v.r.URL.Query().Get("key")}, Version: "2", Types: []string{"bounce", "blocked", "spam", "unsub"}})
 }
 
 func (c *console) addWebhooks(v *visit) error {
@@ -228,7 +229,8 @@ func (c *console) addWebhooks(v *visit) error {
 	}
 	f := v.r.PostForm
 	b := webhookFormBody{
-		Choice: keyPicker{Key: strings.TrimSpace(f.Get("key"))}, URL: strings.TrimSpace(f.Get("url")), Types: f["type"], Version: f.Get("version"), Backup: f.Has("backup"),
+		Choice: keyPicker{Key: strings.TrimSpace(f.Get("key"))}, URL: strings.TrimSpace(f.Get("url")), Types: f["type"],
+		Version: f.Get("version"), Backup: f.Has("backup"),
 	}
 	key, err := c.chosen(v, b.Choice.Key)
 	if isMissing(err) {
@@ -275,7 +277,10 @@ func (c *console) pathWebhook(v *visit) (*webhookRow, error) {
 
 // formOf is the form of a webhook that is there.
 func formOf(h *webhookRow) webhookFormBody {
-	return webhookFormBody{Choice: keyPicker{Key: h.APIKey}, Webhook: h, URL: h.URL, Version: strconv.Itoa(h.Version), Backup: h.Backup, Types: []string{h.Event}}
+	return webhookFormBody{
+		Choice: keyPicker{Key: h.APIKey}, Webhook: h, URL: h.URL, Version: strconv.Itoa(h.Version), Backup: h.Backup,
+		Types: []string{h.Event},
+	}
 }
 
 // showOneWebhook shows the form of a hook, or with …/remove asks whether it is to go.
@@ -355,7 +360,8 @@ func (c *console) showWebhookSecret(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.show(v, http.StatusOK, "hook-secret", "Signing secret", "webhooks", keySecretBody{Key: key.Record, Now: now, Nonce: c.forms.nonce(v.user.ID)})
+	return c.show(v, http.StatusOK, "hook-secret", "Signing secret", "webhooks",
+		keySecretBody{Key: key.Record, Now: now, Nonce: c.forms.nonce(v.user.ID)})
 }
 
 func (c *console) newWebhookSecret(v *visit) error {
@@ -367,7 +373,8 @@ func (c *console) newWebhookSecret(v *visit) error {
 		return err
 	}
 	if !c.forms.use(v.user.ID, v.r.PostForm.Get("nonce")) {
-		return &statusError{http.StatusConflict, "The signing secret was shown already", "This form was sent before, and its answer with the secret is shown once. If you did not keep it, make another."}
+		return &statusError{http.StatusConflict, "The signing secret was shown already", "This form was sent before, and its answer " +
+			"with the secret is shown once. If you did not keep it, make another."}
 	}
 	secret, err := c.Webhooks.NewSecret(v.r.Context(), v.actor, v.scope, store.KeyFilter{ID: key.ID}, webhooks.Overlap)
 	if err != nil {

@@ -86,7 +86,9 @@ func (o *operator) createLink(ctx context.Context, email string, forgetsSecondFa
 	if err != nil {
 		return Link{}, err
 	}
-	return Link{Email: user.Email, SignInURL: o.SignInURL(token), ExpiresAt: time.Now().Add(people.LinkLifetime).UTC().Truncate(time.Second)}, nil
+	return Link{
+		Email: user.Email, SignInURL: o.SignInURL(token), ExpiresAt: time.Now().Add(people.LinkLifetime).UTC().Truncate(time.Second),
+	}, nil
 }
 
 func (o *operator) showAccount(ctx context.Context, account string) (AccountDetails, error) {
@@ -103,7 +105,11 @@ func (o *operator) accountDetails(ctx context.Context, id int64) (AccountDetails
 	if err != nil {
 		return AccountDetails{}, err
 	}
-	out := AccountDetails{Policy: Policy{a.SecretDays, a.RemindDays, a.StopOverdue, a.SecondFactor}, Tracking: Tracking{a.Tracking.Opens, a.Tracking.Clicks, accounts.UnsubscribeWord(a.Tracking.Unsubscribe)}, DayLimit: a.DayLimit, States: map[string]int{}}
+	out := AccountDetails{
+		Policy:   Policy{a.SecretDays, a.RemindDays, a.StopOverdue, a.SecondFactor},
+		Tracking: Tracking{a.Tracking.Opens, a.Tracking.Clicks, accounts.UnsubscribeWord(a.Tracking.Unsubscribe)}, DayLimit: a.DayLimit,
+		States: map[string]int{},
+	}
 	if out.Account, err = o.accountOf(ctx, a); err != nil {
 		return out, err
 	}
@@ -112,9 +118,12 @@ func (o *operator) accountDetails(ctx context.Context, id int64) (AccountDetails
 		return out, err
 	}
 	out.Plan = may.Plan
-	out.Allowance = Allowance{Plan: may.Plan, Subaccounts: may.Subaccounts, Month: may.Month, Hour: may.Hour, Users: may.Users, RetentionDays: may.RetentionDays}
+	out.Allowance = Allowance{
+		Plan: may.Plan, Subaccounts: may.Subaccounts, Month: may.Month, Hour: may.Hour, Users: may.Users, RetentionDays: may.RetentionDays,
+	}
 	for _, state := range []string{store.KeyActive, store.KeyDeactivated, store.KeySuspended} {
-		if _, out.States[state], err = o.Store.Keys(ctx, store.OfAccount(id), store.KeyFilter{State: state}, store.Page{Limit: 1}); err != nil {
+		if _, out.States[state], err = o.Store.Keys(ctx, store.OfAccount(id), store.KeyFilter{State: state},
+			store.Page{Limit: 1}); err != nil {
 			return out, err
 		}
 	}
@@ -143,7 +152,8 @@ func (o *operator) changeAccount(ctx context.Context, account string, in Account
 		return AccountDetails{}, err
 	}
 	c := accounts.AccountChange{
-		Name: in.Name, SecretDays: in.SecretDays, RemindDays: in.RemindDays, StopOverdue: in.StopOverdue, SecondFactor: in.SecondFactor, DayLimit: in.DayLimit,
+		Name: in.Name, SecretDays: in.SecretDays, RemindDays: in.RemindDays, StopOverdue: in.StopOverdue, SecondFactor: in.SecondFactor,
+		DayLimit:   in.DayLimit,
 		TrackOpens: in.TrackOpens, TrackClicks: in.TrackClicks, Unsubscribe: in.Unsubscribe,
 	}
 	if _, err := o.Accounts.ChangeAccount(ctx, actor(), a.ID, c); err != nil {

@@ -43,7 +43,8 @@ func (o *operator) findUser(ctx context.Context, email string) (store.User, erro
 	case email != "":
 		return store.User{}, notFound("Email", "there is no user %s", email)
 	case len(all) > 1:
-		return store.User{}, invalid("Email", "there are %d users: say which (%s)", len(all), strings.Join(emails[:min(5, len(emails))], ", "))
+		return store.User{}, invalid("Email", "there are %d users: say which (%s)", len(all),
+			strings.Join(emails[:min(5, len(emails))], ", "))
 	}
 	return all[0], nil
 }

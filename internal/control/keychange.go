@@ -67,8 +67,9 @@ func (o *operator) changed(ctx context.Context, key store.Key, err error) (keys.
 
 func (o *operator) changeKey(ctx context.Context, which string, in KeyChange) (ChangedKey, error) {
 	c := keys.KeyChange{
-		Name: in.Name, Reference: in.Reference, TrackHost: in.TrackHost, Active: in.Active, Networks: in.Networks, AllowedSenders: in.AllowedSenders,
-		HourLimit: in.HourLimit, DayLimit: in.DayLimit, MonthLimit: in.MonthLimit, OverHourWaits: in.OverHourWaits,
+		Name: in.Name, Reference: in.Reference, TrackHost: in.TrackHost, Active: in.Active, Networks: in.Networks,
+		AllowedSenders: in.AllowedSenders,
+		HourLimit:      in.HourLimit, DayLimit: in.DayLimit, MonthLimit: in.MonthLimit, OverHourWaits: in.OverHourWaits,
 	}
 	if in.Permissions != nil {
 		p, err := access.ParsePermissions(*in.Permissions)

@@ -58,8 +58,9 @@ func (o *operator) people(ctx context.Context, a store.Account) ([]Person, error
 	out := []Person{}
 	for _, x := range list {
 		out = append(out, Person{
-			Email: x.Email, AccountID: a.ID, AccountName: a.Name, Role: x.Role, APIKey: x.APIKey, KeyName: x.KeyName, Since: x.CreatedAt, LastSignInAt: x.LastSignInAt,
-			Operator: slices.ContainsFunc(operators, func(u store.User) bool { return u.ID == x.UserID }),
+			Email: x.Email, AccountID: a.ID, AccountName: a.Name, Role: x.Role, APIKey: x.APIKey, KeyName: x.KeyName, Since: x.CreatedAt,
+			LastSignInAt: x.LastSignInAt,
+			Operator:     slices.ContainsFunc(operators, func(u store.User) bool { return u.ID == x.UserID }),
 		})
 	}
 	invited, err := o.Store.Invitations(ctx, a.ID)
@@ -74,7 +75,9 @@ func (o *operator) people(ctx context.Context, a store.Account) ([]Person, error
 		if err != nil {
 			return nil, err
 		}
-		p := Person{Email: i.Email, AccountID: a.ID, AccountName: a.Name, Role: i.Role, Invited: true, Since: i.CreatedAt, Until: i.ExpiresAt}
+		p := Person{
+			Email: i.Email, AccountID: a.ID, AccountName: a.Name, Role: i.Role, Invited: true, Since: i.CreatedAt, Until: i.ExpiresAt,
+		}
 		if len(i.KeyIDs) == 0 {
 			out = append(out, p)
 		}
@@ -120,7 +123,9 @@ func (o *operator) invite(ctx context.Context, in Share) (Person, error) {
 	if err != nil {
 		return Person{}, err
 	}
-	return Person{Email: i.Email, AccountID: a.ID, AccountName: a.Name, Role: i.Role, Invited: true, Since: i.CreatedAt, Until: i.ExpiresAt}, nil
+	return Person{
+		Email: i.Email, AccountID: a.ID, AccountName: a.Name, Role: i.Role, Invited: true, Since: i.CreatedAt, Until: i.ExpiresAt,
+	}, nil
 }
 
 // accesses are what a person may do of what a request names: on the whole account where it names no key.

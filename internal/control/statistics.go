@@ -20,7 +20,8 @@ func (o *operator) showStatistics(ctx context.Context, in StatisticsQuery) (repo
 		return report.Statistics{}, err
 	}
 	got, err := o.Report.Statistics(ctx, scope, report.Query{
-		Keys: keys, Days: in.Days, From: in.From, To: in.To, Timing: in.Timing, By: report.By(in.By), Resolution: in.Resolution, Limit: limit,
+		Keys: keys, Days: in.Days, From: in.From, To: in.To, Timing: in.Timing, By: report.By(in.By), Resolution: in.Resolution,
+		Limit: limit,
 	})
 	return got, misuse(err)
 }

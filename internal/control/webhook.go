@@ -140,7 +140,9 @@ func (o *operator) listAccountDeliveries(ctx context.Context, account string, in
 	return o.deliveries(ctx, store.OfAccount(a.ID), store.AttemptFilter{Account: new(true)}, in)
 }
 
-func (o *operator) deliveries(ctx context.Context, scope store.Scope, f store.AttemptFilter, in DeliveryQuery) ([]webhooks.Delivery, error) {
+func (o *operator) deliveries(ctx context.Context, scope store.Scope, f store.AttemptFilter, in DeliveryQuery) ([]webhooks.Delivery,
+	error,
+) {
 	f.From, f.To = in.From, in.To
 	if in.Failed {
 		f.Failed = &in.Failed

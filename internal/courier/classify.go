@@ -94,18 +94,24 @@ var wordRules = []struct {
 	words []string
 }{
 	{mail.StateSenderBlocked, []string{ // before the rules of the recipient, whose words these have too
-		"sender verify failed", "sender verification failed", "sender address rejected", "sender rejected", "sender domain", "domain of sender",
+		"sender verify failed", "sender verification failed", "sender address rejected", "sender rejected", "sender domain",
+		"domain of sender",
 		"sender address does not", "mailfrom domain", "outbound sender",
 	}},
 	{mail.StatePolicyIssue, []string{"sending quota", "sending limit"}}, // ours, not the mailbox's
 	{mail.StateSystemIssue, []string{"too many hops", "routing loop", "insufficient system"}},
 	{mail.StateGreylisted, []string{"greylist", "graylist", "grey list", "gray list", "grey-list"}},
-	{mail.StateInvalidDomain, []string{"dns domain", "domain does not exist", "domain not found", "no such domain", "unknown domain", "host unknown"}},
+	{mail.StateInvalidDomain, []string{
+		"dns domain", "domain does not exist", "domain not found", "no such domain", "unknown domain", "host unknown",
+	}},
 	{mail.StateQuotaExceeded, []string{
-		"over quota", "overquota", "over-quota", "over the quota", "quota exceeded", "exceeded quota", "exceeds quota", "exceeded the quota", "its quota",
-		"mailbox quota", "disk quota", "storage quota", "quota violation", "mailbox full", "mailbox is full", "mailbox too full", "mailbox for user is full",
+		"over quota", "overquota", "over-quota", "over the quota", "quota exceeded", "exceeded quota", "exceeds quota",
+		"exceeded the quota", "its quota",
+		"mailbox quota", "disk quota", "storage quota", "quota violation", "mailbox full", "mailbox is full", "mailbox too full",
+		"mailbox for user is full",
 		"mail box full", "inbox full", "inbox is full", "mailfolder is full", "account is full", "user is full", "mailbox size limit",
-		"exceeded storage", "exceeded its storage", "storage limit", "storage exceeded", "storage allocation", "out of storage", "insufficient storage",
+		"exceeded storage", "exceeded its storage", "storage limit", "storage exceeded", "storage allocation", "out of storage",
+		"insufficient storage",
 		"not enough storage", "insufficient disk space", "no space left", "not enough space", "too many messages in th",
 	}},
 	{mail.StatePolicyIssue, []string{"receiving mail at a rate", "receiving mail too quickly"}},

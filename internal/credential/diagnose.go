@@ -29,9 +29,10 @@ const (
 	sayLong        = "The secret key is too long: it has %d characters and must have 40."
 	sayCharacters  = "The secret key holds a character that is neither a letter nor a digit: there is a typing error in it."
 	sayCase        = "The secret key is in the wrong case: capital and small letters differ, and it begins with pstn in small letters."
-	sayHex         = "The password is 32 hexadecimal characters: this looks like a key of another service, or like an API key, not like a Postern secret key, which begins with pstn."
-	sayOther       = "The password looks like a key of another service, not like a Postern secret key, which begins with pstn."
-	sayNotOurs     = "The password is not a Postern secret key, which begins with pstn and has 40 characters."
+	sayHex         = "The password is 32 hexadecimal characters: this looks like a key of another service, or like an API key, not " +
+		"like a Postern secret key, which begins with pstn."
+	sayOther   = "The password looks like a key of another service, not like a Postern secret key, which begins with pstn."
+	sayNotOurs = "The password is not a Postern secret key, which begins with pstn and has 40 characters."
 )
 
 // Diagnose says in one sentence what is wrong with a user name and password by

@@ -124,7 +124,8 @@ func CheckImported(secret string) error {
 		}
 	}
 	if bits := float64(len(secret)) * math.Log2(float64(alphabet(secret))); bits < importedBits {
-		return fmt.Errorf("secret key: at most %.0f bits of entropy by its length and alphabet: at least %d are needed (32 hexadecimal or 22 mixed characters)", math.Floor(bits), importedBits)
+		return fmt.Errorf("secret key: at most %.0f bits of entropy by its length and alphabet: at least %d are needed (32 "+
+			"hexadecimal or 22 mixed characters)", math.Floor(bits), importedBits)
 	}
 	if distinct < importedDistinct {
 		return fmt.Errorf("secret key: only %d different characters: it must be random", distinct)

@@ -6,7 +6,8 @@
 // said in words, for the people who can mend it.
 //
 // [Checker.Validate] and [Checker.Check] look when somebody asks, [Checker.Run] looks in the background: often at first,
-// and daily once all is in order, or nobody has mended it for long. When a record that was right is wrong at two looks, the account's owners are told, and again when it is
+// and daily once all is in order, or nobody has mended it for long. When a record that was right is wrong at two looks,
+// the account's owners are told, and again when it is
 // mended. A DNS that does not answer says nothing: what was known stays.
 package domain
 
@@ -98,7 +99,8 @@ func New(c Config) (*Checker, error) {
 	if c.FilesBetween == 0 {
 		c.FilesBetween = filesBetween
 	}
-	return &Checker{Config: c, spf: spf, files: newFileClient(c.Dial), places: make(chan struct{}, atOnce), asked: map[int64]time.Time{}}, nil
+	return &Checker{Config: c, spf: spf, files: newFileClient(c.Dial), places: make(chan struct{}, atOnce), asked: map[int64]time.Time{}},
+		nil
 }
 
 // Stats are counts since the start.
@@ -221,7 +223,8 @@ func (c *Checker) record(ctx context.Context, d store.Domain, background bool, d
 	}
 	if len(broken)+len(mended) > 0 {
 		c.told.Add(1)
-		c.Log.WarnContext(ctx, "records of a domain broke or were mended; the account's owners are told", "domain", d.Domain, "key", d.KeyID, "broken", broken, "mended", mended)
+		c.Log.WarnContext(ctx, "records of a domain broke or were mended; the account's owners are told", "domain", d.Domain, "key",
+			d.KeyID, "broken", broken, "mended", mended)
 	}
 	return nil
 }
@@ -243,7 +246,8 @@ func (c *Checker) found(d *store.Domain, dkim, spf finding, background bool) (br
 			mended = append(mended, x.name)
 		}
 	}
-	broke := dkimWas == store.RecordOK && d.DKIM.Status == store.RecordError || spfWas == store.RecordOK && d.SPF.Status == store.RecordError
+	broke := dkimWas == store.RecordOK && d.DKIM.Status == store.RecordError || spfWas == store.RecordOK &&
+		d.SPF.Status == store.RecordError
 	c.schedule(d, dkim.unknown || spf.unknown, broke, background)
 	return broken, mended
 }

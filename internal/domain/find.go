@@ -131,8 +131,9 @@ func (c *Checker) CheckSender(ctx context.Context, by change.Actor, scope store.
 		return Report{}, err
 	}
 	out := Report{
-		Sender: x, Domain: d.Domain.Domain, FileURL: d.Records.FileURL, Ownership: seen(d.Records.Ownership, store.Record{Status: store.RecordOK}),
-		DKIM: d.DKIM, SPF: d.SPF, DMARC: d.DMARC, Advice: d.DMARCAdvice, CheckedAt: d.CheckedAt,
+		Sender: x, Domain: d.Domain.Domain, FileURL: d.Records.FileURL,
+		Ownership: seen(d.Records.Ownership, store.Record{Status: store.RecordOK}),
+		DKIM:      d.DKIM, SPF: d.SPF, DMARC: d.DMARC, Advice: d.DMARCAdvice, CheckedAt: d.CheckedAt,
 	}
 	if !d.Proved() {
 		out.Ownership.Status, out.Ownership.Errors = store.RecordError, []string{proof.DNSError, proof.FileError}

@@ -35,7 +35,8 @@ func (c *Checker) ownsByDNS(ctx context.Context, d store.Domain) (bool, string) 
 	texts, err := c.Resolver.TXT(ctx, name)
 	switch {
 	case err != nil && !notFound(err):
-		return false, fmt.Sprintf("the TXT record at %s could not be looked up: the domain's name servers did not answer; try again later", name)
+		return false, fmt.Sprintf("the TXT record at %s could not be looked up: the domain's name servers did not answer; try again "+
+			"later", name)
 	case len(texts) == 0:
 		return false, fmt.Sprintf("there is no TXT record at %s", name)
 	case slices.ContainsFunc(texts, func(t string) bool { return strings.Trim(strings.TrimSpace(t), `"`) == d.Token }):
@@ -137,7 +138,8 @@ const (
 // an address otherwise by mailing it a link. Error: *change.Error.
 func (c *Checker) Validate(ctx context.Context, by change.Actor, scope store.Scope, x store.Sender) (Validation, error) {
 	if x.Status != store.SenderInactive {
-		return Validation{}, &change.Error{Kind: change.Conflict, Field: "Email", Reason: fmt.Sprintf("%s is %s: there is nothing to validate", x.Email, x.Status)}
+		return Validation{}, &change.Error{Kind: change.Conflict, Field: "Email", Reason: fmt.Sprintf("%s is %s: there is nothing "+
+			"to validate", x.Email, x.Status)}
 	}
 	d, err := c.Store.Domain(ctx, scope, store.DomainFilter{ID: x.DomainID})
 	if err != nil {

@@ -64,7 +64,8 @@ func (c *Checker) checkDKIM(ctx context.Context, want TXT) finding {
 	case len(texts) == 0:
 		return finding{errors: []string{fmt.Sprintf("there is no TXT record at %s", want.Name)}}
 	case len(texts) > 1:
-		return finding{current: texts, errors: []string{fmt.Sprintf("there are %d TXT records at %s, of which a receiver takes any: leave one", len(texts), want.Name)}}
+		return finding{current: texts, errors: []string{fmt.Sprintf("there are %d TXT records at %s, of which a receiver takes any: "+
+			"leave one", len(texts), want.Name)}}
 	}
 	return finding{current: texts, errors: dkimErrors(texts[0], want.Value)}
 }
@@ -93,7 +94,8 @@ func dkimErrors(text, want string) []string {
 		out = append(out, "its key is empty (p=), which says that the key is revoked")
 	case p == wanted["p"]:
 	case strings.HasPrefix(wanted["p"], p):
-		out = append(out, fmt.Sprintf("the key is cut off after %d of %d characters: publish the value as several strings, or let the provider do it", len(p), len(wanted["p"])))
+		out = append(out, fmt.Sprintf("the key is cut off after %d of %d characters: publish the value as several strings, or let "+
+			"the provider do it", len(p), len(wanted["p"])))
 	default:
 		out = append(out, "it has another key than this server signs with")
 	}
@@ -148,7 +150,8 @@ func (c *Checker) checkDMARC(ctx context.Context, domain string) (record, advice
 		}
 		switch {
 		case len(found) > 1:
-			return strings.Join(found, " "), fmt.Sprintf("There are %d DMARC records at _dmarc.%s, so receivers take none: leave one.", len(found), at), true
+			return strings.Join(found, " "), fmt.Sprintf("There are %d DMARC records at _dmarc.%s, so receivers take none: leave one.",
+				len(found), at), true
 		case len(found) == 1:
 			return found[0], dmarcAdvice(found[0]), true
 		}
@@ -158,7 +161,8 @@ func (c *Checker) checkDMARC(ctx context.Context, domain string) (record, advice
 		}
 		at = above
 	}
-	return "", "There is none. Large receivers want one from everybody who sends them much mail. Begin with p=none: it asks nothing of them, and is there.", true
+	return "", "There is none. Large receivers want one from everybody who sends them much mail. Begin with p=none: it asks nothing " +
+		"of them, and is there.", true
 }
 
 func dmarcAdvice(text string) string {

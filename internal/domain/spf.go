@@ -33,7 +33,8 @@ type spfTerm struct {
 // isSPF says whether a TXT record is one of SPF (RFC 7208 §4.5).
 func isSPF(text string) bool {
 	const version = "v=spf1"
-	return len(text) >= len(version) && strings.EqualFold(text[:len(version)], version) && (len(text) == len(version) || text[len(version)] == ' ')
+	return len(text) >= len(version) && strings.EqualFold(text[:len(version)], version) &&
+		(len(text) == len(version) || text[len(version)] == ' ')
 }
 
 // parseSPF reads a record, and says of its first wrong term what is wrong.
@@ -182,7 +183,8 @@ func (w *spfWalk) check(ctx context.Context, domain string) spfResult {
 	case len(records) == 0:
 		return spfNone
 	case len(records) > 1:
-		return w.wrong("%s has %d SPF records, and receivers take that for an error (RFC 7208 §4.5): join them into one", domain, len(records))
+		return w.wrong("%s has %d SPF records, and receivers take that for an error (RFC 7208 §4.5): join them into one", domain,
+			len(records))
 	}
 	terms, err := parseSPF(records[0])
 	if err != nil {
@@ -393,10 +395,12 @@ func (c *Checker) checkSPF(ctx context.Context, domain string) finding {
 		f.errors = append(f.errors, all.problem)
 	}
 	if all.open != "" {
-		f.errors = append(f.errors, fmt.Sprintf(`the record of %s has "+all", by which everybody may send as %s: end it with ~all or -all`, all.open, domain))
+		f.errors = append(f.errors,
+			fmt.Sprintf(`the record of %s has "+all", by which everybody may send as %s: end it with ~all or -all`, all.open, domain))
 	}
 	if all.lookups > maxLookups {
-		f.errors = append(f.errors, fmt.Sprintf("the record takes %s DNS look-ups with all that it includes, and receivers stop at %d (RFC 7208 §4.6.4): take includes out that are not needed", atLeast(all.lookups), maxLookups))
+		f.errors = append(f.errors, fmt.Sprintf("the record takes %s DNS look-ups with all that it includes, and receivers stop at "+
+			"%d (RFC 7208 §4.6.4): take includes out that are not needed", atLeast(all.lookups), maxLookups))
 	}
 	if len(c.spf) == 0 {
 		f.errors = append(f.errors, noWayOut)
@@ -431,7 +435,8 @@ func (c *Checker) covers(ctx context.Context, domain string, all *spfWalk, r req
 	if r.host != "" {
 		var err error
 		if addrs, err = c.Resolver.IP(ctx, r.host); err != nil {
-			return false, !notFound(err), fmt.Sprintf("the name of this server, %s, has no address in the DNS: whoever runs it should see to that, or set --spf", r.host)
+			return false, !notFound(err), fmt.Sprintf("the name of this server, %s, has no address in the DNS: whoever runs it "+
+				"should see to that, or set --spf", r.host)
 		}
 	}
 	for _, a := range addrs {

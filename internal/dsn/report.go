@@ -20,8 +20,9 @@ const maxReturned = 1 << 20
 func (d *DSN) report(list []store.DueNotice, about *store.NoticeSource) mail.Report {
 	first := &list[0]
 	r := mail.Report{
-		From: mail.Address{Name: "Mail Delivery System", Email: d.From.Email}, To: first.MailFrom, Subject: subject(first.Kind, about.Subject),
-		Date: d.Now(), MessageID: d.messageID(), Text: d.text(list, about), Returned: about.Source, Headers: !full(first.Kind, about),
+		From: mail.Address{Name: "Mail Delivery System", Email: d.From.Email}, To: first.MailFrom,
+		Subject: subject(first.Kind, about.Subject),
+		Date:    d.Now(), MessageID: d.messageID(), Text: d.text(list, about), Returned: about.Source, Headers: !full(first.Kind, about),
 	}
 	if about.EnvID != "" {
 		r.Fields = append(r.Fields, mail.Field{Name: "Original-Envelope-Id", Value: string(about.EnvID)})
@@ -104,7 +105,8 @@ func status(n *store.DueNotice) string {
 // subject keeps of the mail's subject what fits a line.
 func subject(kind store.NoticeKind, of string) string {
 	lead := map[store.NoticeKind]string{
-		store.NoticeFailed: "Undeliverable", store.NoticeDelayed: "Delayed", store.NoticeRelayed: "Relayed", store.NoticeDelivered: "Delivered",
+		store.NoticeFailed: "Undeliverable", store.NoticeDelayed: "Delayed", store.NoticeRelayed: "Relayed",
+		store.NoticeDelivered: "Delivered",
 	}[kind]
 	of = strings.Join(strings.Fields(of), " ")
 	if utf8.RuneCountInString(of) > 150 {
@@ -214,7 +216,8 @@ func adviceOn(n *store.DueNotice) string {
 		return "The recipient's server does not accept this message. Its answer above says why; " +
 			"the administrator of your mail system can use it to find the cause."
 	case mail.StatePreblocked:
-		return "The message was not sent because the address bounced, complained or unsubscribed before, or because the message was cancelled."
+		return "The message was not sent because the address bounced, complained or unsubscribed before, or because the message was " +
+			"cancelled."
 	}
 	return "If the answer above does not help, please pass this message on to the administrator of your mail system."
 }

@@ -49,7 +49,8 @@ func (g *Gate) Put(k Key) {
 	sh.mu.Unlock()
 
 	if len(k.Secrets) > len(e.slots) {
-		g.config.Log.Error("gate: a key has more live secrets than two: the others are not accepted", "key_id", k.ID, "secrets", len(k.Secrets))
+		g.config.Log.Error("gate: a key has more live secrets than two: the others are not accepted", "key_id", k.ID, "secrets",
+			len(k.Secrets))
 	}
 	for _, end := range ends {
 		end.key = k.APIKey

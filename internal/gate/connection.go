@@ -120,7 +120,8 @@ func (u *use) take() (Use, bool) {
 	if n == 0 {
 		return Use{}, false
 	}
-	x := Use{SecretID: u.id.secretID, Protocol: u.id.protocol, Client: printable(u.id.client), First: time.Unix(u.first, 0).UTC(), Last: time.Unix(u.last.Load(), 0).UTC(), Count: n}
+	x := Use{SecretID: u.id.secretID, Protocol: u.id.protocol, Client: printable(u.id.client), First: time.Unix(u.first,
+		0).UTC(), Last: time.Unix(u.last.Load(), 0).UTC(), Count: n}
 	if u.id.addr.IsValid() {
 		x.Address = u.id.addr.Unmap().WithZone("").String()
 	}

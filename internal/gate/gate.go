@@ -239,7 +239,8 @@ func New(c Config) *Gate {
 		config: c,
 		digest: c.Digester.Digest,
 		throttle: throttle.New(throttle.Config{
-			Source: throttle.Rate{Burst: c.Burst, Refill: c.Refill}, Network: throttle.Rate{Burst: networkSources * c.Burst, Refill: c.Refill / networkSources},
+			Source:  throttle.Rate{Burst: c.Burst, Refill: c.Refill},
+			Network: throttle.Rate{Burst: networkSources * c.Burst, Refill: c.Refill / networkSources},
 		}),
 		accounts: accounts{known: map[int64]*account{}},
 		overlaps: overlaps{wake: make(chan struct{}, 1)},

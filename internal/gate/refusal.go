@@ -44,7 +44,8 @@ func RefusalKinds() []RefusalKind {
 
 // AuthFailure begins the message of a refusal for want of right credentials.
 // Clients match on these words.
-const AuthFailure = "API key authentication/authorization failure. You may be unauthorized to access the API or your API key may be expired. Visit API keys management section to check your keys."
+const AuthFailure = "API key authentication/authorization failure. You may be unauthorized to access the API or your API key may be " +
+	"expired. Visit API keys management section to check your keys."
 
 // Refusal is the error of a caller who is not let in.
 type Refusal struct {
@@ -89,7 +90,8 @@ func (g *Gate) refuseState(s State) *Refusal {
 }
 
 func (g *Gate) refuseOverdue() *Refusal {
-	return g.refuse(SecretOverdue, "This secret key is overdue for a reset, and the account has chosen that overdue secret keys stop working: reset it on the API Key Management page.")
+	return g.refuse(SecretOverdue, "This secret key is overdue for a reset, and the account has chosen that overdue secret keys "+
+		"stop working: reset it on the API Key Management page.")
 }
 
 func (g *Gate) refuseNetwork(a netip.Addr) *Refusal {

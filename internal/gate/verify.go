@@ -121,8 +121,10 @@ func (g *Gate) prove(user, password string, now time.Time) (found, bool) {
 func (e *entry) found(s *slot, user string, now time.Time) found {
 	rules := e.account.rules.Load()
 	return found{
-		principal: Principal{KeyID: e.keyID, AccountID: e.account.id, SecretID: s.secretID, APIKey: user, Master: e.master, Permissions: e.permissions()},
-		slot:      s, state: e.state, rule: e.rule, suspended: rules.suspended, stopped: rules.stopped(s, now),
+		principal: Principal{
+			KeyID: e.keyID, AccountID: e.account.id, SecretID: s.secretID, APIKey: user, Master: e.master, Permissions: e.permissions(),
+		},
+		slot: s, state: e.state, rule: e.rule, suspended: rules.suspended, stopped: rules.stopped(s, now),
 	}
 }
 

@@ -126,7 +126,8 @@ func grants(ctx context.Context, tx *store.Tx, by change.Actor, was, is store.Li
 		return err
 	}
 	if more := access.Permission(is.Permissions &^ was.Permissions &^ own.Permissions); more != 0 {
-		return change.Forbidden(boundPermissions, "the calling key lacks "+more.String()+" itself, and a key grants no more than it has: its account's people can")
+		return change.Forbidden(boundPermissions, "the calling key lacks "+more.String()+" itself, and a key grants no more than it "+
+			"has: its account's people can")
 	}
 	names, err := beyond(is, own.Limits)
 	if err != nil {
@@ -135,7 +136,8 @@ func grants(ctx context.Context, tx *store.Tx, by change.Actor, was, is store.Li
 	more, err := beyond(is, was)
 	for _, name := range names {
 		if name != boundPermissions && slices.Contains(more, name) {
-			return change.Forbidden(name, "the calling key is restricted in this itself, and a key grants no more than it has: its account's people can")
+			return change.Forbidden(name, "the calling key is restricted in this itself, and a key grants no more than it has: its "+
+				"account's people can")
 		}
 	}
 	return err

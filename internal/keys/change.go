@@ -40,7 +40,8 @@ type KeyChange struct {
 
 // Restricts says whether the change touches a restriction.
 func (c *KeyChange) Restricts() bool {
-	return c.Permissions != nil || c.Networks != nil || c.AllowedSenders != nil || c.HourLimit != nil || c.DayLimit != nil || c.MonthLimit != nil || c.OverHourWaits != nil
+	return c.Permissions != nil || c.Networks != nil || c.AllowedSenders != nil || c.HourLimit != nil || c.DayLimit != nil ||
+		c.MonthLimit != nil || c.OverHourWaits != nil
 }
 
 // maxAllowedSenders bounds a key's list.
@@ -50,7 +51,9 @@ const maxAllowedSenders = 100
 // deactivate itself, a subaccount's cannot change what restricts it, and none gives more than it has. What the operator
 // restricts, nobody else loosens. Errors: *change.Error
 // on the property, of the kind LockOut when the key would shut itself out.
-func (k *Keys) Change(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, c KeyChange, self int64) (store.Key, error) {
+func (k *Keys) Change(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, c KeyChange, self int64) (store.Key,
+	error,
+) {
 	var out store.Key
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
 		key, err := tx.KeyToChange(ctx, scope, f)
@@ -60,10 +63,12 @@ func (k *Keys) Change(ctx context.Context, by change.Actor, scope store.Scope, f
 		if key.ID == self && !key.Master {
 			switch {
 			case c.Restricts():
-				return nil, change.Forbidden("Permissions", "a subaccount's key cannot change its own restrictions: the account's master key or its people can")
+				return nil, change.Forbidden("Permissions", "a subaccount's key cannot change its own restrictions: the account's "+
+					"master key or its people can")
 			case c.Name != nil && *c.Name != key.Name, c.Reference != nil && *c.Reference != key.Reference:
 				// A name or reference that is taken would tell of the account's other keys.
-				return nil, change.Forbidden("Name", "a subaccount's key cannot change its own name and reference: the account's master key or its people can")
+				return nil, change.Forbidden("Name", "a subaccount's key cannot change its own name and reference: the account's "+
+					"master key or its people can")
 			}
 		}
 		var log change.Log
@@ -242,7 +247,8 @@ func (k *Keys) Suspend(ctx context.Context, by change.Actor, f store.KeyFilter, 
 			return "", "", n, change.Conflicting("State", "the key is suspended already")
 		}
 		key.Own = store.OwnState{State: store.KeySuspended, Before: key.Own.State, Reason: reason}
-		return "key.suspend", "state: " + key.Own.Before + " → suspended; reason: " + reason, notice.Notice{Kind: notice.KeySuspended, Reason: reason}, nil
+		return "key.suspend", "state: " + key.Own.Before + " → suspended; reason: " + reason,
+			notice.Notice{Kind: notice.KeySuspended, Reason: reason}, nil
 	})
 }
 
@@ -260,7 +266,9 @@ func (k *Keys) Restore(ctx context.Context, by change.Actor, f store.KeyFilter) 
 	})
 }
 
-func (k *Keys) setSuspended(ctx context.Context, by change.Actor, f store.KeyFilter, set func(*store.Key) (action, detail string, n notice.Notice, err error)) (store.Key, error) {
+func (k *Keys) setSuspended(ctx context.Context, by change.Actor, f store.KeyFilter,
+	set func(*store.Key) (action, detail string, n notice.Notice, err error),
+) (store.Key, error) {
 	var out store.Key
 	err := k.change(ctx, func(tx *store.Tx) (*store.Key, error) {
 		key, err := tx.KeyToChange(ctx, store.OfOperator(), f)

@@ -32,7 +32,8 @@ func (k *Keys) Export(ctx context.Context, scope store.Scope, f store.KeyFilter,
 		if at == 0 {
 			begin()
 			out.Write([]string{ //nolint:errcheck // Flush says it
-				"Name", "Reference", "API key", "Kind", "State", "Created", "Last used", "Secret key age in days", "Secret keys", "Messages in 30 days",
+				"Name", "Reference", "API key", "Kind", "State", "Created", "Last used", "Secret key age in days", "Secret keys",
+				"Messages in 30 days",
 			})
 		}
 		for _, x := range list {
@@ -63,7 +64,8 @@ func (k *Key) record(volume []int64) []string {
 		return t.UTC().Format(time.RFC3339)
 	}
 	return []string{
-		sheet.Cell(k.Name), sheet.Cell(k.Reference), k.APIKey, kind, k.State, when(k.CreatedAt), when(k.LastUsedAt), age, strconv.Itoa(len(k.Secrets)),
+		sheet.Cell(k.Name), sheet.Cell(k.Reference), k.APIKey, kind, k.State, when(k.CreatedAt), when(k.LastUsedAt), age,
+		strconv.Itoa(len(k.Secrets)),
 		strconv.FormatInt(sent, 10),
 	}
 }

@@ -87,7 +87,8 @@ func (k *Keys) put(key store.Key) error {
 		Permissions: access.Permission(key.Permissions), Networks: networks,
 	}
 	for _, x := range key.Secrets {
-		g.Secrets = append(g.Secrets, gate.Secret{ID: x.ID, Digest: credential.Digest(x.Digest), CreatedAt: x.CreatedAt, ExpiresAt: x.ExpiresAt})
+		g.Secrets = append(g.Secrets,
+			gate.Secret{ID: x.ID, Digest: credential.Digest(x.Digest), CreatedAt: x.CreatedAt, ExpiresAt: x.ExpiresAt})
 	}
 	k.gate.Put(g)
 	return nil

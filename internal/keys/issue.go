@@ -126,7 +126,8 @@ func (k *Keys) CreateSubaccount(ctx context.Context, by change.Actor, accountID 
 			return nil, err
 		}
 		var err error
-		if out, err = k.issueWith(ctx, tx, by, key, n.Secret, log.Text); err != nil || n.SecretMadeAt.IsZero() || !n.SecretMadeAt.Before(tx.Now) {
+		if out, err = k.issueWith(ctx, tx, by, key, n.Secret, log.Text); err != nil || n.SecretMadeAt.IsZero() ||
+			!n.SecretMadeAt.Before(tx.Now) {
 			return &out.Key, err
 		}
 		out.Key.Secrets[0].CreatedAt = n.SecretMadeAt.UTC()
@@ -142,7 +143,8 @@ func (k *Keys) CreateSubaccount(ctx context.Context, by change.Actor, accountID 
 func notSuspended(ctx context.Context, tx *store.Tx, accountID int64) error {
 	master, err := tx.Key(ctx, store.OfAccount(accountID), store.KeyFilter{Master: new(true)})
 	if err == nil && master.State == store.KeySuspended {
-		return change.Forbidden("Name", "the account's master key is suspended by the operator, and no subaccounts can be made until it is restored")
+		return change.Forbidden("Name", "the account's master key is suspended by the operator, and no subaccounts can be made "+
+			"until it is restored")
 	}
 	return err
 }
@@ -217,7 +219,8 @@ func (k *Keys) free(ctx context.Context, tx *store.Tx, key store.Key) error {
 	}
 	if key.Reference != "" {
 		if is, err := taken(scope, store.KeyFilter{Reference: key.Reference}); is || err != nil {
-			return change.Or(err, change.Conflicting("Reference", fmt.Sprintf("the account has a key with the reference %q already", key.Reference)))
+			return change.Or(err,
+				change.Conflicting("Reference", fmt.Sprintf("the account has a key with the reference %q already", key.Reference)))
 		}
 	}
 	for _, deleted := range []bool{false, true} {

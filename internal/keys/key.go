@@ -86,7 +86,8 @@ const VolumeDays = 30
 func keyOf(k store.Key, policy credential.Policy, used, now time.Time) Key {
 	out := Key{
 		ID: k.ID, AccountID: k.AccountID, APIKey: k.APIKey, Name: k.Name, Reference: k.Reference, TrackHost: k.TrackHost, Master: k.Master,
-		State: k.State, StateReason: k.StateReason, CreatedAt: k.CreatedAt, DeletedAt: k.DeletedAt, LastUsedAt: used, Secrets: []Secret{}, Record: k,
+		State: k.State, StateReason: k.StateReason, CreatedAt: k.CreatedAt, DeletedAt: k.DeletedAt, LastUsedAt: used, Secrets: []Secret{},
+		Record: k,
 	}
 	for i, x := range k.Secrets {
 		s := secretOf(x, k.State, policy, now)
@@ -101,7 +102,8 @@ func keyOf(k store.Key, policy credential.Policy, used, now time.Time) Key {
 func secretOf(x store.Secret, state string, policy credential.Policy, now time.Time) Secret {
 	age := policy.AgeOf(x.CreatedAt, now)
 	s := Secret{
-		ID: x.ID, Hint: x.Hint, CreatedAt: x.CreatedAt, AgeDays: age.Days, DaysLeft: age.DaysLeft, ExpiresAt: x.ExpiresAt, LastUsedAt: x.LastUsedAt,
+		ID: x.ID, Hint: x.Hint, CreatedAt: x.CreatedAt, AgeDays: age.Days, DaysLeft: age.DaysLeft, ExpiresAt: x.ExpiresAt,
+		LastUsedAt: x.LastUsedAt,
 	}
 	if x.ExpiresAt.IsZero() && state == store.KeyActive {
 		s.Due, s.Overdue = age.Due, age.Overdue
@@ -199,7 +201,8 @@ func (k *Keys) Details(ctx context.Context, key store.Key) (Details, error) {
 func restrictionsOf(l store.Limits) Restrictions {
 	out := Restrictions{
 		Permissions: strings.Split(access.Permission(l.Permissions).String(), ","), Networks: strings.Fields(l.Networks),
-		AllowedSenders: mail.SplitList(l.AllowedSenders), HourLimit: l.HourLimit, DayLimit: l.DayLimit, MonthLimit: l.MonthLimit, OverHour: "refuse",
+		AllowedSenders: mail.SplitList(l.AllowedSenders), HourLimit: l.HourLimit, DayLimit: l.DayLimit, MonthLimit: l.MonthLimit,
+		OverHour: "refuse",
 	}
 	if l.OverHourWaits {
 		out.OverHour = "wait"

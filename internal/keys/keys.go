@@ -64,8 +64,9 @@ type Config struct {
 // New makes Keys.
 func New(c Config) *Keys {
 	return &Keys{
-		store: c.Store, gate: c.Gate, digester: c.Digester, notices: c.Notices, accounts: c.Accounts, changed: c.Changed, ownHost: c.OwnHost,
-		now: c.Now, log: c.Log,
+		store: c.Store, gate: c.Gate, digester: c.Digester, notices: c.Notices, accounts: c.Accounts, changed: c.Changed,
+		ownHost: c.OwnHost,
+		now:     c.Now, log: c.Log,
 	}
 }
 
@@ -73,7 +74,10 @@ func New(c Config) *Keys {
 func (k *Keys) NoteUses(ctx context.Context, uses []gate.Use) error {
 	rows := make([]store.Connection, len(uses))
 	for i, u := range uses {
-		rows[i] = store.Connection{SecretID: u.SecretID, Protocol: u.Protocol, Address: u.Address, Client: u.Client, FirstSeenAt: u.First, LastSeenAt: u.Last, Count: u.Count}
+		rows[i] = store.Connection{
+			SecretID: u.SecretID, Protocol: u.Protocol, Address: u.Address, Client: u.Client, FirstSeenAt: u.First, LastSeenAt: u.Last,
+			Count: u.Count,
+		}
 	}
 	return k.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.NeedRoom(); err != nil {

@@ -120,11 +120,13 @@ func (k *Keys) overlap(ctx context.Context, tx *store.Tx, key *store.Key, how Re
 // thirdSecret says which of two live secrets would die for a third.
 func thirdSecret(live []store.Secret) error {
 	older := live[1] // the newest is first
-	reason := fmt.Sprintf("two secret keys are live already, …%s and …%s, and a third is not possible: the older one, …%s", live[0].Hint, older.Hint, older.Hint)
+	reason := fmt.Sprintf("two secret keys are live already, …%s and …%s, and a third is not possible: the older one, …%s", live[0].Hint,
+		older.Hint, older.Hint)
 	if !older.LastUsedAt.IsZero() {
 		reason += ", last used " + older.LastUsedAt.Format("2006-01-02 15:04 UTC") + ","
 	}
-	return &change.Error{Kind: change.Conflict, Field: "EndSecretID", Reason: reason + fmt.Sprintf(" would end at once; name the one to end (%d or %d), or reset without an overlap, which ends both", live[0].ID, older.ID)}
+	return &change.Error{Kind: change.Conflict, Field: "EndSecretID", Reason: reason + fmt.Sprintf(" would end at once; name the "+
+		"one to end (%d or %d), or reset without an overlap, which ends both", live[0].ID, older.ID)}
 }
 
 // Retire ends one live secret of a key early: the old one of an overlap. The last live secret is not retired, but
@@ -141,7 +143,8 @@ func (k *Keys) Retire(ctx context.Context, by change.Actor, scope store.Scope, f
 		case i < 0:
 			return nil, &change.Error{Kind: change.Invalid, Field: "SecretID", Reason: "it names no live secret key of this API key"}
 		case len(key.Secrets) == 1:
-			return nil, &change.Error{Kind: change.NotAllowed, Field: "SecretID", Reason: "it is the only live secret key: reset it, or deactivate the API key"}
+			return nil, &change.Error{Kind: change.NotAllowed, Field: "SecretID", Reason: "it is the only live secret key: reset " +
+				"it, or deactivate the API key"}
 		}
 		gone := key.Secrets[i]
 		if err := tx.EndSecret(ctx, key.ID, gone.ID); err != nil {
@@ -192,7 +195,10 @@ func (k *Keys) Leaked(ctx context.Context, by change.Actor, secret, foundURL str
 			return nil, err
 		}
 		key.Secrets = slices.Delete(key.Secrets, i, i+1)
-		n := notice.Notice{Kind: notice.CredentialLeaked, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, Reference: key.Reference, SecretID: found.ID, Hint: found.Hint, Address: by.Origin, FoundURL: foundURL}
+		n := notice.Notice{
+			Kind: notice.CredentialLeaked, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, Reference: key.Reference,
+			SecretID: found.ID, Hint: found.Hint, Address: by.Origin, FoundURL: foundURL,
+		}
 		if err := k.notices.Add(ctx, tx, key.AccountID, n); err != nil {
 			return nil, err
 		}
@@ -219,7 +225,8 @@ func (k *Keys) EndOverlaps(ctx context.Context) (n int, err error) {
 			if err != nil {
 				return err
 			}
-			if err := tx.AddAudit(ctx, change.Actor{}.Entry(key.AccountID, "key.overlap.end", "key "+key.APIKey, "the secret key …"+x.Hint+" came to its end")); err != nil {
+			if err := tx.AddAudit(ctx, change.Actor{}.Entry(key.AccountID, "key.overlap.end", "key "+key.APIKey,
+				"the secret key …"+x.Hint+" came to its end")); err != nil {
 				return err
 			}
 		}

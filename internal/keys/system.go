@@ -43,7 +43,8 @@ func (k *Keys) System(ctx context.Context, from string) (store.Key, error) {
 			return err
 		}
 		// Who runs the server has named the address: it is his word.
-		if _, err := tx.PutSender(ctx, store.Sender{KeyID: key.ID, Email: email, Domain: domain, Status: store.SenderActive, Proof: store.ProofOperator, DomainID: d.ID, Filename: d.Filename}); err != nil {
+		if _, err := tx.PutSender(ctx,
+			store.Sender{KeyID: key.ID, Email: email, Domain: domain, Status: store.SenderActive, Proof: store.ProofOperator, DomainID: d.ID, Filename: d.Filename}); err != nil {
 			return err
 		}
 		if err := tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.add", "sender "+email, "for Postern's own mail")); err != nil {
@@ -71,11 +72,13 @@ func (k *Keys) systemKey(ctx context.Context, by change.Actor) (store.Key, error
 		if err != nil {
 			return err
 		}
-		key, err = tx.AddKey(ctx, store.Key{AccountID: a.ID, APIKey: credential.NewAPIKey().String(), Name: SystemName, Master: true, State: store.KeyActive})
+		key, err = tx.AddKey(ctx,
+			store.Key{AccountID: a.ID, APIKey: credential.NewAPIKey().String(), Name: SystemName, Master: true, State: store.KeyActive})
 		if err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, by.Entry(a.ID, "account.create", "account "+SystemName, "for Postern's own mail, with a key that has no secret"))
+		return tx.AddAudit(ctx, by.Entry(a.ID, "account.create", "account "+SystemName, "for Postern's own mail, with a key that "+
+			"has no secret"))
 	})
 	return key, err
 }

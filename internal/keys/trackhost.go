@@ -22,7 +22,8 @@ func cleanHost(s string) (string, error) {
 		return "", nil
 	}
 	if err := mail.CheckEmail("x@" + s); err != nil || strings.ContainsAny(s, "@ ") {
-		return "", fmt.Errorf("%q is not a host name: give one such as links.example.com, without https:// and without a path", access.Short(s))
+		return "", fmt.Errorf("%q is not a host name: give one such as links.example.com, without https:// and without a path",
+			access.Short(s))
 	}
 	host := mail.Domain("x@" + s)
 	last := host[strings.LastIndexByte(host, '.')+1:]
@@ -56,7 +57,8 @@ func (k *Keys) allowHost(ctx context.Context, tx *store.Tx, by change.Actor, key
 	}
 	ok, err := tx.SendsFrom(ctx, key.AccountID, key.ID, senders)
 	if err == nil && !ok {
-		err = change.Wrong("TrackHost", fmt.Errorf("%s is in no domain that this key may send from: add the domain as a sender first", host))
+		err = change.Wrong("TrackHost", fmt.Errorf("%s is in no domain that this key may send from: add the domain as a sender first",
+			host))
 	}
 	return err
 }

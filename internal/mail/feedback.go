@@ -45,7 +45,8 @@ func ReadFeedback(raw []byte) (*Feedback, error) {
 		}
 	}
 	if !found {
-		return nil, &SyntaxError{"", "this is no report of a complaint: it has neither a part message/feedback-report (RFC 5965) nor the mail that is complained of"}
+		return nil, &SyntaxError{"", "this is no report of a complaint: it has neither a part message/feedback-report (RFC 5965) " +
+			"nor the mail that is complained of"}
 	}
 	if f.Type == "" {
 		f.Type = "abuse"

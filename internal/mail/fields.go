@@ -34,7 +34,8 @@ const (
 func kindOf(lower string) fieldKind {
 	switch lower {
 	case "from", "sender", "reply-to", "to", "cc", "bcc", "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-bcc",
-		"resent-reply-to", "return-receipt-to", "disposition-notification-to", "errors-to", "mail-reply-to", "mail-followup-to", "apparently-to":
+		"resent-reply-to", "return-receipt-to", "disposition-notification-to", "errors-to", "mail-reply-to", "mail-followup-to",
+		"apparently-to":
 		return addresses
 	case "message-id", "in-reply-to", "references", "resent-message-id", "content-id", "supersedes", "original-message-id":
 		return msgIDs
@@ -51,9 +52,12 @@ func kindOf(lower string) fieldKind {
 	case "date", "resent-date":
 		return dates
 	case "auto-submitted", "precedence", "importance", "priority", "sensitivity", "x-priority", "x-msmail-priority", "feedback-id",
-		"mime-version", "content-transfer-encoding", "content-language", "content-location", "content-base", "content-md5", "content-duration",
-		"x-auto-response-suppress", "tls-required", "require-recipient-valid-since", "disposition-notification-options", "original-recipient",
-		"dkim-signature", "domainkey-signature", "authentication-results", "arc-seal", "arc-message-signature", "arc-authentication-results",
+		"mime-version", "content-transfer-encoding", "content-language", "content-location", "content-base", "content-md5",
+		"content-duration",
+		"x-auto-response-suppress", "tls-required", "require-recipient-valid-since", "disposition-notification-options",
+		"original-recipient",
+		"dkim-signature", "domainkey-signature", "authentication-results", "arc-seal", "arc-message-signature",
+		"arc-authentication-results",
 		"received-spf", "expires", "language", "accept-language", "message-context", "autoforwarded", "dl-expansion-history":
 		return tokens
 	case "received", "return-path", "delivered-to", "x-received":
@@ -213,7 +217,8 @@ func asciiURL(s string) (string, error) {
 	s = strings.Join(strings.Fields(s), "")
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || rest == "" || !isScheme(scheme) {
-		return "", wrong(fmt.Sprintf("%q is not a URL with its scheme, as https://example.com/ and mailto:a@example.com are", shorten([]byte(s))))
+		return "", wrong(fmt.Sprintf("%q is not a URL with its scheme, as https://example.com/ and mailto:a@example.com are",
+			shorten([]byte(s))))
 	}
 	if host, path, found := strings.Cut(strings.TrimPrefix(rest, "//"), "/"); strings.HasPrefix(rest, "//") && !ascii(host) {
 		name, port, _ := strings.Cut(host, ":")

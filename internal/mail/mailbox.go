@@ -121,7 +121,8 @@ func scanPlain(s string) (at int, upper, plain bool) {
 	label := at + 1 // where the label begins
 	for i := label; ; i++ {
 		if i == len(s) || s[i] == '.' {
-			if n := i - label; n == 0 || n > maxLabel || s[label] == '-' || s[i-1] == '-' || n > 3 && s[label+2] == '-' && s[label+3] == '-' {
+			if n := i - label; n == 0 || n > maxLabel || s[label] == '-' || s[i-1] == '-' || n > 3 && s[label+2] == '-' &&
+				s[label+3] == '-' {
 				return 0, false, false
 			}
 			if i == len(s) {

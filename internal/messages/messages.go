@@ -195,7 +195,8 @@ func (m *Messages) History(ctx context.Context, scope store.Scope, id int64) ([]
 func (m *Messages) Source(ctx context.Context, scope store.Scope, id int64) ([]byte, error) {
 	raw, err := m.c.Store.Source(ctx, scope, id)
 	if errors.Is(err, store.ErrSealed) {
-		return nil, change.Errorf(change.NotFound, "", "the source of the message is sealed: it has a link for its recipient alone, and is removed when it was handed over")
+		return nil, change.Errorf(change.NotFound, "", "the source of the message is sealed: it has a link for its recipient alone, "+
+			"and is removed when it was handed over")
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, change.Errorf(change.NotFound, "", "the source of the message is not kept any more")

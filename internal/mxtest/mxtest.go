@@ -106,11 +106,12 @@ type Script struct {
 	MaxRcpts int                         // of a transaction: to more the reply is 452 4.5.3; 0 is no limit
 	OnData   string                      // reply to DATA; "" is 354
 	CutAt    int                         // a message with so many bytes is refused in its middle, and the connection closed; 0 is never
-	OnDot    func(n int) string          // reply to the nth message, from 1; "" is 250, "drop" closes without one, "hang" waits for the client to go
-	MaxMails int                         // after so many on one connection it is closed
-	Farewell string                      // before that the next command is answered with this; "" is without a word
-	Count    bool                        // mails are counted and not kept
-	Pause    func(command string)        // called before each reply
+	// reply to the nth message, from 1; "" is 250, "drop" closes without one, "hang" waits for the client to go
+	OnDot    func(n int) string
+	MaxMails int                  // after so many on one connection it is closed
+	Farewell string               // before that the next command is answered with this; "" is without a word
+	Count    bool                 // mails are counted and not kept
+	Pause    func(command string) // called before each reply
 }
 
 // Server is a scripted mail server.
@@ -449,8 +450,9 @@ func Certificate(t testing.TB) *tls.Config {
 		t.Fatal(err)
 	}
 	tpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "fake.example"}, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "fake.example"}, DNSNames: []string{"localhost"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tpl, tpl, key.Public(), key)
 	if err != nil {

@@ -45,7 +45,8 @@ func (o *Outbox) AddAsked(ctx context.Context, tx *store.Tx, asker, accountID in
 	case err != nil:
 		return err
 	case b.to > 0 && to >= b.to:
-		return change.Errorf(change.TooOften, "Email", "%s was mailed %d %s within a day: use the last one, or wait until tomorrow", m.Email, to, b.what)
+		return change.Errorf(change.TooOften, "Email", "%s was mailed %d %s within a day: use the last one, or wait until tomorrow",
+			m.Email, to, b.what)
 	case b.of > 0 && of >= b.of:
 		return change.Errorf(change.TooOften, "Email", "this account had %d %s mailed within a day: wait until tomorrow", of, b.what)
 	}

@@ -30,10 +30,13 @@ const (
 	CredentialDue     = "credential.due"     // to the owners: KeyName, APIKey, Days left, Until
 	CredentialOverdue = "credential.overdue" // to the owners: KeyName, APIKey, Days over, Stops
 	CredentialLeaked  = "credential.leaked"  // to the owners: KeyName, APIKey, Hint, Address, FoundURL
-	HookDead          = "hook.dead"          // to the owners: KeyName and APIKey if it is a key's, What events, Address of the URL, Reason, Until when it worked, Days: events that a backup has now, Wanted: events dropped
-	SenderLink        = "sender.link"        // to the address that somebody wants to send from: Link, AccountName, KeyName, What address, Until
-	DomainBroken      = "domain.broken"      // to the owners: KeyName, APIKey, What domain, Reason
-	DomainMended      = "domain.mended"      // to the owners: likewise
+	// to the owners: KeyName and APIKey if it is a key's, What events, Address of the URL, Reason, Until when it
+	// worked, Days: events that a backup has now, Wanted: events dropped
+	HookDead = "hook.dead"
+	// to the address that somebody wants to send from: Link, AccountName, KeyName, What address, Until
+	SenderLink   = "sender.link"
+	DomainBroken = "domain.broken" // to the owners: KeyName, APIKey, What domain, Reason
+	DomainMended = "domain.mended" // to the owners: likewise
 )
 
 // Notice is something to tell people, and perhaps a webhook. Until it is sent it is in the store, sealed: a link in it

@@ -30,7 +30,10 @@ type data struct {
 }
 
 func dataOf(a store.Account, n notice.Notice) data {
-	d := data{Account: a.Name, AccountID: a.ID, APIKey: n.APIKey, KeyID: n.KeyID, KeyName: n.KeyName, Reference: n.Reference, SecretID: n.SecretID, SecretHint: n.Hint, ReportedFrom: n.Address, FoundURL: n.FoundURL}
+	d := data{
+		Account: a.Name, AccountID: a.ID, APIKey: n.APIKey, KeyID: n.KeyID, KeyName: n.KeyName, Reference: n.Reference,
+		SecretID: n.SecretID, SecretHint: n.Hint, ReportedFrom: n.Address, FoundURL: n.FoundURL,
+	}
 	until := n.Until.UTC().Truncate(time.Second)
 	switch n.Kind {
 	case notice.CredentialDue:

@@ -97,10 +97,12 @@ func unlinked(s string) string {
 
 func (l *letter) sharing(n notice.Notice) {
 	by := person(n.By)
-	l.Facts = facts("Account", n.AccountName, "Keys", strings.Join(n.KeyNames, ", "), "Your role", roleWords(n.Role), "Invited by", by, "When", when(n.At))
+	l.Facts = facts("Account", n.AccountName, "Keys", strings.Join(n.KeyNames, ", "), "Your role", roleWords(n.Role), "Invited by", by,
+		"When", when(n.At))
 	if n.Kind == notice.AccessGiven {
 		l.Subject = "Your access on Postern has changed"
-		l.Lines = []string{by + " has shared " + shared(n) + " on Postern with you. Sign in as you always do; the account is in the menu at the top of the page."}
+		l.Lines = []string{by + " has shared " + shared(n) + " on Postern with you. Sign in as you always do; the account is in the " +
+			"menu at the top of the page."}
 		l.Button, l.Why = "Open it", toUser
 		l.After = []string{"If you do not know " + by + ", do nothing: what you have here already is not touched."}
 		return
@@ -108,7 +110,8 @@ func (l *letter) sharing(n notice.Notice) {
 	l.Subject = "You are invited to an account on Postern"
 	l.Lines = []string{by + " invites you to share " + shared(n) + " on Postern, a service that sends mail for programs."}
 	l.Button = "Accept the invitation"
-	l.After = []string{"The link works once, until " + when(n.Until) + ". It is meant for you alone: do not pass it on. If you do not know " + by + ", do nothing."}
+	l.After = []string{"The link works once, until " + when(n.Until) + ". It is meant for you alone: do not pass it on. If you do " +
+		"not know " + by + ", do nothing."}
 	l.Why = "You get this because somebody gave this address for an invitation. There will be no other mail unless you accept."
 }
 
@@ -174,7 +177,8 @@ func (l *letter) signIn(n notice.Notice) {
 	l.Lines = []string{"What you sign in to Postern with has changed."}
 	l.Facts = facts("Changed", n.What, "From", n.Address, "When", when(n.At))
 	l.Button = "Look at your sign-in"
-	l.After = []string{"If it was you, there is nothing to do. If not, set a new password at once, end your other sessions, and notify your server administrator."}
+	l.After = []string{"If it was you, there is nothing to do. If not, set a new password at once, end your other sessions, and " +
+		"notify your server administrator."}
 }
 
 func (l *letter) key(n notice.Notice) {
@@ -182,12 +186,14 @@ func (l *letter) key(n notice.Notice) {
 	l.Button, l.Why = "Open the key", toOwner
 	if n.Kind == notice.KeySuspended {
 		l.Subject, l.Quote = "The API key "+short(n.APIKey)+" is suspended", n.Reason
-		l.Lines = []string{"The operator of your Postern server has suspended this key. Nothing is sent with it until they restore it; its history stays."}
+		l.Lines = []string{"The operator of your Postern server has suspended this key. Nothing is sent with it until they restore " +
+			"it; its history stays."}
 		l.After = []string{"To have it restored, answer to the operator."}
 		return
 	}
 	l.Subject = "The API key " + short(n.APIKey) + " works again"
-	l.Lines = []string{"The operator of your Postern server has restored this key. It is again what it was before it was suspended, with the same secret."}
+	l.Lines = []string{"The operator of your Postern server has restored this key. It is again what it was before it was suspended, " +
+		"with the same secret."}
 }
 
 func (l *letter) account(n notice.Notice) {
@@ -195,35 +201,43 @@ func (l *letter) account(n notice.Notice) {
 	l.Button, l.Why = "Open the account", toOwner
 	if n.Kind == notice.AccountSuspended {
 		l.Subject, l.Quote = "Your account is suspended", n.Reason
-		l.Lines = []string{"The operator of your Postern server has suspended this account with all its keys. Nothing is sent with them until the operator restores it; their history stays."}
+		l.Lines = []string{"The operator of your Postern server has suspended this account with all its keys. Nothing is sent with " +
+			"them until the operator restores it; their history stays."}
 		l.After = []string{"To have it restored, answer to the operator."}
 		return
 	}
 	l.Subject = "Your account works again"
-	l.Lines = []string{"The operator of your Postern server has restored this account. Its keys are again what they were before, with the same secrets."}
+	l.Lines = []string{"The operator of your Postern server has restored this account. Its keys are again what they were before, " +
+		"with the same secrets."}
 }
 
 func (l *letter) credential(n notice.Notice) {
 	l.Facts = facts("Account", n.AccountName, "Key", n.KeyName, "API key", n.APIKey)
 	l.Button, l.Why = "Reset the secret key", toOwner
-	const how = "A reset makes a new secret key and shows it once. Choose how long the old one goes on working, and change your programs in that time; the page lists which connections still use it."
+	const how = "A reset makes a new secret key and shows it once. Choose how long the old one goes on working, and change your " +
+		"programs in that time; the page lists which connections still use it."
 	switch n.Kind {
 	case notice.CredentialDue:
 		l.Subject = fmt.Sprintf("The secret key of %s is due in %s", short(n.APIKey), days(n.Days))
-		l.Lines = []string{"By your account's policy this secret key is to be reset by " + date(n.Until) + ". " + stops(n.Stops, "After that it stops working.", "It will keep working.")}
+		l.Lines = []string{"By your account's policy this secret key is to be reset by " + date(n.Until) + ". " + stops(n.Stops,
+			"After that it stops working.", "It will keep working.")}
 		l.Facts = append(l.Facts, fact{"Days left", fmt.Sprint(n.Days)}, fact{"Due by", when(n.Until)})
 		l.After = []string{how}
 	case notice.CredentialOverdue:
 		l.Subject = "The secret key of " + short(n.APIKey) + " is overdue"
-		l.Lines = []string{"By your account's policy this secret key was to be reset by " + date(n.Until) + ". " + stops(n.Stops, "It has stopped working: nothing is sent with it until it is reset.", "It still works, and gets no safer.")}
+		l.Lines = []string{"By your account's policy this secret key was to be reset by " + date(n.Until) + ". " + stops(n.Stops,
+			"It has stopped working: nothing is sent with it until it is reset.", "It still works, and gets no safer.")}
 		l.Facts = append(l.Facts, fact{"Overdue since", when(n.Until)})
 		l.After = []string{how}
 	default:
 		l.Subject = "A secret key of " + short(n.APIKey) + " has leaked and was revoked"
-		l.Lines = []string{"Somebody reported a secret key of yours that was found where it should not be. Whoever has it could send as you, so it was revoked at once: what still uses it is refused."}
-		l.Facts = append(l.Facts, facts("Secret key", "ends in "+n.Hint, "Reported from", n.Address, "Found at", n.FoundURL, "When", when(n.At))...)
+		l.Lines = []string{"Somebody reported a secret key of yours that was found where it should not be. Whoever has it could " +
+			"send as you, so it was revoked at once: what still uses it is refused."}
+		l.Facts = append(l.Facts, facts("Secret key", "ends in "+n.Hint, "Reported from", n.Address, "Found at", n.FoundURL, "When",
+			when(n.At))...)
 		l.After = []string{
-			"Reset it to get a new one, and put that into your programs. Before you do, find the place that the old one leaked from, and look through the key's messages for what you did not send.",
+			"Reset it to get a new one, and put that into your programs. Before you do, find the place that the old one leaked " +
+				"from, and look through the key's messages for what you did not send.",
 		}
 	}
 }
@@ -234,16 +248,19 @@ func (l *letter) hook(n notice.Notice) {
 	switch {
 	case n.KeyID == 0:
 		l.Subject = "The webhook about secret keys is dead"
-		l.Lines = []string{"The URL that events of your secret keys are posted to has answered nothing but errors for a day, so it is told nothing more. You still get them by mail."}
+		l.Lines = []string{"The URL that events of your secret keys are posted to has answered nothing but errors for a day, so it " +
+			"is told nothing more. You still get them by mail."}
 		if n.Wanted > 0 {
 			l.Lines = append(l.Lines, fmt.Sprintf("What waited for it was dropped: %d events.", n.Wanted))
 		}
 	case n.Days > 0 && n.Wanted == 0:
 		l.Lines = append(l.Lines, "Your backup URL has taken over what waited and what comes.")
 	case n.Wanted > 0:
-		l.Lines = append(l.Lines, fmt.Sprintf("What waited for it was dropped: %d events. They are still in the messages' histories.", n.Wanted))
+		l.Lines = append(l.Lines, fmt.Sprintf("What waited for it was dropped: %d events. They are still in the messages' histories.",
+			n.Wanted))
 	}
-	l.Facts = facts("Account", n.AccountName, "Key", n.KeyName, "API key", n.APIKey, "URL", n.Address, "Events", n.What, "Failing since", when(n.Until), "Last error", n.Reason)
+	l.Facts = facts("Account", n.AccountName, "Key", n.KeyName, "API key", n.APIKey, "URL", n.Address, "Events", n.What, "Failing since",
+		when(n.Until), "Last error", n.Reason)
 	l.Button, l.Why = "Open the webhooks", toOwner
 	l.After = []string{"Once your receiver works again, save the URL again to re-enable it."}
 }

@@ -35,7 +35,8 @@ func (n *Notify) compose(id string, to []mail.Address, notice notice.Notice) (su
 		return submit.Message{}, submit.Envelope{}, err
 	}
 	d := mail.Draft{
-		From: n.From, To: to, Subject: l.Subject, Text: l.text(), HTML: html, Date: notice.At, MessageID: id + "@" + mail.Domain(n.From.Email),
+		From: n.From, To: to, Subject: l.Subject, Text: l.text(), HTML: html, Date: notice.At, MessageID: id + "@" +
+			mail.Domain(n.From.Email),
 		Headers: []mail.Field{{Name: "Auto-Submitted", Value: "auto-generated"}}, // RFC 3834: nothing answers by itself
 	}
 	raw, err := mail.Compose(d)

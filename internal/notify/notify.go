@@ -187,7 +187,8 @@ func (n *Notify) remove(ctx context.Context, kept store.Notice, notice notice.No
 			if err != nil {
 				return err
 			}
-			if _, err := n.Webhook.Notify(ctx, tx, store.Owner{AccountID: a.ID, KeyID: notice.KeyID}, t, notice.At, dataOf(a, notice)); err != nil {
+			if _, err := n.Webhook.Notify(ctx, tx, store.Owner{AccountID: a.ID, KeyID: notice.KeyID}, t, notice.At,
+				dataOf(a, notice)); err != nil {
 				return err
 			}
 		}
@@ -222,7 +223,8 @@ func (n *Notify) send(ctx context.Context, kept store.Notice, notice notice.Noti
 	if err != nil {
 		return err
 	}
-	if _, err := n.Submit.Accept(ctx, gate.Principal{KeyID: n.key.ID, AccountID: n.key.AccountID, APIKey: n.key.APIKey, Master: true}, env, m); err != nil {
+	if _, err := n.Submit.Accept(ctx, gate.Principal{KeyID: n.key.ID, AccountID: n.key.AccountID, APIKey: n.key.APIKey, Master: true},
+		env, m); err != nil {
 		return err
 	}
 	n.sent.Add(1)
@@ -231,7 +233,9 @@ func (n *Notify) send(ctx context.Context, kept store.Notice, notice notice.Noti
 }
 
 // recipients says who is told: whom the notice names, or the account's owners, or the operators.
-func (n *Notify) recipients(ctx context.Context, kept store.Notice, notice notice.Notice, log *slog.Logger) (to []mail.Address, accountName string, err error) {
+func (n *Notify) recipients(ctx context.Context, kept store.Notice, notice notice.Notice, log *slog.Logger) (to []mail.Address,
+	accountName string, err error,
+) {
 	if kept.AccountID != 0 {
 		a, err := n.Store.Account(ctx, kept.AccountID)
 		if err != nil {

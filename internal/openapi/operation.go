@@ -23,7 +23,8 @@ func (d *description) operation(path, method string, op operation) (Operation, e
 			}
 			p = to
 		}
-		out.Parameters = append(out.Parameters, Field{Name: p.Name, In: p.In, Required: p.Required, Type: d.typeOf(p.Schema), Description: prose(p.Description)})
+		out.Parameters = append(out.Parameters,
+			Field{Name: p.Name, In: p.In, Required: p.Required, Type: d.typeOf(p.Schema), Description: prose(p.Description)})
 	}
 	for _, r := range op.Responses {
 		to := r.value
@@ -33,7 +34,8 @@ func (d *description) operation(path, method string, op operation) (Operation, e
 				return out, fmt.Errorf("there is no response %s", r.value.Ref)
 			}
 		}
-		out.Answers = append(out.Answers, Answer{Status: r.name, Description: prose(to.Description), Body: d.typeOf(to.Content["application/json"].Schema)})
+		out.Answers = append(out.Answers,
+			Answer{Status: r.name, Description: prose(to.Description), Body: d.typeOf(to.Content["application/json"].Schema)})
 	}
 	var body *media
 	if op.RequestBody != nil {

@@ -267,7 +267,8 @@ func (d *description) fields(s *schema, path string) []Field {
 		if t.Text == "" && isObject(inner) {
 			t.Text = "object"
 		}
-		out = append(out, Field{Name: path + p.name, Required: slices.Contains(s.Required, p.name), Type: t, Description: prose(p.value.Description)})
+		out = append(out, Field{Name: path + p.name, Required: slices.Contains(s.Required,
+			p.name), Type: t, Description: prose(p.value.Description)})
 		if inner.Ref == "" && isObject(inner) {
 			out = append(out, d.fields(inner, path+p.name+".")...)
 		}

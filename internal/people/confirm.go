@@ -24,7 +24,9 @@ type Proof struct {
 
 // checkProof checks a proof of a user and returns what notes in the store that it was used, and what it is in words.
 // Errors: *change.Error on Password, Code or Passkey.
-func (k *People) checkProof(ctx context.Context, rp *RelyingParty, user store.User, p Proof) (use func(*store.Tx) error, how string, err error) {
+func (k *People) checkProof(ctx context.Context, rp *RelyingParty, user store.User, p Proof) (use func(*store.Tx) error, how string,
+	err error,
+) {
 	switch {
 	case p.Password != "":
 		ok, err := k.passwordIs(ctx, user, p.Password, true)

@@ -143,7 +143,8 @@ func (k *People) setUp(user store.User, s setUpState) (TOTPSetUp, error) {
 func (k *People) openSetUp(user store.User, state string) (setUpState, error) {
 	var s setUpState
 	if err := k.openText(setUpName(user.ID), state, &s); err != nil || !k.now().Before(s.Ends) {
-		return s, &change.Error{Kind: change.Invalid, Field: "Code", Reason: "this page was open for too long; begin again with a new secret"}
+		return s, &change.Error{Kind: change.Invalid, Field: "Code", Reason: "this page was open for too long; begin again with a " +
+			"new secret"}
 	}
 	return s, nil
 }
@@ -187,7 +188,8 @@ func (k *People) AddTOTP(ctx context.Context, user store.User, state, code strin
 		if err != nil {
 			return err
 		}
-		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.factor.add", "user "+user.Email, "authenticator app")); err != nil {
+		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.factor.add", "user "+user.Email,
+			"authenticator app")); err != nil {
 			return err
 		}
 		return k.tellChanged(ctx, tx, user, "authenticator app added", from)
@@ -236,7 +238,8 @@ func (k *People) RemoveTOTP(ctx context.Context, user store.User, code string, f
 		if err := lastCodes(ctx, tx, user); err != nil {
 			return err
 		}
-		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.factor.remove", "user "+user.Email, "authenticator app")); err != nil {
+		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.factor.remove", "user "+user.Email,
+			"authenticator app")); err != nil {
 			return err
 		}
 		return k.tellChanged(ctx, tx, user, "authenticator app removed", from)
@@ -261,7 +264,8 @@ func (k *People) NewRecoveryCodes(ctx context.Context, user store.User, from net
 		if codes, err = k.putCodes(ctx, tx, user); err != nil {
 			return err
 		}
-		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.factor.add", "user "+user.Email, "new recovery codes; the old ones ended")); err != nil {
+		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.factor.add", "user "+user.Email,
+			"new recovery codes; the old ones ended")); err != nil {
 			return err
 		}
 		return k.tellChanged(ctx, tx, user, "recovery codes made anew", from)

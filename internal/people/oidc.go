@@ -120,9 +120,12 @@ func (k *People) BeginOIDC(ctx context.Context, o *OIDC, next string, again bool
 // SignInByOIDC signs in who comes back from the provider with answer as the query, and returns where he wanted to go.
 // The first time it binds his identity there to the user with his email address. A second factor of ours is not asked
 // for, unless it is required: that is the provider's to do. Errors: *change.Error NotAllowed, *IssuerError, or *SecondStep.
-func (k *People) SignInByOIDC(ctx context.Context, o *OIDC, cookie string, answer url.Values, at Browser) (session, next string, err error) {
+func (k *People) SignInByOIDC(ctx context.Context, o *OIDC, cookie string, answer url.Values, at Browser) (session, next string,
+	err error,
+) {
 	var s oidcState
-	if err := k.openText(oidcCookie, cookie, &s); err != nil || k.now().After(s.Begun.Add(OIDCLifetime)) || answer.Get("state") != s.State || s.State == "" {
+	if err := k.openText(oidcCookie, cookie, &s); err != nil || k.now().After(s.Begun.Add(OIDCLifetime)) ||
+		answer.Get("state") != s.State || s.State == "" {
 		return "", "", change.Forbidden("", "this sign-in was not begun in this browser, or took too long; begin again")
 	}
 	who, err := o.identify(ctx, s, answer)
@@ -257,7 +260,8 @@ func (k *People) userOf(ctx context.Context, tx *store.Tx, o *OIDC, c claims, fr
 	}
 	user, err = tx.UserByEmail(ctx, mail.Canonical(c.Email))
 	if errors.Is(err, store.ErrNotFound) {
-		return user, change.Forbidden("", "nobody here has the email address "+c.Email+"; ask who runs this server, or an owner of the account, to invite you")
+		return user, change.Forbidden("", "nobody here has the email address "+c.Email+"; ask who runs this server, or an owner of "+
+			"the account, to invite you")
 	}
 	if err != nil {
 		return user, err
@@ -273,7 +277,8 @@ func (k *People) userOf(ctx context.Context, tx *store.Tx, o *OIDC, c claims, fr
 	if err := tx.AddIdentity(ctx, store.Identity{Issuer: c.Issuer, Subject: c.Subject, UserID: user.ID}); err != nil {
 		return user, err
 	}
-	if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.identity.bind", "user "+user.Email, "at "+c.Issuer)); err != nil {
+	if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.identity.bind", "user "+user.Email,
+		"at "+c.Issuer)); err != nil {
 		return user, err
 	}
 	return user, k.tellChanged(ctx, tx, user, "sign-in with "+o.Name+" added", from)

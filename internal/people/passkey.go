@@ -40,7 +40,8 @@ func NewRelyingParty(baseURL string) (*RelyingParty, error) {
 	}
 	host := u.Hostname()
 	if _, err := netip.ParseAddr(host); err == nil {
-		return nil, change.Forbidden("", "these pages are opened at a bare IP address, and a passkey is bound to a host name; open them at a name (--base-url)")
+		return nil, change.Forbidden("", "these pages are opened at a bare IP address, and a passkey is bound to a host name; open "+
+			"them at a name (--base-url)")
 	}
 	if u.Scheme != "https" && host != "localhost" {
 		return nil, change.Forbidden("", "these pages are opened without TLS, and browsers offer passkeys over https only (--base-url)")
@@ -50,7 +51,8 @@ func NewRelyingParty(baseURL string) (*RelyingParty, error) {
 		RPID: host, RPDisplayName: "Postern", RPOrigins: []string{u.Scheme + "://" + u.Host},
 		AttestationPreference: protocol.PreferNoAttestation,
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
-			ResidentKey: protocol.ResidentKeyRequirementRequired, RequireResidentKey: protocol.ResidentKeyRequired(), UserVerification: protocol.VerificationRequired,
+			ResidentKey: protocol.ResidentKeyRequirementRequired, RequireResidentKey: protocol.ResidentKeyRequired(),
+			UserVerification: protocol.VerificationRequired,
 		},
 		Timeouts: webauthn.TimeoutsConfig{Login: limit, Registration: limit},
 	})
@@ -166,7 +168,9 @@ func (k *People) BeginAddPasskey(ctx context.Context, rp *RelyingParty, user sto
 
 // AddPasskey keeps the passkey that a browser made. Who has no second factor yet gets recovery codes, to be shown
 // once. Errors: *change.Error on Name or Passkey.
-func (k *People) AddPasskey(ctx context.Context, rp *RelyingParty, user store.User, name string, a PasskeyAnswer, from netip.Addr) (codes []string, err error) {
+func (k *People) AddPasskey(ctx context.Context, rp *RelyingParty, user store.User, name string, a PasskeyAnswer,
+	from netip.Addr,
+) (codes []string, err error) {
 	if name, err = access.CleanName(name); err != nil {
 		return nil, change.Wrong("Name", err)
 	}
@@ -211,7 +215,8 @@ func (k *People) AddPasskey(ctx context.Context, rp *RelyingParty, user store.Us
 		if err != nil {
 			return err
 		}
-		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.passkey.add", "user "+user.Email, "passkey "+name)); err != nil {
+		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.passkey.add", "user "+user.Email,
+			"passkey "+name)); err != nil {
 			return err
 		}
 		return k.tellChanged(ctx, tx, user, "passkey added", from)
@@ -240,7 +245,8 @@ func (k *People) RemovePasskey(ctx context.Context, user store.User, id int64, f
 		if err := lastCodes(ctx, tx, user); err != nil {
 			return err
 		}
-		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.passkey.remove", "user "+user.Email, "passkey "+gone.Name)); err != nil {
+		if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.passkey.remove", "user "+user.Email,
+			"passkey "+gone.Name)); err != nil {
 			return err
 		}
 		return k.tellChanged(ctx, tx, user, "passkey removed", from)
@@ -313,7 +319,8 @@ func (k *People) usePasskey(ctx context.Context, h *holder, cred *webauthn.Crede
 	for _, p := range h.keys {
 		if hmac.Equal(p.CredentialID, cred.ID) {
 			return func(tx *store.Tx) error {
-				return notFoundIs(tx.UsePasskey(ctx, p.ID, p.Data, string(data)), passkeyError("the passkey was used or removed at the same moment; try again"))
+				return notFoundIs(tx.UsePasskey(ctx, p.ID, p.Data, string(data)),
+					passkeyError("the passkey was used or removed at the same moment; try again"))
 			}, nil
 		}
 	}
@@ -322,7 +329,9 @@ func (k *People) usePasskey(ctx context.Context, h *holder, cred *webauthn.Crede
 
 // SignInByPasskey signs in who answers to BeginPasskeySignIn. A passkey is two factors: having it, and what unlocks it.
 // Error: *change.Error on Passkey.
-func (k *People) SignInByPasskey(ctx context.Context, rp *RelyingParty, a PasskeyAnswer, at Browser) (session string, user store.User, err error) {
+func (k *People) SignInByPasskey(ctx context.Context, rp *RelyingParty, a PasskeyAnswer, at Browser) (session string, user store.User,
+	err error,
+) {
 	s, err := k.openCeremony(passkeySignIn, a)
 	if err != nil {
 		return "", user, err

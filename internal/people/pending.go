@@ -96,7 +96,9 @@ func (k *People) PendingUser(ctx context.Context, token string) (store.User, err
 
 // FinishSignIn finishes a half-finished sign-in with a second factor, and returns the token of a new session. Errors:
 // *change.Error NotFound when the token has ended, was used or was tried five times; on Code or Passkey when that is wrong.
-func (k *People) FinishSignIn(ctx context.Context, rp *RelyingParty, token string, proof Proof, at Browser) (session string, user store.User, err error) {
+func (k *People) FinishSignIn(ctx context.Context, rp *RelyingParty, token string, proof Proof, at Browser) (session string,
+	user store.User, err error,
+) {
 	p, err := k.openPending(ctx, token)
 	if err != nil {
 		return "", p.user, err

@@ -33,7 +33,9 @@ func (k *People) startSession(ctx context.Context, tx *store.Tx, user store.User
 }
 
 // startSessionAt is startSession of a person who last proved to be there at a time.
-func (k *People) startSessionAt(ctx context.Context, tx *store.Tx, user store.User, how string, at Browser, proved time.Time) (string, error) {
+func (k *People) startSessionAt(ctx context.Context, tx *store.Tx, user store.User, how string, at Browser, proved time.Time) (string,
+	error,
+) {
 	if at.Session != "" {
 		if err := tx.EndSession(ctx, credential.TokenDigest(at.Session)); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return "", err
@@ -42,7 +44,8 @@ func (k *People) startSessionAt(ctx context.Context, tx *store.Tx, user store.Us
 	token := credential.NewToken()
 	by := person(user, at.Address)
 	err := tx.AddSession(ctx, store.Session{
-		Digest: credential.TokenDigest(token), UserID: user.ID, CreatedAt: k.now(), ExpiresAt: k.now().Add(SessionIdle), ConfirmedAt: proved, Address: by.Origin, Client: cleanClient(at.Client),
+		Digest: credential.TokenDigest(token), UserID: user.ID, CreatedAt: k.now(), ExpiresAt: k.now().Add(SessionIdle),
+		ConfirmedAt: proved, Address: by.Origin, Client: cleanClient(at.Client),
 	})
 	if err != nil {
 		return "", err

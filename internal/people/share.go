@@ -39,7 +39,8 @@ func (s *Share) check(ctx context.Context, tx *store.Tx, scope store.Scope) (nam
 		return nil, err
 	}
 	if !access.IsRole(s.Role) {
-		return nil, change.Wrong("Role", fmt.Errorf("%q is not a role: there are %s", access.Short(s.Role), strings.Join(access.Roles(), ", ")))
+		return nil, change.Wrong("Role", fmt.Errorf("%q is not a role: there are %s", access.Short(s.Role),
+			strings.Join(access.Roles(), ", ")))
 	}
 	if s.Days == 0 {
 		s.Days = InvitationDays
@@ -62,7 +63,8 @@ func (s *Share) check(ctx context.Context, tx *store.Tx, scope store.Scope) (nam
 		}
 		if key.Master {
 			// Its secret opens the whole account by the API: who has it shares more than one key.
-			return nil, &change.Error{Kind: change.Invalid, Field: "Keys", Reason: "the primary key is the account's own and is not shared by itself: share the whole account"}
+			return nil, &change.Error{Kind: change.Invalid, Field: "Keys", Reason: "the primary key is the account's own and is not " +
+				"shared by itself: share the whole account"}
 		}
 		names = append(names, key.Name)
 	}
@@ -90,15 +92,20 @@ func (k *People) Invite(ctx context.Context, by change.Actor, accountID int64, s
 			return err
 		}
 		until := tx.Now.AddDate(0, 0, s.Days)
-		out, err = tx.AddInvitation(ctx, store.Invitation{AccountID: accountID, Email: s.Email, Role: s.Role, Digest: credential.TokenDigest(token), InvitedBy: by.String(), KeyIDs: s.KeyIDs, ExpiresAt: until})
+		out, err = tx.AddInvitation(ctx,
+			store.Invitation{AccountID: accountID, Email: s.Email, Role: s.Role, Digest: credential.TokenDigest(token), InvitedBy: by.String(), KeyIDs: s.KeyIDs, ExpiresAt: until})
 		if err != nil {
 			return err
 		}
-		n := notice.Notice{Kind: notice.Invitation, To: []string{s.Email}, AccountName: a.Name, KeyNames: names, Role: s.Role, By: by.String(), Link: "/invitation/" + token, Until: until}
+		n := notice.Notice{
+			Kind: notice.Invitation, To: []string{s.Email}, AccountName: a.Name, KeyNames: names, Role: s.Role, By: by.String(),
+			Link: "/invitation/" + token, Until: until,
+		}
 		if err := k.notices.AddAsked(ctx, tx, accountID, accountID, n); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, by.Entry(accountID, "access.invite", "user "+s.Email, shareDetail(s.Role, names)+"; until "+until.Format(time.DateOnly)))
+		return tx.AddAudit(ctx,
+			by.Entry(accountID, "access.invite", "user "+s.Email, shareDetail(s.Role, names)+"; until "+until.Format(time.DateOnly)))
 	})
 	return out, err
 }
@@ -207,7 +214,9 @@ func (k *People) Accept(ctx context.Context, token string, user *store.User, at 
 }
 
 // give gives a user a role. A key that was deleted since the invitation is left out.
-func (k *People) give(ctx context.Context, tx *store.Tx, by change.Actor, action string, user store.User, accountID int64, role string, keyIDs []int64) error {
+func (k *People) give(ctx context.Context, tx *store.Tx, by change.Actor, action string, user store.User, accountID int64, role string,
+	keyIDs []int64,
+) error {
 	var names []string
 	for _, id := range keyIDs {
 		key, err := tx.Key(ctx, store.OfAccount(accountID), store.KeyFilter{ID: id})
@@ -257,7 +266,9 @@ func (k *People) keepsAnOwner(ctx context.Context, tx *store.Tx, accountID, user
 
 // Give shares at once with who has access to something of the account already, and invites everybody else: whether an
 // address is a user's of other accounts, the caller does not learn. Errors as of Invite.
-func (k *People) Give(ctx context.Context, by change.Actor, accountID int64, s Share) (given []store.Access, invited *store.Invitation, err error) {
+func (k *People) Give(ctx context.Context, by change.Actor, accountID int64, s Share) (given []store.Access, invited *store.Invitation,
+	err error,
+) {
 	email, err := checkEmail(s.Email)
 	if err != nil {
 		return nil, nil, err
@@ -283,7 +294,10 @@ func (k *People) Give(ctx context.Context, by change.Actor, accountID int64, s S
 		if err := k.give(ctx, tx, by, "access.give", user, accountID, s.Role, s.KeyIDs); err != nil {
 			return err
 		}
-		n := notice.Notice{Kind: notice.AccessGiven, To: []string{email}, AccountName: a.Name, KeyNames: names, Role: s.Role, By: by.String(), Link: "/keys"}
+		n := notice.Notice{
+			Kind: notice.AccessGiven, To: []string{email}, AccountName: a.Name, KeyNames: names, Role: s.Role, By: by.String(),
+			Link: "/keys",
+		}
 		if err := k.notices.Add(ctx, tx, accountID, n); err != nil {
 			return err
 		}
@@ -296,7 +310,8 @@ func (k *People) Give(ctx context.Context, by change.Actor, accountID int64, s S
 // ChangeAccess changes the role of an access of the account. Errors: *change.Error on Role.
 func (k *People) ChangeAccess(ctx context.Context, by change.Actor, accountID, id int64, role string) (store.Access, error) {
 	if !access.IsRole(role) {
-		return store.Access{}, change.Wrong("Role", fmt.Errorf("%q is not a role: there are %s", access.Short(role), strings.Join(access.Roles(), ", ")))
+		return store.Access{},
+			change.Wrong("Role", fmt.Errorf("%q is not a role: there are %s", access.Short(role), strings.Join(access.Roles(), ", ")))
 	}
 	var out store.Access
 	err := k.update(ctx, "access", func(tx *store.Tx) error {

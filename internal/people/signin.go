@@ -61,7 +61,8 @@ func person(user store.User, from netip.Addr) change.Actor {
 
 // tellChanged tells a user that what he signs in with was changed: it may not have been him.
 func (k *People) tellChanged(ctx context.Context, tx *store.Tx, user store.User, what string, from netip.Addr) error {
-	return k.notices.Add(ctx, tx, user.AccountID, notice.Notice{Kind: notice.SignInChanged, To: []string{user.Email}, What: what, Address: person(user, from).Origin})
+	return k.notices.Add(ctx, tx, user.AccountID,
+		notice.Notice{Kind: notice.SignInChanged, To: []string{user.Email}, What: what, Address: person(user, from).Origin})
 }
 
 // UseSignInLink signs a user in by the operator's link, once, and returns the token of his session. His password is
@@ -115,7 +116,8 @@ func (k *People) forgetFactors(ctx context.Context, tx *store.Tx, user store.Use
 	if err != nil || !any {
 		return err
 	}
-	if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.factor.remove", "user "+user.Email, "all, with the passkeys, by the operator's link")); err != nil {
+	if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.factor.remove", "user "+user.Email,
+		"all, with the passkeys, by the operator's link")); err != nil {
 		return err
 	}
 	return k.tellChanged(ctx, tx, user, "second factor and passkeys removed by a one-time link of the operator", from)
@@ -215,7 +217,8 @@ func (k *People) putPassword(ctx context.Context, tx *store.Tx, user store.User,
 	if err := tx.EndSignInLinks(ctx, store.LinkReset, user.ID); err != nil {
 		return err
 	}
-	if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.password", "user "+user.Email, "set; all sessions ended")); err != nil {
+	if err := tx.AddAudit(ctx, person(user, from).Entry(user.AccountID, "user.password", "user "+user.Email,
+		"set; all sessions ended")); err != nil {
 		return err
 	}
 	return k.tellChanged(ctx, tx, user, what, from)
@@ -246,14 +249,16 @@ func (k *People) mailReset(ctx context.Context, user store.User, from netip.Addr
 			return err
 		}
 		until := k.now().Add(ResetLifetime)
-		if err := tx.AddSignInLink(ctx, store.SignInLink{Digest: credential.TokenDigest(token), UserID: user.ID, Kind: store.LinkReset, ExpiresAt: until}); err != nil {
+		if err := tx.AddSignInLink(ctx,
+			store.SignInLink{Digest: credential.TokenDigest(token), UserID: user.ID, Kind: store.LinkReset, ExpiresAt: until}); err != nil {
 			return err
 		}
 		by := change.Actor{Kind: change.Stranger, Name: "somebody not signed in", Origin: person(user, from).Origin}
 		if err := tx.AddAudit(ctx, by.Entry(user.AccountID, "user.link", "user "+user.Email, "mailed, to set a new password")); err != nil {
 			return err
 		}
-		return k.notices.AddAsked(ctx, tx, 0, user.AccountID, notice.Notice{Kind: notice.PasswordReset, To: []string{user.Email}, Link: "/reset/" + token, Until: until, Address: by.Origin})
+		return k.notices.AddAsked(ctx, tx, 0, user.AccountID,
+			notice.Notice{Kind: notice.PasswordReset, To: []string{user.Email}, Link: "/reset/" + token, Until: until, Address: by.Origin})
 	})
 }
 

@@ -62,7 +62,8 @@ func (c *wrongCodes) add(userID int64, now time.Time) bool {
 
 // errTooManyCodes refuses codes for a while, whether they are right or wrong.
 func errTooManyCodes() error {
-	return &change.Error{Kind: change.Invalid, Field: "Code", Reason: "too many wrong codes were given: codes of the app are refused for an hour; use a passkey or a recovery code"}
+	return &change.Error{Kind: change.Invalid, Field: "Code", Reason: "too many wrong codes were given: codes of the app are " +
+		"refused for an hour; use a passkey or a recovery code"}
 }
 
 // wrong counts a wrong code of a user, and tells him when no more are taken: somebody has his password.
@@ -70,7 +71,8 @@ func (k *People) wrong(ctx context.Context, user store.User) error {
 	if !k.codes.add(user.ID, k.now()) {
 		return wrongCode()
 	}
-	n := notice.Notice{Kind: notice.SignInChanged, To: []string{user.Email}, What: "codes of the authenticator app are refused for an hour, since 20 wrong ones were given; whoever gave them knows the password or sits at an open browser"}
+	n := notice.Notice{Kind: notice.SignInChanged, To: []string{user.Email}, What: "codes of the authenticator app are refused for " +
+		"an hour, since 20 wrong ones were given; whoever gave them knows the password or sits at an open browser"}
 	if err := k.store.Update(ctx, func(tx *store.Tx) error { return k.notices.Add(ctx, tx, user.AccountID, n) }); err != nil {
 		return err
 	}

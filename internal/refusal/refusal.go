@@ -160,7 +160,9 @@ func New(s *store.Store, now func() time.Time, log *slog.Logger) *Recorder {
 func (r *Recorder) NoteGate(ctx context.Context, err error, from netip.Addr, route, userName string) bool {
 	no, ok := errors.AsType[*gate.Refusal](err)
 	if ok {
-		r.Note(ctx, Refusal{Reason: Reason(no.Kind.String()), From: from, Route: route, UserName: userName, byGate: true, detail: no.Detail})
+		r.Note(ctx, Refusal{
+			Reason: Reason(no.Kind.String()), From: from, Route: route, UserName: userName, byGate: true, detail: no.Detail,
+		})
 	}
 	return ok
 }

@@ -115,7 +115,8 @@ func (r *Report) Agents(ctx context.Context, scope store.Scope, keyID int64, s S
 		out = append(out, *row)
 	}
 	slices.SortFunc(out, func(a, b AgentRow) int {
-		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.Agent.Name, b.Agent.Name), cmp.Compare(a.Agent.Platform, b.Agent.Platform))
+		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.Agent.Name, b.Agent.Name),
+			cmp.Compare(a.Agent.Platform, b.Agent.Platform))
 	})
 	return out, nil
 }

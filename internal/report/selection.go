@@ -82,7 +82,8 @@ func (s Selection) counters() (store.SeriesQuery, error) {
 	q := store.SeriesQuery{Timing: store.ByMessage, From: s.From, To: s.To}
 	if s.ByEvents() {
 		if s.Period != (Period{}) {
-			return q, invalid("Events", "mail is counted by when it arrived or by when something happened to it: leave out one of the two periods")
+			return q, invalid("Events", "mail is counted by when it arrived or by when something happened to it: leave out one of "+
+				"the two periods")
 		}
 		q.Timing, q.From, q.To = store.ByEvent, s.Events.From, s.Events.To
 	}

@@ -94,7 +94,8 @@ func (k *Retention) Forget(ctx context.Context) (total int, err error) {
 		}
 	}
 	if total > 0 {
-		k.log.InfoContext(ctx, "messages past their retention are deleted", slog.Int("messages", total), slog.String("longest", longest.String()))
+		k.log.InfoContext(ctx, "messages past their retention are deleted", slog.Int("messages", total),
+			slog.String("longest", longest.String()))
 	}
 	for n := forgetBatch; n == forgetBatch; {
 		if n, err = k.store.ForgetArrivals(ctx, forgetBatch); err != nil {

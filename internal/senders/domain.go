@@ -91,7 +91,9 @@ func (s *Senders) ensureDKIM(ctx context.Context, accountID int64, domain string
 		return err
 	}
 	return s.store.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.AddDKIMKey(ctx, store.DKIMKey{AccountID: accountID, Domain: domain, Selector: dkim.Selector(tx.Now), PrivateKey: s.seal.Seal("dkim "+domain, key)})
+		_, err := tx.AddDKIMKey(ctx,
+			store.DKIMKey{AccountID: accountID, Domain: domain, Selector: dkim.Selector(tx.Now), PrivateKey: s.seal.Seal("dkim "+domain,
+				key)})
 		return err
 	})
 }
@@ -170,7 +172,10 @@ func (s *Senders) RecordLook(ctx context.Context, id int64, found func(*store.Do
 			if len(what) == 0 {
 				continue
 			}
-			n := notice.Notice{Kind: kind, AccountName: a.Name, KeyID: key.ID, KeyName: key.Name, APIKey: key.APIKey, What: d.Domain, Reason: strings.Join(what, "\n"), Link: "/senders?q=" + d.Domain}
+			n := notice.Notice{
+				Kind: kind, AccountName: a.Name, KeyID: key.ID, KeyName: key.Name, APIKey: key.APIKey, What: d.Domain,
+				Reason: strings.Join(what, "\n"), Link: "/senders?q=" + d.Domain,
+			}
 			if err := s.notices.Add(ctx, tx, to, n); err != nil {
 				return err
 			}

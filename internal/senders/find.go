@@ -121,7 +121,8 @@ func (s *Senders) Resting(ctx context.Context, scope store.Scope, x Sender) ([]S
 	if !x.Whole() {
 		return nil, nil
 	}
-	list, _, err := s.List(ctx, scope, store.SenderFilter{KeyID: x.Row.KeyID, Domain: x.Row.Domain, Status: store.SenderActive}, store.Page{})
+	list, _, err := s.List(ctx, scope, store.SenderFilter{KeyID: x.Row.KeyID, Domain: x.Row.Domain, Status: store.SenderActive},
+		store.Page{})
 	var out []Sender
 	for _, y := range list {
 		if y.Proof == store.ProofDomain {

@@ -93,18 +93,24 @@ func (n *NewSender) whole() bool { return strings.HasPrefix(n.Email, "*@") }
 
 // AddSender lets a key of the scope send from an address or a domain by the operator's word. A domain is thereby proved.
 // Errors: *change.Error on Email or Name.
-func (s *Senders) AddSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, sender, name string) (store.Sender, error) {
+func (s *Senders) AddSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, sender,
+	name string,
+) (store.Sender, error) {
 	return s.addSender(ctx, by, scope, f, NewSender{Email: sender, Name: name}, true)
 }
 
 // ProposeSender adds a sender to a key of the scope that is still to be proved: it is inactive, and an address is mailed
 // a link. Where the key's domain is proved it is active at once. Errors: *change.Error on Email, Name, EmailType or
 // Description; Conflict on Email when the key has it, with the sender as it is.
-func (s *Senders) ProposeSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, n NewSender) (store.Sender, error) {
+func (s *Senders) ProposeSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, n NewSender) (store.Sender,
+	error,
+) {
 	return s.addSender(ctx, by, scope, f, n, false)
 }
 
-func (s *Senders) addSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, n NewSender, word bool) (out store.Sender, err error) {
+func (s *Senders) addSender(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, n NewSender,
+	word bool,
+) (out store.Sender, err error) {
 	if err := n.check(); err != nil {
 		return out, err
 	}
@@ -132,7 +138,9 @@ func (s *Senders) addSender(ctx context.Context, by change.Actor, scope store.Sc
 }
 
 // putSender is addSender within the transaction.
-func (s *Senders) putSender(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, n NewSender, word bool) (store.Sender, error) {
+func (s *Senders) putSender(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, n NewSender, word bool) (store.Sender,
+	error,
+) {
 	was, err := tx.Sender(ctx, key.ID, n.Email)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return was, err
@@ -150,7 +158,10 @@ func (s *Senders) putSender(ctx context.Context, tx *store.Tx, by change.Actor, 
 	if err != nil {
 		return was, err
 	}
-	x := store.Sender{KeyID: key.ID, Email: n.Email, Domain: n.domain, Name: n.Name, EmailType: n.EmailType, Default: n.Default, DomainID: d.ID, Filename: d.Filename}
+	x := store.Sender{
+		KeyID: key.ID, Email: n.Email, Domain: n.domain, Name: n.Name, EmailType: n.EmailType, Default: n.Default, DomainID: d.ID,
+		Filename: d.Filename,
+	}
 	x.Status, x.Proof = n.standing(d, word)
 	if there {
 		x.Default = x.Default || was.Default
@@ -159,7 +170,8 @@ func (s *Senders) putSender(ctx context.Context, tx *store.Tx, by change.Actor, 
 	if x, err = tx.PutSender(ctx, x); err != nil {
 		return x, err
 	}
-	if err := tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.add", "sender "+x.Email, "for key "+key.APIKey+"; "+standingWords(x))); err != nil {
+	if err := tx.AddAudit(ctx,
+		by.Entry(key.AccountID, "sender.add", "sender "+x.Email, "for key "+key.APIKey+"; "+standingWords(x))); err != nil {
 		return x, err
 	}
 	switch {
@@ -207,13 +219,16 @@ func standingWords(x store.Sender) string {
 func roomForSender(ctx context.Context, tx *store.Tx, keyID int64) error {
 	all, _, err := tx.CountSenders(ctx, keyID, "")
 	if err == nil && all >= MaxSenders {
-		return &change.Error{Kind: change.LimitReached, Field: "Email", Reason: fmt.Sprintf("the key has %d senders already, which is as many as it may: remove some, or prove a domain and send from any address of it", all)}
+		return &change.Error{Kind: change.LimitReached, Field: "Email", Reason: fmt.Sprintf("the key has %d senders already, which "+
+			"is as many as it may: remove some, or prove a domain and send from any address of it", all)}
 	}
 	return err
 }
 
 // lendKnown makes a metasender of a sender that the key has; that it has it is otherwise a conflict.
-func (s *Senders) lendKnown(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, was store.Sender, n NewSender) (store.Sender, error) {
+func (s *Senders) lendKnown(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, was store.Sender,
+	n NewSender,
+) (store.Sender, error) {
 	switch {
 	case n.Meta && !was.Meta:
 		return lend(ctx, tx, by, key, was, n)
@@ -248,7 +263,9 @@ type SenderChange struct {
 }
 
 // ChangeSender changes a sender of the scope that is not deleted. Errors: *change.Error on Name, EmailType, Description or Lent.
-func (s *Senders) ChangeSender(ctx context.Context, by change.Actor, scope store.Scope, id int64, c SenderChange) (out store.Sender, err error) {
+func (s *Senders) ChangeSender(ctx context.Context, by change.Actor, scope store.Scope, id int64, c SenderChange) (out store.Sender,
+	err error,
+) {
 	err = s.update(ctx, "sender", func(tx *store.Tx) error {
 		was, err := tx.SenderByID(ctx, scope, id)
 		if err != nil {

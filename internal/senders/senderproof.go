@@ -28,11 +28,13 @@ func (s *Senders) mailLink(ctx context.Context, tx *store.Tx, key store.Key, x s
 	}
 	token := credential.NewToken()
 	until := tx.Now.Add(SenderLinkLifetime)
-	if err := tx.AddSenderLink(ctx, store.SenderLink{SenderID: x.ID, KeyID: key.ID, Email: x.Email, ExpiresAt: until}, credential.TokenDigest(token), tx.Now.AddDate(0, 0, -1)); err != nil {
+	if err := tx.AddSenderLink(ctx, store.SenderLink{SenderID: x.ID, KeyID: key.ID, Email: x.Email, ExpiresAt: until},
+		credential.TokenDigest(token), tx.Now.AddDate(0, 0, -1)); err != nil {
 		return err
 	}
 	return s.notices.AddAsked(ctx, tx, key.AccountID, key.AccountID, notice.Notice{
-		Kind: notice.SenderLink, To: []string{x.Email}, AccountName: a.Name, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name, What: x.Email,
+		Kind: notice.SenderLink, To: []string{x.Email}, AccountName: a.Name, KeyID: key.ID, APIKey: key.APIKey, KeyName: key.Name,
+		What: x.Email,
 		Link: "/sender-link/" + token, Until: until,
 	})
 }
@@ -139,7 +141,9 @@ func Prove(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, d 
 	if err != nil || len(active) == 0 && (d.Proved() || proof == store.ProofOperator) {
 		return active, err // nothing new, or the adding of the sender says it
 	}
-	detail := map[string]string{store.ProofOperator: "by the operator's word", store.ProofDNS: "by its TXT record", store.ProofFile: "by a file on its web server"}[proof]
+	detail := map[string]string{
+		store.ProofOperator: "by the operator's word", store.ProofDNS: "by its TXT record", store.ProofFile: "by a file on its web server",
+	}[proof]
 	detail += "; for key " + key.APIKey
 	if len(active) > 0 {
 		detail += "; now active: " + emailsOf(active)

@@ -91,7 +91,8 @@ func (c *certificate) renew() {
 	if err != nil {
 		if c.failing != err.Error() {
 			c.failing = err.Error()
-			c.log.Warn("the new TLS certificate cannot be read; the one before stays in use", "file", c.certFile, "error", err, "expires", c.cert.Leaf.NotAfter)
+			c.log.Warn("the new TLS certificate cannot be read; the one before stays in use", "file", c.certFile, "error", err, "expires",
+				c.cert.Leaf.NotAfter)
 		}
 		return
 	}
@@ -111,6 +112,7 @@ func (c *certificate) numbers(e emitter) {
 	if c.failing != "" {
 		failing = 1
 	}
-	e.gauge("tls_certificate_expires_seconds", "When the TLS certificate in use expires, in seconds since 1970.", float64(c.cert.Leaf.NotAfter.Unix()))
+	e.gauge("tls_certificate_expires_seconds", "When the TLS certificate in use expires, in seconds since 1970.",
+		float64(c.cert.Leaf.NotAfter.Unix()))
 	e.gauge("tls_certificate_failing", "1 when the certificate's file has changed and cannot be read: the one before is in use.", failing)
 }

@@ -104,7 +104,8 @@ func rightUser(c *config.Common) error {
 		if u, err := user.LookupId(strconv.Itoa(int(st.Uid))); err == nil {
 			who = u.Username
 		}
-		return &config.Error{Setting: "data", Reason: fmt.Sprintf("%s belongs to the user %s: run this as that user (sudo -u '%s' …)", c.DSN(), who, who), Err: fs.ErrPermission}
+		return &config.Error{Setting: "data", Reason: fmt.Sprintf("%s belongs to the user %s: run this as that user (sudo -u '%s' …)",
+			c.DSN(), who, who), Err: fs.ErrPermission}
 	}
 	return nil
 }
@@ -129,7 +130,9 @@ func openError(c *config.Common, err error) error {
 		setting, what = "database", shownDSN(c)
 	}
 	if errors.Is(err, store.ErrBusy) {
-		return &config.Error{Setting: setting, Reason: what + " is in use by a running server, and one server at a time can have it", Err: err}
+		return &config.Error{
+			Setting: setting, Reason: what + " is in use by a running server, and one server at a time can have it", Err: err,
+		}
 	}
 	return &config.Error{Setting: setting, Reason: fmt.Sprintf("%s: %v", what, err), Err: err}
 }
@@ -153,8 +156,9 @@ func build(ctx context.Context, c *config.Common, own serving, st *store.Store, 
 		Store: st, ServerKey: key, Retention: own.retention,
 		Webhook:  webhook.Config{Private: own.private, Grace: own.grace, Calls: sharesOf(descriptors(), 1).calls},
 		Domain:   domain.Config{Resolver: own.resolver.Uncached(), NetResolver: own.resolver.Net(), SPF: own.spf, Private: own.private},
-		Accepted: func() { core.arrived() }, Noticed: func() { core.noticed() }, Changed: func(int64) { core.hosts() }, OwnHost: core.ownHost,
-		Hosts: []string{hostname(""), core.baseURL}, Log: log,
+		Accepted: func() { core.arrived() }, Noticed: func() { core.noticed() }, Changed: func(int64) { core.hosts() },
+		OwnHost: core.ownHost,
+		Hosts:   []string{hostname(""), core.baseURL}, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -239,7 +243,8 @@ func serverKey(ctx context.Context, c *config.Common, st *store.Store, log *slog
 	digest := digester.Digest(keyCheckText)
 	check := hex.EncodeToString(digest[:])
 	if !fresh && subtle.ConstantTimeCompare([]byte(check), []byte(kept)) != 1 {
-		return nil, &config.Error{Setting: "server-key", Reason: from + " is not the key that this store's secrets were made under: no secret would be accepted; restore the server key that this installation was created with"}
+		return nil, &config.Error{Setting: "server-key", Reason: from + " is not the key that this store's secrets were made under: " +
+			"no secret would be accepted; restore the server key that this installation was created with"}
 	}
 	if fresh {
 		if err := st.Update(ctx, func(tx *store.Tx) error { return tx.Set(ctx, keyCheck, check) }); err != nil {
@@ -267,7 +272,8 @@ func readServerKey(c *config.Common, path string, fresh bool, log *slog.Logger) 
 	raw, err := os.ReadFile(path)
 	if err == nil && fresh {
 		return nil, "", &config.Error{Setting: "server-key", Reason: path + " belongs to an installation whose database is not here (" + shownDSN(c) +
-			" is empty): bring the database back; or, to begin a new installation in which no key of the old one works, move server.key away"}
+			" is empty): bring the database back; or, to begin a new installation in which no key of the old one works, move " +
+			"server.key away"}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		from = path + keyPending // the first start ended before it could be given its name
@@ -286,7 +292,8 @@ func readServerKey(c *config.Common, path string, fresh bool, log *slog.Logger) 
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, "", &config.Error{Setting: "server-key", Reason: err.Error(), Err: err}
 	case !fresh:
-		return nil, "", &config.Error{Setting: "server-key", Reason: path + " is missing, and the store's secrets can be checked with no other key; bring it back, or give the key in POSTERN_SERVER_KEY"}
+		return nil, "", &config.Error{Setting: "server-key", Reason: path + " is missing, and the store's secrets can be checked " +
+			"with no other key; bring it back, or give the key in POSTERN_SERVER_KEY"}
 	}
 	key = credential.NewServerKey()
 	if err := writeKey(from, key); err != nil {

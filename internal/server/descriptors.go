@@ -48,7 +48,8 @@ func within(least, n, most int) int { return max(least, min(n, most)) }
 func (s shares) tell(descriptors uint64, log *slog.Logger) {
 	if s.each < mostConnections || s.attempts < mostAttempts || s.calls < mostCalls {
 		log.Warn("there are fewer connections than there could be: this process may open few files; raise their limit (LimitNOFILE)",
-			"files", descriptors, "connections_of_each_port", s.each, "of_the_command_line", s.control, "attempts", s.attempts, "webhooks", s.calls)
+			"files", descriptors, "connections_of_each_port", s.each, "of_the_command_line", s.control, "attempts", s.attempts,
+			"webhooks", s.calls)
 	}
 }
 

@@ -30,7 +30,8 @@ const (
 // newHTTPServer speaks TLS when there is a certificate.
 func newHTTPServer(h http.Handler, cert *tls.Config, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: h, TLSConfig: cert, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Handler: h, TLSConfig: cert, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeader, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // failed handshakes and the like: strangers' noise
 	}

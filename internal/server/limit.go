@@ -34,7 +34,8 @@ func (p proxies) newConnections(all int) *connlimit.Limiter {
 	return connlimit.New(connlimit.Config{All: all, PerSource: all / 2, Proxy: p.trust})
 }
 
-// limited bounds the connections of an HTTP port, or of the control socket. In clear text a client that is one too many reads why; over TLS it
+// limited bounds the connections of an HTTP port, or of the control socket. In clear text a client that is one too many
+// reads why; over TLS it
 // would have to shake hands first, and is closed.
 func limited(l net.Listener, by *connlimit.Limiter, clear bool, log *slog.Logger) net.Listener {
 	var last atomic.Int64

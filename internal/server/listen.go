@@ -77,9 +77,11 @@ func listen(setting, address string) (net.Listener, error) {
 	case err == nil:
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, &config.Error{Setting: setting, Reason: address + " is in use by another program; stop it, or choose another address", Err: err}
+		return nil, &config.Error{Setting: setting, Reason: address + " is in use by another program; stop it, or choose another " +
+			"address", Err: err}
 	case errors.Is(err, syscall.EACCES):
-		return nil, &config.Error{Setting: setting, Reason: address + ": this user may not listen on a port below 1024; give the program CAP_NET_BIND_SERVICE, or choose another port", Err: err}
+		return nil, &config.Error{Setting: setting, Reason: address + ": this user may not listen on a port below 1024; give the " +
+			"program CAP_NET_BIND_SERVICE, or choose another port", Err: err}
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return nil, &config.Error{Setting: setting, Reason: address + " is not an address of this machine", Err: err}
 	}
@@ -94,7 +96,8 @@ const maxSocketPath = 107
 func listenControl(data string) (net.Listener, error) {
 	path := SocketPath(data)
 	if len(path) > maxSocketPath {
-		return nil, &config.Error{Setting: "data", Reason: fmt.Sprintf("the path of the control socket, %s, has %d bytes, and a socket's can have %d; choose a shorter directory, or a relative one", path, len(path), maxSocketPath)}
+		return nil, &config.Error{Setting: "data", Reason: fmt.Sprintf("the path of the control socket, %s, has %d bytes, and a "+
+			"socket's can have %d; choose a shorter directory, or a relative one", path, len(path), maxSocketPath)}
 	}
 	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		conn.Close() //nolint:errcheck,gosec // only asked whether it answers

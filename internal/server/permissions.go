@@ -43,7 +43,8 @@ func (own serving) guard(c *config.Common, log *slog.Logger) error {
 		}
 		mode := info.Mode().Perm()
 		if mode&g.refused != 0 {
-			return &config.Error{Setting: g.setting, Reason: g.path + " has mode " + mode.String() + ": every user of this machine can change it, and take over the server; chmod o-w it"}
+			return &config.Error{Setting: g.setting, Reason: g.path + " has mode " + mode.String() + ": every user of this machine " +
+				"can change it, and take over the server; chmod o-w it"}
 		}
 		if mode&g.warned != 0 && own.on {
 			log.Warn("a file has a mode that lets others of this machine at it", "path", g.path, "mode", mode.String(), "so_that", g.why)
@@ -67,7 +68,8 @@ func guardedFiles(c *config.Common, tlsKey string) []guarded {
 		{"server-key", filepath.Join(c.Data, keyFile), othersWrite, 0, ""}, // who can read it is said where it is read
 	}
 	if c.Database == "" || !strings.Contains(c.Database, "://") {
-		out = append(out, guarded{"database", c.DSN(), othersWrite, groupWrites | othersRead, "they can read mail, or change the database; chmod 600 it"})
+		out = append(out, guarded{"database", c.DSN(), othersWrite, groupWrites | othersRead, "they can read mail, or change the " +
+			"database; chmod 600 it"})
 	}
 	if tlsKey != "" {
 		out = append(out, guarded{"tls-key", tlsKey, othersWrite, groupWrites | othersRead, "they can read the certificate's private key"})

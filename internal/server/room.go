@@ -21,13 +21,15 @@ func (s *Server) watchRoom(ctx context.Context) error {
 		now := s.core.Store.CheckRoom(ctx)
 		switch {
 		case now.Refusing && !was.Refusing:
-			s.log.ErrorContext(ctx, "the disk is nearly full: mail is refused until there is room; credentials can still be ended, and the queue goes on")
+			s.log.ErrorContext(ctx, "the disk is nearly full: mail is refused until there is room; credentials can still be ended, "+
+				"and the queue goes on")
 		case !now.Refusing && was.Refusing:
 			s.log.InfoContext(ctx, "there is room on the disk again: mail is accepted")
 		}
 		switch gone := now.Wanted > 0 && now.Reserve == 0; {
 		case gone && (was.Reserve > 0 || was.Wanted == 0):
-			s.log.ErrorContext(ctx, "the reserve of room on the disk is given up; it is for what ends credentials and for mail on its way out", "bytes", now.Wanted)
+			s.log.ErrorContext(ctx, "the reserve of room on the disk is given up; it is for what ends credentials and for mail on "+
+				"its way out", "bytes", now.Wanted)
 		case now.Reserve > 0 && was.Reserve == 0 && was.Wanted > 0:
 			s.log.InfoContext(ctx, "the reserve of room on the disk is there again", "bytes", now.Reserve)
 		}

@@ -87,7 +87,10 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	if err != nil {
 		return nil, err
 	}
-	srv := &Server{core: core, proxies: networks, cert: cert, hostname: hostname, drain: s.Drain, out: out, log: log, engine: core.Store.Engine(), health: newHealth(core.Store)}
+	srv := &Server{
+		core: core, proxies: networks, cert: cert, hostname: hostname, drain: s.Drain, out: out, log: log, engine: core.Store.Engine(),
+		health: newHealth(core.Store),
+	}
 	srv.budget = newBudget()
 	defer func() {
 		if err != nil {
@@ -104,18 +107,23 @@ func New(ctx context.Context, c *config.Common, s *config.Serve, out io.Writer, 
 	core.baseURL = srv.baseURL
 	srv.queue = queue.New(queue.Config{
 		Store: core.Store, Courier: srv.courier, PerDomain: srv.route == "direct", Grace: max(s.Drain/2, time.Millisecond),
-		Workers: sharesOf(descriptors(), 1).attempts, Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true, Personalise: srv.personalise, Open: core.Notices.OpenBody,
+		Workers: sharesOf(descriptors(), 1).attempts, Hold: s.Hold, Log: log.With("part", "queue"), ExclusiveDB: true,
+		Personalise: srv.personalise, Open: core.Notices.OpenBody,
 	})
 	core.arrived = srv.queue.Wake
-	srv.tracking = tracking.New(tracking.Config{Store: core.Store, Suppress: core.Suppress, Signer: core.Links, Client: srv.proxies.client, Log: log.With("part", "tracking")})
+	srv.tracking = tracking.New(tracking.Config{
+		Store: core.Store, Suppress: core.Suppress, Signer: core.Links, Client: srv.proxies.client, Log: log.With("part", "tracking"),
+	})
 	core.hosts = srv.tracking.HostsChanged
 	srv.search = search.New(core.Store, func() int64 { return core.Submit.Stats().Accepted }, log.With("part", "search"))
 	srv.notify = notify.New(notify.Config{
-		Store: core.Store, Keys: core.Keys, Notices: core.Notices, Submit: core.Submit, Webhook: core.Webhook, From: from, BaseURL: srv.baseURL, Log: log.With("part", "notify"),
+		Store: core.Store, Keys: core.Keys, Notices: core.Notices, Submit: core.Submit, Webhook: core.Webhook, From: from,
+		BaseURL: srv.baseURL, Log: log.With("part", "notify"),
 	})
 	core.noticed = srv.notify.Wake
 	srv.dsn = dsn.New(dsn.Config{
-		Store: core.Store, Keys: core.Keys, Submit: core.Submit, From: from, Hostname: hostname, Default: s.FailureNotices != "asked", Log: log.With("part", "dsn"),
+		Store: core.Store, Keys: core.Keys, Submit: core.Submit, From: from, Hostname: hostname, Default: s.FailureNotices != "asked",
+		Log: log.With("part", "dsn"),
 	})
 	if err := srv.doors(s); err != nil {
 		return nil, err
@@ -137,7 +145,8 @@ func (s *Server) doors(settings *config.Serve) error {
 	most := sharesOf(files, s.listeners.ports())
 	most.tell(files, s.log)
 	s.connections = s.proxies.newConnections(most.each)
-	s.commands = connlimit.New(connlimit.Config{All: most.control, PerSource: most.control, Few: most.control}) // on a socket all are one source
+	// on a socket all are one source
+	s.commands = connlimit.New(connlimit.Config{All: most.control, PerSource: most.control, Few: most.control})
 	s.mail = s.smtpDoors(most.each)
 	wire := api.New(api.Config{
 		Backend: s.core.Backend, Client: s.proxies.client,
@@ -147,7 +156,9 @@ func (s *Server) doors(settings *config.Serve) error {
 		Backend: s.core.Backend, Client: s.proxies.client,
 		BaseURL: s.baseURL, SMTPAddr: s.reachable(s.listeners.smtp), SMTPTLS: s.cert != nil, SMTPSAddr: s.reachable(s.listeners.smtps),
 		Hostname: s.hostname, Route: s.route, Log: s.log.With("part", "console"), Description: api.Description(), Programs: wire,
-		OIDC: people.OIDCConfig{Issuer: settings.OIDCIssuer, ClientID: settings.OIDCClientID, ClientSecret: settings.OIDCSecret, Name: settings.OIDCName},
+		OIDC: people.OIDCConfig{
+			Issuer: settings.OIDCIssuer, ClientID: settings.OIDCClientID, ClientSecret: settings.OIDCSecret, Name: settings.OIDCName,
+		},
 	})
 	if err != nil {
 		return err

@@ -63,7 +63,8 @@ func (c *Core) addTrySender(ctx context.Context, s *SetUp) error {
 
 // print tells a person what to do next. It is the only place where the server shows a secret.
 func (s *SetUp) print(w io.Writer, baseURL, smtpAddr string, captures bool) error {
-	from, note := "you@example.com", "Mail is captured: it stays here to look at and goes nowhere (set --route to change that).\nThe sender *@example.com is allowed already, for a first try."
+	from, note := "you@example.com", "Mail is captured: it stays here to look at and goes nowhere (set --route to change "+
+		"that).\nThe sender *@example.com is allowed already, for a first try."
 	if !captures {
 		from, note = "you@your-domain.example", "First allow your sender: postern sender add you@your-domain.example"
 	}

@@ -18,7 +18,8 @@ func (c *collector) webhooks(e emitter) {
 	e.count("hook_events_total", events, float64(h.EventsDelivered), "result", "told")
 	e.count("hook_events_total", events, float64(h.EventsDropped), "result", "dropped")
 	e.count("hook_deaths_total", "Webhooks of keys whose URL failed for a day and is dead.", float64(h.Disabled))
-	const ofAccounts = "Requests to accounts' webhooks, by what came of them: failed ones are tried again. Dropped are events, after a day of failures."
+	const ofAccounts = "Requests to accounts' webhooks, by what came of them: failed ones are tried again. Dropped are events, " +
+		"after a day of failures."
 	e.count("webhook_deliveries_total", ofAccounts, float64(a.Delivered), "result", "delivered")
 	e.count("webhook_deliveries_total", ofAccounts, float64(a.Failed), "result", "failed")
 	e.count("webhook_deliveries_total", ofAccounts, float64(a.EventsDropped), "result", "dropped")

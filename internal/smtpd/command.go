@@ -236,7 +236,8 @@ func (c *conn) rcpt(arg string) {
 		return
 	}
 	if len(c.tx.Recipients) >= submit.MaxRecipients {
-		c.refuse(reply{452, "4.5.3", fmt.Sprintf("too many recipients: a message may have %d", submit.MaxRecipients)}) // RFC 5321 §4.5.3.1.10
+		// RFC 5321 §4.5.3.1.10
+		c.refuse(reply{452, "4.5.3", fmt.Sprintf("too many recipients: a message may have %d", submit.MaxRecipients)})
 		return
 	}
 	to, rest, err := cutPath(rest)

@@ -95,7 +95,8 @@ func (c *conn) submit(it submit.Item, in *mail.Incoming) (submit.Receipt, error)
 		wrong = "there is more than one"
 	}
 	if wrong != "" {
-		return submit.Receipt{}, &submit.Error{Code: submit.BadKey, Field: "Postern-Idempotency-Key", Reason: "Postern-Idempotency-Key: " + wrong}
+		return submit.Receipt{},
+			&submit.Error{Code: submit.BadKey, Field: "Postern-Idempotency-Key", Reason: "Postern-Idempotency-Key: " + wrong}
 	}
 	name, hash := onceName(key, it.Envelope), digest(it.Envelope, in)
 	answer, end, err := c.s.c.Submit.Begin(ctx, c.principal, name, hash)
@@ -237,7 +238,8 @@ func (c *conn) received(unicode bool, now time.Time, more int) []byte {
 	b = append(append(append(b, " (["...), literal(c.remote)...), "])\r\n\tby "...)
 	b = append(append(append(append(b, c.s.c.Hostname...), " with "...), with...), 'A')
 	if c.tls != nil {
-		b = append(b, "\r\n\t("+strings.ReplaceAll(tls.VersionName(c.tls.Version), " ", "")+" "+tls.CipherSuiteName(c.tls.CipherSuite)+")"...)
+		b = append(b, "\r\n\t("+strings.ReplaceAll(tls.VersionName(c.tls.Version), " ",
+			"")+" "+tls.CipherSuiteName(c.tls.CipherSuite)+")"...)
 	}
 	b = append(b, ";\r\n\t"...)
 	b = now.AppendFormat(b, time.RFC1123Z)

@@ -30,18 +30,21 @@ const accessSelect = `SELECT a.id, a.user_id, a.account_id, coalesce(a.key_id, 0
 
 func scanAccess(r scanner) (Access, error) {
 	var a Access
-	err := r.scan(&a.ID, &a.UserID, &a.AccountID, &a.KeyID, &a.Role, nullTime{&a.CreatedAt}, &a.Email, &a.UserName, nullTime{&a.LastSignInAt}, &a.AccountName, &a.SecondFactor, &a.APIKey, &a.KeyName)
+	err := r.scan(&a.ID, &a.UserID, &a.AccountID, &a.KeyID, &a.Role, nullTime{&a.CreatedAt}, &a.Email, &a.UserName,
+		nullTime{&a.LastSignInAt}, &a.AccountName, &a.SecondFactor, &a.APIKey, &a.KeyName)
 	return a, err
 }
 
 // PutAccess gives a user a role on an account (keyID 0) or a key, or changes the role that he has there.
 func (tx *Tx) PutAccess(ctx context.Context, userID, accountID, keyID int64, role string) error {
 	if keyID == 0 {
-		_, err := tx.exec(ctx, "INSERT INTO access (user_id, account_id, role, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (user_id, account_id) WHERE key_id IS NULL DO UPDATE SET role = excluded.role",
+		_, err := tx.exec(ctx, "INSERT INTO access (user_id, account_id, role, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT "+
+			"(user_id, account_id) WHERE key_id IS NULL DO UPDATE SET role = excluded.role",
 			userID, accountID, role, micros(tx.Now))
 		return err
 	}
-	_, err := tx.exec(ctx, "INSERT INTO access (user_id, account_id, key_id, role, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id, key_id) WHERE key_id IS NOT NULL DO UPDATE SET role = excluded.role",
+	_, err := tx.exec(ctx, "INSERT INTO access (user_id, account_id, key_id, role, created_at) VALUES ($1, $2, $3, $4, $5) ON "+
+		"CONFLICT (user_id, key_id) WHERE key_id IS NOT NULL DO UPDATE SET role = excluded.role",
 		userID, accountID, keyID, role, micros(tx.Now))
 	return err
 }
@@ -91,7 +94,8 @@ func (tx *Tx) AccessesOf(ctx context.Context, userID int64) ([]Access, error) {
 }
 
 func accessesOf(ctx context.Context, q queryable, userID int64) ([]Access, error) {
-	return collect(ctx, q, scanAccess, accessSelect+" WHERE a.user_id = $1 AND k.deleted_at IS NULL ORDER BY a.account_id, coalesce(a.key_id, 0)", userID)
+	return collect(ctx, q, scanAccess, accessSelect+" WHERE a.user_id = $1 AND k.deleted_at IS NULL ORDER BY a.account_id, "+
+		"coalesce(a.key_id, 0)", userID)
 }
 
 // Accesses lists who may do what on an account, or on the keys of a narrower scope, by user.
@@ -159,13 +163,15 @@ const invitationColumns = "id, account_id, email, role, digest, invited_by, crea
 
 func scanInvitation(r scanner) (Invitation, error) {
 	var i Invitation
-	err := r.scan(&i.ID, &i.AccountID, &i.Email, &i.Role, &i.Digest, &i.InvitedBy, nullTime{&i.CreatedAt}, nullTime{&i.ExpiresAt}, nullTime{&i.AcceptedAt}, nullTime{&i.WithdrawnAt})
+	err := r.scan(&i.ID, &i.AccountID, &i.Email, &i.Role, &i.Digest, &i.InvitedBy, nullTime{&i.CreatedAt}, nullTime{&i.ExpiresAt},
+		nullTime{&i.AcceptedAt}, nullTime{&i.WithdrawnAt})
 	return i, err
 }
 
 // AddInvitation keeps an invitation.
 func (tx *Tx) AddInvitation(ctx context.Context, i Invitation) (Invitation, error) {
-	out, err := scanInvitation(tx.row(ctx, "INSERT INTO invitation (account_id, email, role, digest, invited_by, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING "+invitationColumns,
+	out, err := scanInvitation(tx.row(ctx, "INSERT INTO invitation (account_id, email, role, digest, invited_by, created_at, "+
+		"expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING "+invitationColumns,
 		i.AccountID, i.Email, i.Role, i.Digest, i.InvitedBy, micros(tx.Now), micros(i.ExpiresAt)))
 	if err != nil {
 		return out, err
@@ -181,7 +187,8 @@ func (tx *Tx) AddInvitation(ctx context.Context, i Invitation) (Invitation, erro
 
 // Invitations lists the invitations of an account that are not accepted, newest first.
 func (s *Store) Invitations(ctx context.Context, accountID int64) ([]Invitation, error) {
-	list, err := collect(ctx, s, scanInvitation, "SELECT "+invitationColumns+" FROM invitation WHERE account_id = $1 AND accepted_at IS NULL ORDER BY id DESC LIMIT 1000", accountID)
+	list, err := collect(ctx, s, scanInvitation, "SELECT "+invitationColumns+" FROM invitation WHERE account_id = $1 AND "+
+		"accepted_at IS NULL ORDER BY id DESC LIMIT 1000", accountID)
 	for i := range list {
 		if err == nil {
 			list[i].KeyIDs, err = invitedKeys(ctx, s, list[i].ID)
@@ -218,10 +225,12 @@ func invitationByToken(ctx context.Context, q queryable, digest []byte) (Invitat
 
 // AcceptInvitation marks an open invitation accepted. One that is not open any more is ErrNotFound.
 func (tx *Tx) AcceptInvitation(ctx context.Context, id int64) error {
-	return tx.one(ctx, "UPDATE invitation SET accepted_at = $1 WHERE id = $2 AND accepted_at IS NULL AND withdrawn_at IS NULL AND expires_at > $1", micros(tx.Now), id)
+	return tx.one(ctx, "UPDATE invitation SET accepted_at = $1 WHERE id = $2 AND accepted_at IS NULL AND withdrawn_at IS NULL AND "+
+		"expires_at > $1", micros(tx.Now), id)
 }
 
 // WithdrawInvitation ends an invitation of an account, and returns it.
 func (tx *Tx) WithdrawInvitation(ctx context.Context, accountID, id int64) (Invitation, error) {
-	return scanInvitation(tx.row(ctx, "UPDATE invitation SET withdrawn_at = $1 WHERE id = $2 AND account_id = $3 AND accepted_at IS NULL AND withdrawn_at IS NULL RETURNING "+invitationColumns, micros(tx.Now), id, accountID))
+	return scanInvitation(tx.row(ctx, "UPDATE invitation SET withdrawn_at = $1 WHERE id = $2 AND account_id = $3 AND accepted_at IS "+
+		"NULL AND withdrawn_at IS NULL RETURNING "+invitationColumns, micros(tx.Now), id, accountID))
 }

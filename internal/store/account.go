@@ -34,7 +34,9 @@ type Account struct {
 // Suspended says whether the operator has suspended the account, and all its keys with it.
 func (a Account) Suspended() bool { return !a.SuspendedAt.IsZero() }
 
-const accountColumns = "id, name, secret_days, remind_days, stop_overdue, day_limit, coalesce(plan_id, 0), max_subaccounts, max_month, max_hour, max_users, track_opens, track_clicks, add_unsubscribe, is_system, second_factor, suspended_at, suspended_reason, created_at"
+const accountColumns = "id, name, secret_days, remind_days, stop_overdue, day_limit, coalesce(plan_id, 0), max_subaccounts, " +
+	"max_month, max_hour, max_users, track_opens, track_clicks, add_unsubscribe, is_system, second_factor, suspended_at, " +
+	"suspended_reason, created_at"
 
 func scanAccount(r scanner) (Account, error) {
 	var a Account
@@ -44,17 +46,25 @@ func scanAccount(r scanner) (Account, error) {
 
 // columns are the places of accountColumns.
 func (a *Account) columns() []any {
-	return []any{&a.ID, &a.Name, &a.SecretDays, &a.RemindDays, &a.StopOverdue, &a.DayLimit, &a.PlanID, &a.MaxSubaccounts, &a.MaxMonth, &a.MaxHour, &a.MaxUsers, &a.Tracking.Opens, &a.Tracking.Clicks, &a.Tracking.Unsubscribe, &a.System, &a.SecondFactor, nullTime{&a.SuspendedAt}, &a.SuspendedReason, nullTime{&a.CreatedAt}}
+	return []any{
+		&a.ID, &a.Name, &a.SecretDays, &a.RemindDays, &a.StopOverdue, &a.DayLimit, &a.PlanID, &a.MaxSubaccounts, &a.MaxMonth, &a.MaxHour,
+		&a.MaxUsers, &a.Tracking.Opens, &a.Tracking.Clicks, &a.Tracking.Unsubscribe, &a.System, &a.SecondFactor,
+		nullTime{&a.SuspendedAt},
+		&a.SuspendedReason,
+		nullTime{&a.CreatedAt},
+	}
 }
 
 // AddAccount makes a primary account.
 func (tx *Tx) AddAccount(ctx context.Context, name string) (Account, error) {
-	return scanAccount(tx.row(ctx, "INSERT INTO account (name, created_at) VALUES ($1, $2) RETURNING "+accountColumns, name, micros(tx.Now)))
+	return scanAccount(tx.row(ctx, "INSERT INTO account (name, created_at) VALUES ($1, $2) RETURNING "+accountColumns, name,
+		micros(tx.Now)))
 }
 
 // AddSystemAccount makes the account that Postern's own notices are sent by: there is one at most (ErrExists).
 func (tx *Tx) AddSystemAccount(ctx context.Context, name string) (Account, error) {
-	return scanAccount(tx.row(ctx, "INSERT INTO account (name, is_system, created_at) VALUES ($1, TRUE, $2) RETURNING "+accountColumns, name, micros(tx.Now)))
+	return scanAccount(tx.row(ctx, "INSERT INTO account (name, is_system, created_at) VALUES ($1, TRUE, $2) RETURNING "+accountColumns,
+		name, micros(tx.Now)))
 }
 
 // SystemAccount reads the account that notices are sent by.
@@ -82,7 +92,8 @@ func (tx *Tx) SetSuspended(ctx context.Context, id int64, reason string) error {
 	if reason == "" {
 		return tx.one(ctx, "UPDATE account SET suspended_at = NULL, suspended_reason = '' WHERE id = $1", id)
 	}
-	return tx.one(ctx, "UPDATE account SET suspended_at = coalesce(suspended_at, $1), suspended_reason = $2 WHERE id = $3", micros(tx.Now), reason, id)
+	return tx.one(ctx, "UPDATE account SET suspended_at = coalesce(suspended_at, $1), suspended_reason = $2 WHERE id = $3",
+		micros(tx.Now), reason, id)
 }
 
 // ChangeAccount sets all of the account with a's ID but when it was made, whether it is the system's and its suspension.
@@ -93,7 +104,8 @@ func (tx *Tx) ChangeAccount(ctx context.Context, a Account) error {
 	}
 	return tx.one(ctx, `UPDATE account SET name = $1, secret_days = $2, remind_days = $3, stop_overdue = $4, day_limit = $5, plan_id = $6, max_subaccounts = $7, max_month = $8, max_hour = $9, max_users = $10,
  track_opens = $11, track_clicks = $12, add_unsubscribe = $13, second_factor = $14 WHERE id = $15`,
-		a.Name, a.SecretDays, a.RemindDays, a.StopOverdue, a.DayLimit, plan, a.MaxSubaccounts, a.MaxMonth, a.MaxHour, a.MaxUsers, a.Tracking.Opens, a.Tracking.Clicks, a.Tracking.Unsubscribe, a.SecondFactor, a.ID)
+		a.Name, a.SecretDays, a.RemindDays, a.StopOverdue, a.DayLimit, plan, a.MaxSubaccounts, a.MaxMonth, a.MaxHour, a.MaxUsers,
+		a.Tracking.Opens, a.Tracking.Clicks, a.Tracking.Unsubscribe, a.SecondFactor, a.ID)
 }
 
 // Accounts lists all accounts but the system's own, for the operator.

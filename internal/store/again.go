@@ -25,7 +25,8 @@ func (s *Store) RetryNow(ctx context.Context, scope Scope, messageID int64) erro
 			return err
 		}
 		var early bool
-		if err := tx.row(ctx, "SELECT EXISTS (SELECT 1 FROM queue WHERE message_id = $1 AND attempts = 0 AND due_at > $2)", messageID, micros(tx.Now)).scan(&early); err != nil {
+		if err := tx.row(ctx, "SELECT EXISTS (SELECT 1 FROM queue WHERE message_id = $1 AND attempts = 0 AND due_at > $2)", messageID,
+			micros(tx.Now)).scan(&early); err != nil {
 			return err
 		}
 		if early {
@@ -59,7 +60,8 @@ func (s *Store) Cancel(ctx context.Context, scope Scope, messageID int64, why st
 		if err := tx.waits(ctx, messageID); err != nil {
 			return err
 		}
-		gone, err := collect(ctx, tx, scanClaimed, "DELETE FROM queue WHERE message_id = $1 AND owner = '' RETURNING "+claimedColumns, messageID)
+		gone, err := collect(ctx, tx, scanClaimed, "DELETE FROM queue WHERE message_id = $1 AND owner = '' RETURNING "+claimedColumns,
+			messageID)
 		if err != nil {
 			return err
 		}
@@ -74,7 +76,8 @@ func (s *Store) Handed(ctx context.Context, scope Scope, messageID int64) (Submi
 	scope.where(w, "m.account_id", "m.key_id")
 	w.and("m.id = ?", messageID)
 	var x Submission
-	err := s.row(ctx, w.String(), w.args...).scan(&x.AccountID, &x.KeyID, &x.SenderID, &x.MailFrom, &x.HeaderFrom, &x.FromName, &x.Subject, &x.MessageID, &x.CustomID, &x.EventPayload, &x.Campaign, &x.MonitoringCategory, &x.URLTags,
+	err := s.row(ctx, w.String(), w.args...).scan(&x.AccountID, &x.KeyID, &x.SenderID, &x.MailFrom, &x.HeaderFrom, &x.FromName,
+		&x.Subject, &x.MessageID, &x.CustomID, &x.EventPayload, &x.Campaign, &x.MonitoringCategory, &x.URLTags,
 		&x.Priority, &x.TrackOpens, &x.TrackClicks, &x.Size, &x.Attachments, &x.HasText, &x.HasHTML, &x.UTF8)
 	if err != nil {
 		return x, nil, err

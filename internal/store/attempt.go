@@ -31,7 +31,8 @@ type Attempt struct {
 	Body      []byte // of a sample
 }
 
-var insertAttempts = newInsert("attempt", "account_id", "key_id", "at", "target", "webhook_id", "version", "types", "events", "event_count", "attempt", "outcome", "status", "error", "took", "body")
+var insertAttempts = newInsert("attempt", "account_id", "key_id", "at", "target", "webhook_id", "version", "types", "events",
+	"event_count", "attempt", "outcome", "status", "error", "took", "body")
 
 func (a *Attempt) args() []any {
 	types := 0
@@ -43,19 +44,22 @@ func (a *Attempt) args() []any {
 		ids[i] = strconv.FormatInt(id, 10)
 	}
 	return []any{
-		a.AccountID, a.KeyID, micros(a.At), a.Target, a.WebhookID, a.Version, types, strings.Join(ids, " "), a.Count, a.Number, int(a.Outcome),
+		a.AccountID, a.KeyID, micros(a.At), a.Target, a.WebhookID, a.Version, types, strings.Join(ids, " "), a.Count, a.Number,
+		int(a.Outcome),
 		a.Status, a.Error, a.Took.Microseconds(), a.Body,
 	}
 }
 
-const attemptSelect = "SELECT a.id, a.account_id, a.key_id, a.at, a.target, a.webhook_id, a.version, a.types, a.events, a.event_count, a.attempt, a.outcome, " +
+const attemptSelect = "SELECT a.id, a.account_id, a.key_id, a.at, a.target, a.webhook_id, a.version, a.types, a.events, " +
+	"a.event_count, a.attempt, a.outcome, " +
 	"a.status, a.error, a.took, a.body FROM attempt a"
 
 func scanAttempt(r scanner) (Attempt, error) {
 	var a Attempt
 	var types, took int64
 	var events string
-	err := r.scan(&a.ID, &a.AccountID, &a.KeyID, nullTime{&a.At}, &a.Target, &a.WebhookID, &a.Version, &types, &events, &a.Count, &a.Number, &a.Outcome,
+	err := r.scan(&a.ID, &a.AccountID, &a.KeyID, nullTime{&a.At}, &a.Target, &a.WebhookID, &a.Version, &types, &events, &a.Count,
+		&a.Number, &a.Outcome,
 		&a.Status, &a.Error, &took, &a.Body)
 	if err != nil {
 		return a, err

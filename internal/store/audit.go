@@ -24,7 +24,8 @@ func (tx *Tx) AddAudit(ctx context.Context, e audit.Entry) error {
 	if e.AccountID != 0 {
 		account = e.AccountID
 	}
-	if _, err := tx.exec(ctx, "INSERT INTO audit (id, at, account_id, actor, origin, action, target, detail, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+	if _, err := tx.exec(ctx, "INSERT INTO audit (id, at, account_id, actor, origin, action, target, detail, hash) VALUES ($1, $2, "+
+		"$3, $4, $5, $6, $7, $8, $9)",
 		e.ID, micros(e.At), account, e.Actor, e.Origin, e.Action, e.Target, e.Detail, e.Hash); err != nil {
 		return err
 	}
@@ -78,7 +79,8 @@ func (f AuditFilter) where(w *where) {
 	}
 	if f.Search != "" {
 		like := "%" + escapeLike(f.Search) + "%"
-		w.and("(lower(actor) LIKE ? ESCAPE '!' OR lower(target) LIKE ? ESCAPE '!' OR lower(detail) LIKE ? ESCAPE '!' OR origin LIKE ? ESCAPE '!')", like, like, like, like)
+		w.and("(lower(actor) LIKE ? ESCAPE '!' OR lower(target) LIKE ? ESCAPE '!' OR lower(detail) LIKE ? ESCAPE '!' OR origin LIKE "+
+			"? ESCAPE '!')", like, like, like, like)
 	}
 	switch {
 	case strings.HasSuffix(f.Action, "."):

@@ -28,7 +28,8 @@ func (s *Store) fillReporting(ctx context.Context, raw *sql.Tx) error {
 	tx := &Tx{s: s, tx: raw}
 	for last := int64(0); ; {
 		batch, err := collect(ctx, tx, scanOldMessage,
-			"SELECT m.id, m.key_id, s.campaign_id, m.recipient, m.status, m.flags, m.arrived_at FROM message m JOIN submission s ON s.id = m.submission_id WHERE m.id > $1 ORDER BY m.id LIMIT 1000", last)
+			"SELECT m.id, m.key_id, s.campaign_id, m.recipient, m.status, m.flags, m.arrived_at FROM message m JOIN submission s ON "+
+				"s.id = m.submission_id WHERE m.id > $1 ORDER BY m.id LIMIT 1000", last)
 		if err != nil || len(batch) == 0 {
 			return err
 		}

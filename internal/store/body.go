@@ -103,7 +103,8 @@ func (s *Store) Source(ctx context.Context, scope Scope, messageID int64) ([]byt
 // DropPassing deletes the bodies that are kept only until their mail was handed over, delivered or not, and says how many
 // those were.
 func (s *Store) DropPassing(ctx context.Context) (n int64, err error) {
-	const done = " FROM body WHERE codec >= 2 AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = body.submission_id AND m.done_at IS NULL)"
+	const done = " FROM body WHERE codec >= 2 AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = body.submission_id " +
+		"AND m.done_at IS NULL)"
 	var any bool // mostly there is none: that is seen beside the writer, by an index of these bodies alone
 	if err := s.row(ctx, "SELECT EXISTS (SELECT 1"+done+")").scan(&any); err != nil || !any {
 		return 0, err

@@ -227,6 +227,7 @@ func (s *Store) Campaigns(ctx context.Context, scope Scope, f CampaignFilter, p 
 // SetCampaign sets what a key may change of a campaign of its own.
 func (s *Store) SetCampaign(ctx context.Context, keyID, id int64, starred, deleted bool) error {
 	return s.Update(ctx, func(tx *Tx) error {
-		return tx.one(ctx, "UPDATE campaign SET is_starred = $1, is_deleted = $2 WHERE id = $3 AND key_id = $4", starred, deleted, id, keyID)
+		return tx.one(ctx, "UPDATE campaign SET is_starred = $1, is_deleted = $2 WHERE id = $3 AND key_id = $4", starred, deleted, id,
+			keyID)
 	})
 }

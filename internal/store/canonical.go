@@ -45,7 +45,8 @@ func (s *Store) fillCanonical(ctx context.Context, raw *sql.Tx) error {
 		messages              string // whose words are others now
 	}{
 		{"message", "recipient", "contact", func(s string) any { return mail.ContactID(s) }, "SELECT id FROM message WHERE id = $1"},
-		{"submission", "header_from", "header_from", func(s string) any { return mail.Canonical(s) }, "SELECT id FROM message WHERE submission_id = $1"},
+		{"submission", "header_from", "header_from", func(s string) any { return mail.Canonical(s) }, "SELECT id FROM message WHERE " +
+			"submission_id = $1"},
 		{"campaign", "from_email", "from_email", func(s string) any { return mail.Canonical(s) }, ""},
 		{"invitation", "email", "email", func(s string) any { return mail.Canonical(s) }, ""},
 	} {

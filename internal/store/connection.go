@@ -33,7 +33,8 @@ func scanConnection(r scanner) (Connection, error) {
 func (tx *Tx) NoteUses(ctx context.Context, uses []Connection) error {
 	touched := map[int64]bool{}
 	for _, u := range uses {
-		if _, err := tx.exec(ctx, "UPDATE secret SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)", micros(u.LastSeenAt), u.SecretID); err != nil {
+		if _, err := tx.exec(ctx, "UPDATE secret SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)",
+			micros(u.LastSeenAt), u.SecretID); err != nil {
 			return err
 		}
 		if _, err := tx.exec(ctx, `INSERT INTO connection (secret_id, protocol, address, client, first_seen_at, last_seen_at, count) VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -58,7 +59,8 @@ func (tx *Tx) trimConnections(ctx context.Context, secretID int64) error {
 		return err
 	}
 	var oldest time.Time // of those that stay
-	if err := tx.row(ctx, "SELECT last_seen_at FROM connection WHERE secret_id = $1 ORDER BY last_seen_at DESC, address, client LIMIT 1 OFFSET $2", secretID, MaxConnections-1).scan(nullTime{&oldest}); err != nil {
+	if err := tx.row(ctx, "SELECT last_seen_at FROM connection WHERE secret_id = $1 ORDER BY last_seen_at DESC, address, client "+
+		"LIMIT 1 OFFSET $2", secretID, MaxConnections-1).scan(nullTime{&oldest}); err != nil {
 		return err
 	}
 	if _, err := tx.exec(ctx, "DELETE FROM connection WHERE secret_id = $1 AND last_seen_at < $2", secretID, micros(oldest)); err != nil {
@@ -80,7 +82,8 @@ type ConnectionFilter struct {
 
 // Connections lists who uses the live secrets of the scope's keys, by secret, the latest seen first.
 func (s *Store) Connections(ctx context.Context, scope Scope, f ConnectionFilter) ([]Connection, error) {
-	w := newWhere("SELECT " + connectionColumns + " FROM connection c JOIN secret x ON x.id = c.secret_id JOIN api_key k ON k.id = x.key_id")
+	w := newWhere("SELECT " + connectionColumns + " FROM connection c JOIN secret x ON x.id = c.secret_id JOIN api_key k ON k.id = " +
+		"x.key_id")
 	scope.where(w, "k.account_id", "k.id")
 	if !f.Ended {
 		w.and("x.ended_at IS NULL")

@@ -308,7 +308,8 @@ func (t *tally) writeDomains(ctx context.Context, tx *Tx) error {
 		domains = append(domains, k)
 	}
 	slices.SortFunc(domains, func(a, b domainSlot) int {
-		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.day, b.day), cmp.Compare(a.campaign, b.campaign), cmp.Compare(a.domain, b.domain))
+		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.day, b.day), cmp.Compare(a.campaign, b.campaign),
+			cmp.Compare(a.domain, b.domain))
 	})
 	width := 0
 	for _, c := range t.domains {

@@ -69,7 +69,8 @@ type AccountEvent struct {
 // AddAccountEvent keeps an event of an account and queues it, if a webhook of the account takes its type; otherwise it does
 // nothing, and says so.
 func (tx *Tx) AddAccountEvent(ctx context.Context, e AccountEvent) (taken bool, err error) {
-	err = tx.row(ctx, "SELECT EXISTS (SELECT 1 FROM webhook WHERE key_id = 0 AND event_type = $1 AND account_id = $2 AND takes)", int(e.Type), e.AccountID).scan(&taken)
+	err = tx.row(ctx, "SELECT EXISTS (SELECT 1 FROM webhook WHERE key_id = 0 AND event_type = $1 AND account_id = $2 AND takes)",
+		int(e.Type), e.AccountID).scan(&taken)
 	if err != nil || !taken {
 		return false, err
 	}
@@ -78,7 +79,8 @@ func (tx *Tx) AddAccountEvent(ctx context.Context, e AccountEvent) (taken bool, 
 	if err := tx.row(ctx, "UPDATE sequence SET next = next + 1 WHERE name = 'event' RETURNING next - 1").scan(&id); err != nil {
 		return false, err
 	}
-	_, err = tx.exec(ctx, "INSERT INTO account_event (id, account_id, key_id, type, at, webhook_id, body) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+	_, err = tx.exec(ctx, "INSERT INTO account_event (id, account_id, key_id, type, at, webhook_id, body) VALUES ($1, $2, $3, $4, "+
+		"$5, $6, $7)",
 		id, e.AccountID, e.KeyID, int(e.Type), micros(tx.Now), e.WebhookID, e.Body)
 	if err != nil {
 		return false, err
@@ -147,7 +149,8 @@ func (s *Store) DueDeliveries(ctx context.Context, endpointID int64, now time.Ti
 
 // NextDelivery says when the next event becomes due for an endpoint after now; zero: none waits.
 func (s *Store) NextDelivery(ctx context.Context, endpointID int64, now time.Time) (due time.Time, err error) {
-	err = s.row(ctx, "SELECT min(due_at) FROM delivery WHERE endpoint_id = $1 AND due_at > $2", endpointID, micros(now)).scan(nullTime{&due})
+	err = s.row(ctx, "SELECT min(due_at) FROM delivery WHERE endpoint_id = $1 AND due_at > $2", endpointID,
+		micros(now)).scan(nullTime{&due})
 	return due, err
 }
 
@@ -159,7 +162,8 @@ func (s *Store) Waiting(ctx context.Context, scope Scope, ids []int64, limit int
 	ids = slices.Compact(ids)
 	out := map[int64]int{}
 	for some := range slices.Chunk(ids, 500) { // a statement has 32,766 parameters at most on SQLite
-		w := newWhere("SELECT h.id, (SELECT count(*) FROM (SELECT 1 AS one FROM delivery d WHERE d.endpoint_id = h.endpoint_id AND d.webhook_id = h.id LIMIT ?) x) FROM webhook h", limit)
+		w := newWhere("SELECT h.id, (SELECT count(*) FROM (SELECT 1 AS one FROM delivery d WHERE d.endpoint_id = h.endpoint_id AND "+
+			"d.webhook_id = h.id LIMIT ?) x) FROM webhook h", limit)
 		scope.where(w, "h.account_id", "h.key_id")
 		w.and("h.id IN (?"+strings.Repeat(", ?", len(some)-1)+")", anys(some)...)
 		err := each(ctx, s, func(r scanner) (x [2]int64, err error) {
@@ -245,8 +249,10 @@ func scanEventDetail(r scanner) (EventDetail, error) {
 	e := &x.Event
 	var ip, agent, url, source sql.NullString
 	var machine sql.NullBool
-	err := r.scan(&e.ID, &e.MessageID, &e.KeyID, &e.Type, nullTime{&e.At}, &e.Attempt, &e.Code, &e.Enhanced, &e.Line, &e.Host, &e.TLS, &e.StateID, &e.Permanent,
-		&ip, &agent, &url, &source, &machine, uuidBytes{&x.UUID}, &x.Recipient, &x.Contact, &x.CampaignID, &x.Campaign, &x.CustomID, &x.EventPayload)
+	err := r.scan(&e.ID, &e.MessageID, &e.KeyID, &e.Type, nullTime{&e.At}, &e.Attempt, &e.Code, &e.Enhanced, &e.Line, &e.Host, &e.TLS,
+		&e.StateID, &e.Permanent,
+		&ip, &agent, &url, &source, &machine, uuidBytes{&x.UUID}, &x.Recipient, &x.Contact, &x.CampaignID, &x.Campaign, &x.CustomID,
+		&x.EventPayload)
 	e.Doing = Doing{IP: ip.String, Agent: agent.String, URL: url.String, Source: source.String, Machine: machine.Bool}
 	return x, err
 }

@@ -121,7 +121,9 @@ func (tx *Tx) noteEndpoint(ctx context.Context, id int64, n *endpointNews) error
 	if n.worked {
 		since = "$4"
 	}
-	_, err := tx.exec(ctx, "UPDATE endpoint SET last_at = $1, last_status = $2, last_error = $3, failing_since = "+since+", delivered = delivered + $5, dropped = dropped + $6 WHERE id = $7",
+	_, err := tx.exec(ctx,
+		"UPDATE endpoint SET last_at = $1, last_status = $2, last_error = $3, failing_since = "+since+", delivered = delivered + "+
+			"$5, dropped = dropped + $6 WHERE id = $7",
 		micros(n.last.At), n.last.Status, n.last.Error, micros(n.failing), n.delivered, n.dropped, id)
 	return err
 }
@@ -133,7 +135,8 @@ func (tx *Tx) MoveDeliveries(ctx context.Context, from, to Webhook, after int64,
 	args := []any{to.ID, to.EndpointID, micros(tx.Now), from.EndpointID, from.ID}
 	which := "endpoint_id = $4 AND webhook_id = $5"
 	if limit > 0 {
-		which = "event_id IN (SELECT event_id FROM delivery WHERE endpoint_id = $4 AND webhook_id = $5 AND event_id > $6 ORDER BY event_id LIMIT $7)"
+		which = "event_id IN (SELECT event_id FROM delivery WHERE endpoint_id = $4 AND webhook_id = $5 AND event_id > $6 ORDER BY " +
+			"event_id LIMIT $7)"
 		args = append(args, after, limit)
 	}
 	moved, err := collect(ctx, tx, scanID, set+which+" RETURNING event_id", args...)
@@ -148,20 +151,23 @@ func (tx *Tx) MoveDeliveries(ctx context.Context, from, to Webhook, after int64,
 
 // DropDeliveries deletes up to limit events that wait for a webhook, and says how many it were.
 func (tx *Tx) DropDeliveries(ctx context.Context, h Webhook, limit int) (int, error) {
-	n, err := tx.exec(ctx, "DELETE FROM delivery WHERE event_id IN (SELECT event_id FROM delivery WHERE endpoint_id = $1 AND webhook_id = $2 LIMIT $3)", h.EndpointID, h.ID, limit)
+	n, err := tx.exec(ctx, "DELETE FROM delivery WHERE event_id IN (SELECT event_id FROM delivery WHERE endpoint_id = $1 AND "+
+		"webhook_id = $2 LIMIT $3)", h.EndpointID, h.ID, limit)
 	if err == nil && n > 0 {
 		_, err = tx.exec(ctx, "UPDATE endpoint SET dropped = dropped + $1 WHERE id = $2", n, h.EndpointID)
 	}
 	return int(n), err
 }
 
-var deleteOrphans = newInList("DELETE FROM delivery WHERE NOT EXISTS (SELECT 1 FROM webhook h WHERE h.id = delivery.webhook_id) AND event_id", 0, "")
+var deleteOrphans = newInList("DELETE FROM delivery WHERE NOT EXISTS (SELECT 1 FROM webhook h WHERE h.id = delivery.webhook_id) AND "+
+	"event_id", 0, "")
 
 // SweepWebhooks deletes, a bounded part at a time, what is left over: deliveries of webhooks that are gone, endpoints that
 // nothing leads to, attempts and accounts' events that are older than a time. It says whether there may be more.
 func (s *Store) SweepWebhooks(ctx context.Context, before time.Time, limit int) (more bool, err error) {
 	// All that waits is looked through, which may be much: that is done beside the writer.
-	orphans, err := collect(ctx, s, scanID, "SELECT d.event_id FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM webhook h WHERE h.id = d.webhook_id) ORDER BY d.event_id LIMIT $1", limit)
+	orphans, err := collect(ctx, s, scanID, "SELECT d.event_id FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM webhook h WHERE h.id "+
+		"= d.webhook_id) ORDER BY d.event_id LIMIT $1", limit)
 	if err != nil {
 		return false, err
 	}
@@ -172,7 +178,8 @@ func (s *Store) SweepWebhooks(ctx context.Context, before time.Time, limit int) 
 		}
 		for _, old := range []string{
 			"DELETE FROM attempt WHERE id IN (SELECT x.id FROM (SELECT id, at FROM attempt ORDER BY id LIMIT $1) x WHERE x.at < $2)",
-			"DELETE FROM account_event WHERE id IN (SELECT x.id FROM (SELECT id, at FROM account_event ORDER BY id LIMIT $1) x WHERE x.at < $2 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = x.id))",
+			"DELETE FROM account_event WHERE id IN (SELECT x.id FROM (SELECT id, at FROM account_event ORDER BY id LIMIT $1) x " +
+				"WHERE x.at < $2 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = x.id))",
 		} {
 			n, err := tx.exec(ctx, old, limit, micros(before))
 			if err != nil {
@@ -180,7 +187,8 @@ func (s *Store) SweepWebhooks(ctx context.Context, before time.Time, limit int) 
 			}
 			more = more || n == int64(limit)
 		}
-		_, err := tx.exec(ctx, "DELETE FROM endpoint WHERE NOT EXISTS (SELECT 1 FROM webhook h WHERE h.endpoint_id = endpoint.id) AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.endpoint_id = endpoint.id)")
+		_, err := tx.exec(ctx, "DELETE FROM endpoint WHERE NOT EXISTS (SELECT 1 FROM webhook h WHERE h.endpoint_id = endpoint.id) "+
+			"AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.endpoint_id = endpoint.id)")
 		return err
 	})
 	return more, err

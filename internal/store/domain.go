@@ -56,10 +56,12 @@ type Domain struct {
 func (d Domain) Proved() bool { return d.Proof != "" }
 
 const (
-	domainFields = "id, key_id, domain, token, filename, proof, proved_at, dkim_status, dkim_current, dkim_errors, dkim_health, spf_status, spf_current, spf_errors, spf_health, dmarc, dmarc_advice, checked_at, due_at, busy_until, off_since, created_at"
-	domainFrom   = " FROM domain d JOIN api_key k ON k.id = d.key_id"
+	domainFields = "id, key_id, domain, token, filename, proof, proved_at, dkim_status, dkim_current, dkim_errors, dkim_health, " +
+		"spf_status, spf_current, spf_errors, spf_health, dmarc, dmarc_advice, checked_at, due_at, busy_until, off_since, created_at"
+	domainFrom = " FROM domain d JOIN api_key k ON k.id = d.key_id"
 	// A domain is there as long as the key has a sender of it.
-	domainUsed = "k.deleted_at IS NULL AND EXISTS (SELECT 1 FROM sender s WHERE s.key_id = d.key_id AND s.domain = d.domain AND s.status <> 'deleted')"
+	domainUsed = "k.deleted_at IS NULL AND EXISTS (SELECT 1 FROM sender s WHERE s.key_id = d.key_id AND s.domain = d.domain AND " +
+		"s.status <> 'deleted')"
 )
 
 // domainSelect begins a query of domains with their keys.
@@ -70,8 +72,10 @@ func domainSelect() string {
 func scanDomain(r scanner) (Domain, error) {
 	var d Domain
 	err := r.scan(&d.ID, &d.KeyID, &d.Domain, &d.Token, &d.Filename, &d.Proof, nullTime{&d.ProvedAt},
-		&d.DKIM.Status, texts{&d.DKIM.Current}, texts{&d.DKIM.Errors}, &d.DKIM.Health, &d.SPF.Status, texts{&d.SPF.Current}, texts{&d.SPF.Errors}, &d.SPF.Health,
-		&d.DMARC, &d.DMARCAdvice, nullTime{&d.CheckedAt}, nullTime{&d.DueAt}, nullTime{&d.BusyUntil}, nullTime{&d.OffSince}, nullTime{&d.CreatedAt})
+		&d.DKIM.Status, texts{&d.DKIM.Current}, texts{&d.DKIM.Errors}, &d.DKIM.Health, &d.SPF.Status, texts{&d.SPF.Current},
+		texts{&d.SPF.Errors}, &d.SPF.Health,
+		&d.DMARC, &d.DMARCAdvice, nullTime{&d.CheckedAt}, nullTime{&d.DueAt}, nullTime{&d.BusyUntil}, nullTime{&d.OffSince},
+		nullTime{&d.CreatedAt})
 	return d, err
 }
 
@@ -93,7 +97,8 @@ func (t texts) Scan(v any) error {
 // AddDomain keeps a domain unless the key has it, and returns the one it has. It is due for a look at once, also one that
 // the key had no sender of any more: that is new again.
 func (tx *Tx) AddDomain(ctx context.Context, d Domain) (Domain, error) {
-	if _, err := tx.exec(ctx, "INSERT INTO domain (key_id, domain, token, filename, due_at, created_at) VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (key_id, domain) DO UPDATE SET due_at = excluded.due_at, off_since = NULL "+
+	if _, err := tx.exec(ctx, "INSERT INTO domain (key_id, domain, token, filename, due_at, created_at) VALUES ($1, $2, $3, $4, $5, "+
+		"$5) ON CONFLICT (key_id, domain) DO UPDATE SET due_at = excluded.due_at, off_since = NULL "+
 		"WHERE NOT EXISTS (SELECT 1 FROM sender s WHERE s.key_id = domain.key_id AND s.domain = domain.domain AND s.status <> 'deleted')",
 		d.KeyID, d.Domain, d.Token, d.Filename, micros(tx.Now)); err != nil {
 		return d, err
@@ -201,7 +206,8 @@ func (tx *Tx) Domain(ctx context.Context, scope Scope, id int64) (Domain, error)
 // statement: what a look finds sets it anew, and a look that is lost is made again.
 func (s *Store) ClaimDomains(ctx context.Context, now, until time.Time, limit int) (out []Domain, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
-		out, err = collect(ctx, tx, scanDomain, "UPDATE domain SET due_at = $1, busy_until = $1 WHERE id IN (SELECT d.id"+domainFrom+" WHERE d.due_at <= $2 AND "+domainUsed+" ORDER BY d.due_at LIMIT $3) RETURNING "+domainFields,
+		out, err = collect(ctx, tx, scanDomain,
+			"UPDATE domain SET due_at = $1, busy_until = $1 WHERE id IN (SELECT d.id"+domainFrom+" WHERE d.due_at <= $2 AND "+domainUsed+" ORDER BY d.due_at LIMIT $3) RETURNING "+domainFields,
 			micros(until), micros(now), limit)
 		return err
 	})
@@ -224,7 +230,8 @@ func (tx *Tx) RecordLook(ctx context.Context, d Domain) error {
 	lines := func(list []string) string { return strings.Join(list, "\n") }
 	return tx.one(ctx, `UPDATE domain SET dkim_status = $1, dkim_current = $2, dkim_errors = $3, dkim_health = $4, spf_status = $5, spf_current = $6, spf_errors = $7, spf_health = $8,
  dmarc = $9, dmarc_advice = $10, checked_at = $11, due_at = $12, off_since = $13 WHERE id = $14`,
-		d.DKIM.Status, lines(d.DKIM.Current), lines(d.DKIM.Errors), d.DKIM.Health, d.SPF.Status, lines(d.SPF.Current), lines(d.SPF.Errors), d.SPF.Health,
+		d.DKIM.Status, lines(d.DKIM.Current), lines(d.DKIM.Errors), d.DKIM.Health, d.SPF.Status, lines(d.SPF.Current),
+		lines(d.SPF.Errors), d.SPF.Health,
 		d.DMARC, d.DMARCAdvice, micros(d.CheckedAt), micros(d.DueAt), micros(d.OffSince), d.ID)
 }
 
@@ -241,7 +248,8 @@ func (s *Store) CountDomains(ctx context.Context) (DomainCounts, error) {
 
 // SendersWithoutDomain lists senders of an older version, whose domains have no row yet.
 func (s *Store) SendersWithoutDomain(ctx context.Context, limit int) ([]Sender, error) {
-	return collect(ctx, s, scanSender, "SELECT "+senderColumns+" FROM sender WHERE domain_id = 0 AND status <> 'deleted' ORDER BY id LIMIT $1", limit)
+	return collect(ctx, s, scanSender, "SELECT "+senderColumns+" FROM sender WHERE domain_id = 0 AND status <> 'deleted' ORDER BY "+
+		"id LIMIT $1", limit)
 }
 
 // SetSenderDomain gives a sender its domain.
@@ -261,14 +269,16 @@ type DKIMKey struct {
 
 // AddDKIMKey keeps a signing key unless the account has one for the domain, and says whether it was kept.
 func (tx *Tx) AddDKIMKey(ctx context.Context, k DKIMKey) (bool, error) {
-	n, err := tx.exec(ctx, "INSERT INTO domain_key (account_id, domain, selector, private_key, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (account_id, domain) DO NOTHING", k.AccountID, k.Domain, k.Selector, k.PrivateKey, micros(tx.Now))
+	n, err := tx.exec(ctx, "INSERT INTO domain_key (account_id, domain, selector, private_key, created_at) VALUES ($1, $2, $3, $4, "+
+		"$5) ON CONFLICT (account_id, domain) DO NOTHING", k.AccountID, k.Domain, k.Selector, k.PrivateKey, micros(tx.Now))
 	return n == 1, err
 }
 
 // DKIMKey reads the signing key that an account has for a domain, whether or not it may sign with it.
 func (s *Store) DKIMKey(ctx context.Context, accountID int64, domain string) (DKIMKey, error) {
 	var k DKIMKey
-	err := s.row(ctx, "SELECT account_id, domain, selector, private_key, created_at FROM domain_key WHERE account_id = $1 AND domain = $2", accountID, domain).
+	err := s.row(ctx, "SELECT account_id, domain, selector, private_key, created_at FROM domain_key WHERE account_id = $1 AND "+
+		"domain = $2", accountID, domain).
 		scan(&k.AccountID, &k.Domain, &k.Selector, &k.PrivateKey, nullTime{&k.CreatedAt})
 	return k, err
 }
@@ -277,6 +287,7 @@ func (s *Store) DKIMKey(ctx context.Context, accountID int64, domain string) (DK
 // the domain's own DNS names the account's key.
 func (s *Store) MaySign(ctx context.Context, accountID int64, domain string) (bool, error) {
 	var n int
-	err := s.row(ctx, "SELECT count(*) FROM domain d JOIN api_key k ON k.id = d.key_id WHERE k.account_id = $1 AND d.domain = $2 AND (d.proof <> '' OR d.dkim_status = 'ok')", accountID, domain).scan(&n)
+	err := s.row(ctx, "SELECT count(*) FROM domain d JOIN api_key k ON k.id = d.key_id WHERE k.account_id = $1 AND d.domain = $2 "+
+		"AND (d.proof <> '' OR d.dkim_status = 'ok')", accountID, domain).scan(&n)
 	return n > 0, err
 }

@@ -23,7 +23,15 @@ type Endpoint struct {
 const endpointColumns = "e.url, e.token, e.created_at, e.last_at, e.last_status, e.last_error, e.failing_since, e.delivered, e.dropped"
 
 func (x *Endpoint) fields() []any {
-	return []any{&x.URL, &x.Token, nullTime{&x.SetAt}, nullTime{&x.LastAt}, &x.LastStatus, &x.LastError, nullTime{&x.FailingSince}, &x.Delivered, &x.Dropped}
+	return []any{
+		&x.URL, &x.Token,
+		nullTime{&x.SetAt},
+		nullTime{&x.LastAt},
+		&x.LastStatus, &x.LastError,
+		nullTime{&x.FailingSince},
+		&x.Delivered,
+		&x.Dropped,
+	}
 }
 
 // PutEndpoint finds or makes the endpoint of an owner with a URL, by its digest, and has it begin anew: what failed before
@@ -33,7 +41,8 @@ func (tx *Tx) PutEndpoint(ctx context.Context, o Owner, digest, url []byte, toke
  ON CONFLICT (key_id, account_id, digest) DO UPDATE SET url = excluded.url, last_error = '', failing_since = NULL RETURNING id`,
 		o.AccountID, o.KeyID, digest, url, token, micros(tx.Now)).scan(&id)
 	if err == nil && o.OfAccount() {
-		_, err = tx.exec(ctx, "UPDATE endpoint SET created_at = $1, last_at = NULL, last_status = 0, delivered = 0, dropped = 0 WHERE id = $2", micros(tx.Now), id)
+		_, err = tx.exec(ctx, "UPDATE endpoint SET created_at = $1, last_at = NULL, last_status = 0, delivered = 0, dropped = 0 "+
+			"WHERE id = $2", micros(tx.Now), id)
 	}
 	return id, err
 }
@@ -41,7 +50,8 @@ func (tx *Tx) PutEndpoint(ctx context.Context, o Owner, digest, url []byte, toke
 // Endpoint reads an endpoint with its owner. An endpoint fails since its first failure after the last success; attempted is
 // the first failure of what waits for it now, zero where none of that has failed.
 func (s *Store) Endpoint(ctx context.Context, id int64) (o Owner, x Endpoint, attempted time.Time, err error) {
-	err = s.row(ctx, "SELECT e.account_id, e.key_id, "+endpointColumns+" FROM endpoint e WHERE e.id = $1", id).scan(append([]any{&o.AccountID, &o.KeyID}, x.fields()...)...)
+	err = s.row(ctx, "SELECT e.account_id, e.key_id, "+endpointColumns+" FROM endpoint e WHERE e.id = $1",
+		id).scan(append([]any{&o.AccountID, &o.KeyID}, x.fields()...)...)
 	if err == nil && !x.FailingSince.IsZero() {
 		err = s.row(ctx, "SELECT min(failed_at) FROM delivery WHERE endpoint_id = $1", id).scan(nullTime{&attempted})
 	}
@@ -73,15 +83,18 @@ func (s *Store) WebhookSecrets(ctx context.Context, o Owner, now time.Time) ([]W
 // PutWebhookSecret gives an owner a new signing secret. The one before goes on signing beside it for the overlap; older ones
 // end.
 func (tx *Tx) PutWebhookSecret(ctx context.Context, o Owner, secret []byte, overlap time.Duration) error {
-	_, err := tx.exec(ctx, "DELETE FROM webhook_secret WHERE key_id = $1 AND account_id = $2 AND (expires_at IS NOT NULL OR $3)", o.KeyID, o.AccountID, overlap <= 0)
+	_, err := tx.exec(ctx, "DELETE FROM webhook_secret WHERE key_id = $1 AND account_id = $2 AND (expires_at IS NOT NULL OR $3)", o.KeyID,
+		o.AccountID, overlap <= 0)
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(ctx, "UPDATE webhook_secret SET expires_at = $1 WHERE key_id = $2 AND account_id = $3", micros(tx.Now.Add(overlap)), o.KeyID, o.AccountID)
+	_, err = tx.exec(ctx, "UPDATE webhook_secret SET expires_at = $1 WHERE key_id = $2 AND account_id = $3", micros(tx.Now.Add(overlap)),
+		o.KeyID, o.AccountID)
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(ctx, "INSERT INTO webhook_secret (account_id, key_id, secret, created_at) VALUES ($1, $2, $3, $4)", o.AccountID, o.KeyID, secret, micros(tx.Now))
+	_, err = tx.exec(ctx, "INSERT INTO webhook_secret (account_id, key_id, secret, created_at) VALUES ($1, $2, $3, $4)", o.AccountID,
+		o.KeyID, secret, micros(tx.Now))
 	return err
 }
 

@@ -61,7 +61,8 @@ type engagedMessage struct {
 	recipient string
 }
 
-var selectEngaged = newInList("SELECT m.id, m.key_id, s.campaign_id, s.sender_id, m.recipient, m.arrived_at, m.done_at, m.flags FROM message m JOIN submission s ON s.id = m.submission_id WHERE m.id", 0, "")
+var selectEngaged = newInList("SELECT m.id, m.key_id, s.campaign_id, s.sender_id, m.recipient, m.arrived_at, m.done_at, m.flags "+
+	"FROM message m JOIN submission s ON s.id = m.submission_id WHERE m.id", 0, "")
 
 func (s *Store) commitEngagements(ctx context.Context, items []*Engagement) error {
 	first, err := s.ids.take(ctx, s, "event", len(items))
@@ -83,7 +84,9 @@ func (s *Store) commitEngagements(ctx context.Context, items []*Engagement) erro
 				continue
 			}
 			r := recorded{
-				Event:   Event{ID: first + int64(len(events)), MessageID: x.MessageID, KeyID: m.key, Type: x.Type, At: x.At, Doing: x.Doing},
+				Event: Event{
+					ID: first + int64(len(events)), MessageID: x.MessageID, KeyID: m.key, Type: x.Type, At: x.At, Doing: x.Doing,
+				},
 				counted: m.counted, recipient: m.recipient, done: m.done,
 			}
 			if bit := x.Type.flag(); !x.Machine && m.flags&bit == 0 {
@@ -124,7 +127,8 @@ func (tx *Tx) engagedMessages(ctx context.Context, items []*Engagement) (map[int
 }
 
 // statusByFlags is the state of a message that was delivered, by what its recipient did.
-const statusByFlags = "CASE WHEN (flags & 8) <> 0 THEN 6 WHEN (flags & 16) <> 0 THEN 7 WHEN (flags & 4) <> 0 THEN 4 WHEN (flags & 2) <> 0 THEN 3 ELSE 2 END"
+const statusByFlags = "CASE WHEN (flags & 8) <> 0 THEN 6 WHEN (flags & 16) <> 0 THEN 7 WHEN (flags & 4) <> 0 THEN 4 WHEN (flags & " +
+	"2) <> 0 THEN 3 ELSE 2 END"
 
 // setFlag notes the first time that a recipient did something, and says whether it was. A message that is not recorded as
 // sent yet, since the recipient was quicker than we, gets its state when it is (applySent).

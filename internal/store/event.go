@@ -127,15 +127,20 @@ func (r Reply) Words() string {
 // String is the reply in one line, with each of its codes once.
 func (r Reply) String() string { return strings.TrimSpace(r.Codes() + " " + r.Words()) }
 
-var insertEvents = newInsert("event", "id", "message_id", "key_id", "type", "at", "attempt", "code", "enhanced", "line", "host", "tls", "state_id", "permanent")
+var insertEvents = newInsert("event", "id", "message_id", "key_id", "type", "at", "attempt", "code", "enhanced", "line", "host", "tls",
+	"state_id", "permanent")
 
 func (e *Event) args() []any {
-	return []any{e.ID, e.MessageID, e.KeyID, int(e.Type), micros(e.At), e.Attempt, e.Code, e.Enhanced, e.Line, e.Host, e.TLS, e.StateID, e.Permanent}
+	return []any{
+		e.ID, e.MessageID, e.KeyID, int(e.Type), micros(e.At), e.Attempt, e.Code, e.Enhanced, e.Line, e.Host, e.TLS, e.StateID, e.Permanent,
+	}
 }
 
 // Events lists the history of a message of the scope, oldest first. A message that is not in the scope has none.
 func (s *Store) Events(ctx context.Context, scope Scope, messageID int64) ([]Event, error) {
-	w := newWhere("SELECT e.id, e.message_id, e.key_id, e.type, e.at, e.attempt, e.code, e.enhanced, e.line, e.host, e.tls, e.state_id, e.permanent, g.ip, g.agent, g.url, g.source, g.machine FROM event e JOIN message m ON m.id = e.message_id LEFT JOIN engagement g ON g.event_id = e.id")
+	w := newWhere("SELECT e.id, e.message_id, e.key_id, e.type, e.at, e.attempt, e.code, e.enhanced, e.line, e.host, e.tls, " +
+		"e.state_id, e.permanent, g.ip, g.agent, g.url, g.source, g.machine FROM event e JOIN message m ON m.id = e.message_id LEFT " +
+		"JOIN engagement g ON g.event_id = e.id")
 	scope.where(w, "m.account_id", "m.key_id")
 	w.and("e.message_id = ?", messageID)
 	w.add(" ORDER BY e.id")
@@ -146,7 +151,8 @@ func scanEvent(r scanner) (Event, error) {
 	var e Event
 	var ip, agent, url, source sql.NullString
 	var machine sql.NullBool
-	err := r.scan(&e.ID, &e.MessageID, &e.KeyID, &e.Type, nullTime{&e.At}, &e.Attempt, &e.Code, &e.Enhanced, &e.Line, &e.Host, &e.TLS, &e.StateID, &e.Permanent, &ip, &agent, &url, &source, &machine)
+	err := r.scan(&e.ID, &e.MessageID, &e.KeyID, &e.Type, nullTime{&e.At}, &e.Attempt, &e.Code, &e.Enhanced, &e.Line, &e.Host, &e.TLS,
+		&e.StateID, &e.Permanent, &ip, &agent, &url, &source, &machine)
 	e.Doing = Doing{IP: ip.String, Agent: agent.String, URL: url.String, Source: source.String, Machine: machine.Bool}
 	return e, err
 }

@@ -32,7 +32,8 @@ func readTOTP(ctx context.Context, q queryable, userID int64) (TOTP, error) {
 
 // AddTOTP keeps a user's generator; who has one already is ErrExists.
 func (tx *Tx) AddTOTP(ctx context.Context, t TOTP) error {
-	_, err := tx.exec(ctx, "INSERT INTO totp (user_id, secret, last_step, created_at) VALUES ($1, $2, $3, $4)", t.UserID, t.Secret, t.LastStep, micros(tx.Now))
+	_, err := tx.exec(ctx, "INSERT INTO totp (user_id, secret, last_step, created_at) VALUES ($1, $2, $3, $4)", t.UserID, t.Secret,
+		t.LastStep, micros(tx.Now))
 	return err
 }
 
@@ -52,7 +53,8 @@ func (tx *Tx) PutRecoveryCodes(ctx context.Context, userID int64, digests [][]by
 		return err
 	}
 	for _, d := range digests {
-		if _, err := tx.exec(ctx, "INSERT INTO recovery_code (user_id, digest, created_at) VALUES ($1, $2, $3)", userID, d, micros(tx.Now)); err != nil {
+		if _, err := tx.exec(ctx, "INSERT INTO recovery_code (user_id, digest, created_at) VALUES ($1, $2, $3)", userID, d,
+			micros(tx.Now)); err != nil {
 			return err
 		}
 	}
@@ -61,7 +63,8 @@ func (tx *Tx) PutRecoveryCodes(ctx context.Context, userID int64, digests [][]by
 
 // UseRecoveryCode uses up a recovery code; one that was used or never was is ErrNotFound.
 func (tx *Tx) UseRecoveryCode(ctx context.Context, userID int64, digest []byte) error {
-	return tx.one(ctx, "UPDATE recovery_code SET used_at = $1 WHERE user_id = $2 AND digest = $3 AND used_at IS NULL", micros(tx.Now), userID, digest)
+	return tx.one(ctx, "UPDATE recovery_code SET used_at = $1 WHERE user_id = $2 AND digest = $3 AND used_at IS NULL", micros(tx.Now),
+		userID, digest)
 }
 
 // RecoveryCodesLeft says how many recovery codes a user has not used.
@@ -100,7 +103,8 @@ func scanPasskey(r scanner) (Passkey, error) {
 
 // AddPasskey keeps a passkey. One that is kept already, for whomever, is ErrExists.
 func (tx *Tx) AddPasskey(ctx context.Context, p Passkey) (Passkey, error) {
-	return scanPasskey(tx.row(ctx, "INSERT INTO passkey (user_id, credential_id, name, data, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING "+passkeyColumns,
+	return scanPasskey(tx.row(ctx, "INSERT INTO passkey (user_id, credential_id, name, data, created_at) VALUES ($1, $2, $3, $4, "+
+		"$5) RETURNING "+passkeyColumns,
 		p.UserID, p.CredentialID, p.Name, p.Data, micros(tx.Now)))
 }
 
@@ -137,7 +141,9 @@ func (tx *Tx) RemovePasskey(ctx context.Context, userID, id int64) (Passkey, err
 // ForgetFactors removes all that a user proves himself with beside his password: whether there was any.
 func (tx *Tx) ForgetFactors(ctx context.Context, userID int64) (bool, error) {
 	any := false
-	for _, query := range []string{"DELETE FROM totp WHERE user_id = $1", "DELETE FROM passkey WHERE user_id = $1", "DELETE FROM recovery_code WHERE user_id = $1"} {
+	for _, query := range []string{
+		"DELETE FROM totp WHERE user_id = $1", "DELETE FROM passkey WHERE user_id = $1", "DELETE FROM recovery_code WHERE user_id = $1",
+	} {
 		n, err := tx.exec(ctx, query, userID)
 		if err != nil {
 			return false, err
@@ -152,7 +158,8 @@ func (tx *Tx) UseToken(ctx context.Context, digest []byte, expiresAt time.Time) 
 	if _, err := tx.exec(ctx, "DELETE FROM token_use WHERE expires_at < $1", micros(tx.Now.Add(-time.Hour))); err != nil {
 		return 0, err
 	}
-	err = tx.row(ctx, "INSERT INTO token_use (digest, uses, expires_at) VALUES ($1, 1, $2) ON CONFLICT (digest) DO UPDATE SET uses = token_use.uses + 1 RETURNING uses", digest, micros(expiresAt)).scan(&uses)
+	err = tx.row(ctx, "INSERT INTO token_use (digest, uses, expires_at) VALUES ($1, 1, $2) ON CONFLICT (digest) DO UPDATE SET uses "+
+		"= token_use.uses + 1 RETURNING uses", digest, micros(expiresAt)).scan(&uses)
 	return uses, err
 }
 

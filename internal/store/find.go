@@ -351,5 +351,6 @@ func (h *messageSearch) ofSubmission(w *where) {
 // onRows says whether anything is asked of the rows themselves, beside the index of words.
 func (h *messageSearch) onRows() bool {
 	f := &h.f
-	return f.StateID != 0 || f.Status != nil || f.contact() != 0 || !f.From.IsZero() || !f.To.IsZero() || f.CustomID != "" || f.FromEmail != "" || f.FromDomain != ""
+	return f.StateID != 0 || f.Status != nil || f.contact() != 0 || !f.From.IsZero() || !f.To.IsZero() || f.CustomID != "" ||
+		f.FromEmail != "" || f.FromDomain != ""
 }

@@ -66,7 +66,9 @@ func (f HappeningFilter) where(w *where, scope Scope) {
 
 // Happenings lists events of a key of the scope, by their ID.
 func (s *Store) Happenings(ctx context.Context, scope Scope, f HappeningFilter, p Page) ([]Happening, error) {
-	w := newWhere("SELECT e.id, e.message_id, e.key_id, e.type, e.at, e.attempt, e.code, e.enhanced, e.line, e.host, e.tls, e.state_id, e.permanent, g.ip, g.agent, g.url, g.source, g.machine, m.contact, s.campaign_id, m.arrived_at, m.done_at" + happeningFrom)
+	w := newWhere("SELECT e.id, e.message_id, e.key_id, e.type, e.at, e.attempt, e.code, e.enhanced, e.line, e.host, e.tls, " +
+		"e.state_id, e.permanent, g.ip, g.agent, g.url, g.source, g.machine, m.contact, s.campaign_id, m.arrived_at, m.done_at" +
+		happeningFrom)
 	f.where(w, scope)
 	w.page(p, "e.id")
 	return collect(ctx, s, func(r scanner) (Happening, error) {
@@ -158,7 +160,8 @@ func (s *Store) Endings(ctx context.Context, scope Scope, messageIDs []int64) (m
 	if len(messageIDs) == 0 {
 		return out, nil
 	}
-	w := newWhere("SELECT e.message_id, e.type, e.at, e.line, g.source FROM event e JOIN message m ON m.id = e.message_id LEFT JOIN engagement g ON g.event_id = e.id")
+	w := newWhere("SELECT e.message_id, e.type, e.at, e.line, g.source FROM event e JOIN message m ON m.id = e.message_id LEFT JOIN " +
+		"engagement g ON g.event_id = e.id")
 	scope.where(w, "m.account_id", "m.key_id")
 	w.in("e.message_id", messageIDs)
 	w.and("e.type IN (2, 3, 7)")

@@ -12,13 +12,15 @@ type Identity struct {
 
 // AddIdentity binds an identity to a user. One that is bound already is ErrExists.
 func (tx *Tx) AddIdentity(ctx context.Context, i Identity) error {
-	_, err := tx.exec(ctx, "INSERT INTO user_identity (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4)", i.Issuer, i.Subject, i.UserID, micros(tx.Now))
+	_, err := tx.exec(ctx, "INSERT INTO user_identity (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4)", i.Issuer,
+		i.Subject, i.UserID, micros(tx.Now))
 	return err
 }
 
 // UserByIdentity reads the user that an identity is bound to.
 func (tx *Tx) UserByIdentity(ctx context.Context, issuer, subject string) (User, error) {
-	return scanUser(tx.row(ctx, "SELECT "+userColumns+" FROM users WHERE id = (SELECT user_id FROM user_identity WHERE issuer = $1 AND subject = $2)", issuer, subject))
+	return scanUser(tx.row(ctx, "SELECT "+userColumns+" FROM users WHERE id = (SELECT user_id FROM user_identity WHERE issuer = $1 "+
+		"AND subject = $2)", issuer, subject))
 }
 
 // HasIdentity says whether a user is bound to an identity at an issuer.

@@ -22,7 +22,8 @@ var (
 // and cut into words, beside the writer.
 func (s *Store) IndexMessages(ctx context.Context, limit int) (n int, err error) {
 	todo, err := collect(ctx, s, scanDocument,
-		"SELECT "+documentColumns+" FROM search_todo t CROSS JOIN message m CROSS JOIN submission s WHERE m.id = t.message_id AND s.id = m.submission_id ORDER BY t.message_id LIMIT $1", limit)
+		"SELECT "+documentColumns+" FROM search_todo t CROSS JOIN message m CROSS JOIN submission s WHERE m.id = t.message_id AND "+
+			"s.id = m.submission_id ORDER BY t.message_id LIMIT $1", limit)
 	if err != nil || len(todo) == 0 {
 		return 0, err
 	}
@@ -94,7 +95,8 @@ func (s *Store) ForgetArrivals(ctx context.Context, limit int) (n int, err error
 	}
 	before := arrivalSlot(oldest.Add(-arrivalMargin))
 	err = s.Update(ctx, func(tx *Tx) error {
-		gone, err := tx.exec(ctx, "DELETE FROM arrival WHERE slot IN (SELECT slot FROM arrival WHERE slot < $1 AND last_id < $2 ORDER BY slot LIMIT $3)", before, first, limit)
+		gone, err := tx.exec(ctx, "DELETE FROM arrival WHERE slot IN (SELECT slot FROM arrival WHERE slot < $1 AND last_id < $2 "+
+			"ORDER BY slot LIMIT $3)", before, first, limit)
 		n = int(gone)
 		return err
 	})

@@ -73,9 +73,11 @@ const keyColumns = `id, account_id, api_key, name, acl, is_master, state, refere
 func scanKey(r scanner) (Key, error) {
 	var k Key
 	var suspended *string // the account's reason
-	err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Name, &k.ACL, &k.Master, &k.Own.State, &k.Reference, &k.TrackHost, &k.Permissions, &k.Networks, &k.AllowedSenders,
+	err := r.scan(&k.ID, &k.AccountID, &k.APIKey, &k.Name, &k.ACL, &k.Master, &k.Own.State, &k.Reference, &k.TrackHost, &k.Permissions,
+		&k.Networks, &k.AllowedSenders,
 		&k.HourLimit, &k.DayLimit, &k.MonthLimit, &k.OverHourWaits,
-		&k.Bound.Permissions, &k.Bound.Networks, &k.Bound.AllowedSenders, &k.Bound.HourLimit, &k.Bound.DayLimit, &k.Bound.MonthLimit, &k.Own.Before, &k.Own.Reason, nullTime{&k.CreatedAt}, nullTime{&k.DeletedAt}, &k.CancelQueued, &suspended)
+		&k.Bound.Permissions, &k.Bound.Networks, &k.Bound.AllowedSenders, &k.Bound.HourLimit, &k.Bound.DayLimit, &k.Bound.MonthLimit,
+		&k.Own.Before, &k.Own.Reason, nullTime{&k.CreatedAt}, nullTime{&k.DeletedAt}, &k.CancelQueued, &suspended)
 	k.State, k.StateReason = k.Own.State, k.Own.Reason
 	if suspended != nil && k.State != KeySuspended {
 		k.State, k.StateReason = KeySuspended, ofAccount+*suspended
@@ -95,7 +97,8 @@ func (tx *Tx) AddKey(ctx context.Context, k Key) (Key, error) {
 	return scanKey(tx.row(ctx, `INSERT INTO api_key (account_id, api_key, name, acl, is_master, state, reference, permissions, networks, allowed_senders, hour_limit, day_limit, month_limit, over_hour_waits, created_at,
  bound_permissions, bound_networks, bound_senders, bound_hour, bound_day, bound_month)
  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) RETURNING `+keyColumns,
-		k.AccountID, k.APIKey, k.Name, k.ACL, k.Master, k.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, micros(tx.Now),
+		k.AccountID, k.APIKey, k.Name, k.ACL, k.Master, k.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit,
+		k.DayLimit, k.MonthLimit, k.OverHourWaits, micros(tx.Now),
 		b.Permissions, b.Networks, b.AllowedSenders, b.HourLimit, b.DayLimit, b.MonthLimit))
 }
 
@@ -106,13 +109,16 @@ func (tx *Tx) ChangeKey(ctx context.Context, k Key) error {
 	return tx.one(ctx, `UPDATE api_key SET name = $1, acl = $2, state = $3, reference = $4, permissions = $5, networks = $6, allowed_senders = $7,
  hour_limit = $8, day_limit = $9, month_limit = $10, over_hour_waits = $11, state_before = $12, state_reason = $13, track_host = $14,
  bound_permissions = $15, bound_networks = $16, bound_senders = $17, bound_hour = $18, bound_day = $19, bound_month = $20 WHERE id = $21 AND account_id = $22`,
-		k.Name, k.ACL, k.Own.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit, k.OverHourWaits, k.Own.Before, k.Own.Reason, k.TrackHost,
+		k.Name, k.ACL, k.Own.State, k.Reference, k.Permissions, k.Networks, k.AllowedSenders, k.HourLimit, k.DayLimit, k.MonthLimit,
+		k.OverHourWaits, k.Own.Before, k.Own.Reason, k.TrackHost,
 		b.Permissions, b.Networks, b.AllowedSenders, b.HourLimit, b.DayLimit, b.MonthLimit, k.ID, k.AccountID)
 }
 
 // DeleteKey ends a subaccount for good: its name and reference are free again, its row and API key stay.
 func (tx *Tx) DeleteKey(ctx context.Context, k Key, cancelQueued bool) error {
-	return tx.one(ctx, "UPDATE api_key SET deleted_at = $1, cancel_queued = $2, state = 'deactivated', name = substr(name, 1, 75) || ' (deleted ' || CAST(id AS TEXT) || ')', reference = '' WHERE id = $3 AND account_id = $4 AND NOT is_master AND deleted_at IS NULL",
+	return tx.one(ctx, "UPDATE api_key SET deleted_at = $1, cancel_queued = $2, state = 'deactivated', name = substr(name, 1, 75) "+
+		"|| ' (deleted ' || CAST(id AS TEXT) || ')', reference = '' WHERE id = $3 AND account_id = $4 AND NOT is_master AND "+
+		"deleted_at IS NULL",
 		micros(tx.Now), cancelQueued, k.ID, k.AccountID)
 }
 
@@ -157,7 +163,8 @@ func (f KeyFilter) where(w *where) {
 	}
 	if f.Search != "" {
 		like := escapeLike(f.Search) + "%"
-		w.and("(lower(name) LIKE ? ESCAPE '!' OR lower(reference) LIKE ? ESCAPE '!' OR api_key LIKE ? ESCAPE '!')", "%"+like, "%"+like, like)
+		w.and("(lower(name) LIKE ? ESCAPE '!' OR lower(reference) LIKE ? ESCAPE '!' OR api_key LIKE ? ESCAPE '!')", "%"+like, "%"+like,
+			like)
 	}
 	switch f.State {
 	case "":
@@ -180,7 +187,8 @@ func (f KeyFilter) where(w *where) {
 		w.and(is)
 	}
 	if !f.DueBefore.IsZero() {
-		w.and("EXISTS (SELECT 1 FROM secret x WHERE x.key_id = api_key.id AND x.ended_at IS NULL AND x.expires_at IS NULL AND x.created_at < ?)", micros(f.DueBefore))
+		w.and("EXISTS (SELECT 1 FROM secret x WHERE x.key_id = api_key.id AND x.ended_at IS NULL AND x.expires_at IS NULL AND "+
+			"x.created_at < ?)", micros(f.DueBefore))
 	}
 	if !f.DueAt.IsZero() {
 		w.and("id IN (SELECT k.id"+strings.NewReplacer("$1", "?", "$2", "?").Replace(aged)+")", micros(f.DueAt), dayMicros)
@@ -204,7 +212,8 @@ func (f KeyFilter) notSystem(w *where, scope Scope) {
 
 // keyOrder maps the sortable properties to columns.
 var keyOrder = map[string]string{
-	"": "id", "ID": "id", "Name": "lower(name)", "CreatedAt": "created_at", "IsMaster": "is_master", "IsActive": "state", "Reference": "reference",
+	"": "id", "ID": "id", "Name": "lower(name)", "CreatedAt": "created_at", "IsMaster": "is_master", "IsActive": "state",
+	"Reference": "reference",
 	// Never is before all times, on both engines.
 	"LastUsed": "coalesce((SELECT max(x.last_used_at) FROM secret x WHERE x.key_id = api_key.id), 0)",
 }
@@ -245,7 +254,8 @@ func (s *Store) Keys(ctx context.Context, scope Scope, f KeyFilter, p Page) ([]K
 
 // CountSuspended counts the keys of an account, and those that are suspended for themselves.
 func (s *Store) CountSuspended(ctx context.Context, accountID int64) (all, own int, err error) {
-	err = s.row(ctx, "SELECT count(*), coalesce(sum(CASE WHEN state = 'suspended' THEN 1 ELSE 0 END), 0) FROM api_key WHERE account_id = $1 AND deleted_at IS NULL", accountID).scan(&all, &own)
+	err = s.row(ctx, "SELECT count(*), coalesce(sum(CASE WHEN state = 'suspended' THEN 1 ELSE 0 END), 0) FROM api_key WHERE "+
+		"account_id = $1 AND deleted_at IS NULL", accountID).scan(&all, &own)
 	return all, own, err
 }
 
@@ -286,7 +296,8 @@ func (s *Store) addSecrets(ctx context.Context, q queryable, keys []Key) error {
 		return nil
 	}
 	at := make(map[int64]*Key, len(keys))
-	w := newWhere("SELECT "+secretColumns+" FROM secret WHERE ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?) AND key_id IN (", micros(time.Now()))
+	w := newWhere("SELECT "+secretColumns+" FROM secret WHERE ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?) AND "+
+		"key_id IN (", micros(time.Now()))
 	for i := range keys {
 		at[keys[i].ID] = &keys[i]
 		if i > 0 {

@@ -33,7 +33,9 @@ const (
 	StatusDeferred
 )
 
-var statusNames = [...]string{"processed", "queued", "sent", "opened", "clicked", "bounce", "spam", "unsub", "blocked", "softbounced", "hardbounced", "deferred"}
+var statusNames = [...]string{
+	"processed", "queued", "sent", "opened", "clicked", "bounce", "spam", "unsub", "blocked", "softbounced", "hardbounced", "deferred",
+}
 
 // String is the API's word for the status.
 func (s Status) String() string {
@@ -110,8 +112,11 @@ const messageColumns = `m.id, m.uuid, m.submission_id, m.account_id, m.key_id, m
 
 func scanMessage(r scanner) (Message, error) {
 	var m Message
-	err := r.scan(&m.ID, uuidBytes{&m.UUID}, &m.SubmissionID, &m.AccountID, &m.KeyID, &m.Recipient, &m.Kind, &m.Status, &m.StateID, &m.StatePermanent, &m.Attempts, nullTime{&m.ArrivedAt}, nullTime{&m.DoneAt}, &m.Flags, &m.Contact,
-		&m.SenderID, &m.Source, &m.Client, &m.MailFrom, &m.HeaderFrom, &m.FromName, &m.Subject, &m.MessageID, &m.CustomID, &m.EventPayload, &m.Campaign, &m.CampaignID, &m.Size, &m.Attachments, &m.HasText, &m.HasHTML, &m.TrackOpens, &m.TrackClicks, &m.Ways, &m.ResentOf)
+	err := r.scan(&m.ID, uuidBytes{&m.UUID}, &m.SubmissionID, &m.AccountID, &m.KeyID, &m.Recipient, &m.Kind, &m.Status, &m.StateID,
+		&m.StatePermanent, &m.Attempts, nullTime{&m.ArrivedAt}, nullTime{&m.DoneAt}, &m.Flags, &m.Contact,
+		&m.SenderID, &m.Source, &m.Client, &m.MailFrom, &m.HeaderFrom, &m.FromName, &m.Subject, &m.MessageID, &m.CustomID,
+		&m.EventPayload, &m.Campaign, &m.CampaignID, &m.Size, &m.Attachments, &m.HasText, &m.HasHTML, &m.TrackOpens, &m.TrackClicks,
+		&m.Ways, &m.ResentOf)
 	return m, err
 }
 

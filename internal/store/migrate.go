@@ -45,7 +45,9 @@ func (s *Store) provider() (*goose.Provider, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	opts := []goose.ProviderOption{goose.WithGoMigrations(steps...), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger())}
+	opts := []goose.ProviderOption{
+		goose.WithGoMigrations(steps...), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()),
+	}
 	kind := goose.DialectSQLite3
 	if s.d.name == "postgres" {
 		kind = goose.DialectPostgres

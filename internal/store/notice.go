@@ -21,7 +21,8 @@ type Notice struct {
 
 // AddNotice keeps a notice that is due at once.
 func (tx *Tx) AddNotice(ctx context.Context, n Notice) error {
-	_, err := tx.exec(ctx, "INSERT INTO notice (account_id, kind, data, created_at, due_at) VALUES ($1, $2, $3, $4, $4)", n.AccountID, n.Kind, n.Data, micros(tx.Now))
+	_, err := tx.exec(ctx, "INSERT INTO notice (account_id, kind, data, created_at, due_at) VALUES ($1, $2, $3, $4, $4)", n.AccountID,
+		n.Kind, n.Data, micros(tx.Now))
 	return err
 }
 
@@ -31,7 +32,8 @@ func (s *Store) DueNotices(ctx context.Context, now time.Time, limit int) ([]Not
 		var n Notice
 		err := r.scan(&n.ID, &n.AccountID, &n.Kind, &n.Data, nullTime{&n.CreatedAt}, nullTime{&n.DueAt}, &n.Attempts)
 		return n, err
-	}, "SELECT id, account_id, kind, data, created_at, due_at, attempts FROM notice WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2", micros(now), limit)
+	}, "SELECT id, account_id, kind, data, created_at, due_at, attempts FROM notice WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2",
+		micros(now), limit)
 }
 
 // PutOffNotice makes a notice due again later.

@@ -76,7 +76,8 @@ func (s *Store) Answered(ctx context.Context, scope Scope, key string, hash [32]
 // ForgetAnswers deletes up to limit records that have ended at a time, and says how many.
 func (s *Store) ForgetAnswers(ctx context.Context, now time.Time, limit int) (n int, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
-		k, err := tx.exec(ctx, "DELETE FROM idempotency WHERE (key_id, name) IN (SELECT key_id, name FROM idempotency WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)", micros(now), limit)
+		k, err := tx.exec(ctx, "DELETE FROM idempotency WHERE (key_id, name) IN (SELECT key_id, name FROM idempotency WHERE "+
+			"expires_at <= $1 ORDER BY expires_at LIMIT $2)", micros(now), limit)
 		n = int(k)
 		return err
 	})

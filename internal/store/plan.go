@@ -20,24 +20,28 @@ type Plan struct {
 	Accounts      int64 // how many have it
 }
 
-const planSelect = "SELECT p.id, p.name, p.subaccounts, p.month_messages, p.hour_messages, p.users, p.retention_days, p.created_at, (SELECT count(*) FROM account a WHERE a.plan_id = p.id) FROM plan p"
+const planSelect = "SELECT p.id, p.name, p.subaccounts, p.month_messages, p.hour_messages, p.users, p.retention_days, p.created_at, " +
+	"(SELECT count(*) FROM account a WHERE a.plan_id = p.id) FROM plan p"
 
 func scanPlan(r scanner) (Plan, error) {
 	var p Plan
-	err := r.scan(&p.ID, &p.Name, &p.Subaccounts, &p.MonthMessages, &p.HourMessages, &p.Users, &p.RetentionDays, nullTime{&p.CreatedAt}, &p.Accounts)
+	err := r.scan(&p.ID, &p.Name, &p.Subaccounts, &p.MonthMessages, &p.HourMessages, &p.Users, &p.RetentionDays, nullTime{&p.CreatedAt},
+		&p.Accounts)
 	return p, err
 }
 
 // AddPlan keeps a plan and returns its ID. A name that is taken is ErrExists.
 func (tx *Tx) AddPlan(ctx context.Context, p Plan) (id int64, err error) {
-	err = tx.row(ctx, "INSERT INTO plan (name, subaccounts, month_messages, hour_messages, users, retention_days, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+	err = tx.row(ctx, "INSERT INTO plan (name, subaccounts, month_messages, hour_messages, users, retention_days, created_at) "+
+		"VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
 		p.Name, p.Subaccounts, p.MonthMessages, p.HourMessages, p.Users, p.RetentionDays, micros(tx.Now)).scan(&id)
 	return id, err
 }
 
 // ChangePlan sets all of the plan with p's ID.
 func (tx *Tx) ChangePlan(ctx context.Context, p Plan) error {
-	return tx.one(ctx, "UPDATE plan SET name = $1, subaccounts = $2, month_messages = $3, hour_messages = $4, users = $5, retention_days = $6 WHERE id = $7",
+	return tx.one(ctx, "UPDATE plan SET name = $1, subaccounts = $2, month_messages = $3, hour_messages = $4, users = $5, "+
+		"retention_days = $6 WHERE id = $7",
 		p.Name, p.Subaccounts, p.MonthMessages, p.HourMessages, p.Users, p.RetentionDays, p.ID)
 }
 
@@ -90,17 +94,20 @@ type Request struct {
 	AnsweredAt  time.Time
 }
 
-const requestSelect = "SELECT r.id, r.account_id, a.name, r.asked_by, r.email, r.kind, r.wanted, r.reason, r.state, r.answer, r.created_at, r.answered_at FROM request r JOIN account a ON a.id = r.account_id"
+const requestSelect = "SELECT r.id, r.account_id, a.name, r.asked_by, r.email, r.kind, r.wanted, r.reason, r.state, r.answer, " +
+	"r.created_at, r.answered_at FROM request r JOIN account a ON a.id = r.account_id"
 
 func scanRequest(r scanner) (Request, error) {
 	var q Request
-	err := r.scan(&q.ID, &q.AccountID, &q.AccountName, &q.AskedBy, &q.Email, &q.Kind, &q.Wanted, &q.Reason, &q.State, &q.Answer, nullTime{&q.CreatedAt}, nullTime{&q.AnsweredAt})
+	err := r.scan(&q.ID, &q.AccountID, &q.AccountName, &q.AskedBy, &q.Email, &q.Kind, &q.Wanted, &q.Reason, &q.State, &q.Answer,
+		nullTime{&q.CreatedAt}, nullTime{&q.AnsweredAt})
 	return q, err
 }
 
 // AddRequest keeps an open request and returns its ID.
 func (tx *Tx) AddRequest(ctx context.Context, q Request) (id int64, err error) {
-	err = tx.row(ctx, "INSERT INTO request (account_id, asked_by, email, kind, wanted, reason, state, created_at) VALUES ($1, $2, $3, $4, $5, $6, 'open', $7) RETURNING id",
+	err = tx.row(ctx, "INSERT INTO request (account_id, asked_by, email, kind, wanted, reason, state, created_at) VALUES ($1, $2, "+
+		"$3, $4, $5, $6, 'open', $7) RETURNING id",
 		q.AccountID, q.AskedBy, q.Email, q.Kind, q.Wanted, q.Reason, micros(tx.Now)).scan(&id)
 	return id, err
 }
@@ -113,7 +120,8 @@ func (tx *Tx) CountOpenRequests(ctx context.Context, accountID int64, kind strin
 
 // AnswerRequest closes an open request; one that is not open is ErrNotFound.
 func (tx *Tx) AnswerRequest(ctx context.Context, id int64, state, answer string) error {
-	return tx.one(ctx, "UPDATE request SET state = $1, answer = $2, answered_at = $3 WHERE id = $4 AND state = 'open'", state, answer, micros(tx.Now), id)
+	return tx.one(ctx, "UPDATE request SET state = $1, answer = $2, answered_at = $3 WHERE id = $4 AND state = 'open'", state, answer,
+		micros(tx.Now), id)
 }
 
 // RequestFilter bounds a listing of requests. Zero fields do not filter.

@@ -19,7 +19,8 @@ type Profile struct {
 	EstimatedVolume                          int64 // messages a month
 }
 
-const profileColumns = "first_name, last_name, job_title, birthday_at, phone, company, employees, industry, website, street, postal_code, city, state, country, billing_email, vat_number, features, estimated_volume"
+const profileColumns = "first_name, last_name, job_title, birthday_at, phone, company, employees, industry, website, street, " +
+	"postal_code, city, state, country, billing_email, vat_number, features, estimated_volume"
 
 // Profile reads an account's profile: an empty one when it has said nothing yet.
 func (s *Store) Profile(ctx context.Context, accountID int64) (Profile, error) {

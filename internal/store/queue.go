@@ -41,7 +41,8 @@ const claimHead = `UPDATE queue SET owner = $1, due_at = $2, attempts = attempts
  WHERE message_id IN (SELECT message_id FROM queue WHERE due_at <= $3 AND lost `
 
 // claimedColumns are those of scanClaimed.
-const claimedColumns = "message_id, submission_id, key_id, sender_id, campaign_id, recipient, domain, arrived_at, expires_at, attempts, lost, ways"
+const claimedColumns = "message_id, submission_id, key_id, sender_id, campaign_id, recipient, domain, arrived_at, expires_at, " +
+	"attempts, lost, ways"
 
 const claimTail = ") RETURNING " + claimedColumns
 
@@ -65,7 +66,8 @@ func (s *Store) Claim(ctx context.Context, lane Lane, owner string, now, until t
 
 func scanClaimed(r scanner) (Claimed, error) {
 	var c Claimed
-	err := r.scan(&c.MessageID, &c.SubmissionID, &c.KeyID, &c.SenderID, &c.CampaignID, &c.Recipient, &c.Domain, nullTime{&c.ArrivedAt}, nullTime{&c.ExpiresAt}, &c.Attempt, &c.Lost, &c.Ways)
+	err := r.scan(&c.MessageID, &c.SubmissionID, &c.KeyID, &c.SenderID, &c.CampaignID, &c.Recipient, &c.Domain, nullTime{&c.ArrivedAt},
+		nullTime{&c.ExpiresAt}, &c.Attempt, &c.Lost, &c.Ways)
 	return c, err
 }
 
@@ -120,7 +122,8 @@ type QueueStats struct {
 // QueueStats counts the queue.
 func (s *Store) QueueStats(ctx context.Context) (QueueStats, error) {
 	var q QueueStats
-	err := s.row(ctx, "SELECT count(*), coalesce(sum(CASE WHEN owner <> '' THEN 1 ELSE 0 END), 0), coalesce(sum(CASE WHEN lost >= 2 THEN 1 ELSE 0 END), 0), min(arrived_at) FROM queue").
+	err := s.row(ctx, "SELECT count(*), coalesce(sum(CASE WHEN owner <> '' THEN 1 ELSE 0 END), 0), coalesce(sum(CASE WHEN lost >= 2 "+
+		"THEN 1 ELSE 0 END), 0), min(arrived_at) FROM queue").
 		scan(&q.Waiting, &q.Held, &q.Careful, nullTime{&q.Oldest})
 	return q, err
 }
@@ -148,7 +151,8 @@ func (s *Store) Outgoing(ctx context.Context, submissionID int64) (Outgoing, err
 	var requireTLS sql.NullBool
 	err := s.row(ctx, `SELECT s.id, s.account_id, s.mail_from, s.header_from, s.utf8, s.url_tags, k.track_host, b.codec, b.data, d.ret, d.envid, d.require_tls
  FROM submission s JOIN api_key k ON k.id = s.key_id JOIN body b ON b.submission_id = s.id LEFT JOIN dsn d ON d.submission_id = s.id WHERE s.id = $1`, submissionID).
-		scan(&o.SubmissionID, &o.AccountID, &o.MailFrom, &o.HeaderFrom, &o.UTF8, &o.URLTags, &o.TrackHost, &b.codec, &b.data, &ret, &envid, &requireTLS)
+		scan(&o.SubmissionID, &o.AccountID, &o.MailFrom, &o.HeaderFrom, &o.UTF8, &o.URLTags, &o.TrackHost, &b.codec, &b.data, &ret,
+			&envid, &requireTLS)
 	if err != nil {
 		return Outgoing{}, err
 	}
@@ -198,7 +202,8 @@ func (s *Store) Complete(ctx context.Context, done []Completion) error {
 
 var (
 	dequeueSent = newInList("DELETE FROM queue WHERE message_id", 0, " RETURNING message_id")
-	markSent    = newInList("UPDATE message SET status = "+statusByFlags+", state_id = 0, state_permanent = FALSE, attempts = attempts + 1, done_at = $1 WHERE id", 1, "")
+	markSent    = newInList("UPDATE message SET status = "+statusByFlags+", state_id = 0, state_permanent = FALSE, attempts = "+
+		"attempts + 1, done_at = $1 WHERE id", 1, "")
 )
 
 func (s *Store) commitCompletions(ctx context.Context, groups [][]Completion) error {
@@ -226,7 +231,8 @@ func (s *Store) commitCompletions(ctx context.Context, groups [][]Completion) er
 				continue
 			}
 			delete(applied, c.MessageID) // a message is sent once, whoever says it twice
-			events = append(events, recorded{Event: c.event(id), counted: c.counted(), recipient: c.Recipient, done: c.At, first: first, notice: c.Notice})
+			events = append(events,
+				recorded{Event: c.event(id), counted: c.counted(), recipient: c.Recipient, done: c.At, first: first, notice: c.Notice})
 			id++
 		}
 		return tx.record(ctx, events, s.newTally())
@@ -266,10 +272,12 @@ func (tx *Tx) applyOther(ctx context.Context, c *Completion) (ok, first bool, er
 	status, flags := StatusDeferred, FlagDeferred
 	switch c.Result {
 	case CompletedReturned:
-		n, err = tx.exec(ctx, "UPDATE queue SET owner = '', due_at = $1, attempts = attempts - 1 WHERE message_id = $2 AND owner = $3", micros(c.Due), c.MessageID, c.Owner)
+		n, err = tx.exec(ctx, "UPDATE queue SET owner = '', due_at = $1, attempts = attempts - 1 WHERE message_id = $2 AND owner = $3",
+			micros(c.Due), c.MessageID, c.Owner)
 		return n == 1, false, err
 	case CompletedDeferred:
-		n, err = tx.exec(ctx, "UPDATE queue SET owner = '', due_at = $1, lost = 0 WHERE message_id = $2 AND owner = $3", micros(c.Due), c.MessageID, c.Owner)
+		n, err = tx.exec(ctx, "UPDATE queue SET owner = '', due_at = $1, lost = 0 WHERE message_id = $2 AND owner = $3", micros(c.Due),
+			c.MessageID, c.Owner)
 	case CompletedBounced:
 		n, err = tx.exec(ctx, "DELETE FROM queue WHERE message_id = $1 AND owner = $2", c.MessageID, c.Owner)
 		status, flags = StatusSoftBounced, 0
@@ -288,13 +296,17 @@ func (tx *Tx) applyOther(ctx context.Context, c *Completion) (ok, first bool, er
 		doneAt = nil
 	}
 	var attempts int
-	err = tx.row(ctx, "UPDATE message SET status = $1, state_id = $2, state_permanent = $3, flags = flags | $4, attempts = attempts + 1, done_at = $5 WHERE id = $6 RETURNING attempts",
+	err = tx.row(ctx, "UPDATE message SET status = $1, state_id = $2, state_permanent = $3, flags = flags | $4, attempts = attempts "+
+		"+ 1, done_at = $5 WHERE id = $6 RETURNING attempts",
 		int(status), c.StateID, c.Permanent, int(flags), doneAt, c.MessageID).scan(&attempts)
 	return true, attempts == 1, err
 }
 
 func (c *Completion) event(id int64) Event {
-	e := Event{ID: id, MessageID: c.MessageID, KeyID: c.KeyID, At: c.At, Attempt: c.Attempt, Reply: c.Reply, StateID: c.StateID, Permanent: c.Permanent}
+	e := Event{
+		ID: id, MessageID: c.MessageID, KeyID: c.KeyID, At: c.At, Attempt: c.Attempt, Reply: c.Reply, StateID: c.StateID,
+		Permanent: c.Permanent,
+	}
 	switch {
 	case c.Result == CompletedSent:
 		e.Type = EventSent
@@ -327,7 +339,8 @@ func (s *Store) CancelQueued(ctx context.Context, limit int) (n int, err error) 
 	err = s.Update(ctx, func(tx *Tx) error {
 		var gone []Claimed
 		for _, key := range keys {
-			some, err := collect(ctx, tx, scanClaimed, `DELETE FROM queue WHERE owner = '' AND message_id IN (SELECT message_id FROM queue WHERE key_id = $1 AND owner = '' LIMIT $2) RETURNING `+claimedColumns, key, limit-len(gone))
+			some, err := collect(ctx, tx, scanClaimed,
+				`DELETE FROM queue WHERE owner = '' AND message_id IN (SELECT message_id FROM queue WHERE key_id = $1 AND owner = '' LIMIT $2) RETURNING `+claimedColumns, key, limit-len(gone))
 			if err != nil {
 				return err
 			}

@@ -9,11 +9,13 @@ import (
 )
 
 var (
-	deleteDoings      = newInList("DELETE FROM engagement WHERE event_id IN (SELECT id FROM event WHERE message_id", 0, ")")
-	deleteEvents      = newInList("DELETE FROM event WHERE message_id", 0, "")
-	deleteMessages    = newInList("DELETE FROM message WHERE id", 0, "")
-	deleteBodies      = newInList("DELETE FROM body WHERE submission_id", 0, " AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = body.submission_id)")
-	deleteSubmissions = newInList("DELETE FROM submission WHERE id", 0, " AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = submission.id)")
+	deleteDoings   = newInList("DELETE FROM engagement WHERE event_id IN (SELECT id FROM event WHERE message_id", 0, ")")
+	deleteEvents   = newInList("DELETE FROM event WHERE message_id", 0, "")
+	deleteMessages = newInList("DELETE FROM message WHERE id", 0, "")
+	deleteBodies   = newInList("DELETE FROM body WHERE submission_id", 0,
+		" AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = body.submission_id)")
+	deleteSubmissions = newInList("DELETE FROM submission WHERE id", 0,
+		" AND NOT EXISTS (SELECT 1 FROM message m WHERE m.submission_id = submission.id)")
 
 	// What waits for webhooks, or for the sender, is made of the message when it is sent.
 	waitingForWebhooks = newInList("SELECT DISTINCT subject_id FROM delivery WHERE subject_id", 0, "")
@@ -61,7 +63,9 @@ type Forgotten struct {
 //
 // IDs are in the order of arrival, so the old ones are found without looking at the others; they are looked for beside
 // the writer.
-func (s *Store) Forget(ctx context.Context, accountID int64, before time.Time, after int64, limit int, hold time.Duration) (Forgotten, error) {
+func (s *Store) Forget(ctx context.Context, accountID int64, before time.Time, after int64, limit int, hold time.Duration) (Forgotten,
+	error,
+) {
 	seen, err := collect(ctx, s, scanOld, `SELECT m.id, m.submission_id, m.arrived_at, m.done_at, s.size FROM message m JOIN submission s ON s.id = m.submission_id
  WHERE m.account_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3`, accountID, after, limit)
 	if err != nil {

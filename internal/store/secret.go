@@ -23,14 +23,17 @@ const secretColumns = "id, key_id, digest, hint, created_at, expires_at, ended_a
 
 func scanSecret(r scanner) (Secret, error) {
 	var x Secret
-	err := r.scan(&x.ID, &x.KeyID, &x.Digest, &x.Hint, nullTime{&x.CreatedAt}, nullTime{&x.ExpiresAt}, nullTime{&x.EndedAt}, nullTime{&x.LastUsedAt})
+	err := r.scan(&x.ID, &x.KeyID, &x.Digest, &x.Hint, nullTime{&x.CreatedAt}, nullTime{&x.ExpiresAt}, nullTime{&x.EndedAt},
+		nullTime{&x.LastUsedAt})
 	return x, err
 }
 
 // AddSecret gives a key a live secret, known by its digest. A secret that is or was somebody's is ErrExists. Nothing
 // opens the system account's key: for it there is ErrNotFound.
 func (tx *Tx) AddSecret(ctx context.Context, keyID int64, digest []byte, hint string) (Secret, error) {
-	return scanSecret(tx.row(ctx, "INSERT INTO secret (key_id, digest, hint, created_at) SELECT k.id, $1, $2, CAST($3 AS BIGINT) FROM api_key k JOIN account a ON a.id = k.account_id WHERE k.id = $4 AND NOT a.is_system RETURNING "+secretColumns, digest, hint, micros(tx.Now), keyID))
+	return scanSecret(tx.row(ctx, "INSERT INTO secret (key_id, digest, hint, created_at) SELECT k.id, $1, $2, CAST($3 AS BIGINT) "+
+		"FROM api_key k JOIN account a ON a.id = k.account_id WHERE k.id = $4 AND NOT a.is_system RETURNING "+secretColumns, digest, hint,
+		micros(tx.Now), keyID))
 }
 
 // BackdateSecret sets when a secret was made: one that is brought in from elsewhere may be old.
@@ -45,7 +48,8 @@ func (tx *Tx) EndSecrets(ctx context.Context, keyID int64) (int64, error) {
 
 // EndSecret ends one live secret of a key.
 func (tx *Tx) EndSecret(ctx context.Context, keyID, secretID int64) error {
-	return tx.one(ctx, "UPDATE secret SET ended_at = $1 WHERE id = $2 AND key_id = $3 AND ended_at IS NULL", micros(tx.Now), secretID, keyID)
+	return tx.one(ctx, "UPDATE secret SET ended_at = $1 WHERE id = $2 AND key_id = $3 AND ended_at IS NULL", micros(tx.Now), secretID,
+		keyID)
 }
 
 // ExpireSecret gives a live secret of a key an end.
@@ -55,7 +59,8 @@ func (tx *Tx) ExpireSecret(ctx context.Context, keyID, secretID int64, at time.T
 
 // EndExpiredSecrets ends the secrets whose overlap is over, and returns them.
 func (tx *Tx) EndExpiredSecrets(ctx context.Context) ([]Secret, error) {
-	return collect(ctx, tx, scanSecret, "UPDATE secret SET ended_at = expires_at WHERE ended_at IS NULL AND expires_at <= $1 RETURNING "+secretColumns, micros(tx.Now))
+	return collect(ctx, tx, scanSecret, "UPDATE secret SET ended_at = expires_at WHERE ended_at IS NULL AND expires_at <= $1 "+
+		"RETURNING "+secretColumns, micros(tx.Now))
 }
 
 // SecretByDigest reads the live secret with that digest.
@@ -91,11 +96,13 @@ func (s *Store) UntoldSecrets(ctx context.Context, now time.Time, limit int) ([]
 	return collect(ctx, s, func(r scanner) (AgedSecret, error) {
 		var a AgedSecret
 		var due, overdue time.Time
-		err := r.scan(&a.SecretID, &a.KeyID, &a.AccountID, &a.APIKey, &a.KeyName, nullTime{&a.CreatedAt}, &a.SecretDays, nullTime{&due}, nullTime{&overdue})
+		err := r.scan(&a.SecretID, &a.KeyID, &a.AccountID, &a.APIKey, &a.KeyName, nullTime{&a.CreatedAt}, &a.SecretDays, nullTime{&due},
+			nullTime{&overdue})
 		a.DueTold, a.OverdueTold = !due.IsZero(), !overdue.IsZero()
 		return a, err
 	}, "SELECT x.id, k.id, k.account_id, k.api_key, k.name, x.created_at, a.secret_days, x.due_told_at, x.overdue_told_at"+aged+
-		" AND (x.due_told_at IS NULL OR x.overdue_told_at IS NULL AND "+overdueNow+") ORDER BY x.id LIMIT $3", micros(now), dayMicros, limit)
+		" AND (x.due_told_at IS NULL OR x.overdue_told_at IS NULL AND "+overdueNow+") ORDER BY x.id LIMIT $3", micros(now), dayMicros,
+		limit)
 }
 
 // MarkTold notes that the owners of a secret are told that it is due, or overdue.
@@ -109,6 +116,7 @@ func (tx *Tx) MarkTold(ctx context.Context, secretID int64, overdue bool) error 
 
 // CountAged counts the secrets that are due for a reset, and how many of them are overdue.
 func (s *Store) CountAged(ctx context.Context, now time.Time) (due, overdue int64, err error) {
-	err = s.row(ctx, "SELECT count(*), coalesce(sum(CASE WHEN "+overdueNow+" THEN 1 ELSE 0 END), 0)"+aged, micros(now), dayMicros).scan(&due, &overdue)
+	err = s.row(ctx, "SELECT count(*), coalesce(sum(CASE WHEN "+overdueNow+" THEN 1 ELSE 0 END), 0)"+aged, micros(now),
+		dayMicros).scan(&due, &overdue)
 	return due, overdue, err
 }

@@ -47,14 +47,17 @@ type Sender struct {
 }
 
 const (
-	senderColumns = "id, key_id, email, domain, name, status, created_at, email_type, is_default, proof, domain_id, filename, is_meta, is_lent, description"
-	senderSelect  = "SELECT s.id, s.key_id, s.email, s.domain, s.name, s.status, s.created_at, s.email_type, s.is_default, s.proof, s.domain_id, s.filename, s.is_meta, s.is_lent, s.description" + senderFrom
-	senderFrom    = " FROM sender s JOIN api_key k ON k.id = s.key_id"
+	senderColumns = "id, key_id, email, domain, name, status, created_at, email_type, is_default, proof, domain_id, filename, " +
+		"is_meta, is_lent, description"
+	senderSelect = "SELECT s.id, s.key_id, s.email, s.domain, s.name, s.status, s.created_at, s.email_type, s.is_default, s.proof, " +
+		"s.domain_id, s.filename, s.is_meta, s.is_lent, s.description" + senderFrom
+	senderFrom = " FROM sender s JOIN api_key k ON k.id = s.key_id"
 )
 
 func scanSender(r scanner) (Sender, error) {
 	var x Sender
-	err := r.scan(&x.ID, &x.KeyID, &x.Email, &x.Domain, &x.Name, &x.Status, nullTime{&x.CreatedAt}, &x.EmailType, &x.Default, &x.Proof, &x.DomainID, &x.Filename, &x.Meta, &x.Lent, &x.Description)
+	err := r.scan(&x.ID, &x.KeyID, &x.Email, &x.Domain, &x.Name, &x.Status, nullTime{&x.CreatedAt}, &x.EmailType, &x.Default, &x.Proof,
+		&x.DomainID, &x.Filename, &x.Meta, &x.Lent, &x.Description)
 	return x, err
 }
 
@@ -88,30 +91,35 @@ func (tx *Tx) ChangeSender(ctx context.Context, x Sender) (Sender, error) {
 			return x, err
 		}
 	}
-	return scanSender(tx.row(ctx, "UPDATE sender SET name = $1, email_type = $2, is_default = $3, is_meta = $4, is_lent = $5, description = $6 WHERE id = $7 AND key_id = $8 AND status <> 'deleted' RETURNING "+senderColumns,
+	return scanSender(tx.row(ctx, "UPDATE sender SET name = $1, email_type = $2, is_default = $3, is_meta = $4, is_lent = $5, "+
+		"description = $6 WHERE id = $7 AND key_id = $8 AND status <> 'deleted' RETURNING "+senderColumns,
 		x.Name, x.EmailType, x.Default, x.Meta, x.Lent, x.Description, x.ID, x.KeyID))
 }
 
 // ActivateSender makes a key's sender active by a proof.
 func (tx *Tx) ActivateSender(ctx context.Context, keyID, id int64, proof string) (Sender, error) {
-	return scanSender(tx.row(ctx, "UPDATE sender SET status = 'active', proof = $1 WHERE id = $2 AND key_id = $3 AND status <> 'deleted' RETURNING "+senderColumns, proof, id, keyID))
+	return scanSender(tx.row(ctx, "UPDATE sender SET status = 'active', proof = $1 WHERE id = $2 AND key_id = $3 AND status <> "+
+		"'deleted' RETURNING "+senderColumns, proof, id, keyID))
 }
 
 // ActivateDomain makes all senders of a key in a domain that are not active so: the whole domain by its proof, addresses
 // by the domain. It returns those that it changed.
 func (tx *Tx) ActivateDomain(ctx context.Context, keyID int64, domain, proof string) ([]Sender, error) {
-	return collect(ctx, tx, scanSender, "UPDATE sender SET status = 'active', proof = CASE WHEN email = $1 THEN $2 ELSE 'domain' END WHERE key_id = $3 AND domain = $4 AND status = 'inactive' RETURNING "+senderColumns,
+	return collect(ctx, tx, scanSender, "UPDATE sender SET status = 'active', proof = CASE WHEN email = $1 THEN $2 ELSE 'domain' "+
+		"END WHERE key_id = $3 AND domain = $4 AND status = 'inactive' RETURNING "+senderColumns,
 		"*@"+domain, proof, keyID, domain)
 }
 
 // DeactivateDomain makes the addresses of a key inactive that rest on their domain's proof. It returns them.
 func (tx *Tx) DeactivateDomain(ctx context.Context, keyID int64, domain string) ([]Sender, error) {
-	return collect(ctx, tx, scanSender, "UPDATE sender SET status = 'inactive', proof = '' WHERE key_id = $1 AND domain = $2 AND status = 'active' AND proof = 'domain' RETURNING "+senderColumns, keyID, domain)
+	return collect(ctx, tx, scanSender, "UPDATE sender SET status = 'inactive', proof = '' WHERE key_id = $1 AND domain = $2 AND "+
+		"status = 'active' AND proof = 'domain' RETURNING "+senderColumns, keyID, domain)
 }
 
 // DeleteSender marks a key's sender deleted: history keeps pointing at it.
 func (tx *Tx) DeleteSender(ctx context.Context, keyID int64, email string) error {
-	return tx.one(ctx, "UPDATE sender SET status = 'deleted', is_default = FALSE, is_lent = FALSE WHERE key_id = $1 AND email = $2 AND status <> 'deleted'", keyID, email)
+	return tx.one(ctx, "UPDATE sender SET status = 'deleted', is_default = FALSE, is_lent = FALSE WHERE key_id = $1 AND email = $2 "+
+		"AND status <> 'deleted'", keyID, email)
 }
 
 // Senders lists the senders of the scope's keys that are not deleted.
@@ -177,7 +185,10 @@ func (f SenderFilter) where(w *where) {
 }
 
 // senderOrder maps the sortable properties to columns; the ID makes each order total.
-var senderOrder = map[string]string{"": "s.key_id, s.domain, s.email", "Key": "s.key_id, s.email", "ID": "s.id", "Email": "s.email", "CreatedAt": "s.created_at", "Name": "lower(s.name)", "Status": "s.status"}
+var senderOrder = map[string]string{
+	"": "s.key_id, s.domain, s.email", "Key": "s.key_id, s.email", "ID": "s.id", "Email": "s.email", "CreatedAt": "s.created_at",
+	"Name": "lower(s.name)", "Status": "s.status",
+}
 
 // FindSenders lists senders of the scope's keys that match, and says how many there are in all.
 func (s *Store) FindSenders(ctx context.Context, scope Scope, f SenderFilter, p Page) ([]Sender, int, error) {
@@ -218,7 +229,8 @@ func (tx *Tx) SenderByID(ctx context.Context, scope Scope, id int64) (Sender, er
 
 // CountSenders says how many senders a key has that are not deleted, and how many of them in a domain.
 func (tx *Tx) CountSenders(ctx context.Context, keyID int64, domain string) (all, inDomain int, err error) {
-	err = tx.row(ctx, "SELECT count(*), coalesce(sum(CASE WHEN domain = $1 THEN 1 ELSE 0 END), 0) FROM sender WHERE key_id = $2 AND status <> 'deleted'", domain, keyID).scan(&all, &inDomain)
+	err = tx.row(ctx, "SELECT count(*), coalesce(sum(CASE WHEN domain = $1 THEN 1 ELSE 0 END), 0) FROM sender WHERE key_id = $2 AND "+
+		"status <> 'deleted'", domain, keyID).scan(&all, &inDomain)
 	return all, inDomain, err
 }
 
@@ -231,5 +243,6 @@ func (s *Store) KeySenders(ctx context.Context, keyID int64) ([]Sender, error) {
 
 // LentSenders lists the metasenders that an account's master key lends to its subaccounts, active or not.
 func (s *Store) LentSenders(ctx context.Context, accountID int64) ([]Sender, error) {
-	return collect(ctx, s, scanSender, senderSelect+" WHERE k.account_id = $1 AND k.is_master AND s.is_lent AND s.status = 'active' ORDER BY s.domain, s.email", accountID)
+	return collect(ctx, s, scanSender, senderSelect+" WHERE k.account_id = $1 AND k.is_master AND s.is_lent AND s.status = 'active' "+
+		"ORDER BY s.domain, s.email", accountID)
 }

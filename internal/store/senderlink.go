@@ -30,7 +30,8 @@ func (tx *Tx) AddSenderLink(ctx context.Context, l SenderLink, digest []byte, fo
 	if _, err := tx.exec(ctx, "DELETE FROM sender_link WHERE expires_at < $1", micros(forget)); err != nil {
 		return err
 	}
-	_, err := tx.exec(ctx, "INSERT INTO sender_link (sender_id, key_id, email, digest, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+	_, err := tx.exec(ctx, "INSERT INTO sender_link (sender_id, key_id, email, digest, created_at, expires_at) VALUES ($1, $2, $3, "+
+		"$4, $5, $6)",
 		l.SenderID, l.KeyID, l.Email, digest, micros(tx.Now), micros(l.ExpiresAt))
 	return err
 }
@@ -40,7 +41,8 @@ const senderLinkSelect = `SELECT l.id, l.sender_id, l.key_id, l.email, l.created
 
 func scanSenderLink(r scanner) (SenderLink, error) {
 	var l SenderLink
-	err := r.scan(&l.ID, &l.SenderID, &l.KeyID, &l.Email, nullTime{&l.CreatedAt}, nullTime{&l.ExpiresAt}, nullTime{&l.UsedAt}, &l.Status, &l.APIKey, &l.KeyName, &l.AccountID, &l.AccountName)
+	err := r.scan(&l.ID, &l.SenderID, &l.KeyID, &l.Email, nullTime{&l.CreatedAt}, nullTime{&l.ExpiresAt}, nullTime{&l.UsedAt}, &l.Status,
+		&l.APIKey, &l.KeyName, &l.AccountID, &l.AccountName)
 	return l, err
 }
 
@@ -51,7 +53,8 @@ func (s *Store) SenderLink(ctx context.Context, digest []byte) (SenderLink, erro
 
 // UseSenderLink uses the link with that digest up; one that was used, or has ended, is ErrNotFound.
 func (tx *Tx) UseSenderLink(ctx context.Context, digest []byte) (SenderLink, error) {
-	if err := tx.one(ctx, "UPDATE sender_link SET used_at = $1 WHERE digest = $2 AND used_at IS NULL AND expires_at > $1", micros(tx.Now), digest); err != nil {
+	if err := tx.one(ctx, "UPDATE sender_link SET used_at = $1 WHERE digest = $2 AND used_at IS NULL AND expires_at > $1", micros(tx.Now),
+		digest); err != nil {
 		return SenderLink{}, err
 	}
 	return scanSenderLink(tx.row(ctx, senderLinkSelect, digest))
@@ -59,6 +62,7 @@ func (tx *Tx) UseSenderLink(ctx context.Context, digest []byte) (SenderLink, err
 
 // DropSenderLinks ends the links of a sender that nobody has used: it was removed.
 func (tx *Tx) DropSenderLinks(ctx context.Context, senderID int64) error {
-	_, err := tx.exec(ctx, "UPDATE sender_link SET expires_at = $1 WHERE sender_id = $2 AND used_at IS NULL AND expires_at > $1", micros(tx.Now), senderID)
+	_, err := tx.exec(ctx, "UPDATE sender_link SET expires_at = $1 WHERE sender_id = $2 AND used_at IS NULL AND expires_at > $1",
+		micros(tx.Now), senderID)
 	return err
 }

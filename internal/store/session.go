@@ -24,7 +24,8 @@ const sessionColumns = "digest, user_id, created_at, expires_at, last_seen_at, c
 
 func scanSession(r scanner) (Session, error) {
 	var n Session
-	err := r.scan(&n.Digest, &n.UserID, nullTime{&n.CreatedAt}, nullTime{&n.ExpiresAt}, nullTime{&n.LastSeenAt}, nullTime{&n.ConfirmedAt}, &n.Address, &n.Client, &n.AccountID)
+	err := r.scan(&n.Digest, &n.UserID, nullTime{&n.CreatedAt}, nullTime{&n.ExpiresAt}, nullTime{&n.LastSeenAt}, nullTime{&n.ConfirmedAt},
+		&n.Address, &n.Client, &n.AccountID)
 	return n, err
 }
 
@@ -36,7 +37,8 @@ func (tx *Tx) AddSession(ctx context.Context, n Session) error {
 	if n.ConfirmedAt.IsZero() {
 		n.ConfirmedAt = n.CreatedAt
 	}
-	if _, err := tx.exec(ctx, "INSERT INTO session (digest, user_id, created_at, expires_at, last_seen_at, confirmed_at, address, client) VALUES ($1, $2, $3, $4, $3, $5, $6, $7)",
+	if _, err := tx.exec(ctx, "INSERT INTO session (digest, user_id, created_at, expires_at, last_seen_at, confirmed_at, address, "+
+		"client) VALUES ($1, $2, $3, $4, $3, $5, $6, $7)",
 		n.Digest, n.UserID, micros(n.CreatedAt), micros(n.ExpiresAt), micros(n.ConfirmedAt), n.Address, n.Client); err != nil {
 		return err
 	}
@@ -58,7 +60,8 @@ func (s *Store) SessionUser(ctx context.Context, digest []byte, now time.Time) (
 
 // Sessions lists a user's sessions that have not ended by now, the last seen first.
 func (s *Store) Sessions(ctx context.Context, userID int64, now time.Time) ([]Session, error) {
-	return collect(ctx, s, scanSession, "SELECT "+sessionColumns+" FROM session WHERE user_id = $1 AND expires_at > $2 ORDER BY last_seen_at DESC, digest", userID, micros(now))
+	return collect(ctx, s, scanSession, "SELECT "+sessionColumns+" FROM session WHERE user_id = $1 AND expires_at > $2 ORDER BY "+
+		"last_seen_at DESC, digest", userID, micros(now))
 }
 
 // TouchSession notes that a session was seen and moves its end.
@@ -111,7 +114,8 @@ func (tx *Tx) AddSignInLink(ctx context.Context, l SignInLink) error {
 	if _, err := tx.exec(ctx, "DELETE FROM sign_in_link WHERE expires_at < $1", micros(tx.Now.AddDate(0, 0, -7))); err != nil {
 		return err
 	}
-	_, err := tx.exec(ctx, "INSERT INTO sign_in_link (digest, user_id, kind, forgets_factors, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+	_, err := tx.exec(ctx, "INSERT INTO sign_in_link (digest, user_id, kind, forgets_factors, created_at, expires_at) VALUES ($1, "+
+		"$2, $3, $4, $5, $6)",
 		l.Digest, l.UserID, l.Kind, l.ForgetsFactors, micros(tx.Now), micros(l.ExpiresAt))
 	return err
 }
@@ -120,7 +124,8 @@ func (tx *Tx) AddSignInLink(ctx context.Context, l SignInLink) error {
 // ErrNotFound.
 func (tx *Tx) UseSignInLink(ctx context.Context, kind string, digest []byte, now time.Time) (SignInLink, error) {
 	l := SignInLink{Digest: digest, Kind: kind}
-	err := tx.row(ctx, "UPDATE sign_in_link SET used_at = $1 WHERE digest = $2 AND kind = $3 AND used_at IS NULL AND expires_at > $4 RETURNING user_id, forgets_factors, expires_at",
+	err := tx.row(ctx, "UPDATE sign_in_link SET used_at = $1 WHERE digest = $2 AND kind = $3 AND used_at IS NULL AND expires_at > "+
+		"$4 RETURNING user_id, forgets_factors, expires_at",
 		micros(tx.Now), digest, kind, micros(now)).scan(&l.UserID, &l.ForgetsFactors, nullTime{&l.ExpiresAt})
 	return l, err
 }
@@ -128,20 +133,23 @@ func (tx *Tx) UseSignInLink(ctx context.Context, kind string, digest []byte, now
 // SignInLink reads a link of a kind that was not used and has not ended by now.
 func (s *Store) SignInLink(ctx context.Context, kind string, digest []byte, now time.Time) (SignInLink, error) {
 	l := SignInLink{Digest: digest, Kind: kind}
-	err := s.row(ctx, "SELECT user_id, forgets_factors, expires_at FROM sign_in_link WHERE digest = $1 AND kind = $2 AND used_at IS NULL AND expires_at > $3", digest, kind, micros(now)).
+	err := s.row(ctx, "SELECT user_id, forgets_factors, expires_at FROM sign_in_link WHERE digest = $1 AND kind = $2 AND used_at IS "+
+		"NULL AND expires_at > $3", digest, kind, micros(now)).
 		scan(&l.UserID, &l.ForgetsFactors, nullTime{&l.ExpiresAt})
 	return l, err
 }
 
 // CountSignInLinks says how many links of a kind were made for a user since a time.
 func (tx *Tx) CountSignInLinks(ctx context.Context, kind string, userID int64, since time.Time) (n int, err error) {
-	err = tx.row(ctx, "SELECT count(*) FROM sign_in_link WHERE user_id = $1 AND kind = $2 AND created_at > $3", userID, kind, micros(since)).scan(&n)
+	err = tx.row(ctx, "SELECT count(*) FROM sign_in_link WHERE user_id = $1 AND kind = $2 AND created_at > $3", userID, kind,
+		micros(since)).scan(&n)
 	return n, err
 }
 
 // EndSignInLinks makes all links of a kind that were made for a user useless.
 func (tx *Tx) EndSignInLinks(ctx context.Context, kind string, userID int64) error {
-	_, err := tx.exec(ctx, "UPDATE sign_in_link SET used_at = $1 WHERE user_id = $2 AND kind = $3 AND used_at IS NULL", micros(tx.Now), userID, kind)
+	_, err := tx.exec(ctx, "UPDATE sign_in_link SET used_at = $1 WHERE user_id = $2 AND kind = $3 AND used_at IS NULL", micros(tx.Now),
+		userID, kind)
 	return err
 }
 

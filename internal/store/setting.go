@@ -13,6 +13,7 @@ func (s *Store) Setting(ctx context.Context, name string) (string, error) {
 
 // Set sets a named value.
 func (tx *Tx) Set(ctx context.Context, name, value string) error {
-	_, err := tx.exec(ctx, "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
+	_, err := tx.exec(ctx, "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+		name, value)
 	return err
 }

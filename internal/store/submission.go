@@ -93,14 +93,18 @@ var (
 		"id", "account_id", "key_id", "sender_id", "source", "client", "mail_from", "header_from", "from_name", "subject",
 		"rfc_message_id", "priority", "track_opens", "track_clicks", "size", "has_text", "has_html", "created_at",
 		// Of these most mail has none.
-		"custom_id", "event_payload", "campaign", "campaign_id", "monitoring_category", "url_tags", "attachments", "utf8", "ways", "resent_of",
+		"custom_id", "event_payload", "campaign", "campaign_id", "monitoring_category", "url_tags", "attachments", "utf8", "ways",
+		"resent_of",
 	}
 	insertSubmissions = newInsert("submission", submissionColumns...)
 	insertPlain       = newUsual("submission", submissionColumns, "''", "''", "''", "0", "''", "''", "0", "FALSE", "0", "0")
 	insertBodies      = newInsert("body", "submission_id", "codec", "data")
-	insertMessages    = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind", "status", "arrived_at")
-	insertRefused     = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind", "status", "arrived_at", "state_id", "state_permanent", "done_at")
-	insertQueue       = newInsert("queue", "message_id", "submission_id", "key_id", "sender_id", "campaign_id", "recipient", "domain", "arrived_at", "expires_at", "due_at", "ways")
+	insertMessages    = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind",
+		"status", "arrived_at")
+	insertRefused = newInsert("message", "id", "uuid", "submission_id", "account_id", "key_id", "recipient", "contact", "kind",
+		"status", "arrived_at", "state_id", "state_permanent", "done_at")
+	insertQueue = newInsert("queue", "message_id", "submission_id", "key_id", "sender_id", "campaign_id", "recipient", "domain",
+		"arrived_at", "expires_at", "due_at", "ways")
 )
 
 // Batch is what one call hands over: its submissions are kept together or not at all.
@@ -242,7 +246,8 @@ func (a *acceptance) submission(x *Submission) {
 	*rows = append(*rows, x.ID, x.AccountID, x.KeyID, x.SenderID, x.Source, x.Client, x.MailFrom, x.HeaderFrom, x.FromName, x.Subject,
 		x.MessageID, int64(x.Priority), int64(x.TrackOpens), int64(x.TrackClicks), x.Size, x.HasText, x.HasHTML, a.now)
 	if !plain {
-		a.rows = append(a.rows, x.CustomID, x.EventPayload, x.Campaign, x.campaignID, x.MonitoringCategory, x.URLTags, int64(x.Attachments), x.UTF8, int64(x.Ways), x.ResentOf)
+		a.rows = append(a.rows, x.CustomID, x.EventPayload, x.Campaign, x.campaignID, x.MonitoringCategory, x.URLTags,
+			int64(x.Attachments), x.UTF8, int64(x.Ways), x.ResentOf)
 	}
 	a.bodies = append(a.bodies, x.ID, int64(x.Body.codec), x.Body.data)
 	a.asked.add(x)
@@ -266,20 +271,26 @@ func (a *acceptance) submission(x *Submission) {
 		if leaves.After(x.CreatedAt) {
 			due = leaves
 		}
-		a.messages = append(a.messages, r.ID, r.UUID[:], x.ID, x.AccountID, x.KeyID, r.Email, mail.ContactID(r.Email), int64(r.Kind), int64(StatusQueued), a.now)
-		a.queue = append(a.queue, r.ID, x.ID, x.KeyID, x.SenderID, x.campaignID, r.Email, r.Domain, a.now, micros(leaves.Add(x.Lifetime)), micros(due), int64(x.Ways))
+		a.messages = append(a.messages, r.ID, r.UUID[:], x.ID, x.AccountID, x.KeyID, r.Email, mail.ContactID(r.Email), int64(r.Kind),
+			int64(StatusQueued), a.now)
+		a.queue = append(a.queue, r.ID, x.ID, x.KeyID, x.SenderID, x.campaignID, r.Email, r.Domain, a.now, micros(leaves.Add(x.Lifetime)),
+			micros(due), int64(x.Ways))
 	}
 }
 
 // refuse adds a recipient whose message is blocked at once, with the event that says so.
 func (a *acceptance) refuse(x *Submission, r *Recipient, of counted) {
-	a.refused = append(a.refused, r.ID, r.UUID[:], x.ID, x.AccountID, x.KeyID, r.Email, mail.ContactID(r.Email), int(r.Kind), int(StatusBlocked), a.now, int(r.refused), true, a.now)
+	a.refused = append(a.refused, r.ID, r.UUID[:], x.ID, x.AccountID, x.KeyID, r.Email, mail.ContactID(r.Email), int(r.Kind),
+		int(StatusBlocked), a.now, int(r.refused), true, a.now)
 	line := "the address is on the suppression list of this API key"
 	if r.refused == mail.StateDuplicateInCampaign {
 		line = "the address was sent this campaign before"
 	}
 	a.events = append(a.events, recorded{
-		Event:   Event{ID: a.event, MessageID: r.ID, KeyID: x.KeyID, Type: EventBlocked, At: x.CreatedAt, StateID: int(r.refused), Permanent: true, Reply: Reply{Line: line}},
+		Event: Event{
+			ID: a.event, MessageID: r.ID, KeyID: x.KeyID, Type: EventBlocked, At: x.CreatedAt, StateID: int(r.refused), Permanent: true,
+			Reply: Reply{Line: line},
+		},
 		counted: of, done: x.CreatedAt,
 	})
 	a.event++

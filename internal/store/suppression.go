@@ -144,7 +144,8 @@ var putSuppressions = newPutSuppressions()
 
 func newPutSuppressions() *bulk {
 	b := newInsert("suppression", "account_id", "key_id", "email", "reason", "note", "message_id", "fresh", "created_at")
-	b.tail = " ON CONFLICT (key_id, email) DO UPDATE SET reason = excluded.reason, note = excluded.note, message_id = excluded.message_id, fresh = TRUE WHERE excluded.reason > suppression.reason RETURNING id"
+	b.tail = " ON CONFLICT (key_id, email) DO UPDATE SET reason = excluded.reason, note = excluded.note, message_id = " +
+		"excluded.message_id, fresh = TRUE WHERE excluded.reason > suppression.reason RETURNING id"
 	b.build()
 	return b
 }
@@ -223,7 +224,8 @@ func (tx *Tx) suppress(ctx context.Context, events []recorded) error {
 		}
 		account, known := accounts[e.key]
 		if !known {
-			err := tx.row(ctx, "SELECT k.account_id FROM api_key k JOIN account a ON a.id = k.account_id WHERE k.id = $1 AND NOT a.is_system", e.key).scan(&account)
+			err := tx.row(ctx, "SELECT k.account_id FROM api_key k JOIN account a ON a.id = k.account_id WHERE k.id = $1 AND NOT "+
+				"a.is_system", e.key).scan(&account)
 			if err != nil && !errors.Is(err, ErrNotFound) {
 				return err
 			}
@@ -236,7 +238,9 @@ func (tx *Tx) suppress(ctx context.Context, events []recorded) error {
 		if e.Type.engaged() {
 			note = e.Source
 		}
-		list = append(list, Suppression{AccountID: account, KeyID: e.key, Email: mail.Canonical(e.recipient), Reason: reason, Note: note, MessageID: e.MessageID})
+		list = append(list, Suppression{
+			AccountID: account, KeyID: e.key, Email: mail.Canonical(e.recipient), Reason: reason, Note: note, MessageID: e.MessageID,
+		})
 	}
 	if len(list) == 0 {
 		return nil
@@ -261,7 +265,9 @@ func (tx *Tx) AddSuppressions(ctx context.Context, k Key, list []Suppression) (i
 
 // ChangeSuppression sets the reason and note of a key's entry, and returns it.
 func (tx *Tx) ChangeSuppression(ctx context.Context, x Suppression) (Suppression, error) {
-	return scanSuppression(tx.row(ctx, "UPDATE suppression SET reason = $1, note = $2 WHERE id = $3 AND key_id = $4 RETURNING "+suppressionColumns, int(x.Reason), shortNote(x.Note), x.ID, x.KeyID))
+	return scanSuppression(tx.row(ctx,
+		"UPDATE suppression SET reason = $1, note = $2 WHERE id = $3 AND key_id = $4 RETURNING "+suppressionColumns, int(x.Reason),
+		shortNote(x.Note), x.ID, x.KeyID))
 }
 
 // RemoveSuppression takes an entry of a key off its list, and returns what it was.

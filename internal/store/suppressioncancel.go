@@ -15,7 +15,8 @@ const (
 )
 
 var (
-	selectWaiting = newInList("SELECT m.id, m.key_id, m.recipient FROM message m JOIN queue q ON q.message_id = m.id WHERE m.id >= $1 AND m.contact", 1, "")
+	selectWaiting = newInList("SELECT m.id, m.key_id, m.recipient FROM message m JOIN queue q ON q.message_id = m.id WHERE m.id >= "+
+		"$1 AND m.contact", 1, "")
 	cancelWaiting = newInList("DELETE FROM queue WHERE owner = '' AND message_id", 0, " RETURNING "+claimedColumns)
 	settleEntries = newInList("UPDATE suppression SET fresh = FALSE WHERE id", 0, "")
 )
@@ -31,7 +32,8 @@ type addressOf struct {
 // What is being tried now is let go, and cancelled should it come back.
 func (s *Store) CancelSuppressed(ctx context.Context, after int64) (n int, last int64, err error) {
 	// Nearly always there is nothing: that is seen beside the writer, by a small index.
-	list, err := collect(ctx, s, scanSuppression, "SELECT "+suppressionColumns+" FROM suppression WHERE fresh AND id > $1 ORDER BY id LIMIT $2", after, freshBatch)
+	list, err := collect(ctx, s, scanSuppression, "SELECT "+suppressionColumns+" FROM suppression WHERE fresh AND id > $1 ORDER BY "+
+		"id LIMIT $2", after, freshBatch)
 	if err != nil || len(list) == 0 {
 		return 0, 0, err
 	}
@@ -109,7 +111,9 @@ func (s *Store) cancelFor(ctx context.Context, entries map[addressOf]int64, wait
 			return err
 		}
 		n = len(gone)
-		if err := tx.block(ctx, gone, first, "the address came onto the suppression list of this API key while the message waited"); err != nil || len(waiting) == cancelBatch {
+		if err := tx.block(ctx, gone, first,
+			"the address came onto the suppression list of this API key while the message waited"); err != nil ||
+			len(waiting) == cancelBatch {
 			return err
 		}
 		held := maps.Clone(waiting) // what is being tried now
@@ -136,13 +140,15 @@ func (s *Store) cancelFor(ctx context.Context, entries map[addressOf]int64, wait
 func (tx *Tx) block(ctx context.Context, gone []Claimed, first int64, why string) error {
 	var events []recorded
 	for i, c := range gone {
-		if err := tx.one(ctx, "UPDATE message SET status = $1, state_id = $2, state_permanent = TRUE, done_at = $3 WHERE id = $4", int(StatusBlocked), int(mail.StatePreblocked), micros(tx.Now), c.MessageID); err != nil {
+		if err := tx.one(ctx, "UPDATE message SET status = $1, state_id = $2, state_permanent = TRUE, done_at = $3 WHERE id = $4",
+			int(StatusBlocked), int(mail.StatePreblocked), micros(tx.Now), c.MessageID); err != nil {
 			return err
 		}
 		events = append(events, recorded{
 			Event: Event{
-				ID: first + int64(i), MessageID: c.MessageID, KeyID: c.KeyID, Type: EventBlocked, At: tx.Now, Attempt: c.Attempt, Permanent: true,
-				StateID: int(mail.StatePreblocked), Reply: Reply{Line: why},
+				ID: first + int64(i), MessageID: c.MessageID, KeyID: c.KeyID, Type: EventBlocked, At: tx.Now, Attempt: c.Attempt,
+				Permanent: true,
+				StateID:   int(mail.StatePreblocked), Reply: Reply{Line: why},
 			},
 			counted: c.counted(), recipient: c.Recipient, done: tx.Now,
 		})

@@ -29,7 +29,8 @@ func (s *Store) TrackHosts(ctx context.Context) ([]string, error) {
 // TrackHostFree says whether no other account has the host name.
 func (tx *Tx) TrackHostFree(ctx context.Context, host string, accountID int64) (bool, error) {
 	var n int64
-	err := tx.row(ctx, "SELECT count(*) FROM api_key WHERE track_host <> '' AND track_host = $1 AND account_id <> $2", host, accountID).scan(&n)
+	err := tx.row(ctx, "SELECT count(*) FROM api_key WHERE track_host <> '' AND track_host = $1 AND account_id <> $2", host,
+		accountID).scan(&n)
 	return n == 0, err
 }
 

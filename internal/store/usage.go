@@ -19,7 +19,8 @@ func (u usage) add(keyID, accountID int64, at time.Time) {
 
 func (u usage) write(ctx context.Context, tx *Tx) error {
 	for k, n := range u {
-		if _, err := tx.exec(ctx, "INSERT INTO usage (key_id, account_id, hour, messages) VALUES ($1, $2, $3, $4) ON CONFLICT (key_id, hour) DO UPDATE SET messages = usage.messages + excluded.messages",
+		if _, err := tx.exec(ctx, "INSERT INTO usage (key_id, account_id, hour, messages) VALUES ($1, $2, $3, $4) ON CONFLICT "+
+			"(key_id, hour) DO UPDATE SET messages = usage.messages + excluded.messages",
 			k.key, k.account, k.hour, n); err != nil {
 			return err
 		}
@@ -43,12 +44,14 @@ func scanHourUse(r scanner) (HourUse, error) {
 
 // KeyUse lists the hours from a time on in which a key had messages.
 func (s *Store) KeyUse(ctx context.Context, keyID int64, from time.Time) ([]HourUse, error) {
-	return collect(ctx, s, scanHourUse, "SELECT hour, messages FROM usage WHERE key_id = $1 AND hour >= $2 ORDER BY hour", keyID, from.Unix())
+	return collect(ctx, s, scanHourUse, "SELECT hour, messages FROM usage WHERE key_id = $1 AND hour >= $2 ORDER BY hour", keyID,
+		from.Unix())
 }
 
 // AccountUse lists the hours from a time on in which an account had messages, over all its keys.
 func (s *Store) AccountUse(ctx context.Context, accountID int64, from time.Time) ([]HourUse, error) {
-	return collect(ctx, s, scanHourUse, "SELECT hour, sum(messages) FROM usage WHERE account_id = $1 AND hour >= $2 GROUP BY hour ORDER BY hour", accountID, from.Unix())
+	return collect(ctx, s, scanHourUse, "SELECT hour, sum(messages) FROM usage WHERE account_id = $1 AND hour >= $2 GROUP BY hour "+
+		"ORDER BY hour", accountID, from.Unix())
 }
 
 // Volumes counts the messages of some keys by day, for days that end with the day of until (UTC).

@@ -25,13 +25,15 @@ const userColumns = "id, account_id, email, name, is_operator, password_hash, cr
 
 func scanUser(r scanner) (User, error) {
 	var u User
-	err := r.scan(&u.ID, &u.AccountID, &u.Email, &u.Name, &u.Operator, &u.PasswordHash, nullTime{&u.CreatedAt}, nullTime{&u.LastSignInAt}, &u.Locale, &u.Timezone, &u.ACL)
+	err := r.scan(&u.ID, &u.AccountID, &u.Email, &u.Name, &u.Operator, &u.PasswordHash, nullTime{&u.CreatedAt}, nullTime{&u.LastSignInAt},
+		&u.Locale, &u.Timezone, &u.ACL)
 	return u, err
 }
 
 // AddUser adds u and returns it with its ID; what it may do is added by AddAccess. The email is unique over all accounts: ErrExists.
 func (tx *Tx) AddUser(ctx context.Context, u User) (User, error) {
-	return scanUser(tx.row(ctx, "INSERT INTO users (account_id, email, name, is_operator, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING "+userColumns,
+	return scanUser(tx.row(ctx, "INSERT INTO users (account_id, email, name, is_operator, password_hash, created_at) VALUES ($1, "+
+		"$2, $3, $4, $5, $6) RETURNING "+userColumns,
 		u.AccountID, u.Email, u.Name, u.Operator, u.PasswordHash, micros(tx.Now)))
 }
 
@@ -66,8 +68,10 @@ func (tx *Tx) UserByEmail(ctx context.Context, email string) (User, error) {
 
 // Users lists the users who have access to the whole of an account, owners first.
 func (s *Store) Users(ctx context.Context, accountID int64) ([]User, error) {
-	return collect(ctx, s, scanUser, "SELECT "+userColumns+" FROM users WHERE id IN (SELECT user_id FROM access WHERE account_id = $1 AND key_id IS NULL) "+
-		"ORDER BY CASE WHEN id IN (SELECT user_id FROM access WHERE account_id = $1 AND key_id IS NULL AND role = 'owner') THEN 0 ELSE 1 END, id", accountID)
+	return collect(ctx, s, scanUser, "SELECT "+userColumns+" FROM users WHERE id IN (SELECT user_id FROM access WHERE account_id = "+
+		"$1 AND key_id IS NULL) "+
+		"ORDER BY CASE WHEN id IN (SELECT user_id FROM access WHERE account_id = $1 AND key_id IS NULL AND role = 'owner') THEN 0 "+
+		"ELSE 1 END, id", accountID)
 }
 
 // Operators lists the users who see the operator's pages.

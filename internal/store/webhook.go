@@ -40,13 +40,17 @@ type Webhook struct {
 	Endpoint
 }
 
-const webhookSelect = "SELECT h.id, h.account_id, h.key_id, h.endpoint_id, h.event_type, h.is_backup, h.version, h.disabled_at, h.takes, h.created_at, " +
+const webhookSelect = "SELECT h.id, h.account_id, h.key_id, h.endpoint_id, h.event_type, h.is_backup, h.version, h.disabled_at, " +
+	"h.takes, h.created_at, " +
 	endpointColumns + " FROM webhook h JOIN endpoint e ON e.id = h.endpoint_id"
 
 func scanWebhook(r scanner) (Webhook, error) {
 	var h Webhook
 	err := r.scan(append([]any{
-		&h.ID, &h.AccountID, &h.KeyID, &h.EndpointID, &h.Type, &h.Backup, &h.Version, nullTime{&h.DisabledAt}, &h.Takes, nullTime{&h.CreatedAt},
+		&h.ID, &h.AccountID, &h.KeyID, &h.EndpointID, &h.Type, &h.Backup, &h.Version,
+		nullTime{&h.DisabledAt},
+		&h.Takes,
+		nullTime{&h.CreatedAt},
 	}, h.Endpoint.fields()...)...)
 	return h, err
 }
@@ -130,7 +134,8 @@ func (tx *Tx) WebhooksOfEndpoint(ctx context.Context, endpointID int64) (list []
 		if h.Backup || h.OfAccount() {
 			continue
 		}
-		other, err := listWebhooks(ctx, tx, h.Scope(), WebhookFilter{KeyID: h.KeyID, Type: h.Type, Backup: new(true), Disabled: new(false)}, Page{Limit: 1})
+		other, err := listWebhooks(ctx, tx, h.Scope(),
+			WebhookFilter{KeyID: h.KeyID, Type: h.Type, Backup: new(true), Disabled: new(false)}, Page{Limit: 1})
 		if err != nil {
 			return nil, nil, err
 		}

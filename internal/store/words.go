@@ -83,17 +83,20 @@ type document struct {
 	recipient, subject, from, fromName, customID, campaignName string
 }
 
-const documentColumns = "m.id, m.account_id, m.key_id, s.campaign_id, s.sender_id, m.recipient, s.subject, s.header_from, s.from_name, s.custom_id, s.campaign"
+const documentColumns = "m.id, m.account_id, m.key_id, s.campaign_id, s.sender_id, m.recipient, s.subject, s.header_from, " +
+	"s.from_name, s.custom_id, s.campaign"
 
 func scanDocument(r scanner) (document, error) {
 	var d document
-	err := r.scan(&d.id, &d.account, &d.key, &d.campaign, &d.sender, &d.recipient, &d.subject, &d.from, &d.fromName, &d.customID, &d.campaignName)
+	err := r.scan(&d.id, &d.account, &d.key, &d.campaign, &d.sender, &d.recipient, &d.subject, &d.from, &d.fromName, &d.customID,
+		&d.campaignName)
 	return d, err
 }
 
 // words are the document: marks, and the words of what a person remembers of a mail.
 func (d *document) words() []string {
-	out := []string{mark(markAccount, d.account), mark(markKey, d.key), mark(markSender, d.sender), mark(markDomain, mail.DestinationID(mail.Domain(d.recipient)))}
+	out := []string{mark(markAccount, d.account), mark(markKey, d.key), mark(markSender, d.sender), mark(markDomain,
+		mail.DestinationID(mail.Domain(d.recipient)))}
 	if d.campaign != 0 {
 		out = append(out, mark(markCampaign, d.campaign))
 	}

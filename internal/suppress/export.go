@@ -31,7 +31,9 @@ func (l *List) Export(ctx context.Context, w io.Writer, scope store.Scope, f Fil
 			if x.MessageID != 0 {
 				message = number(x.MessageID)
 			}
-			row := []string{sheet.Cell(x.Email), x.Reason.String(), sheet.Cell(x.Note), x.CreatedAt.Format(time.RFC3339), message, number(x.KeyID)}
+			row := []string{
+				sheet.Cell(x.Email), x.Reason.String(), sheet.Cell(x.Note), x.CreatedAt.Format(time.RFC3339), message, number(x.KeyID),
+			}
 			out.Write(row) //nolint:errcheck // Flush says it
 			by.Above = x.ID
 		}

@@ -86,7 +86,8 @@ func (l *List) Import(
 				done.Known = done.Rows - done.Refused - done.Added
 				return tx.AddAudit(ctx, entry(by, key, "suppression.import", "suppressions", done.String()))
 			case !begun:
-				return tx.AddAudit(ctx, entry(by, key, "suppression.import", "suppressions", "an import begins; its end has an entry of its own"))
+				return tx.AddAudit(ctx, entry(by, key, "suppression.import", "suppressions", "an import begins; its end has an "+
+					"entry of its own"))
 			}
 			return nil
 		})

@@ -75,7 +75,8 @@ func NewSigner(serverKey []byte) (*Signer, error) {
 }
 
 // Sign makes a token. host is the host name that the link will have where it is an account's own, "" for the server's;
-// target is where a click leads, the sealed address of an unsubscription, "" of a pixel. Both are signed: a link of one account shows nothing under the
+// target is where a click leads, the sealed address of an unsubscription, "" of a pixel. Both are signed: a link of one
+// account shows nothing under the
 // name of another's host.
 func (s *Signer) Sign(t Token, host, target string) string {
 	b := t.bytes(make([]byte, 0, 64))

@@ -65,7 +65,8 @@ func isMachine(h http.Header, after time.Duration) bool {
 	if after < tooFast {
 		return true
 	}
-	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} { // Sec-Purpose: WHATWG Fetch §2.2.5; the others before it
+	// Sec-Purpose: WHATWG Fetch §2.2.5; the others before it
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
 		v := strings.ToLower(h.Get(name))
 		if strings.Contains(v, "prefetch") || strings.Contains(v, "preview") {
 			return true

@@ -49,7 +49,7 @@ type Config struct {
 	Log    *slog.Logger
 }
 
-// Hits is a door. Make it with New, and run it beside.
+// Server answers tracked links. Make it with New; Run writes down what came.
 type Server struct {
 	c       Config
 	mux     *http.ServeMux
@@ -66,7 +66,8 @@ func New(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	h := &Server{c: c, mux: http.NewServeMux(), changed: make(chan struct{}, 1), queue: make(chan store.Engagement, waiting), recent: newRecent()}
+	h := &Server{c: c, mux: http.NewServeMux(), changed: make(chan struct{}, 1), queue: make(chan store.Engagement,
+		waiting), recent: newRecent()}
 	h.page = template.Must(template.ParseFS(files, "page.html")) // it is in the program
 	h.hosts.Store(&map[string]bool{})
 	h.mux.HandleFunc("GET /o/{token}", h.open)
@@ -206,7 +207,8 @@ func (h *Server) keep(ctx context.Context, e store.Engagement) {
 			return
 		case wait > 4*time.Second || ctx.Err() != nil:
 			n.failed.Add(1)
-			h.c.Log.ErrorContext(ctx, "what a recipient did was not written down", "message", e.MessageID, "type", e.Type.String(), "error", err)
+			h.c.Log.ErrorContext(ctx, "what a recipient did was not written down", "message", e.MessageID, "type", e.Type.String(),
+				"error", err)
 			return
 		}
 		select {

@@ -33,7 +33,8 @@ type page struct {
 
 func (h *Server) show(w http.ResponseWriter, status int, p page) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "+
+		"frame-ancestors 'none'")
 	w.WriteHeader(status)
 	h.page.Execute(w, p) //nolint:errcheck,gosec // who asked has gone
 }
@@ -50,7 +51,8 @@ func style(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *Server) notFound(w http.ResponseWriter, _ *http.Request) {
-	h.show(w, http.StatusNotFound, page{Title: "There is nothing here", Text: "The link is not whole, or it is not one of ours. If you copied it from a mail, copy all of it."})
+	h.show(w, http.StatusNotFound, page{Title: "There is nothing here", Text: "The link is not whole, or it is not one of ours. If " +
+		"you copied it from a mail, copy all of it."})
 }
 
 // ask shows the page with the button. Looking at it changes nothing: programs that look into mail follow every link.
@@ -64,7 +66,8 @@ func (h *Server) ask(w http.ResponseWriter, r *http.Request) {
 }
 
 func question(r *http.Request) page {
-	return page{Title: "Unsubscribe", Text: "Press the button, and no more mail from this sender goes to the address that this mail was sent to.", Ask: true, Action: r.URL.Path}
+	return page{Title: "Unsubscribe", Text: "Press the button, and no more mail from this sender goes to the address that this mail " +
+		"was sent to.", Ask: true, Action: r.URL.Path}
 }
 
 // leave unsubscribes: by the button of the page, or at once by the mail program's (RFC 8058 §3.2: a POST, without
@@ -91,15 +94,18 @@ func (h *Server) leave(w http.ResponseWriter, r *http.Request) {
 		h.stats.unsub.failed.Add(1)
 		h.c.Log.ErrorContext(r.Context(), "an unsubscription was not written down", "message", e.MessageID, "error", err)
 		w.Header().Set("Retry-After", "60")
-		h.show(w, http.StatusServiceUnavailable, page{Title: "Not yet", Text: "The server could not note it down. Please try again in a minute.", Ask: true, Action: r.URL.Path})
+		h.show(w, http.StatusServiceUnavailable, page{Title: "Not yet", Text: "The server could not note it down. Please try again " +
+			"in a minute.", Ask: true, Action: r.URL.Path})
 		return
 	}
-	h.show(w, http.StatusOK, page{Title: "You are unsubscribed", Text: "No more mail from this sender goes to the address that this mail was sent to."})
+	h.show(w, http.StatusOK, page{Title: "You are unsubscribed", Text: "No more mail from this sender goes to the address that this " +
+		"mail was sent to."})
 }
 
 // form reads what a POST says, and by whom it was sent: by "" a person, else the mail program.
 func form(r *http.Request) (by string, ok bool) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && kind == "multipart/form-data" { // RFC 8058 §3.1 lets both be
+	// RFC 8058 §3.1 lets both be
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && kind == "multipart/form-data" {
 		if err := r.ParseMultipartForm(maxForm); err != nil {
 			return "", false
 		}

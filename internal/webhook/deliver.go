@@ -67,7 +67,9 @@ func (w *Webhook) attempt(ctx context.Context, l *lane, rows []store.Delivery) (
 	if err != nil {
 		return nil, nil, err
 	}
-	x := &store.AttemptResult{EndpointID: l.id, Attempt: store.Attempt{Owner: l.owner, At: w.Now(), Target: Origin(l.to), Version: rows[0].Version}}
+	x := &store.AttemptResult{
+		EndpointID: l.id, Attempt: store.Attempt{Owner: l.owner, At: w.Now(), Target: Origin(l.to), Version: rows[0].Version},
+	}
 	for _, r := range rows {
 		if !slices.ContainsFunc(events, func(e store.EventDetail) bool { return e.ID == r.EventID }) {
 			x.Gone = append(x.Gone, r.EventID)

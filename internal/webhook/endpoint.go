@@ -94,7 +94,8 @@ func (w *Webhook) Notify(ctx context.Context, tx *store.Tx, about store.Owner, t
 	if err != nil {
 		return false, err
 	}
-	return tx.AddAccountEvent(ctx, store.AccountEvent{AccountID: about.AccountID, KeyID: about.KeyID, Type: t, WebhookID: "msg_" + rand.Text(), Body: body})
+	return tx.AddAccountEvent(ctx,
+		store.AccountEvent{AccountID: about.AccountID, KeyID: about.KeyID, Type: t, WebhookID: "msg_" + rand.Text(), Body: body})
 }
 
 // Body makes the body of an attempt again, and says how many of its events are still kept.
@@ -138,7 +139,8 @@ func (w *Webhook) Test(ctx context.Context, h store.Webhook, data any) (store.At
 	}
 	now := w.Now()
 	x := &store.AttemptResult{Attempt: store.Attempt{
-		Owner: h.Owner, At: now, Target: Origin(u), WebhookID: "test_" + rand.Text()[:16], Version: h.Version, Types: []store.EventType{h.Type}, Count: 1, Number: 1,
+		Owner: h.Owner, At: now, Target: Origin(u), WebhookID: "test_" + rand.Text()[:16], Version: h.Version,
+		Types: []store.EventType{h.Type}, Count: 1, Number: 1,
 	}}
 	if h.OfAccount() {
 		x.EndpointID, x.Types = h.EndpointID, []store.EventType{store.EventWebhookTest}

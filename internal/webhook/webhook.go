@@ -120,13 +120,15 @@ func New(c Config) (*Webhook, error) {
 		dialer.Control = control
 	}
 	w := &Webhook{
-		Config: c, seal: seal, digestKey: digestKey, wake: make(chan struct{}, 1), lanes: map[int64]*lane{}, slots: slots{most: c.Calls, hosts: map[string]int{}},
+		Config: c, seal: seal, digestKey: digestKey, wake: make(chan struct{}, 1), lanes: map[int64]*lane{},
+		slots: slots{most: c.Calls, hosts: map[string]int{}},
 		client: &http.Client{
 			Timeout: Timeout,
 			Transport: &http.Transport{
 				Proxy:       nil, // a proxy would connect where we may not
 				DialContext: dialer.DialContext, TLSHandshakeTimeout: Timeout / 2, ForceAttemptHTTP2: true, DisableCompression: true,
-				MaxIdleConns: min(200, c.Calls), MaxIdleConnsPerHost: perEndpoint, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxAnswer,
+				MaxIdleConns: min(200, c.Calls), MaxIdleConnsPerHost: perEndpoint, IdleConnTimeout: time.Minute,
+				MaxResponseHeaderBytes: maxAnswer,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -150,7 +152,8 @@ type Stats struct {
 
 func (c *counters) stats() Stats {
 	return Stats{
-		Delivered: c.requests[store.AttemptDelivered].Load(), Failed: c.requests[store.AttemptFailed].Load(), Dropped: c.requests[store.AttemptDropped].Load(),
+		Delivered: c.requests[store.AttemptDelivered].Load(), Failed: c.requests[store.AttemptFailed].Load(),
+		Dropped:         c.requests[store.AttemptDropped].Load(),
 		EventsDelivered: c.events.Load(), EventsDropped: c.dropped.Load(), Disabled: c.disabledOf.Load(),
 	}
 }

@@ -48,8 +48,9 @@ func (w *Webhooks) OfAccount(ctx context.Context, accountID int64) (AccountWebho
 		return AccountWebhook{}, err
 	}
 	out := AccountWebhook{
-		AccountID: a.ID, AccountName: a.Name, URL: w.shownURL(h), State: state(h), CreatedAt: h.SetAt, LastAt: h.LastAt, LastStatus: h.LastStatus,
-		LastError: h.LastError, FailingSince: h.FailingSince, DisabledAt: h.DisabledAt, Dropped: h.Dropped,
+		AccountID: a.ID, AccountName: a.Name, URL: w.shownURL(h), State: state(h), CreatedAt: h.SetAt, LastAt: h.LastAt,
+		LastStatus: h.LastStatus,
+		LastError:  h.LastError, FailingSince: h.FailingSince, DisabledAt: h.DisabledAt, Dropped: h.Dropped,
 	}
 	for _, n := range waiting {
 		out.Waiting += int64(n)
@@ -180,7 +181,9 @@ func (w *Webhooks) TestOfAccount(ctx context.Context, by change.Actor, accountID
 		return Sample{}, &change.Error{Kind: change.Invalid, Reason: "the webhook cannot be read under this server key: set it again"}
 	}
 	x, err := w.webhook.Test(ctx, list[0], testData(a, by))
-	out := Sample{Target: x.Target, WebhookID: x.WebhookID, Result: "delivered", Status: x.Status, Error: x.Error, TookMS: x.Took.Milliseconds()}
+	out := Sample{
+		Target: x.Target, WebhookID: x.WebhookID, Result: "delivered", Status: x.Status, Error: x.Error, TookMS: x.Took.Milliseconds(),
+	}
 	if x.Error != "" {
 		out.Result = "failed"
 	}

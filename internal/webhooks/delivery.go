@@ -66,7 +66,8 @@ func (w *Webhooks) deliveries(ctx context.Context, scope store.Scope, list []sto
 	out := make([]Delivery, 0, len(list))
 	for _, a := range list {
 		d := Delivery{
-			ID: a.ID, At: a.At, Events: []string{}, Count: a.Count, Sample: len(a.EventIDs) == 0, Version: a.Version, Attempt: a.Number, Result: a.Outcome.String(),
+			ID: a.ID, At: a.At, Events: []string{}, Count: a.Count, Sample: len(a.EventIDs) == 0, Version: a.Version, Attempt: a.Number,
+			Result: a.Outcome.String(),
 			Status: a.Status, Error: a.Error, TookMS: a.Took.Milliseconds(), Target: a.Target, WebhookID: a.WebhookID, KeyID: a.KeyID,
 			APIKey: keys[a.KeyID].APIKey, KeyName: keys[a.KeyID].Name, // the key of one may be deleted since
 		}

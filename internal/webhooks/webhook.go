@@ -85,8 +85,10 @@ func (w *Webhooks) shown(ctx context.Context, scope store.Scope, list []store.We
 	for _, h := range list {
 		out = append(out, Webhook{
 			ID: h.ID, Event: h.Type.String(), Backup: h.Backup, URL: w.shownURL(h), Version: h.Version, State: state(h), LastAt: h.LastAt,
-			LastStatus: h.LastStatus, LastError: h.LastError, FailingSince: h.FailingSince, DisabledAt: h.DisabledAt, Waiting: waiting[h.ID],
-			Delivered: h.Delivered, Dropped: h.Dropped, APIKey: keys[h.KeyID].APIKey, KeyName: keys[h.KeyID].Name, KeyID: h.KeyID, Type: h.Type,
+			LastStatus: h.LastStatus, LastError: h.LastError, FailingSince: h.FailingSince, DisabledAt: h.DisabledAt,
+			Waiting:   waiting[h.ID],
+			Delivered: h.Delivered, Dropped: h.Dropped, APIKey: keys[h.KeyID].APIKey, KeyName: keys[h.KeyID].Name, KeyID: h.KeyID,
+			Type: h.Type,
 		})
 	}
 	return out, nil
@@ -216,7 +218,9 @@ func checkVersion(version int) error {
 }
 
 // putOfKey adds or changes one webhook of a key, with its audit entry.
-func (w *Webhooks) putOfKey(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, h store.Webhook, replace bool, origin string) error {
+func (w *Webhooks) putOfKey(ctx context.Context, tx *store.Tx, by change.Actor, key store.Key, h store.Webhook, replace bool,
+	origin string,
+) error {
 	h, err := w.put(ctx, tx, h, replace)
 	if err != nil {
 		return err
@@ -230,7 +234,8 @@ func (w *Webhooks) putOfKey(ctx context.Context, tx *store.Tx, by change.Actor, 
 	if h.ID == 0 {
 		action = "hook.add"
 	}
-	return tx.AddAudit(ctx, by.Entry(key.AccountID, action, "webhook "+auditName(h)+" "+origin, fmt.Sprintf("version %d; for key %s", h.Version, key.APIKey)))
+	return tx.AddAudit(ctx, by.Entry(key.AccountID, action, "webhook "+auditName(h)+" "+origin,
+		fmt.Sprintf("version %d; for key %s", h.Version, key.APIKey)))
 }
 
 func auditName(h store.Webhook) string {
@@ -370,7 +375,9 @@ func (w *Webhooks) Secret(ctx context.Context, scope store.Scope, f store.KeyFil
 
 // NewSecret makes a new signing secret for a key of the scope and returns it: to be shown once. The one before goes on
 // signing beside it for the overlap. Errors: *change.Error on OverlapSeconds, NotFound.
-func (w *Webhooks) NewSecret(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter, overlap time.Duration) (SigningSecret, error) {
+func (w *Webhooks) NewSecret(ctx context.Context, by change.Actor, scope store.Scope, f store.KeyFilter,
+	overlap time.Duration,
+) (SigningSecret, error) {
 	if overlap < 0 || overlap > maxOverlap {
 		return SigningSecret{}, change.Errorf(change.Invalid, "OverlapSeconds", "is from 0 to %d (30 days)", int64(maxOverlap/time.Second))
 	}

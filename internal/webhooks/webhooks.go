@@ -51,7 +51,9 @@ func (w *Webhooks) Private() bool { return w.webhook.Private }
 
 // KeyEvents are the types of events that a key's webhooks are for, in the order of a message's life.
 func KeyEvents() []store.EventType {
-	return []store.EventType{store.EventSent, store.EventOpen, store.EventClick, store.EventBounce, store.EventBlocked, store.EventSpam, store.EventUnsub}
+	return []store.EventType{
+		store.EventSent, store.EventOpen, store.EventClick, store.EventBounce, store.EventBlocked, store.EventSpam, store.EventUnsub,
+	}
 }
 
 // AccountEvents are the types of events that an account's webhook is for.
@@ -68,7 +70,8 @@ func EventType(name string) (store.EventType, error) {
 		}
 		names = append(names, t.String())
 	}
-	return 0, change.Errorf(change.Invalid, "EventType", "%q is not among the events that are told: %s", access.Short(name), strings.Join(names, ", "))
+	return 0, change.Errorf(change.Invalid, "EventType", "%q is not among the events that are told: %s", access.Short(name),
+		strings.Join(names, ", "))
 }
 
 // EventTypes reads the names of types; "all" is each of them. Error: *change.Error on EventType, also of none.
@@ -151,7 +154,8 @@ func (w *Webhooks) withPassword(ctx context.Context, o store.Owner, text string)
 	case 1:
 		return text, nil
 	}
-	return "", change.Errorf(change.Invalid, "URL", "has %s for a password, and the key has several that are shown so: give the password", webhook.Masked)
+	return "", change.Errorf(change.Invalid, "URL", "has %s for a password, and the key has several that are shown so: give the password",
+		webhook.Masked)
 }
 
 // put has one type of an owner's events go to an endpoint; what is there already is changed, or with replace false a
@@ -194,9 +198,11 @@ func (w *Webhooks) disabled(ctx context.Context, tx *store.Tx, d webhook.Disable
 		names[i] = t.String()
 	}
 	what := strings.Join(names, ", ")
-	detail := fmt.Sprintf("failed since %s; %d by a backup now; %d events dropped", d.Since.Format(time.RFC3339), len(d.TakenOver), d.Dropped)
+	detail := fmt.Sprintf("failed since %s; %d by a backup now; %d events dropped", d.Since.Format(time.RFC3339), len(d.TakenOver),
+		d.Dropped)
 	n := notice.Notice{
-		Kind: notice.HookDead, What: what, Address: d.Target, Reason: d.Error, Wanted: int64(d.Dropped), Days: len(d.TakenOver), Until: d.Since, Link: "/account",
+		Kind: notice.HookDead, What: what, Address: d.Target, Reason: d.Error, Wanted: int64(d.Dropped), Days: len(d.TakenOver),
+		Until: d.Since, Link: "/account",
 	}
 	action := "webhook.dead"
 	if !d.OfAccount() {

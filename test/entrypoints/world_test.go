@@ -36,7 +36,6 @@ type world struct {
 	server *program.Server
 	pages  *http.Client
 	keys   map[string]*key // by name
-	tries  int             // makes what is new new
 }
 
 // key is an API key of the world.

@@ -86,7 +86,8 @@ func (a *Authenticator) Create(options string) (string, error) {
 	object = append(append(object, 0x67), "attStmt"...)
 	object = append(append(object, 0xa0, 0x68), "authData"...)
 	object = append(binary.BigEndian.AppendUint16(append(object, 0x59), uint16(len(data))), data...)
-	return a.answer(map[string]any{"clientDataJSON": b64(a.clientData("webauthn.create", o.Challenge)), "attestationObject": b64(object), "transports": []string{"internal"}})
+	return a.answer(map[string]any{"clientDataJSON": b64(a.clientData("webauthn.create",
+		o.Challenge)), "attestationObject": b64(object), "transports": []string{"internal"}})
 }
 
 // Get answers to PublicKeyCredentialRequestOptionsJSON with a signature.
@@ -126,7 +127,9 @@ func (a *Authenticator) Get(options string) (string, error) {
 	if a.UserHandle != nil {
 		handle = a.UserHandle
 	}
-	return a.answer(map[string]any{"clientDataJSON": b64(client), "authenticatorData": b64(data), "signature": b64(signature), "userHandle": b64(handle)})
+	return a.answer(map[string]any{
+		"clientDataJSON": b64(client), "authenticatorData": b64(data), "signature": b64(signature), "userHandle": b64(handle),
+	})
 }
 
 func (a *Authenticator) answer(response map[string]any) (string, error) {

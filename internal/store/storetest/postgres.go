@@ -129,7 +129,8 @@ func makeTemplate(ctx context.Context, cluster string) error {
 		return err
 	}
 	var there bool
-	if err := conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)", template).Scan(&there); err != nil || there {
+	if err := conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)",
+		template).Scan(&there); err != nil || there {
 		return err
 	}
 	for _, q := range []string{"DROP DATABASE IF EXISTS " + templateUnborn, "CREATE DATABASE " + templateUnborn} {
@@ -187,7 +188,8 @@ func start(ctx context.Context, bin, dir string) (*Cluster, error) {
 		return nil, err
 	}
 	data := filepath.Join(dir, "data")
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N")
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8",
+		"--locale=C", "-N")
 	initdb.SysProcAttr, initdb.Dir = &syscall.SysProcAttr{Credential: as}, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
