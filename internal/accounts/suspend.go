@@ -63,7 +63,7 @@ func (k *Accounts) setSuspended(ctx context.Context, by change.Actor, accountID 
 		return KeysChanged{}, err
 	}
 	k.changed(0)
-	return a.keysChanged(ctx, is, switched)
+	return k.keysChanged(ctx, is, switched)
 }
 
 // keysChanged counts the keys of an account that was suspended or restored just now, or not.
