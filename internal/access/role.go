@@ -63,8 +63,11 @@ func Allowed(role string, a Action) bool {
 		return true
 	}
 	allowed := map[string][]Action{
-		Owner:   Actions(),
-		Manager: {ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, RestrictKeys, DeleteKeys, ManageSenders, ManageSuppressions, ReadAccount, ReadAudit},
+		Owner: Actions(),
+		Manager: {
+			ReadKeys, ReadMessages, SendTest, CreateKeys, ManageKeys, RestrictKeys, DeleteKeys, ManageSenders,
+			ManageSuppressions, ReadAccount, ReadAudit,
+		},
 		Sender:  {ReadKeys, ReadMessages, SendTest},
 		Analyst: {ReadKeys, ReadMessages},
 	}

@@ -118,7 +118,13 @@ func checkPlan(p *store.Plan) error {
 	for _, x := range []struct {
 		field string
 		n     int64
-	}{{"Subaccounts", p.Subaccounts}, {"MonthMessages", p.MonthMessages}, {"HourMessages", p.HourMessages}, {"Users", p.Users}, {"RetentionDays", int64(p.RetentionDays)}} {
+	}{
+		{"Subaccounts", p.Subaccounts},
+		{"MonthMessages", p.MonthMessages},
+		{"HourMessages", p.HourMessages},
+		{"Users", p.Users},
+		{"RetentionDays", int64(p.RetentionDays)},
+	} {
 		if x.n < 0 || x.n > MaxLimit || x.field == "RetentionDays" && x.n > credential.MaxPolicyDays {
 			return change.Wrong(x.field, errors.New("must be 0 (no limit) or a positive number of a sensible size"))
 		}

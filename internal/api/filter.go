@@ -20,9 +20,18 @@ var unserved = func() map[string][]string {
 		"message":      {"PlanSubscription"},
 		"user":         {"NewEmail"},
 
-		"campaign":              {"CampaignStatus", "ContactsList", "IsNewsletterTool", "EventFromTs", "EventToTs", "MessageID", "MessageStatus", "WorkflowID"},
-		"messageinformation":    {"PlanSubscription", "CampaignStatus", "ContactsList", "IsNewsletterTool", "EventFromTs", "EventToTs", "IsDeleted", "IsStarred", "Period"},
-		"messagesentstatistics": {"CampaignStatus", "ContactsList", "IsNewsletterTool", "FromDomain", "IsDeleted", "IsStarred", "EventFromTs", "EventToTs"},
+		"campaign": {
+			"CampaignStatus", "ContactsList", "IsNewsletterTool", "EventFromTs", "EventToTs", "MessageID", "MessageStatus",
+			"WorkflowID",
+		},
+		"messageinformation": {
+			"PlanSubscription", "CampaignStatus", "ContactsList", "IsNewsletterTool", "EventFromTs", "EventToTs",
+			"IsDeleted", "IsStarred", "Period",
+		},
+		"messagesentstatistics": {
+			"CampaignStatus", "ContactsList", "IsNewsletterTool", "FromDomain", "IsDeleted", "IsStarred", "EventFromTs",
+			"EventToTs",
+		},
 	}
 	for _, name := range []string{
 		"messagestatistics", "openstatistics", "geostatistics", "bouncestatistics", "openinformation", "clickstatistics", "toplinkclicked",

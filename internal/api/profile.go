@@ -222,8 +222,8 @@ func (a *api) wireProfile(c *call, p store.Profile) (profile, error) {
 	out = profile{
 		AddressCity: p.City, AddressCountry: p.Country, AddressPostalCode: p.PostalCode, AddressState: p.State, AddressStreet: p.Street,
 		BillingEmail: p.BillingEmail, BirthdayAt: timestamp(p.BirthdayAt), CompanyName: cmp.Or(p.Company, of.Name),
-		CompanyNumOfEmployees: p.Employees,
-		ContactPhone:          p.Phone, EstimatedVolume: p.EstimatedVolume, Features: p.Features, Firstname: cmp.Or(p.FirstName, u.Name), ID: of.ID,
+		CompanyNumOfEmployees: p.Employees, ContactPhone: p.Phone, EstimatedVolume: p.EstimatedVolume,
+		Features: p.Features, Firstname: cmp.Or(p.FirstName, u.Name), ID: of.ID,
 		Industry: p.Industry, JobTitle: p.JobTitle, Lastname: p.LastName, UserID: u.ID, VATNumber: p.VATNumber, Website: p.Website,
 	}
 	return out, nil

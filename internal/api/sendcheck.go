@@ -315,7 +315,12 @@ func (it *item) checkOptions(f *findings) {
 	for _, t := range []struct {
 		value, name string
 		most        int
-	}{{it.urlTags, "URLTags", maxURLTags}, {it.campaign, "CustomCampaign", maxName}, {it.customID, "CustomID", maxName}, {it.payload, "EventPayload", maxPayload}} {
+	}{
+		{it.urlTags, "URLTags", maxURLTags},
+		{it.campaign, "CustomCampaign", maxName},
+		{it.customID, "CustomID", maxName},
+		{it.payload, "EventPayload", maxPayload},
+	} {
 		if x := tooLong(t.value, t.name, t.most); x != nil {
 			f.add(x)
 		}

@@ -321,7 +321,9 @@ func readCSV(raw []byte) ([]importLine, error) {
 		}
 		line, _ := r.FieldPos(0)
 		out = append(out, newImportLine(line,
-			control.ImportedKey{Name: field("name"), APIKey: field("api_key"), SecretKey: field("secret_key"), Reference: field("reference")}))
+			control.ImportedKey{
+				Name: field("name"), APIKey: field("api_key"), SecretKey: field("secret_key"), Reference: field("reference"),
+			}))
 	}
 }
 
@@ -370,7 +372,10 @@ func (c *keyExportCmd) Run(common *config.Common, s *streams) error {
 	}, func(list []keys.Key) error {
 		w := csv.NewWriter(s.out)
 		rows := [][]string{
-			{"key", "account", "name", "kind", "api_key", "reference", "state", "created_at", "secret_hint", "secret_created_at", "secret_days_left", "last_used_at"},
+			{
+				"key", "account", "name", "kind", "api_key", "reference", "state", "created_at", "secret_hint",
+				"secret_created_at", "secret_days_left", "last_used_at",
+			},
 		}
 		for _, k := range list {
 			rows = append(rows, []string{

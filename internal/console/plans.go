@@ -139,7 +139,13 @@ func (c *console) putPlan(v *visit) error {
 	for _, x := range []struct {
 		property, text string
 		to             *int64
-	}{{"Subaccounts", b.Subaccounts, &p.Subaccounts}, {"MonthMessages", b.Month, &p.MonthMessages}, {"HourMessages", b.Hour, &p.HourMessages}, {"Users", b.People, &p.Users}, {"RetentionDays", b.Retention, &days}} {
+	}{
+		{"Subaccounts", b.Subaccounts, &p.Subaccounts},
+		{"MonthMessages", b.Month, &p.MonthMessages},
+		{"HourMessages", b.Hour, &p.HourMessages},
+		{"Users", b.People, &p.Users},
+		{"RetentionDays", b.Retention, &days},
+	} {
 		n, ok := formNumber(x.text)
 		if !ok {
 			b.Problem = problem{x.property, notANumber}

@@ -93,7 +93,11 @@ func (c *console) breakdowns(v *visit, b *statisticsBody, q report.Query) error 
 	for _, x := range []struct {
 		by       report.By
 		name, of string
-	}{{report.ByDomain, "Recipient domains", "Domain"}, {report.ByCampaign, "Campaigns", "Campaign"}, {report.BySender, "Senders", "Sender"}} {
+	}{
+		{report.ByDomain, "Recipient domains", "Domain"},
+		{report.ByCampaign, "Campaigns", "Campaign"},
+		{report.BySender, "Senders", "Sender"},
+	} {
 		q.By = x.by
 		got, err := c.Report.Largest(v.r.Context(), v.scope, q)
 		if err != nil {

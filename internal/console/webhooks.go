@@ -220,7 +220,10 @@ func (c *console) webhookFormPage(v *visit, status int, b webhookFormBody) error
 
 func (c *console) showNewWebhook(v *visit) error {
 	return c.webhookFormPage(v, http.StatusOK,
-		webhookFormBody{Choice: keyPicker{Key: v.r.URL.Query().Get("key")}, Version: "2", Types: []string{"bounce", "blocked", "spam", "unsub"}})
+		webhookFormBody{
+			Choice: keyPicker{Key: v.r.URL.Query().Get("key")}, Version: "2",
+			Types: []string{"bounce", "blocked", "spam", "unsub"},
+		})
 }
 
 func (c *console) addWebhooks(v *visit) error {

@@ -202,7 +202,11 @@ func (c *KeyChange) restrict(l *store.Limits, log *change.Log) error {
 		property, name string
 		to             *int64
 		limit          *int64
-	}{{"HourLimit", "messages an hour", c.HourLimit, &l.HourLimit}, {"DayLimit", "messages a day", c.DayLimit, &l.DayLimit}, {"MonthLimit", "messages a month", c.MonthLimit, &l.MonthLimit}} {
+	}{
+		{"HourLimit", "messages an hour", c.HourLimit, &l.HourLimit},
+		{"DayLimit", "messages a day", c.DayLimit, &l.DayLimit},
+		{"MonthLimit", "messages a month", c.MonthLimit, &l.MonthLimit},
+	} {
 		if x.to == nil {
 			continue
 		}

@@ -44,7 +44,10 @@ func (k *Keys) System(ctx context.Context, from string) (store.Key, error) {
 		}
 		// Who runs the server has named the address: it is his word.
 		if _, err := tx.PutSender(ctx,
-			store.Sender{KeyID: key.ID, Email: email, Domain: domain, Status: store.SenderActive, Proof: store.ProofOperator, DomainID: d.ID, Filename: d.Filename}); err != nil {
+			store.Sender{
+				KeyID: key.ID, Email: email, Domain: domain, Status: store.SenderActive, Proof: store.ProofOperator,
+				DomainID: d.ID, Filename: d.Filename,
+			}); err != nil {
 			return err
 		}
 		if err := tx.AddAudit(ctx, by.Entry(key.AccountID, "sender.add", "sender "+email, "for Postern's own mail")); err != nil {

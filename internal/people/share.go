@@ -93,7 +93,10 @@ func (k *People) Invite(ctx context.Context, by change.Actor, accountID int64, s
 		}
 		until := tx.Now.AddDate(0, 0, s.Days)
 		out, err = tx.AddInvitation(ctx,
-			store.Invitation{AccountID: accountID, Email: s.Email, Role: s.Role, Digest: credential.TokenDigest(token), InvitedBy: by.String(), KeyIDs: s.KeyIDs, ExpiresAt: until})
+			store.Invitation{
+				AccountID: accountID, Email: s.Email, Role: s.Role, Digest: credential.TokenDigest(token),
+				InvitedBy: by.String(), KeyIDs: s.KeyIDs, ExpiresAt: until,
+			})
 		if err != nil {
 			return err
 		}

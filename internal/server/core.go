@@ -271,9 +271,9 @@ func readServerKey(c *config.Common, path string, fresh bool, log *slog.Logger) 
 	from = path
 	raw, err := os.ReadFile(path)
 	if err == nil && fresh {
-		return nil, "", &config.Error{Setting: "server-key", Reason: path + " belongs to an installation whose database is not here (" + shownDSN(c) +
-			" is empty): bring the database back; or, to begin a new installation in which no key of the old one works, move " +
-			"server.key away"}
+		return nil, "", &config.Error{Setting: "server-key", Reason: path + " belongs to an installation whose database is not here (" +
+			shownDSN(c) + " is empty): bring the database back; or, to begin a new installation in which no key of the old one works, " +
+			"move server.key away"}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		from = path + keyPending // the first start ended before it could be given its name

@@ -203,9 +203,25 @@ func (s *Server) parts() [][]part {
 	}
 	// Notices are mail: what sends them ends before the queue does.
 	return [][]part{
-		{{"store", s.core.Store.Watch}, {"room", s.watchRoom}, {"gate", s.core.Gate.Run}, {"refusal", s.core.Refusals.Run}, {"keys", s.core.Keys.Run}, {"retention", s.core.Retention.Run}, {"submit", s.core.Submit.Run}, {"search", s.search.Run}},
+		{
+			{"store", s.core.Store.Watch},
+			{"room", s.watchRoom},
+			{"gate", s.core.Gate.Run},
+			{"refusal", s.core.Refusals.Run},
+			{"keys", s.core.Keys.Run},
+			{"retention", s.core.Retention.Run},
+			{"submit", s.core.Submit.Run},
+			{"search", s.search.Run},
+		},
 		{{"queue", s.queue.Run}},
-		{{"notify", s.notify.Run}, {"dsn", s.dsn.Run}, {"webhook", s.core.Webhook.Run}, {"tracking", s.tracking.Run}, {"suppress", s.core.Suppress.Run}, {"domain", s.core.Domains.Run}},
+		{
+			{"notify", s.notify.Run},
+			{"dsn", s.dsn.Run},
+			{"webhook", s.core.Webhook.Run},
+			{"tracking", s.tracking.Run},
+			{"suppress", s.core.Suppress.Run},
+			{"domain", s.core.Domains.Run},
+		},
 		doors,
 	}
 }

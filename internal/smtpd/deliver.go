@@ -183,7 +183,11 @@ func wrongControl(c mail.Control) string {
 	for _, h := range []struct {
 		name, value string
 		most        int
-	}{{"X-MJ-CustomID", c.CustomID, maxName}, {"X-Mailjet-Campaign", c.Campaign, maxName}, {"X-MJ-EventPayload", c.EventPayload, maxPayload}} {
+	}{
+		{"X-MJ-CustomID", c.CustomID, maxName},
+		{"X-Mailjet-Campaign", c.Campaign, maxName},
+		{"X-MJ-EventPayload", c.EventPayload, maxPayload},
+	} {
 		if n := utf8.RuneCountInString(h.value); n > h.most {
 			return fmt.Sprintf("%s: %d characters; %d are allowed", h.name, n, h.most)
 		}

@@ -38,7 +38,9 @@ func (tx *Tx) NoteUses(ctx context.Context, uses []Connection) error {
 			return err
 		}
 		if _, err := tx.exec(ctx, `INSERT INTO connection (secret_id, protocol, address, client, first_seen_at, last_seen_at, count) VALUES ($1, $2, $3, $4, $5, $6, $7)
- ON CONFLICT (secret_id, protocol, address, client) DO UPDATE SET last_seen_at = CASE WHEN excluded.last_seen_at > connection.last_seen_at THEN excluded.last_seen_at ELSE connection.last_seen_at END,
+ ON CONFLICT (secret_id, protocol, address,
+ client) DO UPDATE SET last_seen_at = CASE WHEN excluded.last_seen_at > connection.last_seen_at
+ THEN excluded.last_seen_at ELSE connection.last_seen_at END,
  count = connection.count + excluded.count`, u.SecretID, u.Protocol, u.Address, u.Client, micros(u.FirstSeenAt), micros(u.LastSeenAt), u.Count); err != nil {
 			return err
 		}

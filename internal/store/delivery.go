@@ -130,11 +130,14 @@ type Delivery struct {
 // Events of a subject (a message, or a key that an account is notified about) wait for each other: a failed one puts off all
 // that come after it, so what stands first decides.
 const dueDeliveries = `SELECT d.event_id, h.version, d.failed_at, d.attempts, d.batch,
- coalesce((SELECT max(b.event_id) FROM delivery b WHERE b.subject_id = d.subject_id AND b.endpoint_id = d.endpoint_id AND b.event_id < d.event_id), 0)
+ coalesce((SELECT max(b.event_id) FROM delivery b WHERE b.subject_id = d.subject_id AND b.endpoint_id = d.endpoint_id
+ AND b.event_id < d.event_id), 0)
  FROM delivery d JOIN webhook h ON h.id = d.webhook_id
  WHERE d.endpoint_id = $1 AND d.due_at <= $2
-   AND (SELECT f.due_at FROM delivery f WHERE f.subject_id = d.subject_id AND f.endpoint_id = d.endpoint_id ORDER BY f.event_id LIMIT 1) <= $2
-   AND (h.version = 2 OR NOT EXISTS (SELECT 1 FROM delivery b WHERE b.subject_id = d.subject_id AND b.endpoint_id = d.endpoint_id AND b.event_id < d.event_id))
+   AND (SELECT f.due_at FROM delivery f WHERE f.subject_id = d.subject_id
+ AND f.endpoint_id = d.endpoint_id ORDER BY f.event_id LIMIT 1) <= $2
+   AND (h.version = 2 OR NOT EXISTS (SELECT 1 FROM delivery b WHERE b.subject_id = d.subject_id AND b.endpoint_id = d.endpoint_id
+ AND b.event_id < d.event_id))
  ORDER BY d.due_at, d.event_id LIMIT $3`
 
 // DueDeliveries lists what is due for an endpoint, what is under way among it: oldest first, of a subject what comes first,
@@ -196,7 +199,8 @@ func (s *Store) WebhookStats(ctx context.Context) (x WebhookStats, err error) {
 	var all int64
 	err = s.row(ctx, `SELECT (SELECT count(*) FROM delivery), (SELECT count(*) FROM delivery WHERE endpoint_id IN (SELECT id FROM endpoint WHERE key_id = 0)),
  (SELECT e.at FROM delivery d CROSS JOIN event e WHERE e.id = d.event_id ORDER BY d.event_id LIMIT 1),
- (SELECT count(*) FROM endpoint e WHERE e.key_id <> 0 AND e.failing_since IS NOT NULL AND EXISTS (SELECT 1 FROM webhook h WHERE h.endpoint_id = e.id AND h.disabled_at IS NULL)),
+ (SELECT count(*) FROM endpoint e WHERE e.key_id <> 0 AND e.failing_since IS NOT NULL AND EXISTS (SELECT 1 FROM webhook h
+ WHERE h.endpoint_id = e.id AND h.disabled_at IS NULL)),
  (SELECT count(*) FROM webhook WHERE key_id <> 0 AND disabled_at IS NOT NULL)`).scan(&all, &x.AccountWaiting, nullTime{&x.Oldest}, &x.Failing, &x.Disabled)
 	x.Waiting = all - x.AccountWaiting
 	return x, err

@@ -207,7 +207,8 @@ func (tx *Tx) Domain(ctx context.Context, scope Scope, id int64) (Domain, error)
 func (s *Store) ClaimDomains(ctx context.Context, now, until time.Time, limit int) (out []Domain, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		out, err = collect(ctx, tx, scanDomain,
-			"UPDATE domain SET due_at = $1, busy_until = $1 WHERE id IN (SELECT d.id"+domainFrom+" WHERE d.due_at <= $2 AND "+domainUsed+" ORDER BY d.due_at LIMIT $3) RETURNING "+domainFields,
+			"UPDATE domain SET due_at = $1, busy_until = $1 WHERE id IN (SELECT d.id"+domainFrom+" WHERE d.due_at <= $2 AND "+
+				domainUsed+" ORDER BY d.due_at LIMIT $3) RETURNING "+domainFields,
 			micros(until), micros(now), limit)
 		return err
 	})

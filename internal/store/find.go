@@ -35,7 +35,10 @@ var froms = map[way]struct{ tables, on, id string }{
 	byCustomID: {"submission s CROSS JOIN message m", "m.submission_id = s.id", "m.id"},
 	byQueue:    {"queue q CROSS JOIN message m CROSS JOIN submission s", "m.id = q.message_id AND s.id = m.submission_id", "q.message_id"},
 	byWords:    {"search CROSS JOIN message m CROSS JOIN submission s", "m.id = search.rowid AND s.id = m.submission_id", "search.rowid"},
-	unindexed:  {"search_todo t CROSS JOIN message m CROSS JOIN submission s", "m.id = t.message_id AND s.id = m.submission_id", "t.message_id"},
+	unindexed: {
+		"search_todo t CROSS JOIN message m CROSS JOIN submission s", "m.id = t.message_id AND s.id = m.submission_id",
+		"t.message_id",
+	},
 }
 
 const (

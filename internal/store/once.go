@@ -39,7 +39,8 @@ func (tx *Tx) writeOnce(ctx context.Context, batches []*Batch) error {
 	slices.SortFunc(list, func(a, b *Once) int { return cmp.Or(cmp.Compare(a.KeyID, b.KeyID), strings.Compare(a.Key, b.Key)) })
 	for _, o := range list {
 		n, err := tx.exec(ctx, `INSERT INTO idempotency (key_id, name, digest, codec, answer, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
- ON CONFLICT (key_id, name) DO UPDATE SET digest = excluded.digest, codec = excluded.codec, answer = excluded.answer, created_at = excluded.created_at, expires_at = excluded.expires_at
+ ON CONFLICT (key_id, name) DO UPDATE SET digest = excluded.digest, codec = excluded.codec, answer = excluded.answer,
+ created_at = excluded.created_at, expires_at = excluded.expires_at
  WHERE idempotency.expires_at <= excluded.created_at`,
 			o.KeyID, o.Key, o.Hash[:], o.answer.codec, o.answer.data, micros(tx.Now), micros(tx.Now.Add(OnceLifetime)))
 		if err != nil {

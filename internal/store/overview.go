@@ -21,7 +21,8 @@ type AccountOverview struct {
 const overviewSelect = "SELECT " + accountColumns + `,
  coalesce((SELECT p.name FROM plan p WHERE p.id = account.plan_id), ''),
  (SELECT count(*) FROM api_key k WHERE k.account_id = account.id AND NOT k.is_master AND k.deleted_at IS NULL),
- (SELECT count(*) FROM api_key k WHERE k.account_id = account.id AND (k.state = 'suspended' OR account.suspended_at IS NOT NULL) AND k.deleted_at IS NULL),
+ (SELECT count(*) FROM api_key k WHERE k.account_id = account.id AND (k.state = 'suspended' OR account.suspended_at IS NOT NULL)
+ AND k.deleted_at IS NULL),
  (SELECT CAST(coalesce(sum(u.messages), 0) AS BIGINT) FROM usage u WHERE u.account_id = account.id AND u.hour >= ? AND u.hour < ?)
  FROM account`
 
@@ -39,7 +40,8 @@ func (s *Store) AccountOverviews(ctx context.Context, search string, now time.Ti
 		if search != "" {
 			like := escapeLike(search) + "%"
 			w.and(`(lower(name) LIKE ? ESCAPE '!'
- OR EXISTS (SELECT 1 FROM access x JOIN users u ON u.id = x.user_id WHERE x.account_id = account.id AND x.key_id IS NULL AND x.role = 'owner' AND u.email LIKE ? ESCAPE '!')
+ OR EXISTS (SELECT 1 FROM access x JOIN users u ON u.id = x.user_id WHERE x.account_id = account.id AND x.key_id IS NULL
+ AND x.role = 'owner' AND u.email LIKE ? ESCAPE '!')
  OR EXISTS (SELECT 1 FROM api_key k WHERE k.account_id = account.id AND k.api_key LIKE ? ESCAPE '!'))`, "%"+like, "%"+like, like)
 		}
 	}

@@ -46,9 +46,12 @@ func profileOf(ctx context.Context, q queryable, accountID int64) (Profile, erro
 // SetProfile keeps an account's profile.
 func (tx *Tx) SetProfile(ctx context.Context, accountID int64, p Profile) error {
 	_, err := tx.exec(ctx, `INSERT INTO profile (account_id, `+profileColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
- ON CONFLICT (account_id) DO UPDATE SET first_name = excluded.first_name, last_name = excluded.last_name, job_title = excluded.job_title, birthday_at = excluded.birthday_at,
- phone = excluded.phone, company = excluded.company, employees = excluded.employees, industry = excluded.industry, website = excluded.website, street = excluded.street,
- postal_code = excluded.postal_code, city = excluded.city, state = excluded.state, country = excluded.country, billing_email = excluded.billing_email,
+ ON CONFLICT (account_id) DO UPDATE SET first_name = excluded.first_name, last_name = excluded.last_name,
+ job_title = excluded.job_title, birthday_at = excluded.birthday_at,
+ phone = excluded.phone, company = excluded.company, employees = excluded.employees, industry = excluded.industry,
+ website = excluded.website, street = excluded.street,
+ postal_code = excluded.postal_code, city = excluded.city, state = excluded.state, country = excluded.country,
+ billing_email = excluded.billing_email,
  vat_number = excluded.vat_number, features = excluded.features, estimated_volume = excluded.estimated_volume`,
 		accountID, p.FirstName, p.LastName, p.JobTitle, micros(p.BirthdayAt), p.Phone, p.Company, p.Employees, p.Industry, p.Website,
 		p.Street, p.PostalCode, p.City, p.State, p.Country, p.BillingEmail, p.VATNumber, p.Features, p.EstimatedVolume)

@@ -37,7 +37,8 @@ func (s *Store) ForgetCampaigns(ctx context.Context, accountID int64, before tim
 	error,
 ) {
 	seen, err := collect(ctx, s, scanSeenCampaign, `SELECT c.id, c.key_id, c.name, NOT c.is_starred AND c.last_at < $1 AND `+noMail+`
- AND (SELECT coalesce(sum(n.total), 0) FROM counter n WHERE n.key_id = c.key_id AND n.source = 1 AND n.source_id = c.id AND n.timing = 0 AND n.grain = 1) < $2
+ AND (SELECT coalesce(sum(n.total), 0) FROM counter n WHERE n.key_id = c.key_id AND n.source = 1 AND n.source_id = c.id
+ AND n.timing = 0 AND n.grain = 1) < $2
  FROM campaign c WHERE c.account_id = $3 AND c.id > $4 ORDER BY c.id LIMIT $5`, micros(before), smallCampaign, accountID, after, limit)
 	if err != nil {
 		return ForgottenCampaigns{}, err

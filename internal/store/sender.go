@@ -73,7 +73,8 @@ func (tx *Tx) PutSender(ctx context.Context, x Sender) (Sender, error) {
 		}
 	}
 	return scanSender(tx.row(ctx, `INSERT INTO sender (key_id, email, domain, name, status, email_type, is_default, proof, domain_id, filename, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
- ON CONFLICT (key_id, email) DO UPDATE SET name = excluded.name, status = excluded.status, email_type = excluded.email_type, is_default = excluded.is_default, proof = excluded.proof,
+ ON CONFLICT (key_id, email) DO UPDATE SET name = excluded.name, status = excluded.status, email_type = excluded.email_type,
+ is_default = excluded.is_default, proof = excluded.proof,
  domain_id = excluded.domain_id, filename = excluded.filename, is_meta = sender.is_meta AND sender.status <> 'deleted', is_lent = sender.is_lent AND sender.status <> 'deleted' RETURNING `+senderColumns,
 		x.KeyID, x.Email, x.Domain, x.Name, x.Status, x.EmailType, x.Default, x.Proof, x.DomainID, x.Filename, micros(tx.Now)))
 }

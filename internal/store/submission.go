@@ -202,7 +202,15 @@ func (s *Store) commitSubmissions(ctx context.Context, batches []*Batch) error {
 		for _, step := range []struct {
 			b    *bulk
 			args []any
-		}{{insertPlain, a.plain}, {insertSubmissions, a.rows}, {insertBodies, a.bodies}, {insertMessages, a.messages}, {insertRefused, a.refused}, {insertQueue, a.queue}, {insertTodo, a.todo}} {
+		}{
+			{insertPlain, a.plain},
+			{insertSubmissions, a.rows},
+			{insertBodies, a.bodies},
+			{insertMessages, a.messages},
+			{insertRefused, a.refused},
+			{insertQueue, a.queue},
+			{insertTodo, a.todo},
+		} {
 			if err := step.b.run(ctx, tx, nil, step.args); err != nil {
 				return err
 			}

@@ -201,7 +201,8 @@ func (tx *Tx) RemoveWebhooksOf(ctx context.Context, keyID int64) error {
 // backup.
 func (tx *Tx) settleWebhooks(ctx context.Context, o Owner) error {
 	_, err := tx.exec(ctx, `UPDATE webhook SET takes = (disabled_at IS NULL AND (NOT is_backup OR NOT EXISTS (SELECT 1 FROM webhook m
- WHERE m.key_id = webhook.key_id AND m.event_type = webhook.event_type AND m.account_id = webhook.account_id AND NOT m.is_backup AND m.disabled_at IS NULL)))
+ WHERE m.key_id = webhook.key_id AND m.event_type = webhook.event_type AND m.account_id = webhook.account_id AND NOT m.is_backup
+ AND m.disabled_at IS NULL)))
  WHERE key_id = $1 AND account_id = $2`, o.KeyID, o.AccountID)
 	return err
 }
