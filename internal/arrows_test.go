@@ -7,7 +7,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,6 +81,49 @@ func TestImportsPointOneWay(t *testing.T) {
 		for _, word := range []string{"util", "utils", "common", "models", "services", "helpers"} {
 			if filepath.Base(dir) == word {
 				t.Errorf("internal/%s: a package has a name from the world of mail", dir)
+			}
+		}
+	}
+}
+
+// asksTheStore are the calls of the store that entry points still make themselves, by file. A number may only become smaller:
+// the packages of questions and changes are asked instead. What tracking writes down is its own, as it comes.
+var asksTheStore = map[string]int{
+	"api/access.go":           5,
+	"api/apikey.go":           1,
+	"api/plan.go":             5,
+	"api/profile.go":          3,
+	"console/account.go":      7,
+	"console/invite.go":       4,
+	"console/keypage.go":      3,
+	"console/operator.go":     12,
+	"console/plans.go":        3,
+	"control/account.go":      8,
+	"control/find.go":         6,
+	"control/people.go":       8,
+	"control/plan.go":         3,
+	"tracking/tracking.go":    2,
+	"tracking/unsubscribe.go": 1,
+}
+
+func TestEntryPointsAskTheLayer(t *testing.T) {
+	call := regexp.MustCompile(`\bStore\.[A-Z][A-Za-z]*\(`)
+	for dir, at := range level {
+		if at != entryPoints {
+			continue
+		}
+		files, err := filepath.Glob(dir + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := len(call.FindAll(text, -1))
+			if name = filepath.ToSlash(name); !strings.HasSuffix(name, "_test.go") && n != asksTheStore[name] {
+				t.Errorf("internal/%s calls the store %d times, and %d are known: ask a package of questions and changes", name, n, asksTheStore[name])
 			}
 		}
 	}
